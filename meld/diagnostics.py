@@ -1,0 +1,102 @@
+"""What the compiler says when something is wrong, and where.
+
+One error type carries a message, a place and a way out. A place in text is a `Span`; a place in a binary or in the
+program is a short phrase (`where`), such as ``producer.wasm: offset 0x1f2`` or ``component $a, function "f"``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A piece of text that spans point into: a file, or the text of an option."""
+
+    name: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters `start` to `end` (exclusive) of a source."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        """Line of the first character, from 1."""
+        return self.source.text.count("\n", 0, self.start) + 1
+
+    @property
+    def column(self) -> int:
+        """Column of the first character, from 1."""
+        return self.start - (self.source.text.rfind("\n", 0, self.start) + 1) + 1
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}"
+
+    def excerpt(self) -> str:
+        """The line of the first character with a caret under it; long lines are cut around the caret."""
+        text = self.source.text
+        begin = text.rfind("\n", 0, self.start) + 1
+        end = text.find("\n", self.start)
+        line = text[begin : end if end >= 0 else len(text)]
+        column = self.start - begin
+        width = max(1, min(self.end, begin + len(line)) - self.start)
+        if len(line) > 160:
+            cut = max(0, column - 60)
+            head = "…" if cut else ""
+            line = head + line[cut : cut + 120] + ("…" if cut + 120 < len(line) else "")
+            column = column - cut + len(head)
+        line = "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
+        pad = "".join("\t" if c == "\t" else " " for c in line[:column])
+        return f"{line}\n{pad}{'^' * min(width, 80)}"
+
+
+class MeldError(Exception):
+    """Something the user can mend: bad input, a wrong option, a program that cannot be fused.
+
+    The command line prints it and exits with code 2.
+
+    Args:
+        message: what is wrong, one sentence without a full stop.
+        span: where in the text, if it came from text.
+        where: where otherwise: ``file: offset 0x10`` or ``component $a, function "f"``.
+        hint: what to do about it.
+    """
+
+    def __init__(
+        self, message: str, *, span: Span | None = None, where: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.span = span
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = str(self.span) if self.span else self.where
+        text = f"{place}: {self.message}" if place else self.message
+        if self.span:
+            text += "\n" + self.span.excerpt()
+        return f"{text}\nhint: {self.hint}" if self.hint else text
+
+    def within(self, where: str) -> MeldError:
+        """Adds an outer place (a file's name) in front of `where`, once; returns self."""
+        if self.span is None and not (self.where or "").startswith(where):
+            self.where = f"{where}: {self.where}" if self.where else where
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a pass wants the reader to know: something decided, with its reason."""
+
+    origin: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.message}"

@@ -1,0 +1,558 @@
+"""The first language: a component, as a sequence of definitions.
+
+Each definition is an object of one sort; others refer to the object. Order matters (a definition refers only to earlier
+ones, and instantiation happens in that order), so a component is one list. An import, an export, an alias each define
+something too: they stand in the index space of their sort like the rest.
+
+Source: Component Model, Explainer.md and Binary.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+
+from meld.diagnostics import Span
+from meld.ir.module import CustomSection, Module
+from meld.ir.notes import Note
+from meld.ir.types import Limits, RecGroup, RefType, TypeDef, ValType
+
+
+class Sort(Enum):
+    """Index spaces of a component; the value is the keyword in text."""
+
+    CORE_FUNC = "core func"
+    CORE_TABLE = "core table"
+    CORE_MEMORY = "core memory"
+    CORE_GLOBAL = "core global"
+    CORE_TAG = "core tag"
+    CORE_TYPE = "core type"
+    CORE_MODULE = "core module"
+    CORE_INSTANCE = "core instance"
+    FUNC = "func"
+    VALUE = "value"
+    TYPE = "type"
+    COMPONENT = "component"
+    INSTANCE = "instance"
+
+
+# --- types ---------------------------------------------------------------------------------------------------------
+
+
+class Prim(Enum):
+    """Primitive value types; the value is the name in text."""
+
+    BOOL = "bool"
+    S8 = "s8"
+    U8 = "u8"
+    S16 = "s16"
+    U16 = "u16"
+    S32 = "s32"
+    U32 = "u32"
+    S64 = "s64"
+    U64 = "u64"
+    F32 = "f32"
+    F64 = "f64"
+    CHAR = "char"
+    STRING = "string"
+    ERROR_CONTEXT = "error-context"
+
+
+CompValType: TypeAlias = "Prim | Definition"
+"""A value type in place: a primitive, or the definition (sort TYPE) that it names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    fields: tuple[tuple[str, CompValType], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    cases: tuple[tuple[str, CompValType | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListType:
+    """`(list t)`, or `(list t n)` of fixed length."""
+
+    element: CompValType
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapType:
+    key: CompValType
+    value: CompValType
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple:
+    elements: tuple[CompValType, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnumType:
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    element: CompValType
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    ok: CompValType | None
+    error: CompValType | None
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    resource: Definition
+
+
+@dataclass(frozen=True, slots=True)
+class Borrow:
+    resource: Definition
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    element: CompValType | None
+
+
+@dataclass(frozen=True, slots=True)
+class Future:
+    element: CompValType | None
+
+
+DefValType: TypeAlias = (
+    Prim
+    | Record
+    | Variant
+    | ListType
+    | MapType
+    | Tuple
+    | Flags
+    | EnumType
+    | Option
+    | Result
+    | Own
+    | Borrow
+    | Stream
+    | Future
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CompFuncType:
+    """`(func async? (param "a" t)… (result t)?)`."""
+
+    params: tuple[tuple[str, CompValType], ...]
+    result: CompValType | None
+    is_async: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceType:
+    """`(resource (rep i32) (dtor f)?)`. `rep` is i32 or i64."""
+
+    rep: ValType
+    dtor: Definition | None = None
+    dtor_async: bool = False
+    dtor_callback: Definition | None = None
+
+
+@dataclass(eq=False, slots=True)
+class ComponentType:
+    """`(component decl…)`: declarations are `TypeDefinition`, `CoreType`, aliases, `Import` and `ExportDecl`."""
+
+    decls: list[Definition] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class InstanceType:
+    """`(instance decl…)`: as `ComponentType`, without imports."""
+
+    decls: list[Definition] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class CoreExternType:
+    """Type of a core import or export inside a module type: `kind` is ``func``, ``table``, ``memory``, …."""
+
+    kind: str
+    type: TypeDef | Limits | RefType | ValType
+    limits: Limits | None = None  # of a table
+    mutable: bool = False  # of a global
+
+
+@dataclass(eq=False, slots=True)
+class ModuleType:
+    """`(module decl…)`; `types` are the function types that it declares itself, `aliases` outer core types by position.
+
+    `decls` keeps the order: a `RecGroup`, an `OuterAlias` of sort CORE_TYPE, ``(module, field, type)`` for an import,
+    ``(name, type)`` for an export.
+    """
+
+    decls: list[RecGroup | OuterAlias | tuple[str, str, CoreExternType] | tuple[str, CoreExternType]] = field(
+        default_factory=list
+    )
+
+
+# --- extern types --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ExternType:
+    """What an import or export is declared to be.
+
+    Attributes:
+        sort: FUNC, VALUE, TYPE, COMPONENT, INSTANCE or CORE_MODULE.
+        type: the type definition: of the func, component, instance, module; for TYPE the bound of ``(eq t)``, None for
+            ``(sub resource)``; for VALUE a value type.
+        eq_value: for VALUE with ``(eq v)``: the definition it equals.
+    """
+
+    sort: Sort
+    type: CompValType | None = None
+    eq_value: Definition | None = None
+
+
+# --- definitions ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Definition:
+    """Base of all definitions. Compared by identity. `sort` names the index space it stands in, None for none."""
+
+    name: str | None = None
+    notes: list[Note] = field(default_factory=list)
+    span: Span | None = None
+
+    @property
+    def sort(self) -> Sort | None:
+        return None
+
+
+@dataclass(eq=False, slots=True)
+class CoreModule(Definition):
+    """`(core module …)` given in place."""
+
+    module: Module
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.CORE_MODULE
+
+
+@dataclass(eq=False, slots=True)
+class CoreInstance(Definition):
+    """`(core instance (instantiate m (with "a" (instance i))…))`."""
+
+    module: Definition
+    args: list[tuple[str, Definition]] = field(default_factory=list)
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.CORE_INSTANCE
+
+
+@dataclass(eq=False, slots=True)
+class CoreInlineInstance(Definition):
+    """`(core instance (export "a" (func f))…)`: core definitions bundled under names."""
+
+    exports: list[tuple[str, Definition]] = field(default_factory=list)
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.CORE_INSTANCE
+
+
+@dataclass(eq=False, slots=True)
+class CoreType(Definition):
+    """`(core type …)`: one of the types of a recursion group, or a module type.
+
+    A group of several types is several consecutive definitions that share `group`.
+    """
+
+    type: TypeDef | ModuleType
+    group: RecGroup | None = None
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.CORE_TYPE
+
+
+@dataclass(eq=False, slots=True)
+class NestedComponent(Definition):
+    """`(component …)` given in place."""
+
+    component: Component
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.COMPONENT
+
+
+@dataclass(eq=False, slots=True)
+class ComponentInstance(Definition):
+    """`(instance (instantiate c (with "a" (func f))…))`."""
+
+    component: Definition
+    args: list[tuple[str, Definition]] = field(default_factory=list)
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.INSTANCE
+
+
+@dataclass(eq=False, slots=True)
+class InlineInstance(Definition):
+    """`(instance (export "a" (func f))…)`. Names may carry attributes, as those of exports."""
+
+    exports: list[tuple[ExternName, Definition]] = field(default_factory=list)
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.INSTANCE
+
+
+@dataclass(eq=False, slots=True)
+class ExportAlias(Definition):
+    """`(alias export i "name" (func …))`: an export of a component instance."""
+
+    instance: Definition
+    export: str
+    of: Sort
+
+    @property
+    def sort(self) -> Sort:
+        return self.of
+
+
+@dataclass(eq=False, slots=True)
+class CoreExportAlias(Definition):
+    """`(alias core export i "name" (core func …))`: an export of a core instance."""
+
+    instance: Definition
+    export: str
+    of: Sort
+
+    @property
+    def sort(self) -> Sort:
+        return self.of
+
+
+@dataclass(eq=False, slots=True)
+class OuterAlias(Definition):
+    """`(alias outer n i (type …))`: a definition of an enclosing component. `depth` is n."""
+
+    target: Definition
+    depth: int
+    of: Sort
+
+    @property
+    def sort(self) -> Sort:
+        return self.of
+
+
+@dataclass(eq=False, slots=True)
+class TypeDefinition(Definition):
+    """`(type …)`."""
+
+    type: DefValType | CompFuncType | ComponentType | InstanceType | ResourceType
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class CanonOptions:
+    """Options of a canonical definition, in their order in the source where that can matter to nobody but a reader.
+
+    Attributes:
+        encoding: ``utf8``, ``utf16``, ``latin1+utf16`` or None (utf8 is the default).
+        core_type, gc: the GC options, kept for round trips.
+    """
+
+    encoding: str | None = None
+    memory: Definition | None = None
+    realloc: Definition | None = None
+    post_return: Definition | None = None
+    is_async: bool = False
+    callback: Definition | None = None
+    always_task_return: bool = False
+    core_type: Definition | None = None
+    gc: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class CanonLift(Definition):
+    """`(canon lift f options (func (type t)))`."""
+
+    function: Definition
+    type: Definition
+    options: CanonOptions = CanonOptions()
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.FUNC
+
+
+@dataclass(eq=False, slots=True)
+class CanonLower(Definition):
+    """`(canon lower f options (core func …))`."""
+
+    function: Definition
+    options: CanonOptions = CanonOptions()
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.CORE_FUNC
+
+
+@dataclass(eq=False, slots=True)
+class CanonBuiltin(Definition):
+    """Any other canonical definition: ``resource.new``, ``stream.write``, ``task.return``, ``waitable-set.wait``, ….
+
+    Attributes:
+        builtin: the name in text.
+        type: the type it is about (resource, stream, future; for ``thread.new-indirect`` a core type).
+        options: memory, realloc, encoding, async.
+        result: the result type of ``task.return``.
+        slot: the slot of ``context.get`` and ``context.set``, and its type.
+        table: the table of ``thread.new-indirect``.
+        cancellable: as on ``waitable-set.wait``.
+    """
+
+    builtin: str
+    type: Definition | None = None
+    options: CanonOptions = CanonOptions()
+    result: CompValType | None = None
+    slot: tuple[ValType, int] | None = None
+    table: Definition | None = None
+    cancellable: bool = False
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.CORE_FUNC
+
+
+@dataclass(eq=False, slots=True)
+class StartDefinition(Definition):
+    """`(start f (value v)… (result (value v))…)`. Each result defines a value; `results` holds those."""
+
+    function: Definition
+    args: list[Definition] = field(default_factory=list)
+    results: list[ValueResult] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class ValueResult(Definition):
+    """A value that a start definition, or a value definition, brings into the value space."""
+
+    @property
+    def sort(self) -> Sort:
+        return Sort.VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class ExternName:
+    """An import or export name with its attributes (Binary.md, importname' / exportname').
+
+    Attributes:
+        name: ``run``, ``ns:pkg/iface@1.2.3``, ``[method]r.m``, ….
+        version_suffix, implements, external_id: the attributes of the newer name forms, or None.
+    """
+
+    name: str
+    version_suffix: str | None = None
+    implements: str | None = None
+    external_id: str | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(eq=False, slots=True)
+class Import(Definition):
+    """`(import "name" (func …))`: in a component, and as a declaration in a component type."""
+
+    extern: ExternName
+    type: ExternType
+
+    @property
+    def sort(self) -> Sort:
+        return self.type.sort
+
+
+@dataclass(eq=False, slots=True)
+class Export(Definition):
+    """`(export "name" (func f) (func (type t))?)`. Defines a new index of the sort of `target`."""
+
+    extern: ExternName
+    target: Definition
+    type: ExternType | None = None
+
+    @property
+    def sort(self) -> Sort | None:
+        return self.target.sort
+
+
+@dataclass(eq=False, slots=True)
+class ExportDecl(Definition):
+    """`(export "name" (func …))` as a declaration in a component or instance type."""
+
+    extern: ExternName
+    type: ExternType
+
+    @property
+    def sort(self) -> Sort:
+        return self.type.sort
+
+
+@dataclass(eq=False, slots=True)
+class Custom(Definition):
+    """A custom section at its place in the sequence. `component-name` is understood; others are carried."""
+
+    section: CustomSection
+
+
+@dataclass(eq=False, slots=True)
+class Component:
+    """A component: its definitions in order, with the notes of the composition."""
+
+    definitions: list[Definition] = field(default_factory=list)
+    name: str | None = None
+    facts: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    where: str = ""  # where it came from, for messages
+    span: Span | None = None
+
+    def of(self, kind: type[Any]) -> Iterator[Any]:
+        """The definitions of a class, in order."""
+        return (item for item in self.definitions if isinstance(item, kind))
+
+    def space(self, sort: Sort) -> list[Definition]:
+        """The index space of a sort."""
+        found: list[Definition] = []
+        for item in self.definitions:
+            if item.sort is sort:
+                found.append(item)
+            elif isinstance(item, StartDefinition) and sort is Sort.VALUE:
+                found.extend(item.results)
+        return found
+
+    def notes_of(self, kind: type[Any]) -> list[Any]:
+        """The component's own notes of a class, in order."""
+        return [item for item in self.notes if isinstance(item, kind)]

@@ -1,0 +1,163 @@
+"""Instructions and function bodies.
+
+A body is in one of two states. *Lazy*: what was read, kept as it came (bytes of a code section, or a stretch of text),
+with the `Scope` that its indices and names mean. *Decoded*: a `Code`, a flat list of instructions whose immediates are
+objects. Rebinding an entry of a scope rewires every lazy body over that scope at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+from meld.ir.types import TypeDef, ValType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meld.diagnostics import Span
+    from meld.ir.module import DataSegment, ElementSegment, Function, Global, Item, Memory, Table, Tag
+    from meld.ir.notes import Note
+
+
+@dataclass(frozen=True, slots=True)
+class MemArg:
+    """Immediate of a load or store: alignment as a power of two, byte offset, memory."""
+
+    align: int
+    offset: int
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """One clause of `try_table`. `kind` is ``catch``, ``catch_ref``, ``catch_all`` or ``catch_all_ref``."""
+
+    kind: str
+    tag: Tag | None
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOf:
+    """In place of the number of an `i32.const`: the index that `item` has when the module is encoded.
+
+    In text: ``i32.const 2 (@meld.index $memory)``; the number is what the index was when it was printed.
+    """
+
+    item: Memory
+
+
+BlockType: TypeAlias = ValType | TypeDef | None
+"""Nothing, one result, or a function type."""
+
+
+@dataclass(slots=True)
+class Instruction:
+    """One instruction; `op` is its mnemonic, `args` its immediates in the order of the text format.
+
+    Immediates by kind (`meld.ir.opcodes.Imm`): labels, locals, lanes and field numbers are ints; integers are signed
+    ints; floats are ints that hold the bits; v128 is an int of 128 bits; everything that the text can name is an
+    object (`Function`, `TypeDef`, `Memory`, …). `block`, `loop`, `if`, `else`, `end` stand in the list as instructions.
+    The `end` that closes the function is not in the list.
+    """
+
+    op: str
+    args: tuple[Any, ...] = ()
+    span: Span | None = None
+    label: str | None = None  # name of the label that a block introduces
+    notes: list[Note] | None = None
+
+
+@dataclass(slots=True)
+class Code:
+    """A decoded body. `locals` are those after the parameters."""
+
+    locals: list[ValType] = field(default_factory=list)
+    instructions: list[Instruction] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Scope:
+    """What the indices of lazy bodies mean: index → object, per index space. `names` serves bodies kept as text."""
+
+    types: list[TypeDef] = field(default_factory=list)
+    functions: list[Function] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    memories: list[Memory] = field(default_factory=list)
+    globals: list[Global] = field(default_factory=list)
+    tags: list[Tag] = field(default_factory=list)
+    elements: list[ElementSegment] = field(default_factory=list)
+    datas: list[DataSegment] = field(default_factory=list)
+    names: dict[str, dict[str, int]] = field(default_factory=dict)  # field name above → name → index
+
+    SPACES = ("types", "functions", "tables", "memories", "globals", "tags", "elements", "datas")
+
+    def renamed(self, new: Mapping[Any, Any]) -> Scope:
+        """A copy in which each object that `new` maps is replaced."""
+        copy = Scope(names=self.names)
+        for space in self.SPACES:
+            setattr(copy, space, [new.get(item, item) for item in getattr(self, space)])
+        return copy
+
+
+@runtime_checkable
+class LazyBody(Protocol):
+    """A body that nobody has looked at yet."""
+
+    scope: Scope
+
+    def decode(self) -> Code:
+        """Decodes the body. Raises `MeldError` with a place if it is malformed."""
+
+    def over(self, scope: Scope) -> LazyBody:
+        """The same body over another scope (an instance of the same module)."""
+
+
+def substitute(instruction: Instruction, new: Mapping[Any, Any]) -> Instruction:
+    """A copy of the instruction in which each object that `new` maps is replaced."""
+    return Instruction(
+        instruction.op,
+        tuple(_substitute(arg, new) for arg in instruction.args),
+        instruction.span,
+        instruction.label,
+        instruction.notes,
+    )
+
+
+def _substitute(arg: Any, new: Mapping[Any, Any]) -> Any:
+    match arg:
+        case int() | str() | None:
+            return arg
+        case MemArg(align, offset, memory):
+            return MemArg(align, offset, new.get(memory, memory))
+        case Catch(kind, tag, label):
+            return Catch(kind, None if tag is None else new.get(tag, tag), label)
+        case IndexOf(item):
+            return IndexOf(new.get(item, item))
+        case tuple():
+            return tuple(_substitute(part, new) for part in arg)
+        case _:
+            return new.get(arg, arg)
+
+
+def references(instruction: Instruction) -> list[Item | TypeDef]:
+    """The objects that the immediates of an instruction name, type definitions inside reference types aside."""
+    found: list[Any] = []
+    pending = list(instruction.args)
+    while pending:
+        match pending.pop():
+            case int() | str() | None:
+                pass
+            case MemArg(_, _, memory):
+                found.append(memory)
+            case Catch(_, tag, _):
+                if tag is not None:
+                    found.append(tag)
+            case IndexOf(item):
+                found.append(item)
+            case tuple() as parts:
+                pending.extend(parts)
+            case other:
+                found.append(other)
+    return found

@@ -1,0 +1,297 @@
+"""The second language: a core module whose references are objects.
+
+Items (functions, tables, memories, globals, tags) refer to each other directly; indices exist only in the encoder and
+in the printer. An imported item has `imported` set and stands in `Module.imports`, whose order is that of the import
+section; defined items stand in the list of their kind. An index space is the imports of that kind followed by the
+definitions.
+
+Source: WebAssembly 3.0, section 2.5 (modules).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from meld.diagnostics import Span
+from meld.ir.instructions import Code, Instruction, LazyBody, Scope, references, substitute
+from meld.ir.notes import Instance, Note
+from meld.ir.types import FuncType, Limits, RecGroup, RefType, TypeDef, ValType
+
+
+@dataclass(frozen=True, slots=True)
+class ImportName:
+    """The two-level name of an import."""
+
+    module: str
+    field: str
+
+    def __str__(self) -> str:
+        return f'"{self.module}" "{self.field}"'
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Item:
+    """What all items have. Compared by identity.
+
+    Attributes:
+        name: for people; made unique when printed.
+        imported: the import's name, or None for a definition.
+        owner: the component instance it belongs to, after `merge`.
+        origin: its index in its core module, and which core module of the owner.
+        synthetic: what kind of thing it is, if the compiler made it: ``stream-bridge``, ``adapter``, ….
+    """
+
+    name: str | None = None
+    imported: ImportName | None = None
+    owner: Instance | None = None
+    origin: tuple[int, int] | None = None  # (index in its core module, which core instance of the owner)
+    synthetic: str | None = None
+    notes: list[Note] = field(default_factory=list)
+    span: Span | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Function(Item):
+    """A function. `type` is a definition whose shape is a `FuncType`; `body` is None for an import."""
+
+    type: TypeDef
+    body: Code | LazyBody | None = None
+    local_names: dict[int, str] = field(default_factory=dict)  # parameters, then locals
+    label_names: dict[int, str] = field(default_factory=dict)  # by order of the block in the body (name section)
+
+    @property
+    def signature(self) -> FuncType:
+        """The shape of its type."""
+        assert isinstance(self.type.shape, FuncType)
+        return self.type.shape
+
+    @property
+    def code(self) -> Code:
+        """The decoded body; decodes it on first use. An import has none: AttributeError."""
+        if self.body is None:
+            raise AttributeError(f"function {self.name} is an import and has no body")
+        if not isinstance(self.body, Code):
+            self.body = self.body.decode()
+        return self.body
+
+    @property
+    def instructions(self) -> list[Instruction]:
+        """The instructions of the body, flat; may be changed in place. Empty for an import."""
+        return [] if self.body is None else self.code.instructions
+
+
+@dataclass(eq=False, slots=True)
+class Table(Item):
+    """A table of references, with an optional initial value for its elements."""
+
+    type: RefType
+    limits: Limits
+    init: list[Instruction] | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Memory(Item):
+    """A linear memory."""
+
+    limits: Limits
+
+
+@dataclass(eq=False, slots=True)
+class Global(Item):
+    """A global. `init` is a constant expression, None for an import."""
+
+    type: ValType
+    mutable: bool = False
+    init: list[Instruction] | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Tag(Item):
+    """An exception tag. `type` is a definition whose shape is a `FuncType`."""
+
+    type: TypeDef
+
+
+CoreItem: TypeAlias = Function | Table | Memory | Global | Tag
+
+SPACE_OF: dict[type[Any], str] = {
+    Function: "functions",
+    Table: "tables",
+    Memory: "memories",
+    Global: "globals",
+    Tag: "tags",
+}
+KEYWORD_OF: dict[type[Any], str] = {Function: "func", Table: "table", Memory: "memory", Global: "global", Tag: "tag"}
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class ElementSegment(Item):
+    """An element segment.
+
+    Active if `table` is set, declarative if `declarative`, else passive. The entries are functions (`functions`) or
+    constant expressions (`expressions`); the other is None. `explicit_table` keeps the encoding that names table 0.
+    """
+
+    type: RefType
+    functions: list[Function] | None = None
+    expressions: list[list[Instruction]] | None = None
+    table: Table | None = None
+    offset: list[Instruction] | None = None
+    declarative: bool = False
+    explicit_table: bool = False
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class DataSegment(Item):
+    """A data segment: active if `memory` is set, else passive."""
+
+    data: bytes | memoryview
+    memory: Memory | None = None
+    offset: list[Instruction] | None = None
+    explicit_memory: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Export:
+    """An export of an item under a name."""
+
+    name: str
+    item: CoreItem
+    span: Span | None = None
+
+
+@dataclass(eq=False, slots=True)
+class CustomSection:
+    """A custom section that is carried as it is. `place`: ``before first``, or ``after type`` … ``after data``."""
+
+    name: str
+    data: bytes | memoryview
+    place: str = "after data"
+
+
+@dataclass(eq=False, slots=True)
+class Module:
+    """A core module."""
+
+    name: str | None = None
+    types: list[RecGroup] = field(default_factory=list)
+    imports: list[CoreItem] = field(default_factory=list)
+    functions: list[Function] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    memories: list[Memory] = field(default_factory=list)
+    globals: list[Global] = field(default_factory=list)
+    tags: list[Tag] = field(default_factory=list)
+    exports: list[Export] = field(default_factory=list)
+    start: Function | None = None
+    elements: list[ElementSegment] = field(default_factory=list)
+    datas: list[DataSegment] = field(default_factory=list)
+    customs: list[CustomSection] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    scopes: list[Scope] = field(default_factory=list)  # those of its lazy bodies
+    where: str = ""  # where it came from, for messages: a file, or a module inside a component
+
+    def typedefs(self) -> list[TypeDef]:
+        """All type definitions in the order of their indices."""
+        return [typedef for group in self.types for typedef in group.types]
+
+    def space(self, name: str) -> list[Any]:
+        """An index space (``functions``, ``tables``, …, as in `Scope.SPACES`): imports first, then definitions."""
+        if name == "types":
+            return self.typedefs()
+        if name in ("elements", "datas"):
+            return list(getattr(self, name))
+        return [item for item in self.imports if SPACE_OF[type(item)] == name] + getattr(self, name)
+
+    def items(self) -> Iterator[CoreItem]:
+        """All items, imports first."""
+        yield from self.imports
+        for space in SPACE_OF.values():
+            yield from getattr(self, space)
+
+    def notes_of(self, kind: type[Any]) -> list[Any]:
+        """The module's own notes of a class, in order."""
+        return [item for item in self.notes if isinstance(item, kind)]
+
+    def add(self, item: CoreItem) -> None:
+        """Adds an item at the end of its list."""
+        if item.imported:
+            self.imports.append(item)
+        else:
+            getattr(self, SPACE_OF[type(item)]).append(item)
+
+    def func_type(self, params: tuple[ValType, ...] = (), results: tuple[ValType, ...] = ()) -> TypeDef:
+        """A definition of a plain function type: one that is there, or a new one."""
+        shape = FuncType(params, results)
+        for group in self.types:
+            if len(group.types) == 1:
+                (typedef,) = group.types
+                if typedef.shape == shape and typedef.final and not typedef.supers:
+                    return typedef
+        typedef = TypeDef(shape)
+        self.types.append(RecGroup([typedef]))
+        return typedef
+
+    def constant_expressions(self) -> Iterator[list[Instruction]]:
+        """Initial values of globals and tables, offsets and entries of segments."""
+        for holder in (*self.globals, *self.tables):
+            if holder.init is not None:
+                yield holder.init
+        for segment in (*self.elements, *self.datas):
+            if segment.offset is not None:
+                yield segment.offset
+            if isinstance(segment, ElementSegment):
+                yield from segment.expressions or ()
+
+    def replace_uses(self, new: Mapping[Any, Any], *, owner: Instance | None = None) -> None:
+        """Replaces items wherever they are used: bodies, segments, constant expressions, exports, start.
+
+        With `owner`, only in what belongs to that instance (exports and start excepted, which are left alone).
+        Definitions stay in the lists of the module.
+        """
+
+        def ours(item: Item) -> bool:
+            return owner is None or item.owner is owner
+
+        seen: set[int] = set()
+        for function in self.functions:
+            if not ours(function):
+                continue
+            if isinstance(function.body, LazyBody):
+                if id(function.body.scope) not in seen:
+                    seen.add(id(function.body.scope))
+                    scope = function.body.scope
+                    for space in Scope.SPACES:
+                        entries = getattr(scope, space)
+                        entries[:] = [new.get(entry, entry) for entry in entries]
+            elif function.body is not None:
+                _substitute_all(function.body.instructions, new)
+            function.type = new.get(function.type, function.type)
+        for holder in (*self.globals, *self.tables):
+            if ours(holder) and holder.init is not None:
+                _substitute_all(holder.init, new)
+        for segment in (*self.elements, *self.datas):
+            if not ours(segment):
+                continue
+            if segment.offset is not None:
+                _substitute_all(segment.offset, new)
+            if isinstance(segment, ElementSegment):
+                segment.table = new.get(segment.table, segment.table)
+                if segment.functions is not None:
+                    segment.functions = [new.get(f, f) for f in segment.functions]
+                for expression in segment.expressions or ():
+                    _substitute_all(expression, new)
+            else:
+                segment.memory = new.get(segment.memory, segment.memory)
+        if owner is None:
+            for export in self.exports:
+                export.item = new.get(export.item, export.item)
+            self.start = new.get(self.start, self.start)
+
+
+def _substitute_all(instructions: list[Instruction], new: Mapping[Any, Any]) -> None:
+    for i, instruction in enumerate(instructions):
+        if any(item in new for item in references(instruction)):
+            instructions[i] = substitute(instruction, new)

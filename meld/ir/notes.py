@@ -1,0 +1,266 @@
+"""Annotations: what WAT cannot say, as `(@meld.…)`, which every other tool skips.
+
+A note is a small dataclass. Its fields print as ``(field value…)``, in order, or bare if declared positional; a field
+that holds its default is left out. One codec serves all of them, those of plugins included:
+
+    @note("pair")
+    class Pair(Note):                    # (@meld.pair (domain $d0) (producer $a) (consumer $b))
+        domain: Domain = ref("note")
+        producer: Instance = ref("note")
+        consumer: Instance = ref("note")
+
+References are objects: a note that others refer to (`declares=True`) prints its own ``$name`` first. Notes that nobody
+registered are kept as they came (`Opaque`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
+
+from meld.diagnostics import MeldError, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A bare word: a keyword or a number."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A string literal."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """``$name``, without the dollar sign."""
+
+    name: str
+
+
+Sexp: TypeAlias = "Symbol | Quoted | Ref | list[Sexp]"
+
+Resolve = Callable[[str, Sexp], Any]
+"""(space, name or number) → object. Spaces: ``note``, ``functions``, ``memories``, … as in `Scope`; raises MeldError."""
+NameOf = Callable[[str, Any], Sexp]
+"""(space, object) → its unique name (or number) in the text being printed."""
+
+
+class Note:
+    """Base of all notes. Compared by identity."""
+
+    tag: ClassVar[str] = ""
+    declares: ClassVar[bool] = False
+    name: str | None
+    span: Span | None
+
+
+@dataclass(eq=False, slots=True)
+class Opaque(Note):
+    """A note of a kind that nobody registered, kept as it came. `label` is the annotation's name, ``meld.`` included."""
+
+    label: str
+    body: list[Sexp]
+    name: str | None = None
+    span: Span | None = None
+
+
+NOTES: dict[str, type[Note]] = {}
+"""Registered notes by tag (the part after ``meld.``)."""
+
+N = TypeVar("N", bound=type)
+
+
+@dataclass_transform(eq_default=False, field_specifiers=(field,))
+def note(tag: str, *, declares: bool = False) -> Callable[[N], N]:
+    """Registers a note class under ``@meld.<tag>`` and makes it a dataclass with `name` and `span` at the end."""
+
+    def register(cls: N) -> N:
+        cls.__annotations__["name"] = "str | None"
+        cls.__annotations__["span"] = "Span | None"
+        cls.name = field(default=None, kw_only=True)  # type: ignore[attr-defined]
+        cls.span = field(default=None, kw_only=True, repr=False)  # type: ignore[attr-defined]
+        made = dataclass(eq=False)(cls)
+        made.tag, made.declares = tag, declares  # type: ignore[attr-defined]
+        NOTES[tag] = made
+        return made
+
+    return register
+
+
+def ref(space: str, *, many: bool = False, default: Any = MISSING, positional: bool = False) -> Any:
+    """A reference to an object of a space (``note``, ``functions``, …), or a tuple of them."""
+    return _field("ref", default, positional, space=space, many=many)
+
+
+def text(*, default: Any = MISSING, positional: bool = False) -> Any:
+    """A string, printed with quotes."""
+    return _field("text", default, positional)
+
+
+def symbol(*, many: bool = False, default: Any = MISSING, positional: bool = False) -> Any:
+    """A bare word."""
+    return _field("symbol", default, positional, many=many)
+
+
+def number(*, many: bool = False, default: Any = MISSING, positional: bool = False) -> Any:
+    """An integer."""
+    return _field("number", default, positional, many=many)
+
+
+def flag() -> Any:
+    """A bool: ``(field)`` when true, nothing when false."""
+    return _field("flag", False, False)
+
+
+def coded(
+    write: Callable[[Any, NameOf], list[Sexp]],
+    read: Callable[[list[Sexp], Resolve], Any],
+    *,
+    default: Any = MISSING,
+    positional: bool = False,
+) -> Any:
+    """A field with a codec of its own: value → s-expressions inside ``(field …)`` and back."""
+    return _field("coded", default, positional, write=write, read=read)
+
+
+def _field(kind: str, default: Any, positional: bool, **more: Any) -> Any:
+    return field(default=default, metadata={"kind": kind, "positional": positional, "many": False} | more)
+
+
+def note_to_sexp(item: Note, name_of: NameOf) -> list[Sexp]:
+    """The inside of ``(@meld.tag …)``: own name first if it declares one, then the fields."""
+    if isinstance(item, Opaque):
+        return item.body
+    out: list[Sexp] = [name_of("note", item)] if item.declares else []
+    for f in _note_fields(type(item)):
+        value = getattr(item, f.name)
+        if f.default is not MISSING and value == f.default:
+            continue
+        inner = _write_field(f, value, name_of)
+        out.extend(inner if f.metadata["positional"] else [[Symbol(f.name.replace("_", "-")), *inner]])
+    return out
+
+
+def note_from_sexp(tag: str, body: list[Sexp], resolve: Resolve, span: Span | None) -> Note:
+    """Reads the inside of ``(@meld.tag …)``. A declaring note's own name must already be stripped from `body`.
+
+    Raises:
+        MeldError: a field is missing, unknown or malformed.
+    """
+    cls = NOTES[tag]
+    values: dict[str, Any] = {}
+    named = {f.name.replace("_", "-"): f for f in _note_fields(cls) if not f.metadata["positional"]}
+    positional = [f for f in _note_fields(cls) if f.metadata["positional"]]
+    bare = [part for part in body if not (isinstance(part, list) and part and _is_field(part[0], named))]
+    for part in body:
+        if isinstance(part, list) and part and isinstance(part[0], Symbol) and part[0].text in named:
+            f = named[part[0].text]
+            values[f.name] = _read_field(f, part[1:], resolve, tag, span)
+    for f in positional:
+        if f.metadata["many"] or f.metadata["kind"] == "coded":
+            taken, bare = bare, []
+        else:
+            taken, bare = bare[:1], bare[1:]
+        if taken or f.metadata["many"]:
+            values[f.name] = _read_field(f, taken, resolve, tag, span)
+    if bare:
+        raise MeldError(f"@meld.{tag} has a part that it does not know", span=span)
+    for f in _note_fields(cls):
+        if f.name not in values and f.default is MISSING:
+            raise MeldError(f"@meld.{tag} needs a field `{f.name.replace('_', '-')}`", span=span)
+    return cls(**values, span=span)  # type: ignore[call-arg]
+
+
+def _is_field(head: Sexp, named: dict[str, Field[Any]]) -> bool:
+    return isinstance(head, Symbol) and head.text in named
+
+
+def _note_fields(cls: type[Note]) -> list[Field[Any]]:
+    return [f for f in fields(cls) if "kind" in f.metadata]  # type: ignore[arg-type]
+
+
+def _write_field(f: Field[Any], value: Any, name_of: NameOf) -> list[Sexp]:
+    meta = f.metadata
+    if meta["kind"] == "coded":
+        return list(meta["write"](value, name_of))
+    if meta["kind"] == "flag":
+        return []
+    values = value if meta["many"] else (value,)
+    match meta["kind"]:
+        case "ref":
+            return [name_of(meta["space"], v) for v in values]
+        case "text":
+            return [Quoted(v) for v in values]
+        case "symbol" | "number":
+            return [Symbol(str(v)) for v in values]
+    raise AssertionError(meta["kind"])
+
+
+def _read_field(f: Field[Any], parts: list[Sexp], resolve: Resolve, tag: str, span: Span | None) -> Any:
+    meta = f.metadata
+    if meta["kind"] == "coded":
+        return meta["read"](parts, resolve)
+    if meta["kind"] == "flag":
+        return True
+    values = [_read_atom(f, part, resolve, tag, span) for part in parts]
+    if meta["many"]:
+        return tuple(values)
+    if len(values) != 1:
+        raise MeldError(f"@meld.{tag}: field `{f.name}` takes one value", span=span)
+    return values[0]
+
+
+def _read_atom(f: Field[Any], part: Sexp, resolve: Resolve, tag: str, span: Span | None) -> Any:
+    match f.metadata["kind"], part:
+        case "ref", (Ref() | Symbol()):
+            return resolve(f.metadata["space"], part)
+        case "text", Quoted(value):
+            return value
+        case "symbol", Symbol(value):
+            return value
+        case "number", Symbol(value) if value.lstrip("-").isdigit():
+            return int(value)
+    raise MeldError(f"@meld.{tag}: field `{f.name}` has a value of the wrong kind", span=span)
+
+
+@note("instance", declares=True)
+class Instance(Note):
+    """A component instance of the fused program: ``(@meld.instance $producer)``. Items point to it as their owner."""
+
+    path: str | None = text(default=None)  # where it stands in the composition, if its name does not tell
+
+
+@note("owner")
+class Owner(Note):
+    """On an item: the instance it belongs to. Held by `Item.owner`."""
+
+    instance: Instance = ref("note", positional=True)
+
+
+@note("origin")
+class Origin(Note):
+    """On an item: the instance, and the index it had in its core module. Held by `Item.owner` and `Item.origin`."""
+
+    instance: Instance = ref("note", positional=True)
+    index: int = number(positional=True)
+    module: int = number(default=0)  # which of the instance's core instances, in order of instantiation
+
+
+@note("synthetic")
+class Synthetic(Note):
+    """On an item that the compiler made: what kind of thing it is. Held by `Item.synthetic`."""
+
+    kind: str = symbol(positional=True)
+
+
+@note("facts")
+class Facts(Note):
+    """Which facts hold: ``(@meld.facts linked merged)``. Held by `Module.facts` and `Component.facts`."""
+
+    names: tuple[str, ...] = symbol(positional=True, many=True)

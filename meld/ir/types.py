@@ -1,0 +1,130 @@
+"""Types of core WebAssembly: value types, heap types and the definitions of the type section.
+
+Source: WebAssembly 3.0, section 2.3 (types). References to type definitions are objects; two definitions are the same
+type only if the engine says so (iso-recursive equality), so `TypeDef` compares by identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from meld.diagnostics import Span
+    from meld.ir.notes import Note
+
+
+class NumType(Enum):
+    """Number and vector types; the value is the name in text."""
+
+    I32 = "i32"
+    I64 = "i64"
+    F32 = "f32"
+    F64 = "f64"
+    V128 = "v128"
+
+
+class AbstractHeap(Enum):
+    """Abstract heap types; the value is the name in text."""
+
+    FUNC = "func"
+    EXTERN = "extern"
+    ANY = "any"
+    EQ = "eq"
+    I31 = "i31"
+    STRUCT = "struct"
+    ARRAY = "array"
+    EXN = "exn"
+    NONE = "none"
+    NOFUNC = "nofunc"
+    NOEXTERN = "noextern"
+    NOEXN = "noexn"
+
+
+class Packed(Enum):
+    """Packed storage types of struct and array fields."""
+
+    I8 = "i8"
+    I16 = "i16"
+
+
+@dataclass(eq=False, slots=True)
+class TypeDef:
+    """One type definition. Compared by identity."""
+
+    shape: FuncType | StructType | ArrayType
+    name: str | None = None
+    final: bool = True
+    supers: tuple[TypeDef, ...] = ()
+    field_names: dict[int, str] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    span: Span | None = None
+
+
+HeapType: TypeAlias = AbstractHeap | TypeDef
+
+
+@dataclass(frozen=True, slots=True)
+class RefType:
+    """`(ref null? heap)`."""
+
+    nullable: bool
+    heap: HeapType
+
+
+ValType: TypeAlias = NumType | RefType
+StorageType: TypeAlias = NumType | RefType | Packed
+
+I32, I64, F32, F64, V128 = NumType.I32, NumType.I64, NumType.F32, NumType.F64, NumType.V128
+FUNCREF = RefType(True, AbstractHeap.FUNC)
+EXTERNREF = RefType(True, AbstractHeap.EXTERN)
+
+
+@dataclass(frozen=True, slots=True)
+class FuncType:
+    """`(func (param …) (result …))`. Parameter names belong to functions, not to types."""
+
+    params: tuple[ValType, ...] = ()
+    results: tuple[ValType, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldType:
+    """A struct field or the element of an array."""
+
+    storage: StorageType
+    mutable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StructType:
+    """`(struct (field …)…)`."""
+
+    fields: tuple[FieldType, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """`(array field)`."""
+
+    element: FieldType
+
+
+@dataclass(eq=False, slots=True)
+class RecGroup:
+    """A recursion group. `explicit` tells `(rec (type …))` from a bare `(type …)`, which the binary distinguishes."""
+
+    types: list[TypeDef]
+    explicit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of a memory (in pages) or a table (in elements)."""
+
+    minimum: int
+    maximum: int | None = None
+    is64: bool = False
+    shared: bool = False
+    page_size_log2: int | None = None  # memories with custom page sizes; None is 16
