@@ -1,0 +1,199 @@
+;; The stream bridge of one component instance: a shim for each stream intrinsic.
+;;
+;; Spliced once per instance in a bridged domain, with `bridge` bound to the bridge memory of the program, `memory` to the
+;; instance's own memory and `host.*` to what the instance called before. The layout is that of specs/stream-contract.md:
+;;
+;;   slot s: header at 16·s       +0 wr: bytes ever written   +4 rd: bytes ever read   (wrapping u32)
+;;                                +8 key: the readable handle while the slot is live, else 0
+;;                                +12 state: generation << 2 | writer dropped << 1 | reader dropped
+;;           ring at {rings} + {ring}·s
+;;   handle: 1 | end | 0 | generation | slot       from bit 31 down; end is 1 for the writable end
+;;
+;; A key is compared whole, so one comparison checks tag, slot, generation, end and liveness. Headers are laid out for
+;; {headers} slots, a power of two; those from {slots} on are never live.
+(module
+  (import "meld" "bridge" (memory $bridge {pages}))
+  (import "meld" "memory" (memory $memory 0))
+  (import "host" "stream_new" (func $host.stream_new (result i64)))
+  (import "host" "stream_read" (func $host.stream_read (param i32 i32 i32 i32) (result i32)))
+  (import "host" "stream_write" (func $host.stream_write (param i32 i32 i32 i32) (result i32)))
+  (import "host" "stream_cancel_read" (func $host.stream_cancel_read (param i32) (result i32)))
+  (import "host" "stream_cancel_write" (func $host.stream_cancel_write (param i32) (result i32)))
+  (import "host" "stream_drop_readable" (func $host.stream_drop_readable (param i32)))
+  (import "host" "stream_drop_writable" (func $host.stream_drop_writable (param i32)))
+
+  ;; The first slot that is neither live nor out of generations; the host's stream if there is none.
+  (func $stream_new (result i64)
+    (local $slot i32) (local $header i32) (local $state i32) (local $key i32)
+    (loop $scan
+      (local.set $header (i32.shl (local.get $slot) (i32.const 4)))
+      (local.set $state (i32.load $bridge offset=12 (local.get $header)))
+      (if (i32.eqz (i32.load $bridge offset=8 (local.get $header)))
+        (then
+          (if (i32.lt_u (local.get $state) (i32.const {state_limit}))
+            (then
+              (local.set $key
+                (i32.or
+                  (i32.const 0x80000000)
+                  (i32.or
+                    (i32.shl (i32.shr_u (local.get $state) (i32.const 2)) (i32.const {slot_bits}))
+                    (local.get $slot))))
+              (i64.store $bridge (local.get $header) (i64.const 0))
+              (i32.store $bridge offset=8 (local.get $header) (local.get $key))
+              (return
+                (i64.or
+                  (i64.extend_i32_u (local.get $key))
+                  (i64.shl
+                    (i64.extend_i32_u (i32.or (local.get $key) (i32.const 0x40000000)))
+                    (i64.const 32))))))))
+      (local.set $slot (i32.add (local.get $slot) (i32.const 1)))
+      (br_if $scan (i32.lt_u (local.get $slot) (i32.const {slots}))))
+    (call $host.stream_new))
+
+  (func $stream_read (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
+    (local $header i32) (local $state i32) (local $rd i32) (local $n i32) (local $at i32) (local $first i32) (local $ring i32)
+    (if (i32.ge_s (local.get $handle) (i32.const 0))
+      (then
+        (return
+          (call $host.stream_read (local.get $handle) (local.get $ptr) (local.get $len) (local.get $mem)))))
+    (local.set $header (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4)))
+    (if (i32.ne (local.get $handle) (i32.load $bridge offset=8 (local.get $header)))
+      (then (return (i32.const -2))))
+    (local.set $state (i32.load $bridge offset=12 (local.get $header)))
+    (if (i32.and (local.get $state) (i32.const 1))
+      (then (return (i32.const -1))))
+    (local.set $rd (i32.load $bridge offset=4 (local.get $header)))
+    (local.set $n (i32.sub (i32.load $bridge (local.get $header)) (local.get $rd)))
+    (if (i32.eqz (local.get $n))
+      (then (return (select (i32.const 0) (i32.const -5) (i32.and (local.get $state) (i32.const 2))))))
+    ;; n = min(len, fill), in whole elements; 0 is kept for the end of the stream
+    (local.set $len (i32.sub (local.get $len) (i32.rem_u (local.get $len) (i32.const {whole}))))
+    (if (i32.gt_u (local.get $n) (local.get $len))
+      (then (local.set $n (local.get $len))))
+    (if (i32.eqz (local.get $n))
+      (then (return (i32.const -5))))
+    (if (i64.gt_u
+          (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $n)))
+          (i64.shl (i64.extend_i32_u (memory.size $memory)) (i64.const {page_bits})))
+      (then (unreachable)))
+    (local.set $ring
+      (i32.add
+        (i32.const {rings})
+        (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const {ring_bits}))))
+    (local.set $at (i32.and (local.get $rd) (i32.const {ring_mask})))
+    (local.set $first (i32.sub (i32.const {ring}) (local.get $at)))
+    (if (i32.gt_u (local.get $first) (local.get $n))
+      (then (local.set $first (local.get $n))))
+    (memory.copy $memory $bridge
+      (local.get $ptr)
+      (i32.add (local.get $ring) (local.get $at))
+      (local.get $first))
+    (if (i32.lt_u (local.get $first) (local.get $n))
+      (then
+        (memory.copy $memory $bridge
+          (i32.add (local.get $ptr) (local.get $first))
+          (local.get $ring)
+          (i32.sub (local.get $n) (local.get $first)))))
+    (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
+    (local.get $n))
+
+  (func $stream_write (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
+    (local $header i32) (local $wr i32) (local $n i32) (local $at i32) (local $first i32) (local $ring i32)
+    (if (i32.ge_s (local.get $handle) (i32.const 0))
+      (then
+        (return
+          (call $host.stream_write (local.get $handle) (local.get $ptr) (local.get $len) (local.get $mem)))))
+    (local.set $header (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4)))
+    (if (i32.ne
+          (i32.xor (local.get $handle) (i32.const 0x40000000))
+          (i32.load $bridge offset=8 (local.get $header)))
+      (then (return (i32.const -2))))
+    (if (i32.and (i32.load $bridge offset=12 (local.get $header)) (i32.const 3))
+      (then (return (i32.const -1))))
+    (local.set $wr (i32.load $bridge (local.get $header)))
+    ;; n = min(len, free), in whole elements
+    (local.set $n
+      (i32.sub
+        (i32.const {ring})
+        (i32.sub (local.get $wr) (i32.load $bridge offset=4 (local.get $header)))))
+    (local.set $n (i32.sub (local.get $n) (i32.rem_u (local.get $n) (i32.const {unit}))))
+    (local.set $len (i32.sub (local.get $len) (i32.rem_u (local.get $len) (i32.const {whole}))))
+    (if (i32.gt_u (local.get $n) (local.get $len))
+      (then (local.set $n (local.get $len))))
+    (if (i32.eqz (local.get $n))
+      (then (return (i32.const 0))))
+    (if (i64.gt_u
+          (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $n)))
+          (i64.shl (i64.extend_i32_u (memory.size $memory)) (i64.const {page_bits})))
+      (then (unreachable)))
+    (local.set $ring
+      (i32.add
+        (i32.const {rings})
+        (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const {ring_bits}))))
+    (local.set $at (i32.and (local.get $wr) (i32.const {ring_mask})))
+    (local.set $first (i32.sub (i32.const {ring}) (local.get $at)))
+    (if (i32.gt_u (local.get $first) (local.get $n))
+      (then (local.set $first (local.get $n))))
+    (memory.copy $bridge $memory
+      (i32.add (local.get $ring) (local.get $at))
+      (local.get $ptr)
+      (local.get $first))
+    (if (i32.lt_u (local.get $first) (local.get $n))
+      (then
+        (memory.copy $bridge $memory
+          (local.get $ring)
+          (i32.add (local.get $ptr) (local.get $first))
+          (i32.sub (local.get $n) (local.get $first)))))
+    (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
+    (local.get $n))
+
+  ;; Nothing is ever pending on a local stream.
+  (func $stream_cancel_read (param $handle i32) (result i32)
+    (if (i32.ge_s (local.get $handle) (i32.const 0))
+      (then (return (call $host.stream_cancel_read (local.get $handle)))))
+    (select
+      (i32.const 0)
+      (i32.const -2)
+      (i32.eq
+        (local.get $handle)
+        (i32.load $bridge offset=8
+          (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4))))))
+
+  (func $stream_cancel_write (param $handle i32) (result i32)
+    (if (i32.ge_s (local.get $handle) (i32.const 0))
+      (then (return (call $host.stream_cancel_write (local.get $handle)))))
+    (select
+      (i32.const 0)
+      (i32.const -2)
+      (i32.eq
+        (i32.xor (local.get $handle) (i32.const 0x40000000))
+        (i32.load $bridge offset=8
+          (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4))))))
+
+  (func $stream_drop_readable (param $handle i32)
+    (if (i32.ge_s (local.get $handle) (i32.const 0))
+      (then (call $host.stream_drop_readable (local.get $handle)) (return)))
+    (call $drop (local.get $handle) (local.get $handle) (i32.const 1)))
+
+  (func $stream_drop_writable (param $handle i32)
+    (if (i32.ge_s (local.get $handle) (i32.const 0))
+      (then (call $host.stream_drop_writable (local.get $handle)) (return)))
+    (call $drop (local.get $handle) (i32.xor (local.get $handle) (i32.const 0x40000000)) (i32.const 2)))
+
+  ;; Marks one end (1 reader, 2 writer) of the slot as dropped. With both gone the slot is free: not live, and its
+  ;; generation moved on.
+  (func $drop (param $handle i32) (param $key i32) (param $end i32)
+    (local $header i32) (local $state i32)
+    (local.set $header (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4)))
+    (if (i32.ne (local.get $key) (i32.load $bridge offset=8 (local.get $header)))
+      (then (unreachable)))
+    (local.set $state (i32.load $bridge offset=12 (local.get $header)))
+    (if (i32.and (local.get $state) (local.get $end))
+      (then (unreachable)))
+    (local.set $state (i32.or (local.get $state) (local.get $end)))
+    (if (i32.eq (i32.and (local.get $state) (i32.const 3)) (i32.const 3))
+      (then
+        ;; …gg11 + 1 carries into the generation and clears both bits
+        (local.set $state (i32.add (local.get $state) (i32.const 1)))
+        (i32.store $bridge offset=8 (local.get $header) (i32.const 0))))
+    (i32.store $bridge offset=12 (local.get $header) (local.get $state))))
