@@ -1,0 +1,191 @@
+"""Component types in resolved form: no indices, no aliases, compared by structure.
+
+The classes are those of `meld.ir.component` (`Record`, `Variant`, `Stream`, …), except that a child is again a resolved
+type where the IR has a definition, and that `Own` and `Borrow` hold a `Resource`, which is compared by identity.
+
+The text form is that of WAT, written out in place: ``(record (field "x" u32))``, ``(own $r)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.notes import NameOf, Note, Quoted, Resolve, Sexp, Symbol, note, ref, symbol, text
+
+Type: TypeAlias = Any
+"""A resolved value type: `Prim`, `Record`, `Variant`, `ListType`, … whose children are resolved."""
+
+
+@note("resource", declares=True)
+class Resource(Note):
+    """A resource type of the fused program: one per evaluation of a resource definition or per resource import.
+
+    ``(@meld.resource $r (label "conn") (owner $producer) (dtor $f))``; no owner: the host defines it.
+    """
+
+    label: str = text()
+    owner: Any = ref("note", default=None)
+    rep: str = symbol(default="i32")
+    dtor: Any = ref("functions", default=None)
+
+
+def write_type(t: Type, name_of: NameOf) -> Sexp:
+    """A resolved value type as an s-expression."""
+
+    def sub(x: Type) -> Sexp:
+        return write_type(x, name_of)
+
+    def opt(x: Type | None) -> list[Sexp]:
+        return [] if x is None else [sub(x)]
+
+    match t:
+        case c.Prim():
+            return Symbol(t.value)
+        case c.Record(fields):
+            return [Symbol("record"), *([Symbol("field"), Quoted(n), sub(x)] for n, x in fields)]
+        case c.Variant(cases):
+            return [Symbol("variant"), *([Symbol("case"), Quoted(n), *opt(x)] for n, x in cases)]
+        case c.ListType(element, length):
+            return [Symbol("list"), sub(element), *([] if length is None else [Symbol(str(length))])]
+        case c.MapType(key, value):
+            return [Symbol("map"), sub(key), sub(value)]
+        case c.Tuple(elements):
+            return [Symbol("tuple"), *map(sub, elements)]
+        case c.Flags(names):
+            return [Symbol("flags"), *map(Quoted, names)]
+        case c.EnumType(names):
+            return [Symbol("enum"), *map(Quoted, names)]
+        case c.Option(element):
+            return [Symbol("option"), sub(element)]
+        case c.Result(ok, error):
+            return [Symbol("result"), *opt(ok), *([] if error is None else [[Symbol("error"), sub(error)]])]
+        case c.Own(resource):
+            return [Symbol("own"), name_of("note", resource)]
+        case c.Borrow(resource):
+            return [Symbol("borrow"), name_of("note", resource)]
+        case c.Stream(element):
+            return [Symbol("stream"), *opt(element)]
+        case c.Future(element):
+            return [Symbol("future"), *opt(element)]
+    raise TypeError(f"not a resolved type: {t!r}")
+
+
+def read_type(s: Sexp, resolve: Resolve) -> Type:
+    """The reverse of `write_type`. Raises MeldError."""
+    if isinstance(s, Symbol):
+        try:
+            return c.Prim(s.text)
+        except ValueError:
+            raise MeldError(f"unknown type `{s.text}`") from None
+    if not isinstance(s, list) or not s or not isinstance(s[0], Symbol):
+        raise MeldError("expected a component type")
+    rest = s[1:]
+
+    def sub(x: Sexp) -> Type:
+        return read_type(x, resolve)
+
+    def opt(parts: list[Sexp]) -> Type | None:
+        return sub(parts[0]) if parts else None
+
+    def names() -> tuple[str, ...]:
+        return tuple(_quoted(x) for x in rest)
+
+    def labelled(keyword: str) -> list[tuple[str, list[Sexp]]]:
+        out = []
+        for part in rest:
+            if not isinstance(part, list) or len(part) < 2 or part[0] != Symbol(keyword):
+                raise MeldError(f"expected `({keyword} …)`")
+            out.append((_quoted(part[1]), part[2:]))
+        return out
+
+    try:
+        match s[0].text:
+            case "record":
+                return c.Record(tuple((n, sub(x[0])) for n, x in labelled("field")))
+            case "variant":
+                return c.Variant(tuple((n, opt(x)) for n, x in labelled("case")))
+            case "list":
+                return c.ListType(sub(rest[0]), int(_word(rest[1])) if len(rest) > 1 else None)
+            case "map":
+                return c.MapType(sub(rest[0]), sub(rest[1]))
+            case "tuple":
+                return c.Tuple(tuple(map(sub, rest)))
+            case "flags":
+                return c.Flags(names())
+            case "enum":
+                return c.EnumType(names())
+            case "option":
+                return c.Option(sub(rest[0]))
+            case "result":
+                error = [x for x in rest if isinstance(x, list) and x and x[0] == Symbol("error")]
+                return c.Result(opt([x for x in rest if x not in error]), sub(error[0][1]) if error else None)
+            case "own":
+                return c.Own(resolve("note", rest[0]))
+            case "borrow":
+                return c.Borrow(resolve("note", rest[0]))
+            case "stream":
+                return c.Stream(opt(rest))
+            case "future":
+                return c.Future(opt(rest))
+    except IndexError:
+        raise MeldError(f"type `({s[0].text} …)` is incomplete") from None
+    raise MeldError(f"unknown type `({s[0].text} …)`")
+
+
+def _quoted(s: Sexp) -> str:
+    if not isinstance(s, Quoted):
+        raise MeldError("expected a string")
+    return s.text
+
+
+def _word(s: Sexp) -> str:
+    if not isinstance(s, Symbol):
+        raise MeldError("expected a word")
+    return s.text
+
+
+def write_func_type(t: c.CompFuncType, name_of: NameOf) -> list[Sexp]:
+    """``(param "a" u32) … (result u32)``, with ``async`` in front where it applies: the inside of ``(type …)``."""
+    out: list[Sexp] = [Symbol("async")] if t.is_async else []
+    out += [[Symbol("param"), Quoted(n), write_type(x, name_of)] for n, x in t.params]
+    return out if t.result is None else [*out, [Symbol("result"), write_type(t.result, name_of)]]
+
+
+def read_func_type(parts: list[Sexp], resolve: Resolve) -> c.CompFuncType:
+    """The reverse of `write_func_type`. Raises MeldError."""
+    is_async = bool(parts) and parts[0] == Symbol("async")
+    params: list[tuple[str, Type]] = []
+    result = None
+    for part in parts[is_async:]:
+        match part:
+            case [Symbol("param"), Quoted(name), type_]:
+                params.append((name, read_type(type_, resolve)))
+            case [Symbol("result"), type_]:
+                result = read_type(type_, resolve)
+            case _:
+                raise MeldError("expected `(param …)` or `(result …)` in a component function type")
+    return c.CompFuncType(tuple(params), result, is_async)
+
+
+def show(t: Type | c.CompFuncType) -> str:
+    """A resolved type as WAT text, for messages."""
+
+    def name_of(_space: str, item: Any) -> Sexp:
+        return Symbol("$" + (item.name or item.label))
+
+    if isinstance(t, c.CompFuncType):
+        return " ".join(["(func", *map(_show, write_func_type(t, name_of))]) + ")"
+    return _show(write_type(t, name_of))
+
+
+def _show(s: Sexp) -> str:
+    match s:
+        case Symbol(word):
+            return word
+        case Quoted(string):
+            return f'"{string}"'
+        case list():
+            return "(" + " ".join(map(_show, s)) + ")"
+    raise TypeError(repr(s))
