@@ -1,0 +1,135 @@
+"""The registry of passes: those of the compiler by name, those of plugins by entry point or file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import import_module, util
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import cast
+
+from meld.diagnostics import MeldError, Remark
+from meld.passes.base import Pass
+
+BUILTIN = {
+    "link": "meld.passes.link:Link",
+    "merge": "meld.passes.merge:Merge",
+    "detect-pairs": "meld.passes.detect_pairs:DetectPairs",
+    "emit-bridge": "meld.passes.emit_bridge:EmitBridge",
+    "rewire-calls": "meld.passes.rewire_calls:RewireCalls",
+    "adapter-wiring": "meld.passes.adapter_wiring:AdapterWiring",
+    "finish": "meld.passes.finish:Finish",
+}
+"""Name → ``module:Class``. Nothing is imported before it is used."""
+
+GROUP = "meld.passes"
+
+
+@dataclass(slots=True)
+class Registry:
+    """Passes by name. A broken plugin is remembered, and reported when somebody asks for it by name."""
+
+    sources: dict[str, str | EntryPoint | type[Pass]] = field(
+        default_factory=lambda: dict[str, "str | EntryPoint | type[Pass]"](BUILTIN)
+    )
+    broken: dict[str, str] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
+    _loaded: dict[str, type[Pass]] = field(default_factory=dict)
+
+    @classmethod
+    def standard(cls, plugins: tuple[str, ...] | list[str] = ()) -> Registry:
+        """The compiler's own passes, those of installed packages, and those of the given files."""
+        registry = cls()
+        for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+            if entry.name in BUILTIN:
+                registry.remarks.append(
+                    Remark(
+                        "plugins", f"entry point `{entry.name}` ({entry.value}) hides no pass of the compiler; ignored"
+                    )
+                )
+            else:
+                registry.sources[entry.name] = entry
+        for path in plugins:
+            registry.add_file(path)
+        return registry
+
+    def add_file(self, path: str) -> None:
+        """Loads a plugin file and registers the passes in it. A file named by the user must load: MeldError if not."""
+        file = Path(path)
+        if not file.is_file():
+            raise MeldError("no such plugin file", where=path)
+        spec = util.spec_from_file_location(f"meld_plugin_{file.stem}", file)
+        if spec is None or spec.loader is None:
+            raise MeldError("a plugin is a Python file", where=path, hint="its name ends in .py")
+        module = util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as e:
+            raise MeldError(f"plugin does not load: {type(e).__name__}: {e}", where=path) from e
+        found = [
+            c
+            for c in vars(module).values()
+            if isinstance(c, type) and issubclass(c, Pass) and c is not Pass and c.__module__ == module.__name__
+        ]
+        if not found:
+            raise MeldError("the plugin defines no subclass of meld.Pass", where=path)
+        for cls in found:
+            if not cls.name:
+                raise MeldError(f"class {cls.__name__} has no `name`", where=path)
+            if cls.name in BUILTIN:
+                raise MeldError(f"a plugin cannot replace the pass `{cls.name}` of the compiler", where=path)
+            self.sources[cls.name] = cls
+
+    def names(self) -> Iterator[str]:
+        """All names, those of the compiler first."""
+        yield from self.sources
+
+    def get(self, name: str) -> type[Pass]:
+        """The class of a pass.
+
+        Raises:
+            MeldError: no such pass (with what was probably meant), or a plugin that does not load.
+        """
+        if name in self._loaded:
+            return self._loaded[name]
+        source = self.sources.get(name)
+        if source is None:
+            near = difflib.get_close_matches(name, self.sources, 1)
+            hint = f"did you mean `{near[0]}`?" if near else "`meldc passes` lists the passes"
+            raise MeldError(f"unknown pass `{name}`", hint=hint)
+        if isinstance(source, str):
+            module, _, cls_name = source.partition(":")
+            cls = cast("type[Pass]", getattr(import_module(module), cls_name))
+        elif isinstance(source, EntryPoint):
+            try:
+                cls = source.load()
+            except Exception as e:
+                self.broken[name] = f"{type(e).__name__}: {e}"
+                raise MeldError(f"plugin pass `{name}` ({source.value}) does not load: {self.broken[name]}") from e
+            if not (isinstance(cls, type) and issubclass(cls, Pass) and cls.name == name):
+                self.broken[name] = "not a subclass of meld.Pass with that name"
+                raise MeldError(f"plugin pass `{name}` ({source.value}) is {self.broken[name]}")
+        else:
+            cls = source
+        self._loaded[name] = cls
+        return cls
+
+    def placed(self) -> list[type[Pass]]:
+        """The passes that a default pipeline is made of: the compiler's own, and plugins that name their place.
+
+        A plugin that does not load is left out, with a remark.
+        """
+        found = [self.get(name) for name in BUILTIN]
+        for name in self.sources:
+            if name in BUILTIN:
+                continue
+            try:
+                cls = self.get(name)
+            except MeldError as e:
+                self.remarks.append(Remark("plugins", f"{e.message}; it is left out"))
+                continue
+            if cls.after or cls.before:
+                found.append(cls)
+        return found

@@ -1,0 +1,341 @@
+"""The pass manager: which passes run, in which order, and the loop that runs them.
+
+Constraints are a graph (networkx): a pass comes after those that establish the facts it needs (hard), and keeps to the
+wishes `after` and `before` (soft, between passes that both run). A named pipeline is checked against it before
+anything runs; the default pipeline is derived from it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from meld.diagnostics import MeldError, Remark, Source, Span
+from meld.ir.component import Component
+from meld.passes import Registry
+from meld.passes.base import OptionInfo, Pass, PassContext, Program, options_of, parse_option
+
+FRONT = ("link", "merge")
+"""What takes a composition to a module, put in front of a pipeline that starts beyond its input's language."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One pass of a plan, with the place in the pipeline text that named it."""
+
+    instance: Pass
+    span: Span | None = None
+
+    @property
+    def name(self) -> str:
+        return self.instance.name
+
+
+@dataclass(slots=True)
+class Plan:
+    """What will run."""
+
+    steps: list[Step]
+    remarks: list[Remark] = field(default_factory=list)
+
+    def spec(self) -> str:
+        """The plan as a pipeline text."""
+        return ",".join(step.instance.spec() for step in self.steps)
+
+
+# --- the text of a pipeline ----------------------------------------------------------------------------------------
+
+_NAME = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*")
+_OPTION = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(?:=\s*([^,{}\s]*))?\s*,?")
+
+
+def parse_pipeline(text: str, registry: Registry, *, source: str = "--passes") -> list[Step]:
+    """Reads ``detect-pairs,emit-bridge{slots=16,ring=8192}``; empty text is no pass at all.
+
+    Raises:
+        MeldError: a syntax error, an unknown pass or option, a bad value; with a span in the text.
+    """
+    src = Source(source, text)
+    steps: list[Step] = []
+    at = 0
+    if not text.strip():
+        return steps
+    while True:
+        match = _NAME.match(text, at)
+        if not match:
+            raise MeldError(
+                "expected the name of a pass", span=Span(src, at, at + 1), hint="for example `merge,finish`"
+            )
+        span = Span(src, match.start(1), match.end(1))
+        try:
+            cls = registry.get(match[1])
+        except MeldError as e:
+            raise MeldError(e.message, span=span, hint=e.hint) from e
+        at = match.end()
+        values: dict[str, Any] = {}
+        if text[at : at + 1] == "{":
+            values, at = _parse_options(src, at, cls)
+        try:
+            steps.append(Step(cls(**values), span))
+        except MeldError as e:
+            raise MeldError(e.message, span=span, hint=e.hint) from e
+        if at >= len(text):
+            return steps
+        if text[at] != ",":
+            raise MeldError("expected `,` or `{` after the pass", span=Span(src, at, at + 1))
+        at += 1
+
+
+def _parse_options(src: Source, at: int, cls: type[Pass]) -> tuple[dict[str, Any], int]:
+    text = src.text
+    known = {info.name: info for info in options_of(cls)}
+    close = text.find("}", at)
+    if close < 0:
+        raise MeldError("`{` is never closed", span=Span(src, at, at + 1))
+    values: dict[str, Any] = {}
+    at += 1
+    while text[at:close].strip():
+        match = _OPTION.match(text, at, close)
+        if not match:
+            raise MeldError("expected `option=value`", span=Span(src, at, at + 1))
+        span = Span(src, match.start(1), match.end(1))
+        info = known.get(match[1].replace("_", "-"))
+        if info is None:
+            listed = ", ".join(known) or "none"
+            raise MeldError(f"`{cls.name}` has no option `{match[1]}`", span=span, hint=f"its options: {listed}")
+        values[info.name.replace("-", "_")] = _value(info, match[2] or "", span)
+        at = match.end()
+    rest = _spaces(text, close + 1)
+    return values, rest
+
+
+def _value(info: OptionInfo, text: str, span: Span) -> Any:
+    try:
+        return parse_option(info, text)
+    except MeldError as e:
+        raise MeldError(e.message, span=span) from e
+
+
+def _spaces(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
+# --- planning ------------------------------------------------------------------------------------------------------
+
+
+def plan_default(program: Program, registry: Registry) -> Plan:
+    """The default pipeline from where the program stands: what its facts say has run is left out.
+
+    A pass whose facts nobody can establish any more (a core module that no `merge` made) is left out too.
+    """
+    classes = registry.placed()
+    facts = set(program.facts)
+    language: type[Any] = type(program)
+    order = _sorted(classes)
+    steps: list[Step] = []
+    for cls in order:
+        done = bool(cls.establishes) and set(cls.establishes) <= facts and not cls.repeatable
+        if done or cls.reads is not language or not set(cls.requires) <= facts:
+            continue
+        steps.append(Step(cls()))
+        facts |= set(cls.establishes)
+        language = cls.writes
+    return Plan(steps, list(registry.remarks))
+
+
+def plan_named(steps: list[Step], program: Program, registry: Registry) -> Plan:
+    """Checks a named pipeline against the program's language and facts.
+
+    Passes that take a composition to a module are put in front where the pipeline starts beyond its input; nothing
+    else is added.
+
+    Raises:
+        MeldError: with the place in the pipeline text, the reason, and an order that works.
+    """
+    remarks = list(registry.remarks)
+    if steps and isinstance(program, Component) and steps[0].instance.reads is not Component:
+        front = [registry.get(name) for name in FRONT]
+        missing = [cls for cls in front if not set(cls.establishes) <= set(program.facts)]
+        steps = [Step(cls()) for cls in missing] + steps
+        names = ",".join(cls.name for cls in missing)
+        remarks.append(Remark("plan", f"the input is a component: `{names}` put in front"))
+    elif [step.name for step in steps[:1]] == ["merge"] and "linked" not in program.facts:
+        steps = [Step(registry.get("link")()), *steps]
+        remarks.append(Remark("plan", "`link` put in front of `merge`"))
+    _sorted([type(step.instance) for step in steps])
+    facts: set[str] = set(program.facts)
+    language: type[Any] = type(program)
+    for i, step in enumerate(steps):
+        problem = _problem(steps, i, facts, language, registry)
+        if problem:
+            raise MeldError(problem, span=step.span, hint=_way_out(steps, program, registry))
+        facts |= set(step.instance.establishes)
+        language = step.instance.writes
+    return Plan(steps, remarks)
+
+
+def _problem(steps: list[Step], i: int, facts: set[str], language: type[Any], registry: Registry) -> str | None:
+    one = steps[i].instance
+    if one.reads is not language:
+        return f"`{one.name}` reads a {one.reads.__name__.lower()}, but gets a {language.__name__.lower()} here"
+    missing = sorted(set(one.requires) - facts)
+    if missing:
+        fact = missing[0]
+        later = next((s.name for s in steps[i + 1 :] if fact in s.instance.establishes), None)
+        if later:
+            return f"`{one.name}` needs the fact `{fact}`, which `{later}` establishes only later"
+        makers = _makers(fact, registry)
+        if not makers:
+            return f"`{one.name}` needs the fact `{fact}`, which no pass establishes"
+        return f"`{one.name}` needs the fact `{fact}`, which `{makers[0].name}` establishes; it is not in the pipeline"
+    held = set(one.establishes) & facts
+    if held and not one.repeatable:
+        return f"`{one.name}` has run already: the fact `{sorted(held)[0]}` holds"
+    return None
+
+
+def _makers(fact: str, registry: Registry) -> list[type[Pass]]:
+    found = []
+    for name in registry.names():
+        try:
+            cls = registry.get(name)
+        except MeldError:
+            continue
+        if fact in cls.establishes:
+            found.append(cls)
+    return found
+
+
+def _way_out(steps: list[Step], program: Program, registry: Registry) -> str | None:
+    """A working order of the named passes, with those that supply what is missing."""
+    facts = set(program.facts)
+    wanted: dict[str, Step] = {}
+    pending = list(steps)
+    while pending:
+        step = pending.pop(0)
+        if step.name in wanted or (set(step.instance.establishes) & facts and not step.instance.repeatable):
+            continue
+        wanted[step.name] = step
+        for fact in sorted(set(step.instance.requires) - facts):
+            if not any(fact in s.instance.establishes for s in [*wanted.values(), *pending]):
+                makers = _makers(fact, registry)
+                if not makers:
+                    return None
+                pending.append(Step(makers[0]()))
+    try:
+        order = _sorted([type(step.instance) for step in wanted.values()])
+    except MeldError:
+        return None
+    if not order:
+        return "nothing is left to run"
+    return "this order works: " + ",".join(wanted[cls.name].instance.spec() for cls in order)
+
+
+def constraint_graph(classes: Iterable[type[Pass]]) -> Any:
+    """The constraints among some passes: a networkx DiGraph of pass names; edges carry `reason`."""
+    import networkx as nx
+
+    unique = {cls.name: cls for cls in classes}
+    graph = nx.DiGraph()
+    graph.add_nodes_from(unique)
+
+    def edge(first: str, second: str, reason: str) -> None:
+        if first in unique and second in unique and first != second and not graph.has_edge(first, second):
+            graph.add_edge(first, second, reason=reason)
+
+    for cls in unique.values():
+        for maker in unique.values():
+            for fact in sorted(set(cls.requires) & set(maker.establishes)):
+                edge(maker.name, cls.name, f"`{cls.name}` needs `{fact}`, which `{maker.name}` establishes")
+        for other in cls.after:
+            edge(other, cls.name, f"`{cls.name}` asks to run after `{other}`")
+        for other in cls.before:
+            edge(cls.name, other, f"`{cls.name}` asks to run before `{other}`")
+    return graph
+
+
+def _sorted(classes: list[type[Pass]]) -> list[type[Pass]]:
+    """The passes in an order that keeps every constraint and otherwise the given one. Raises MeldError on a cycle."""
+    import networkx as nx
+
+    unique = {cls.name: cls for cls in classes}
+    place = {name: i for i, name in enumerate(unique)}
+    graph = constraint_graph(unique.values())
+    try:
+        return [unique[name] for name in nx.lexicographical_topological_sort(graph, key=place.__getitem__)]
+    except nx.NetworkXUnfeasible:
+        cycle = nx.find_cycle(graph)
+        reasons = "; ".join(graph.edges[first, second]["reason"] for first, second, *_ in cycle)
+        names = " → ".join([first for first, *_ in cycle] + [cycle[0][0]])
+        culprits = [first for first, *_ in cycle if not unique[first].__module__.startswith("meld.passes.")]
+        hint = f"change `requires`, `after` or `before` of `{culprits[0]}`" if culprits else None
+        raise MeldError(f"the passes {names} wait for each other: {reasons}", where="pipeline", hint=hint) from None
+
+
+# --- running -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Ran:
+    """The record of one step."""
+
+    step: Step
+    context: PassContext
+    seconds: float
+
+
+Observer = Callable[[str, int, Step, Program], None]
+"""Called as (``before`` or ``after``, number of the step from 1, step, program)."""
+
+
+def run(
+    plan: Plan, program: Program, *, observers: Iterable[Observer] = (), stop_after: str | None = None
+) -> tuple[Program, list[Ran]]:
+    """Runs a plan; returns the program as it is at the end and a record of each step.
+
+    Raises:
+        MeldError: from a pass, with the pass named; a plugin that crashes is a MeldError too.
+    """
+    watchers = list(observers)
+    done: list[Ran] = []
+    for number, step in enumerate(plan.steps, 1):
+        cx = PassContext(step.name)
+        for observe in watchers:
+            observe("before", number, step, program)
+        begin = time.perf_counter()
+        program = _run_one(step, program, cx)
+        done.append(Ran(step, cx, time.perf_counter() - begin))
+        for observe in watchers:
+            observe("after", number, step, program)
+        if step.name == stop_after:
+            break
+    return program, done
+
+
+def _run_one(step: Step, program: Program, cx: PassContext) -> Program:
+    one = step.instance
+    try:
+        result = one.run(program, cx)
+    except MeldError as e:
+        if e.where is None and e.span is None:
+            e.where = f"pass {step.name}"
+        raise
+    except Exception as e:
+        if type(one).__module__.startswith("meld.passes."):
+            raise
+        raise MeldError(f"plugin pass `{step.name}` failed: {type(e).__name__}: {e}", where=f"pass {step.name}") from e
+    after: Program = program if result is None else result
+    if not isinstance(after, one.writes):
+        raise MeldError(
+            f"`{step.name}` declares that it writes a {one.writes.__name__.lower()}, but left a {type(after).__name__}",
+            where=f"pass {step.name}",
+        )
+    if after is not program:
+        after.facts = [*program.facts, *(f for f in after.facts if f not in program.facts)]
+    after.facts += sorted(set(one.establishes) - set(after.facts))
+    return after
