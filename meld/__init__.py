@@ -1,0 +1,69 @@
+"""meldc: a compiler that fuses WebAssembly components into one core module.
+
+The public API, which is also all that a plugin needs:
+
+    import meld
+
+    module = meld.compile(["producer.wat", "consumer.wat"])          # a fused Module
+    module = meld.compile(["a.wasm", "b.wasm"], stop_after="merge")
+    data = meld.encode(module)                                        # core wasm
+    print(meld.print_text(module))                                    # the IR as text
+    program = meld.load("dump.wat")                                   # Component or Module
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from meld.diagnostics import MeldError as MeldError
+    from meld.driver import compile as compile
+    from meld.driver import encode as encode
+    from meld.driver import load as load
+    from meld.driver import print_text as print_text
+    from meld.ir.component import Component as Component
+    from meld.ir.instructions import Instruction as Instruction
+    from meld.ir.module import Function as Function
+    from meld.ir.module import Global as Global
+    from meld.ir.module import Memory as Memory
+    from meld.ir.module import Module as Module
+    from meld.ir.module import Table as Table
+    from meld.ir.notes import Note as Note
+    from meld.ir.notes import note as note
+    from meld.ir.splice import splice as splice
+    from meld.passes.base import Pass as Pass
+    from meld.passes.base import PassContext as PassContext
+    from meld.passes.base import option as option
+
+_PUBLIC = {
+    "MeldError": "meld.diagnostics",
+    "compile": "meld.driver",
+    "encode": "meld.driver",
+    "load": "meld.driver",
+    "print_text": "meld.driver",
+    "Component": "meld.ir.component",
+    "Instruction": "meld.ir.instructions",
+    "Function": "meld.ir.module",
+    "Global": "meld.ir.module",
+    "Memory": "meld.ir.module",
+    "Module": "meld.ir.module",
+    "Table": "meld.ir.module",
+    "Note": "meld.ir.notes",
+    "note": "meld.ir.notes",
+    "splice": "meld.ir.splice",
+    "Pass": "meld.passes.base",
+    "PassContext": "meld.passes.base",
+    "option": "meld.passes.base",
+}
+
+__all__ = list(_PUBLIC)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Imports late: `meldc --help` must not pay for the compiler."""
+    if name in _PUBLIC:
+        from importlib import import_module
+
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'meld' has no attribute {name!r}")

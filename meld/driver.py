@@ -1,0 +1,217 @@
+"""The compiler in one screen: load → plan → run → write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from meld.diagnostics import MeldError, Remark
+from meld.ir.component import Component, NestedComponent
+from meld.ir.module import Module
+from meld.ir.notes import Note, note, ref, text
+from meld.passes import Registry
+from meld.passes.base import Program
+from meld.passmanager import Observer, Ran, parse_pipeline, plan_default, plan_named, run
+
+MAX_INPUT = 1 << 30
+"""Bytes; larger inputs are refused."""
+
+
+@note("input")
+class Input(Note):
+    """On a composition: a nested component that was given as an input and is still to be linked, by its file's stem."""
+
+    component: Any = ref("component", positional=True)
+    label: str = text()
+
+
+@note("wanted")
+class Wanted(Note):
+    """On a composition: a link that the user asked for with ``--link importer:import=exporter``."""
+
+    importer: str = text()
+    label: str = text()
+    exporter: str = text()
+
+
+@dataclass(slots=True)
+class Options:
+    """What a compilation is asked to do; as on the command line."""
+
+    passes: str | None = None
+    stop_after: str | None = None
+    links: Sequence[str] = ()
+    plugins: Sequence[str] = ()
+    observers: Iterable[Observer] = ()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The program at the end, and how it came about."""
+
+    program: Program
+    ran: list[Ran] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+
+
+def build(inputs: Sequence[str | PathLike[str]], options: Options) -> Outcome:
+    """Loads the inputs, plans the passes, runs them. Raises MeldError."""
+    registry = Registry.standard(list(options.plugins))
+    program = compose([load(path) for path in inputs], inputs, options.links)
+    if options.passes is None:
+        plan = plan_default(program, registry)
+    else:
+        plan = plan_named(parse_pipeline(options.passes, registry), program, registry)
+    names = [step.name for step in plan.steps]
+    if options.stop_after is not None and options.stop_after not in names:
+        registry.get(options.stop_after)
+        raise MeldError(
+            f"--stop-after={options.stop_after}: that pass is not in the pipeline", hint="it is: " + ",".join(names)
+        )
+    program, ran = run(plan, program, observers=options.observers, stop_after=options.stop_after)
+    return Outcome(program, ran, plan.remarks + [remark for one in ran for remark in one.context.remarks])
+
+
+def load(path: str | PathLike[str]) -> Program:
+    """Reads a program from a file: a component or a module, binary or text. Raises MeldError."""
+    name = str(path)
+    data = _read_file(Path(path))
+    if data[:4] == b"\0asm":
+        program = decode(data, name)
+    else:
+        program = _load_text(data, name)
+    program.where = Path(path).name
+    return program
+
+
+def decode(data: bytes, where: str) -> Program:
+    """Reads a binary: a core module or a component, as its header says. Raises MeldError."""
+    match data[4:8]:
+        case b"\x01\x00\x00\x00":
+            from meld.binary.reader import read_module
+
+            return read_module(data, where=where)
+        case b"\x0d\x00\x01\x00":
+            from meld.binary.component_reader import read_component
+
+            return read_component(data, where=where)
+    raise MeldError(f"unknown version {data[4:8].hex(' ')} of the binary format", where=f"{where}: offset 0x4")
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise MeldError("is a directory", where=str(path), hint="an input is a .wasm or .wat file")
+        if path.stat().st_size > MAX_INPUT:
+            raise MeldError("larger than 1 GiB", where=str(path))
+        data = path.read_bytes()
+    except OSError as e:
+        raise MeldError(f"cannot read: {e.strerror}", where=str(path)) from e
+    if not data:
+        raise MeldError("the file is empty", where=str(path))
+    return data
+
+
+def _load_text(data: bytes, name: str) -> Program:
+    """Text by our grammar; text that it does not take, and that has no annotations, by the engine's."""
+    from meld.ir.parser import parse
+
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as e:
+        raise MeldError("neither a WebAssembly binary nor UTF-8 text", where=f"{name}: offset {e.start:#x}") from None
+    try:
+        return parse(text, name)
+    except MeldError:
+        if "(@" in text or not text.lstrip().startswith(("(", ";")):
+            raise
+        binary = _engine_parse(text)
+        if binary is None:
+            raise
+        return decode(binary, name)
+
+
+def _engine_parse(text: str) -> bytes | None:
+    import wasmtime
+
+    try:
+        return bytes(wasmtime.wat2wasm(text))
+    except wasmtime.WasmtimeError:
+        return None
+
+
+def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], links: Sequence[str] = ()) -> Program:
+    """Several inputs as one composition, not yet linked; a single input is the program itself."""
+    wanted = [_wanted(link) for link in links]
+    if len(programs) == 1:
+        program = programs[0]
+        if wanted:
+            raise MeldError("--link needs two inputs at least", where=str(paths[0]))
+        return program
+    composition = Component(where="composition")
+    taken: set[str] = set()
+    for program, path in zip(programs, paths, strict=True):
+        if not isinstance(program, Component):
+            raise MeldError("is a core module; only components can be linked", where=str(path))
+        label = _fresh(Path(path).stem, taken)
+        nested = NestedComponent(program, name=label)
+        composition.definitions.append(nested)
+        composition.notes.append(Input(nested, label))
+    composition.notes += wanted
+    return composition
+
+
+def _fresh(stem: str, taken: set[str]) -> str:
+    name, n = stem, 1
+    while name in taken:
+        n += 1
+        name = f"{stem}-{n}"
+    taken.add(name)
+    return name
+
+
+def _wanted(link: str) -> Wanted:
+    left, equals, exporter = link.partition("=")
+    importer, colon, label = left.partition(":")
+    if not (equals and colon and importer and label and exporter):
+        raise MeldError(f"--link={link}", hint="write --link=importer:import-name=exporter, with the files' stems")
+    return Wanted(importer, label, exporter)
+
+
+def compile(
+    inputs: str | PathLike[str] | Sequence[str | PathLike[str]],
+    passes: str | None = None,
+    stop_after: str | None = None,
+    **more: Any,
+) -> Any:
+    """Compiles files and returns the program at the end: a `Module`, or a `Component` if it stops before `merge`.
+
+    Args:
+        inputs: a path or several.
+        passes: a pipeline, as for ``--passes``; the default pipeline if None.
+        stop_after: the name of the pass to stop after.
+        more: further fields of `Options`.
+    """
+    paths = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)
+    return build(paths, Options(passes=passes, stop_after=stop_after, **more)).program
+
+
+def encode(program: Program) -> bytes:
+    """The binary of a program."""
+    if isinstance(program, Module):
+        from meld.binary.writer import write_module
+
+        return write_module(program)
+    from meld.binary.component_writer import write_component
+
+    return write_component(program)
+
+
+def print_text(program: Program) -> str:
+    """The program as text, annotations included."""
+    from meld.ir.printer import print_program
+
+    return print_program(program)
