@@ -79,10 +79,7 @@ def load(path: str | PathLike[str]) -> Program:
     """Reads a program from a file: a component or a module, binary or text. Raises MeldError."""
     name = str(path)
     data = _read_file(Path(path))
-    if data[:4] == b"\0asm":
-        program = decode(data, name)
-    else:
-        program = _load_text(data, name)
+    program = decode(data, name) if data[:4] == b"\0asm" else _load_text(data, name)
     program.where = Path(path).name
     return program
 

@@ -129,13 +129,34 @@ class HostCall(Note):
 
 @note("export")
 class HostExport(Note):
-    """On the module: a component function that the program exports, and how it is lifted. `label` is the export's name."""
+    """On the module: a component function that it exports under the name `label`, and how that is lifted."""
 
     label: str = text(positional=True)
     instance: Instance = ref("note")
     target: Function = ref("functions")
     type: CompFuncType = coded(write_func_type, read_func_type)
     lift: Options = coded(_write_options, _read_options, default=Options())
+
+
+@note("intrinsic")
+class IntrinsicEntry(Note):
+    """On a function: what an instance calls for an intrinsic of `pulseengine:async`, before any bridge."""
+
+    intrinsic: str = symbol(positional=True)
+    instance: Instance = ref("note")
+
+
+@note("streams")
+class StreamUse(Note):
+    """On the module: which stream or future built-ins an instance declares for one type, or that it joins waitables.
+
+    ``(@meld.streams $producer (builtins stream.new stream.write) (type (stream u8)))``. Declared is enough: an
+    instance in the style of `pulseengine:async` has no core use of them.
+    """
+
+    instance: Instance = ref("note", positional=True)
+    builtins: tuple[str, ...] = symbol(many=True)
+    type: Any = coded(_write_optional_type, _read_optional_type, default=None)
 
 
 @note("link")

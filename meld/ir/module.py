@@ -10,7 +10,7 @@ Source: WebAssembly 3.0, section 2.5 (modules).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -203,7 +203,7 @@ class Module:
             return self.typedefs()
         if name in ("elements", "datas"):
             return list(getattr(self, name))
-        return [item for item in self.imports if SPACE_OF[type(item)] == name] + getattr(self, name)
+        return [*(item for item in self.imports if SPACE_OF[type(item)] == name), *getattr(self, name)]
 
     def items(self) -> Iterator[CoreItem]:
         """All items, imports first."""
@@ -236,28 +236,21 @@ class Module:
 
     def constant_expressions(self) -> Iterator[list[Instruction]]:
         """Initial values of globals and tables, offsets and entries of segments."""
-        for holder in (*self.globals, *self.tables):
-            if holder.init is not None:
-                yield holder.init
-        for segment in (*self.elements, *self.datas):
-            if segment.offset is not None:
-                yield segment.offset
-            if isinstance(segment, ElementSegment):
-                yield from segment.expressions or ()
+        holders: list[Global | Table] = [*self.globals, *self.tables]
+        segments: list[ElementSegment | DataSegment] = [*self.elements, *self.datas]
+        yield from (holder.init for holder in holders if holder.init is not None)
+        yield from (segment.offset for segment in segments if segment.offset is not None)
+        for element in self.elements:
+            yield from element.expressions or ()
 
-    def replace_uses(self, new: Mapping[Any, Any], *, owner: Instance | None = None) -> None:
+    def replace_uses(self, new: Mapping[Any, Any], *, unless: Callable[[Item], bool] = lambda item: False) -> None:
         """Replaces items wherever they are used: bodies, segments, constant expressions, exports, start.
 
-        With `owner`, only in what belongs to that instance (exports and start excepted, which are left alone).
-        Definitions stay in the lists of the module.
+        Users for which `unless` holds keep what they have. Definitions stay in the lists of the module.
         """
-
-        def ours(item: Item) -> bool:
-            return owner is None or item.owner is owner
-
         seen: set[int] = set()
         for function in self.functions:
-            if not ours(function):
+            if unless(function):
                 continue
             if isinstance(function.body, LazyBody):
                 if id(function.body.scope) not in seen:
@@ -268,27 +261,26 @@ class Module:
                         entries[:] = [new.get(entry, entry) for entry in entries]
             elif function.body is not None:
                 _substitute_all(function.body.instructions, new)
-            function.type = new.get(function.type, function.type)
-        for holder in (*self.globals, *self.tables):
-            if ours(holder) and holder.init is not None:
+        holders: list[Global | Table] = [*self.globals, *self.tables]
+        for holder in holders:
+            if holder.init is not None and not unless(holder):
                 _substitute_all(holder.init, new)
-        for segment in (*self.elements, *self.datas):
-            if not ours(segment):
+        for element in self.elements:
+            if unless(element):
                 continue
-            if segment.offset is not None:
-                _substitute_all(segment.offset, new)
-            if isinstance(segment, ElementSegment):
-                segment.table = new.get(segment.table, segment.table)
-                if segment.functions is not None:
-                    segment.functions = [new.get(f, f) for f in segment.functions]
-                for expression in segment.expressions or ():
-                    _substitute_all(expression, new)
-            else:
-                segment.memory = new.get(segment.memory, segment.memory)
-        if owner is None:
-            for export in self.exports:
-                export.item = new.get(export.item, export.item)
-            self.start = new.get(self.start, self.start)
+            element.table = new.get(element.table, element.table)
+            _substitute_all(element.offset or [], new)
+            if element.functions is not None:
+                element.functions = [new.get(f, f) for f in element.functions]
+            for expression in element.expressions or ():
+                _substitute_all(expression, new)
+        for data in self.datas:
+            if not unless(data):
+                data.memory = new.get(data.memory, data.memory)
+                _substitute_all(data.offset or [], new)
+        for export in self.exports:
+            export.item = new.get(export.item, export.item)
+        self.start = new.get(self.start, self.start)
 
 
 def _substitute_all(instructions: list[Instruction], new: Mapping[Any, Any]) -> None:

@@ -46,7 +46,7 @@ class Ref:
 Sexp: TypeAlias = "Symbol | Quoted | Ref | list[Sexp]"
 
 Resolve = Callable[[str, Sexp], Any]
-"""(space, name or number) → object. Spaces: ``note``, ``functions``, ``memories``, … as in `Scope`; raises MeldError."""
+"""(space, name or number) → object; MeldError if there is none. Spaces: ``note``, ``functions``, … as in `Scope`."""
 NameOf = Callable[[str, Any], Sexp]
 """(space, object) → its unique name (or number) in the text being printed."""
 
@@ -62,7 +62,7 @@ class Note:
 
 @dataclass(eq=False, slots=True)
 class Opaque(Note):
-    """A note of a kind that nobody registered, kept as it came. `label` is the annotation's name, ``meld.`` included."""
+    """A note of a kind that nobody registered, kept as it came. `label` is the annotation's whole name."""
 
     label: str
     body: list[Sexp]

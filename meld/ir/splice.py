@@ -75,7 +75,8 @@ def splice(
     for item in source.imports:
         kind = type(item).__name__
         spaces[kind] = spaces.get(kind, 0) + 1
-    for item in (*source.functions, *source.tables, *source.memories, *source.globals, *source.tags):
+    defined = (item for item in source.items() if not item.imported)
+    for item in defined:
         kind = type(item).__name__
         index = spaces.get(kind, 0)
         spaces[kind] = index + 1

@@ -1,0 +1,66 @@
+"""`--explain`: what was done with each stream domain and each boundary, and why; read off the notes of the program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meld.abi.boundary import Boundary, CanonCall
+from meld.abi.types import show
+from meld.driver import Outcome
+from meld.ir.module import Module
+from meld.passes.adapter_wiring import Wired
+from meld.passes.detect_pairs import Domain, Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One decision."""
+
+    kind: str
+    subject: str
+    parties: str
+    decision: str
+    reason: str
+
+
+def rows(module: Module) -> list[Row]:
+    """The decisions that a module's notes tell."""
+    found: list[Row] = []
+    pairs = module.notes_of(Pair)
+    for domain in module.notes_of(Domain):
+        kind = "future" if domain.future else "stream"
+        subject = f"{kind}<{show(domain.element)}>" if domain.element is not None else kind
+        flows = [f"{p.producer.name} → {p.consumer.name}" for p in pairs if p.domain is domain]
+        parties = ", ".join(flows) or ", ".join(i.name or "" for i in domain.instances)
+        reason = "both ends are in the module" if domain.bridged else domain.host or ""
+        found.append(Row("stream domain", subject, parties, "bridged" if domain.bridged else "host", reason))
+    for wired in module.notes_of(Wired):
+        parties = f"{wired.caller.name} → {wired.callee.name}"
+        found.append(Row("boundary", f"{wired.label} {show(wired.type)}", parties, wired.how, wired.reason))
+    for item in module.imports:
+        for n in item.notes:
+            if isinstance(n, Boundary):
+                parties = f"{n.caller.name} → {n.callee.name}"
+                found.append(Row("boundary", f"{n.label} {show(n.type)}", parties, "pending", "not yet wired"))
+            elif isinstance(n, CanonCall):
+                found.append(Row("built-in", n.builtin, n.instance.name or "", "pending", "an import for now"))
+    return found
+
+
+def explain(outcome: Outcome) -> None:
+    """Prints the table to standard error."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(stderr=True)
+    program = outcome.program
+    if not isinstance(program, Module):
+        console.print("nothing to explain yet: the program is still a composition")
+        return
+    table = Table("what", "which", "between", "decision", "why")
+    for row in rows(program):
+        table.add_row(row.kind, row.subject, row.parties, row.decision, row.reason)
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print("no stream domain and no boundary in this program")

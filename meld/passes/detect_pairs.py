@@ -1,0 +1,276 @@
+"""The pass `detect-pairs`: who shares streams with whom.
+
+A *stream domain* is a connected cluster of linked instances together with one element type, compared by structure. A
+*pair* is a producer and a consumer of a domain in two instances. A domain that has a pair, and that nothing keeps on
+the host, will be bridged. Source: specs/stream-contract.md, "Who is bridged".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from meld.abi.boundary import Boundary, CanonCall, HostCall, HostExport, IntrinsicEntry, Link, StreamUse
+from meld.abi.layout import is_plain, size_of
+from meld.abi.types import Type, read_type, show, write_type
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.module import Module
+from meld.ir.notes import Instance, NameOf, Note, Resolve, Sexp, coded, flag, note, number, ref, text
+from meld.passes.base import Pass, PassContext
+
+
+def _write_element(t: Any, name_of: NameOf) -> list[Sexp]:
+    return [] if t is None else [write_type(t, name_of)]
+
+
+def _read_element(parts: list[Sexp], resolve: Resolve) -> Any:
+    return read_type(parts[0], resolve) if parts else None
+
+
+@note("domain", declares=True)
+class Domain(Note):
+    """A stream domain: ``(@meld.domain $d0 (element u8) (instances $a $b) (bridged))``.
+
+    Attributes:
+        element: the element type; none for the untyped stream.
+        size: bytes of one element, 1 for the untyped stream.
+        future: a domain of futures instead of streams.
+        host: why it stays on the host, if it does.
+    """
+
+    element: Any = coded(_write_element, _read_element, default=None)
+    size: int = number(default=1)
+    instances: tuple[Instance, ...] = ref("note", many=True)
+    future: bool = flag()
+    bridged: bool = flag()
+    host: str | None = text(default=None)
+
+
+@note("pair")
+class Pair(Note):
+    """A producer and a consumer of one domain."""
+
+    domain: Domain = ref("note")
+    producer: Instance = ref("note")
+    consumer: Instance = ref("note")
+
+
+NO_PAIR = "no instance writes what another one reads"
+"""The one reason that keeps a domain on the host without harm to others: its streams meet nobody anyway."""
+
+WRITES = {"stream.write", "future.write"}
+READS = {"stream.read", "future.read"}
+
+
+class DetectPairs(Pass):
+    """Find stream domains and producer→consumer pairs, and decide which are bridged."""
+
+    name = "detect-pairs"
+    requires = frozenset({"merged"})
+    establishes = frozenset({"stream-pairs"})
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        uses = [use for use in module.notes_of(StreamUse) if use.type is not None]
+        _refuse_borrows(uses)
+        graph = _links(module)
+        _refuse_mismatches(module, uses)
+        candidates = list(_domains(module, uses, graph))
+        _keep_on_host(module, candidates, graph)
+        for i, one in enumerate(candidates):
+            element = one.stream.element
+            domain = Domain(
+                element,
+                1 if element is None or one.reason else size_of(element),
+                tuple(use.instance for use in one.uses),
+                isinstance(one.stream, c.Future),
+                one.reason is None,
+                one.reason,
+                name=f"d{i}",
+            )
+            module.notes.append(domain)
+            module.notes += [Pair(domain, producer, consumer) for producer, consumer in one.pairs()]
+            if one.reason:
+                names = ", ".join(f"`{use.instance.name}`" for use in one.uses)
+                cx.remark(f"{_show(one.stream)} of {names} stays on the host: {one.reason}")
+            cx.stats["bridged domains" if one.reason is None else "host domains"] += 1
+
+
+@dataclass(slots=True)
+class _Candidate:
+    stream: c.Stream | c.Future
+    uses: list[StreamUse]
+    cluster: set[Instance]
+    reason: str | None = None
+
+    def pairs(self) -> Iterator[tuple[Instance, Instance]]:
+        for producer in self.uses:
+            for consumer in self.uses:
+                if (
+                    producer.instance is not consumer.instance
+                    and WRITES & set(producer.builtins)
+                    and READS & set(consumer.builtins)
+                ):
+                    yield producer.instance, consumer.instance
+
+
+def _links(module: Module) -> Any:
+    """Which instances are linked: a networkx Graph."""
+    import networkx as nx
+
+    graph = nx.Graph()
+    graph.add_nodes_from(module.notes_of(Instance))
+    graph.add_edges_from((link.importer, link.exporter) for link in module.notes_of(Link))
+    for item in module.imports:
+        graph.add_edges_from((n.caller, n.callee) for n in item.notes if isinstance(n, Boundary))
+    return graph
+
+
+def _domains(module: Module, uses: list[StreamUse], graph: Any) -> Iterator[_Candidate]:
+    import networkx as nx
+
+    order = {instance: i for i, instance in enumerate(module.notes_of(Instance))}
+    clusters = [set(cluster) for cluster in nx.connected_components(graph)]
+    for cluster in sorted(clusters, key=lambda members: min(order[i] for i in members)):
+        by_type: dict[Any, list[StreamUse]] = {}
+        for use in uses:
+            if use.instance in cluster:
+                by_type.setdefault(use.type, []).append(use)
+        for stream, users in by_type.items():
+            yield _Candidate(stream, users, cluster)
+
+
+def _refuse_borrows(uses: list[StreamUse]) -> None:
+    for use in uses:
+        if any(isinstance(t, c.Borrow) for t in _parts(use.type)):
+            raise MeldError(
+                f"`{use.instance.name}` has a {_show(use.type)}: a borrow cannot travel in a stream or future",
+                hint="send an own handle",
+            )
+
+
+def _refuse_mismatches(module: Module, uses: list[StreamUse]) -> None:
+    """Two linked instances of which one writes and the other reads must have an element type in common."""
+
+    def types(instance: Instance, builtins: set[str], kind: type) -> list[Any]:
+        return [
+            u.type for u in uses if u.instance is instance and isinstance(u.type, kind) and builtins & set(u.builtins)
+        ]
+
+    for link in module.notes_of(Link):
+        for producer, consumer in ((link.exporter, link.importer), (link.importer, link.exporter)):
+            for kind in (c.Stream, c.Future):
+                written, read = types(producer, WRITES, kind), types(consumer, READS, kind)
+                other = types(producer, READS, kind) + types(consumer, WRITES, kind)
+                if written and read and not set(written) & set(read) and not other:
+                    raise MeldError(
+                        f"`{producer.name}` writes {_show(written[0])}, but `{consumer.name}`, which is linked to it "
+                        f"as `{link.label}`, reads {_show(read[0])}",
+                        hint="both ends of a stream have one element type",
+                    )
+
+
+def _keep_on_host(module: Module, candidates: list[_Candidate], graph: Any) -> None:
+    """Sets the reason of each domain that cannot be bridged."""
+    joiners = {use.instance for use in module.notes_of(StreamUse) if "waitable.join" in use.builtins}
+    entries = {n.instance for item in module.items() for n in item.notes if isinstance(n, IntrinsicEntry)}
+    builtin_users = {
+        n.instance for item in module.imports for n in item.notes if isinstance(n, CanonCall) and _is_stream(n.type)
+    }
+    for one in candidates:
+        one.reason = _reason(module, one, joiners, entries, builtin_users)
+    # an instance's intrinsics carry all its streams, so a domain that shares an instance with one on the host stays too
+    changed = True
+    while changed:
+        changed = False
+        for one in candidates:
+            if one.reason is not None:
+                continue
+            for other in candidates:
+                shared = {u.instance for u in one.uses} & {u.instance for u in other.uses}
+                if other.reason not in (None, NO_PAIR) and shared:
+                    name = next(u.instance.name for u in one.uses if u.instance in shared)
+                    one.reason = f"`{name}` uses the same intrinsics for {_show(other.stream)}, which stays on the host"
+                    changed = True
+                    break
+
+
+def _reason(
+    module: Module,
+    one: _Candidate,
+    joiners: set[Instance],
+    entries: set[Instance],
+    builtin_users: set[Instance],
+) -> str | None:
+    element = one.stream.element
+    instances = {use.instance for use in one.uses}
+    visible = _host_facing(module, one)
+    if not any(True for _ in one.pairs()):
+        return NO_PAIR
+    if visible:
+        return f"the host can see it: {visible}"
+    if element is not None and not is_plain(element):
+        return "its elements hold pointers or handles, which cannot be copied as bytes"
+    if joined := instances & joiners:
+        return f"`{min(i.name or '' for i in joined)}` joins its stream handles to a waitable set"
+    if canonical := instances & builtin_users:
+        return f"`{min(i.name or '' for i in canonical)}` uses the canonical built-ins, not pulseengine:async"
+    if lacking := instances - entries:
+        return f"`{min(i.name or '' for i in lacking)}` does not import pulseengine:async"
+    if isinstance(one.stream, c.Future):
+        return "futures are not bridged yet"
+    return None
+
+
+def _host_facing(module: Module, one: _Candidate) -> str | None:
+    """The host-facing function of the cluster that carries this stream type, if any."""
+    for item in module.imports:
+        for n in item.notes:
+            if isinstance(n, HostCall) and n.instance in one.cluster and _carries(n.type, one.stream):
+                return f"import `{n.label}`"
+    for export in module.notes_of(HostExport):
+        if export.instance in one.cluster and _carries(export.type, one.stream):
+            return f"export `{export.label}`"
+    return None
+
+
+def _carries(function: c.CompFuncType, stream: Type) -> bool:
+    types = [t for _, t in function.params] + ([function.result] if function.result is not None else [])
+    return any(part == stream for t in types for part in _parts(t))
+
+
+def _is_stream(t: Type) -> bool:
+    return isinstance(t, c.Stream | c.Future)
+
+
+def _parts(t: Type) -> Iterator[Type]:
+    """A resolved type and everything inside it."""
+    pending = [t]
+    while pending:
+        part = pending.pop()
+        yield part
+        match part:
+            case c.Prim() | c.Flags() | c.EnumType() | c.Own() | c.Borrow() | None:
+                pass
+            case c.Record(fields):
+                pending += [x for _, x in fields]
+            case c.Variant(cases):
+                pending += [x for _, x in cases if x is not None]
+            case c.ListType(element) | c.Option(element):
+                pending.append(element)
+            case c.MapType(key, value):
+                pending += [key, value]
+            case c.Tuple(elements):
+                pending += elements
+            case c.Result(ok, error):
+                pending += [x for x in (ok, error) if x is not None]
+            case c.Stream(element) | c.Future(element):
+                if element is not None:
+                    pending.append(element)
+            case _:
+                raise TypeError(f"unknown type {part!r}")
+
+
+def _show(t: Type) -> str:
+    return show(t).strip("()") if not isinstance(t, c.Prim) else show(t)

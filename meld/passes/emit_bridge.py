@@ -1,0 +1,184 @@
+"""The pass `emit-bridge`: the bridge memory, and the shims of each instance in a bridged domain.
+
+What the shims do stands in emit_bridge.wat; this file lays out the memory and splices the templates.
+Source: specs/stream-contract.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from meld.abi.boundary import IntrinsicEntry
+from meld.diagnostics import MeldError
+from meld.ir.module import CoreItem, Function, Memory, Module
+from meld.ir.notes import Instance, Note, note, number, ref
+from meld.ir.splice import splice
+from meld.ir.types import Limits
+from meld.passes.base import Pass, PassContext, option
+from meld.passes.detect_pairs import Domain
+from meld.passes.template import template
+
+KIND = "stream-bridge"
+PAGE = 1 << 16
+RINGS = 1 << 16
+"""Offset of the first ring; headers are below."""
+MAX_SLOTS = RINGS // 16
+
+
+@note("bridge")
+class Bridge(Note):
+    """On the module: the bridge memory and its layout."""
+
+    memory: Memory = ref("memories")
+    slots: int = number()
+    ring: int = number()
+
+
+@note("shim")
+class Shim(Note):
+    """On a shim: the function whose calls it is to take over, in all code but the shims themselves."""
+
+    replaces: Function = ref("functions")
+    instance: Instance = ref("note")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The bridge memory: `slots` headers of 16 bytes, then from `RINGS` on one ring of `ring` bytes each."""
+
+    slots: int
+    ring: int
+
+    @property
+    def slot_bits(self) -> int:
+        """Bits of a handle that hold the slot."""
+        return max(1, (self.slots - 1).bit_length())
+
+    @property
+    def pages(self) -> int:
+        return -(-(RINGS + self.slots * self.ring) // PAGE)
+
+    def params(self) -> dict[str, Any]:
+        """The parameters of the template that the layout decides."""
+        return {
+            "pages": self.pages,
+            "slots": self.slots,
+            "headers": 1 << self.slot_bits,
+            "slot_bits": self.slot_bits,
+            "slot_mask": (1 << self.slot_bits) - 1,
+            "state_limit": ((1 << (29 - self.slot_bits)) - 1) << 2,
+            "rings": RINGS,
+            "ring": self.ring,
+            "ring_bits": self.ring.bit_length() - 1,
+            "ring_mask": self.ring - 1,
+        }
+
+
+class EmitBridge(Pass):
+    """Add the bridge memory and the shims of each instance in a bridged domain.
+
+    The shims are not called yet: `rewire-calls` does that. Each falls back on what the instance called before, for
+    handles of the host.
+    """
+
+    name = "emit-bridge"
+    requires = frozenset({"stream-pairs"})
+    establishes = frozenset({"stream-bridge"})
+    slots: int = option(8, "streams that can be open at once inside the module, 1 to 4096")
+    ring: int = option(4096, "bytes that a stream can hold, a power of two from 4")
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.slots <= MAX_SLOTS:
+            raise MeldError(f"`emit-bridge` has room for 1 to {MAX_SLOTS} slots, not {self.slots}")
+        if self.ring < 4 or self.ring & (self.ring - 1):
+            raise MeldError(f"`ring` must be a power of two from 4 on, not {self.ring}")
+        if Layout(self.slots, self.ring).pages > PAGE:
+            raise MeldError(f"{self.slots} rings of {self.ring} bytes do not fit into a memory of 4 GiB")
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        domains = [d for d in module.notes_of(Domain) if d.bridged]
+        for domain in domains:
+            if domain.size > self.ring:
+                raise MeldError(
+                    f"an element of {domain.size} bytes does not fit into a ring of {self.ring} bytes",
+                    hint=f"use emit-bridge{{ring={1 << (domain.size - 1).bit_length()}}}",
+                )
+        if not domains:
+            cx.remark("no stream domain is bridged; no bridge memory is added")
+            return
+        layout = Layout(self.slots, self.ring)
+        memory = Memory(Limits(layout.pages, layout.pages), name="bridge", synthetic=KIND)
+        module.memories.append(memory)
+        module.notes.append(Bridge(memory, self.slots, self.ring))
+        entries = _entries(module)
+        for instance in dict.fromkeys(i for d in domains for i in d.instances):
+            sizes = [d.size for d in domains if instance in d.instances]
+            self._emit(module, layout, memory, instance, sizes, entries[instance])
+            cx.stats["bridged instances"] += 1
+
+    def _emit(
+        self,
+        module: Module,
+        layout: Layout,
+        bridge: Memory,
+        instance: Instance,
+        sizes: list[int],
+        entries: dict[str, Function],
+    ) -> None:
+        caller = _memory_of(module, instance)
+        shims = template(
+            "emit_bridge.wat",
+            layout.params()
+            | {
+                "whole": math.gcd(*sizes),
+                "unit": math.lcm(*sizes),
+                "page_bits": 16
+                if caller is None or caller.limits.page_size_log2 is None
+                else caller.limits.page_size_log2,
+            },
+        )
+        bindings: dict[CoreItem, CoreItem] = {}
+        absent: set[str] = set()
+        for item in list(shims.imports):
+            assert item.imported is not None
+            match item.imported.module, item.imported.field:
+                case "meld", "bridge":
+                    bindings[item] = bridge
+                case "meld", "memory":
+                    bindings[item] = caller or bridge
+                case "host", field if field in entries:
+                    bindings[item] = entries[field]
+                case "host", field:
+                    absent.add(field)
+                    bindings[item] = item  # never used: its shim is removed below
+                case other:
+                    raise AssertionError(other)
+        shims.functions = [f for f in shims.functions if f.name not in absent]
+        spliced = splice(
+            shims, module, bindings, synthetic=KIND, rename=lambda item: f"{instance.name}/{item.name}.shim"
+        )
+        for old, new in spliced.new.items():
+            if isinstance(new, Function) and old in shims.functions and old.name in entries:
+                new.notes.append(Shim(entries[old.name], instance))
+
+
+def _entries(module: Module) -> dict[Instance, dict[str, Function]]:
+    """For each instance what it calls for each intrinsic."""
+    found: dict[Instance, dict[str, Function]] = {}
+    for item in module.items():
+        for n in item.notes:
+            if isinstance(n, IntrinsicEntry) and isinstance(item, Function):
+                found.setdefault(n.instance, {})[n.intrinsic] = item
+    return found
+
+
+def _memory_of(module: Module, instance: Instance) -> Memory | None:
+    """The memory that an instance's pointers mean: its number 0."""
+    for function in module.functions:
+        scope = getattr(function.body, "scope", None)
+        if function.owner is instance and scope is not None and scope.memories:
+            first: Memory = scope.memories[0]
+            return first
+    return next((m for m in (*module.imports, *module.memories) if isinstance(m, Memory) and m.owner is instance), None)

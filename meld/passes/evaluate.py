@@ -1,0 +1,567 @@
+"""Evaluation of a component with symbolic values: the engine's instantiation, without running anything.
+
+Definitions evaluate to values in an environment; a nested component is a closure over the environment it stands in.
+Core instances are spliced into the fused module as they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+from typing import Any, TypeAlias
+
+from meld.abi import intrinsics
+from meld.abi.boundary import (
+    BOUNDARY_MODULE,
+    CANON_MODULE,
+    Boundary,
+    CanonCall,
+    HostCall,
+    IntrinsicEntry,
+    Options,
+    StreamUse,
+)
+from meld.abi.intrinsics import Intrinsic
+from meld.abi.layout import builtin_type, lowered_type
+from meld.abi.types import Resource, Type
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.module import CoreItem, Function, ImportName, Item, Module
+from meld.ir.notes import Instance
+from meld.ir.splice import Spliced, splice
+from meld.ir.types import TypeDef
+from meld.passes.base import PassContext
+from meld.passes.host_memory import fill_memory_shim, memory_shim
+from meld.passes.start import Instantiation
+
+MAX_INSTANCES = 20_000
+"""Core and component instances of one program; a composition can ask for exponentially many."""
+
+
+# --- values --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False, slots=True)
+class ModuleValue:
+    """A core module; None if it is only the name of a link between stream partners."""
+
+    module: Module | None
+    where: str
+
+
+@dataclass(eq=False, slots=True)
+class CoreInstanceValue:
+    """A core instance: its exports."""
+
+    exports: dict[str, CoreItem]
+
+
+@dataclass(eq=False, slots=True)
+class ComponentValue:
+    """A component with the environment it stands in."""
+
+    component: c.Component
+    env: Env
+
+
+@dataclass(eq=False, slots=True)
+class InstanceValue:
+    """A component instance: its exports."""
+
+    exports: dict[str, Value]
+
+
+@dataclass(eq=False, slots=True)
+class LiftedFunction:
+    """A component function made by `canon lift`."""
+
+    instance: Instance
+    target: Function
+    type: c.CompFuncType
+    options: Options
+
+
+@dataclass(eq=False, slots=True)
+class HostFunction:
+    """A component function that the host provides. `module` and `field` are its core import name."""
+
+    module: str
+    field: str
+    type: c.CompFuncType
+
+
+@dataclass(eq=False, slots=True)
+class TypeValue:
+    """A type: a resolved value or function type, a `Resource`, or a component, instance or module type as it stands."""
+
+    type: Any
+    env: Env | None = None
+
+
+Value: TypeAlias = (
+    ModuleValue | CoreInstanceValue | ComponentValue | InstanceValue | LiftedFunction | HostFunction | TypeValue | Item
+)
+
+
+@dataclass(eq=False, slots=True)
+class Env:
+    """Values of definitions, innermost scope first; `instance` is the component instance being made."""
+
+    instance: Instance
+    parent: Env | None
+    args: dict[str, Value]
+    values: dict[c.Definition, Value] = field(default_factory=dict)
+    cores: int = 0  # core instances so far
+
+    def get(self, definition: c.Definition) -> Value:
+        """The value of a definition of this component or one around it."""
+        env: Env | None = self
+        while env is not None:
+            if definition in env.values:
+                return env.values[definition]
+            env = env.parent
+        raise MeldError(
+            f"{_describe(definition)} is used before it is defined", where=f"component {self.instance.name}"
+        )
+
+
+def _describe(definition: c.Definition) -> str:
+    sort = definition.sort.value if definition.sort else "definition"
+    return f"{sort} `{definition.name}`" if definition.name else f"a {sort}"
+
+
+_NOWHERE = Env(Instance(name="host"), None, {})
+
+
+# --- the evaluator -------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Evaluator:
+    """Evaluates components into `module`."""
+
+    module: Module
+    cx: PassContext
+    instances: list[Instance] = field(default_factory=list)
+    instance_of: dict[c.Definition, Instance] = field(default_factory=dict)
+    resources: list[Resource] = field(default_factory=list)
+    stream_uses: list[StreamUse] = field(default_factory=list)
+    events: list[Instantiation] = field(default_factory=list)
+    modules_used: list[Module] = field(default_factory=list)
+    bare_exports: list[tuple[dict[str, CoreItem], Instance]] = field(default_factory=list)
+    _instantiated: set[int] = field(default_factory=set)
+    _made: list[tuple[Env, c.Component]] = field(default_factory=list)
+    _names: dict[str, int] = field(default_factory=dict)
+
+    def evaluate_root(self, component: c.Component) -> InstanceValue:
+        """The root instance; its imports are the host's."""
+        stem = PurePath(component.where).stem if component.where else ""
+        return self._instantiate_component(ComponentValue(component, _NOWHERE), None, component.name or stem or "root")
+
+    def _instantiate_component(
+        self, value: ComponentValue, args: dict[str, Value] | None, name: str, definition: c.Definition | None = None
+    ) -> InstanceValue:
+        if len(self.instances) + len(self.events) > MAX_INSTANCES:
+            raise MeldError(f"the composition makes more than {MAX_INSTANCES} instances")
+        env = Env(Instance(name=self._unique(name)), value.env, args or {})
+        self.instances.append(env.instance)
+        self._made.append((env, value.component))
+        if definition is not None:
+            self.instance_of[definition] = env.instance
+        exports: dict[str, Value] = {}
+        for item in value.component.definitions:
+            if isinstance(item, c.Import):
+                env.values[item] = self._import(item, env, is_root=args is None)
+            elif isinstance(item, c.Export):
+                env.values[item] = exports[str(item.extern)] = env.get(item.target)
+            else:
+                self._define(item, env)
+        return InstanceValue(exports)
+
+    def _unique(self, name: str) -> str:
+        n = self._names[name] = self._names.get(name, 0) + 1
+        return name if n == 1 else f"{name}.{n}"
+
+    def _define(self, item: c.Definition, env: Env) -> None:
+        values = env.values
+        match item:
+            case c.CoreModule():
+                values[item] = ModuleValue(item.module, f"component {env.instance.name}")
+            case c.CoreInstance():
+                values[item] = self._core_instance(item, env)
+            case c.CoreInlineInstance():
+                values[item] = CoreInstanceValue({n: _core(env.get(d), d) for n, d in item.exports})
+            case c.CoreType():
+                values[item] = TypeValue(item.type, env)
+            case c.NestedComponent():
+                values[item] = ComponentValue(item.component, env)
+            case c.ComponentInstance():
+                component = env.get(item.component)
+                if not isinstance(component, ComponentValue):
+                    raise MeldError("instantiates a component that only the host could provide", where=self._where(env))
+                args = {name: env.get(d) for name, d in item.args}
+                name = item.name or item.component.name or component.component.name or "component"
+                values[item] = self._instantiate_component(component, args, name, item)
+            case c.InlineInstance():
+                values[item] = InstanceValue({str(n): env.get(d) for n, d in item.exports})
+            case c.ExportAlias():
+                instance = env.get(item.instance)
+                assert isinstance(instance, InstanceValue)
+                if item.export not in instance.exports:
+                    raise MeldError(f"{_describe(item.instance)} has no export `{item.export}`", where=self._where(env))
+                values[item] = instance.exports[item.export]
+            case c.CoreExportAlias():
+                core = env.get(item.instance)
+                assert isinstance(core, CoreInstanceValue)
+                if item.export not in core.exports:
+                    raise MeldError(f"{_describe(item.instance)} has no export `{item.export}`", where=self._where(env))
+                values[item] = core.exports[item.export]
+            case c.OuterAlias():
+                values[item] = env.get(item.target)
+            case c.TypeDefinition():
+                values[item] = self._type_definition(item, env)
+            case c.CanonLift():
+                values[item] = self._lift(item, env)
+            case c.CanonLower():
+                values[item] = self._lower(item, env)
+            case c.CanonBuiltin():
+                values[item] = self._builtin(item, env)
+            case c.Custom():
+                pass
+            case c.StartDefinition() | c.ValueResult():
+                raise MeldError("component start functions and values are not supported", where=self._where(env))
+            case _:
+                raise TypeError(f"unknown definition {item!r}")
+
+    def _where(self, env: Env) -> str:
+        return f"component instance `{env.instance.name}`"
+
+    # --- imports ---------------------------------------------------------------------------------------------------
+
+    def _import(self, item: c.Import, env: Env, *, is_root: bool) -> Value:
+        name = str(item.extern)
+        if not is_root:
+            if name not in env.args:
+                raise MeldError(f"the import `{name}` is not given", where=self._where(env))
+            return env.args[name]
+        return self._host_value(item.type, env, "$root", name)
+
+    def _host_value(self, declared: c.ExternType, env: Env, module: str, name: str) -> Value:
+        """The symbolic value of something that the host provides."""
+        match declared.sort:
+            case c.Sort.FUNC:
+                return HostFunction(module, name, self._function_type(declared.type, env))
+            case c.Sort.INSTANCE:
+                assert isinstance(declared.type, c.Definition)
+                of = env.get(declared.type)
+                assert isinstance(of, TypeValue) and isinstance(of.type, c.InstanceType) and of.env is not None
+                return self._host_instance(of.type, of.env, name if module == "$root" else f"{module}/{name}")
+            case c.Sort.TYPE:
+                if isinstance(declared.type, c.Definition):
+                    return env.get(declared.type)
+                assert declared.type is None
+                return TypeValue(self._resource(name, None, None))
+            case c.Sort.CORE_MODULE:
+                return ModuleValue(None, f"import `{name}`")
+            case _:
+                what = declared.sort.value
+                raise MeldError(
+                    f"imports a {what} from the host: `{name}`", hint="a fused module can only import functions"
+                )
+
+    def _host_instance(self, declared: c.InstanceType, env: Env, name: str) -> InstanceValue:
+        inner = Env(env.instance, env, {})
+        exports: dict[str, Value] = {}
+        for decl in declared.decls:
+            if isinstance(decl, c.ExportDecl):
+                value = self._host_value(decl.type, inner, name, str(decl.extern))
+                inner.values[decl] = exports[str(decl.extern)] = value
+            else:
+                self._define(decl, inner)
+        return InstanceValue(exports)
+
+    # --- types -----------------------------------------------------------------------------------------------------
+
+    def _resource(self, label: str, owner: Instance | None, dtor: Function | None) -> Resource:
+        resource = Resource(label, owner, "i32", dtor, name=label)
+        self.resources.append(resource)
+        return resource
+
+    def _type_definition(self, item: c.TypeDefinition, env: Env) -> TypeValue:
+        match item.type:
+            case c.CompFuncType():
+                return TypeValue(self._function_type(item, env, item.type))
+            case c.ResourceType(_, dtor, dtor_async):
+                if dtor_async:
+                    raise MeldError("asynchronous destructors are not supported", where=self._where(env))
+                core = None if dtor is None else env.get(dtor)
+                assert core is None or isinstance(core, Function)
+                return TypeValue(self._resource(item.name or "resource", env.instance, core))
+            case c.ComponentType() | c.InstanceType():
+                return TypeValue(item.type, env)
+            case _:
+                return TypeValue(self._resolve_parts(item.type, env))
+
+    def _function_type(
+        self, definition: c.CompValType | None, env: Env, given: c.CompFuncType | None = None
+    ) -> c.CompFuncType:
+        if given is None:
+            assert isinstance(definition, c.Definition)
+            value = env.get(definition)
+            assert isinstance(value, TypeValue) and isinstance(value.type, c.CompFuncType)
+            return value.type
+        params = tuple((name, self._resolve(t, env)) for name, t in given.params)
+        result = None if given.result is None else self._resolve(given.result, env)
+        return c.CompFuncType(params, result, given.is_async)
+
+    def _resolve(self, t: c.CompValType, env: Env) -> Type:
+        """A value type in place, resolved."""
+        if isinstance(t, c.Prim):
+            return t
+        value = env.get(t)
+        assert isinstance(value, TypeValue)
+        return value.type
+
+    def _resolve_parts(self, t: Any, env: Env) -> Type:
+        def sub(x: c.CompValType) -> Type:
+            return self._resolve(x, env)
+
+        def opt(x: c.CompValType | None) -> Type | None:
+            return None if x is None else self._resolve(x, env)
+
+        match t:
+            case c.Prim() | c.Flags() | c.EnumType():
+                return t
+            case c.Record(fields):
+                return c.Record(tuple((n, sub(x)) for n, x in fields))
+            case c.Variant(cases):
+                return c.Variant(tuple((n, opt(x)) for n, x in cases))
+            case c.ListType(element, length):
+                return c.ListType(sub(element), length)
+            case c.MapType(key, value):
+                return c.MapType(sub(key), sub(value))
+            case c.Tuple(elements):
+                return c.Tuple(tuple(map(sub, elements)))
+            case c.Option(element):
+                return c.Option(sub(element))
+            case c.Result(ok, error):
+                return c.Result(opt(ok), opt(error))
+            case c.Own(resource):
+                return c.Own(sub(resource))
+            case c.Borrow(resource):
+                return c.Borrow(sub(resource))
+            case c.Stream(element):
+                return c.Stream(opt(element))
+            case c.Future(element):
+                return c.Future(opt(element))
+        raise TypeError(f"unknown type {t!r}")
+
+    # --- canonical definitions -------------------------------------------------------------------------------------
+
+    def _options(self, options: c.CanonOptions, env: Env) -> Options:
+        def item(definition: c.Definition | None) -> Any:
+            return None if definition is None else env.get(definition)
+
+        if options.gc or options.core_type:
+            raise MeldError("GC canonical options are not supported", where=self._where(env))
+        return Options(
+            options.encoding or "utf8",
+            item(options.memory),
+            item(options.realloc),
+            item(options.post_return),
+            options.is_async,
+            item(options.callback),
+        )
+
+    def _lift(self, item: c.CanonLift, env: Env) -> LiftedFunction:
+        target = env.get(item.function)
+        assert isinstance(target, Function)
+        return LiftedFunction(
+            env.instance, target, self._function_type(item.type, env), self._options(item.options, env)
+        )
+
+    def _lower(self, item: c.CanonLower, env: Env) -> Function:
+        callee = env.get(item.function)
+        options = self._options(item.options, env)
+        label = _label(item)
+        match callee:
+            case LiftedFunction():
+                label = f"{callee.instance.name}/{label}"
+                name = ImportName(BOUNDARY_MODULE, f"{env.instance.name}->{label}")
+                notes: Any = Boundary(
+                    env.instance, callee.instance, label, callee.target, callee.type, options, callee.options
+                )
+            case HostFunction():
+                name = ImportName(callee.module, callee.field)
+                notes = HostCall(env.instance, callee.field, callee.type, options)
+            case _:
+                raise MeldError(f"lowers {_describe(item.function)}, which is not a function", where=self._where(env))
+        core = lowered_type(callee.type, options)
+        return self._add_import(name, core.params, core.results, env, label, notes)
+
+    def _add_import(self, name: ImportName, params: Any, results: Any, env: Env, label: str, notes: Any) -> Function:
+        function = Function(
+            self.module.func_type(params, results),
+            name=f"{env.instance.name}/{label}",
+            imported=name,
+            owner=env.instance,
+            notes=[notes],
+        )
+        self.module.add(function)
+        return function
+
+    def _builtin(self, item: c.CanonBuiltin, env: Env) -> Function:
+        of: Any = None
+        if item.result is not None:
+            of = self._resolve(item.result, env)
+        elif item.type is not None:
+            value = env.get(item.type)
+            assert isinstance(value, TypeValue)
+            of = value.type
+        if isinstance(of, c.Stream | c.Future) or item.builtin == "waitable.join":
+            self._use_stream(env.instance, item.builtin, of)
+        options = self._options(item.options, env)
+        table = None if item.table is None else env.get(item.table)
+        shown: Any = c.Own(of) if isinstance(of, Resource) else None if isinstance(of, TypeDef) else of
+        call = CanonCall(
+            item.builtin,
+            env.instance,
+            shown,
+            options,
+            None if item.slot is None else item.slot[1],
+            table,
+            item.cancellable,
+        )
+        core = builtin_type(item.builtin, of, options)
+        name = ImportName(CANON_MODULE, item.builtin)
+        return self._add_import(name, core.params, core.results, env, item.builtin, call)
+
+    def _use_stream(self, instance: Instance, builtin: str, of: Type | None) -> None:
+        for use in self.stream_uses:
+            if use.instance is instance and use.type == of:
+                if builtin not in use.builtins:
+                    use.builtins = (*use.builtins, builtin)
+                return
+        self.stream_uses.append(StreamUse(instance, (builtin,), of))
+
+    # --- core instances --------------------------------------------------------------------------------------------
+
+    def _core_instance(self, item: c.CoreInstance, env: Env) -> CoreInstanceValue:
+        value = env.get(item.module)
+        assert isinstance(value, ModuleValue)
+        if value.module is None:
+            raise MeldError(
+                f"instantiates a core module that only the host could provide ({value.where})", where=self._where(env)
+            )
+        args: dict[str, CoreInstanceValue] = {}
+        for name, definition in item.args:
+            arg = env.get(definition)
+            assert isinstance(arg, CoreInstanceValue)
+            args[name] = arg
+        bindings: dict[CoreItem, CoreItem] = {}
+        for wanted in value.module.imports:
+            assert wanted.imported is not None
+            given = args.get(wanted.imported.module)
+            if given is None or wanted.imported.field not in given.exports:
+                raise MeldError(f"the core import {wanted.imported} is not given", where=self._where(env))
+            found = given.exports[wanted.imported.field]
+            if type(found) is not type(wanted):
+                raise MeldError(
+                    f"the core import {wanted.imported} wants a {type(wanted).__name__.lower()}, "
+                    f"but gets a {type(found).__name__.lower()}",
+                    where=self._where(env),
+                )
+            bindings[wanted] = found
+        return CoreInstanceValue(self._splice(value.module, bindings, env).exports)
+
+    def _splice(self, source: Module, bindings: dict[CoreItem, CoreItem], env: Env) -> Spliced:
+        self._instantiated.add(id(source))
+        if source not in self.modules_used:
+            self.modules_used.append(source)
+        if len(self.instances) + len(self.events) > MAX_INSTANCES:
+            raise MeldError(f"the composition makes more than {MAX_INSTANCES} instances")
+        spliced = splice(
+            source,
+            self.module,
+            bindings,
+            owner=env.instance,
+            ordinal=env.cores,
+            rename=namer(source, env.instance.name or ""),
+        )
+        env.cores += 1
+        self.events.append(Instantiation(spliced))
+        return spliced
+
+    def instantiate_bare_modules(self) -> None:
+        """Instantiates what imports `pulseengine:async` and is instantiated by nothing; its imports are the host's."""
+        for env, component in self._made:
+            for definition in component.of(c.CoreModule):
+                source = definition.module
+                imports = {item.imported.module for item in source.imports if item.imported}
+                if intrinsics.MODULE not in imports or id(source) in self._instantiated:
+                    continue
+                self._bare(source, env)
+
+    def _bare(self, source: Module, env: Env) -> None:
+        instance = env.instance
+        host: dict[CoreItem, CoreItem] = {}
+        shims: dict[CoreItem, CoreItem] = {}
+        memories = source.space("memories")
+        for wanted in source.imports:
+            host[wanted] = _host_item(wanted, instance)
+            self.module.add(host[wanted])
+            intrinsic = _intrinsic(wanted)
+            if intrinsic is not None:
+                entry = host[wanted]
+                if intrinsic.mem is not None and memories:
+                    entry = shims[wanted] = memory_shim(entry)
+                    self.module.add(entry)
+                entry.notes.append(IntrinsicEntry(intrinsic.name, instance))
+        spliced = self._splice(source, host | shims, env)
+        for wanted, shim in shims.items():
+            fill_memory_shim(shim, host[wanted], _intrinsic(wanted), [spliced.new[m] for m in memories])
+        self.bare_exports.append((spliced.exports, instance))
+
+
+def _host_item(wanted: CoreItem, instance: Instance) -> CoreItem:
+    """A copy of a core module's import as an import of the fused module."""
+    assert wanted.imported is not None
+    name = f"{instance.name}/{wanted.name or wanted.imported.field}"
+    return replace(wanted, name=name, owner=instance, notes=list(wanted.notes))
+
+
+def _intrinsic(item: CoreItem) -> Intrinsic | None:
+    assert item.imported is not None
+    if not isinstance(item, Function) or item.imported.module != intrinsics.MODULE:
+        return None
+    return intrinsics.INTRINSICS.get(item.imported.field)
+
+
+def _label(item: c.CanonLower) -> str:
+    match item.function:
+        case c.ExportAlias(export=name):
+            return name
+        case c.Import(extern=extern):
+            return str(extern)
+        case other:
+            return item.name or other.name or "function"
+
+
+def _core(value: Value, definition: c.Definition) -> CoreItem:
+    if not isinstance(value, CoreItem):
+        raise MeldError(f"{_describe(definition)} is not a core item")
+    return value
+
+
+def namer(source: Module, prefix: str) -> Callable[[Item], str | None]:
+    """Names for the copies of a module's items: ``instance/name``, by the first export where an item has no name."""
+    by_export: dict[Item, str] = {}
+    for export in source.exports:
+        by_export.setdefault(export.item, export.name)
+
+    def rename(item: Item) -> str | None:
+        name = item.name or by_export.get(item)
+        return f"{prefix}/{name}" if name else None
+
+    return rename

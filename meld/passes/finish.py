@@ -1,0 +1,179 @@
+"""The pass `finish`: what nobody needs goes away, and nothing may be left pending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from meld.abi.boundary import BOUNDARY_MODULE, Boundary, CanonCall, HostCall
+from meld.abi.types import show
+from meld.diagnostics import MeldError
+from meld.ir.instructions import Code, Instruction, references
+from meld.ir.merge_types import merge_types
+from meld.ir.module import ElementSegment, Function, Item, Memory, Module, Table
+from meld.ir.notes import Note
+from meld.ir.types import FUNCREF
+from meld.passes.base import Pass, PassContext
+
+
+class Finish(Pass):
+    """Drop dead items, merge equal types and imports; leave nothing pending.
+
+    Alive is what exports, the start function and active segments reach. A boundary or a canonical built-in that is
+    still an import is refused.
+    """
+
+    name = "finish"
+    requires = frozenset({"merged"})
+    establishes = frozenset({"finished"})
+    after = ("rewire-calls", "adapter-wiring")
+    repeatable = True
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        before = sum(1 for _ in module.items())
+        _drop_dead(module)
+        _refuse_pending(module)
+        cx.stats["merged imports"] = _merge_imports(module)
+        cx.stats["merged types"] = merge_types(module)
+        cx.stats["dropped items"] = before - sum(1 for _ in module.items())
+
+
+def _refuse_pending(module: Module) -> None:
+    for item in module.imports:
+        for n in item.notes:
+            if isinstance(n, Boundary):
+                raise MeldError(
+                    f"the call of `{n.label}` {show(n.type)} from `{n.caller.name}` is still a boundary",
+                    hint="adapter-wiring makes an adapter of it",
+                )
+            if isinstance(n, CanonCall):
+                raise MeldError(f"the canonical built-in `{n.builtin}` of `{n.instance.name}` cannot be fused yet")
+        if item.imported and item.imported.module == BOUNDARY_MODULE:
+            raise MeldError(f"the import {item.imported} has lost the note that says what it stands for")
+
+
+def _merge_imports(module: Module) -> int:
+    """Makes one import of several of the same name and type; returns how many went away."""
+    first: dict[Any, Item] = {}
+    new: dict[Item, Item] = {}
+    for item in module.imports:
+        if isinstance(item, Function) and item.imported:
+            have = first.setdefault((item.imported, item.signature), item)
+            if have is not item:
+                new[item] = have
+                have.owner = None
+                have.notes = [n for n in have.notes if not isinstance(n, HostCall)]
+                have.name = item.imported.field
+    if new:
+        module.imports = [item for item in module.imports if item not in new]
+        module.replace_uses(new)
+        for holder in (module, *module.items()):
+            for n in holder.notes:
+                _replace_in_note(n, new)
+    return len(new)
+
+
+def _replace_in_note(n: Note, new: dict[Item, Item]) -> None:
+    for f in fields(n):  # type: ignore[arg-type]
+        value = getattr(n, f.name)
+        if isinstance(value, Item) and value in new:
+            setattr(n, f.name, new[value])
+
+
+# --- liveness ------------------------------------------------------------------------------------------------------
+
+
+def _drop_dead(module: Module) -> None:
+    live = _reachable(module)
+    declared = _declared(module)
+
+    def kept(items: list[Any]) -> list[Any]:
+        return [item for item in items if item in live]
+
+    module.imports = kept(module.imports)
+    for space in ("functions", "tables", "memories", "globals", "tags", "elements", "datas"):
+        setattr(module, space, kept(getattr(module, space)))
+    still = _declared(module)
+    missing = [f for f in declared if f in live and f not in still]
+    if missing:
+        module.elements.append(ElementSegment(FUNCREF, functions=missing, declarative=True))
+    for holder in (module, *module.items()):
+        holder.notes = [n for n in holder.notes if not _dangling(n, live)]
+
+
+def _declared(module: Module) -> dict[Function, None]:
+    """The functions that bodies may name in `ref.func` (WebAssembly 3.0, 3.5.12, context refs)."""
+    found: dict[Function, None] = {}
+    for element in module.elements:
+        found.update(dict.fromkeys(element.functions or ()))
+    for expression in module.constant_expressions():
+        found.update(dict.fromkeys(used for used in _expression_uses(expression) if isinstance(used, Function)))
+    found.update(dict.fromkeys(export.item for export in module.exports if isinstance(export.item, Function)))
+    return found
+
+
+def _dangling(n: Note, live: set[Any]) -> bool:
+    return any(isinstance(value := getattr(n, f.name), Item) and value not in live for f in fields(n))  # type: ignore[arg-type]
+
+
+def _reachable(module: Module) -> set[Any]:
+    """All items that exports, the start function, and active segments of live tables and memories reach."""
+    live: set[Any] = set()
+    pending: list[Any] = [export.item for export in module.exports]
+    pending += [module.start] if module.start else []
+    by_target: dict[Any, list[Any]] = {}
+    for element in module.elements:
+        if element.table is not None:
+            by_target.setdefault(element.table, []).append(element)
+    for data in module.datas:
+        if data.memory is not None:
+            by_target.setdefault(data.memory, []).append(data)
+    pending += [item for item in by_target if item.imported]  # the host sees what is written there
+    while pending:
+        item = pending.pop()
+        if item in live:
+            continue
+        live.add(item)
+        if isinstance(item, Table | Memory):
+            pending += by_target.get(item, ())
+        pending += _uses(item)
+    return live
+
+
+def _uses(item: Any) -> Iterator[Any]:
+    match item:
+        case Function():
+            yield from body_uses(item)
+        case ElementSegment():
+            yield from item.functions or ()
+            for expression in item.expressions or ():
+                yield from _expression_uses(expression)
+    for attribute in ("init", "offset"):
+        code = getattr(item, attribute, None)
+        if code is not None:
+            yield from _expression_uses(code)
+    for attribute in ("table", "memory"):
+        target = getattr(item, attribute, None)
+        if target is not None:
+            yield target
+
+
+def body_uses(function: Function) -> Iterator[Any]:
+    """The items that a body uses; a body read from a binary is scanned without being decoded."""
+    body = function.body
+    if body is None:
+        return
+    if isinstance(body, Code):
+        yield from _expression_uses(body.instructions)
+    elif hasattr(body, "uses"):
+        yield from body.uses()
+    else:
+        yield from _expression_uses(body.decode().instructions)
+
+
+def _expression_uses(code: list[Instruction]) -> Iterator[Any]:
+    for instruction in code:
+        for used in references(instruction):
+            if isinstance(used, Item):
+                yield used

@@ -1,0 +1,219 @@
+"""The pass `link`: instantiates the inputs of a composition and feeds imports from exports."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import Any
+
+from meld.abi.boundary import Partner
+from meld.diagnostics import MeldError
+from meld.driver import Input, Wanted
+from meld.ir.component import (
+    Component,
+    ComponentInstance,
+    CoreType,
+    Definition,
+    Export,
+    ExportAlias,
+    ExternName,
+    Import,
+    ModuleType,
+    NestedComponent,
+    Sort,
+)
+from meld.ir.copying import Copier
+from meld.passes.base import Pass, PassContext
+
+
+class Link(Pass):
+    """Instantiate the inputs and feed imports from exports, by interface name.
+
+    Versions may differ as long as they are semver-compatible: `a:b/c@1.2.0` is fed by `a:b/c@1.3.1`, not by `@2.0.0`.
+    What no input exports stays an import of the composition; what no input uses is exported by it. An import that
+    several inputs could feed needs `--link`. A component that comes composed has nothing to link.
+    """
+
+    name = "link"
+    reads = writes = Component
+    establishes = frozenset({"linked"})
+
+    def run(self, program: Component, cx: PassContext) -> None:
+        inputs = program.notes_of(Input)
+        if inputs:
+            _Linker(program, inputs, program.notes_of(Wanted), cx).run()
+            program.notes = [n for n in program.notes if not isinstance(n, Input | Wanted)]
+
+
+class _Linker:
+    def __init__(self, program: Component, inputs: list[Input], wanted: list[Wanted], cx: PassContext) -> None:
+        self.program = program
+        self.cx = cx
+        self.inputs: dict[str, NestedComponent] = {note.label: note.component for note in inputs}
+        self.wanted: dict[tuple[str, str], list[str]] = {}
+        self.instances: dict[str, ComponentInstance] = {}
+        self.outer: dict[str, Definition] = {}  # imports of the composition by name
+        self.used: set[tuple[str, str]] = set()  # (input, export) that feeds an import
+        for wish in wanted:
+            self._check(wish)
+            self.wanted.setdefault((wish.importer, wish.label), []).append(wish.exporter)
+
+    def run(self) -> None:
+        feeds = {(name, i): self._providers(name, i) for name in self.inputs for i in _imports(self.inputs[name])}
+        for name in self._order(feeds):
+            self._instantiate(name, {i: providers for (n, i), providers in feeds.items() if n == name})
+        self._export_the_rest()
+
+    def _check(self, wish: Wanted) -> None:
+        for name in (wish.importer, wish.exporter):
+            if name not in self.inputs:
+                known = ", ".join(self.inputs)
+                raise MeldError(f"--link: there is no input `{name}`", hint=f"the inputs are {known}")
+        if wish.label not in [str(i.extern) for i in _imports(self.inputs[wish.importer])]:
+            raise MeldError(f"--link: `{wish.importer}` has no import `{wish.label}`")
+
+    def _providers(self, name: str, item: Import) -> list[tuple[str, Export]]:
+        """The inputs and exports that feed an import: none, one, or several stream partners that the user asked for."""
+        label = str(item.extern)
+        wanted = self.wanted.get((name, label))
+        found = []
+        for other, nested in self.inputs.items():
+            if other == name or (wanted is not None and other not in wanted):
+                continue
+            export = _matching(nested, item)
+            if export is not None:
+                found.append((other, export))
+        if wanted is not None:
+            lacking = [w for w in wanted if w not in [other for other, _ in found]]
+            if lacking:
+                raise MeldError(f"--link: `{lacking[0]}` exports nothing that fits the import `{label}` of `{name}`")
+            if len(found) > 1 and not _is_partner(item):
+                raise MeldError(f"--link: the import `{label}` of `{name}` can be fed by one input only")
+        elif len(found) > 1:
+            names = " and ".join(f"`{other}`" for other, _ in found)
+            raise MeldError(
+                f"the import `{label}` of `{name}` could be fed by {names}",
+                hint=f"choose with --link={name}:{label}={found[0][0]}",
+            )
+        return found
+
+    def _order(self, feeds: dict[tuple[str, Import], list[tuple[str, Export]]]) -> list[str]:
+        import networkx as nx
+
+        graph = nx.DiGraph()
+        graph.add_nodes_from(self.inputs)
+        for (name, item), providers in feeds.items():
+            if not _is_partner(item):
+                graph.add_edges_from((other, name) for other, _ in providers)
+        place = {name: i for i, name in enumerate(self.inputs)}
+        try:
+            order = list(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
+        except nx.NetworkXUnfeasible:
+            cycle = " → ".join(first for first, _ in nx.find_cycle(graph))
+            raise MeldError(f"the inputs import from each other in a circle: {cycle}") from None
+        partners = [(other, name) for (name, item), p in feeds.items() if _is_partner(item) for other, _ in p]
+        graph.add_edges_from(partners)
+        with suppress(nx.NetworkXUnfeasible):  # partners carry no items: a circle of them is fine, else exporters first
+            order = list(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
+        return order
+
+    def _instantiate(self, name: str, feeds: dict[Import, list[tuple[str, Export]]]) -> None:
+        nested = self.inputs[name]
+        instance = ComponentInstance(nested, name=name)
+        copier = Copier(self.program.definitions)
+        partners: list[tuple[str, str]] = []
+        for item, providers in feeds.items():
+            label = str(item.extern)
+            self.used.update((other, str(export.extern)) for other, export in providers)
+            if providers and not _is_partner(item):
+                ((other, export),) = providers
+                given: Definition = ExportAlias(self.instances[other], str(export.extern), item.type.sort)
+                self.program.definitions.append(given)
+            else:
+                given = self._outer_import(item, copier)
+                partners += [(other, label) for other, _ in providers]
+                if not providers:
+                    self.cx.stats["imports left"] += 1
+            copier.map[item] = given
+            instance.args.append((label, given))
+        self.program.definitions.append(instance)
+        self.instances[name] = instance
+        instance.notes += [Partner(other, label) for other, label in partners]  # names now, instances at the end
+
+    def _outer_import(self, item: Import, copier: Copier) -> Definition:
+        """The composition's own import for one that no input feeds; inputs that import the same name share it."""
+        label = str(item.extern)
+        if label in self.outer:
+            have = self.outer[label]
+            assert isinstance(have, Import)
+            copier.unify(have, item, label)
+            return have
+        copy = copier.copy_import(item)
+        self.outer[label] = copy
+        return copy
+
+    def _export_the_rest(self) -> None:
+        for instance in self.instances.values():
+            for note in instance.notes:
+                if isinstance(note, Partner):
+                    note.to = self.instances[note.to]
+        taken: dict[str, str] = {}
+        for name, nested in self.inputs.items():
+            for export in _exports(nested):
+                label = str(export.extern)
+                if (name, label) in self.used or export.sort is None:
+                    continue
+                shown: ExternName | None = export.extern
+                if label in taken:
+                    shown = None if "/" in label or ":" in label else ExternName(f"{name}-{label}")
+                    as_what = f"as `{shown}`" if shown else "under no name"
+                    self.cx.remark(f"`{name}` and `{taken[label]}` both export `{label}`; `{name}`'s goes {as_what}")
+                if shown is None:
+                    continue
+                taken[str(shown)] = name
+                alias = ExportAlias(self.instances[name], label, export.sort)
+                self.program.definitions += [alias, Export(shown, alias)]
+
+
+def _imports(nested: NestedComponent) -> list[Import]:
+    return list(nested.component.of(Import))
+
+
+def _exports(nested: NestedComponent) -> list[Export]:
+    return list(nested.component.of(Export))
+
+
+def _is_partner(item: Import) -> bool:
+    """Whether an import carries no items: a core module of the empty module type, as a link between stream partners."""
+    if item.sort is not Sort.CORE_MODULE:
+        return False
+    declared: Any = item.type.type
+    return isinstance(declared, CoreType) and isinstance(declared.type, ModuleType) and not declared.type.decls
+
+
+def _matching(nested: NestedComponent, item: Import) -> Export | None:
+    """The export that fits an import: of the same sort, with the same name or else the highest compatible version."""
+    label = str(item.extern)
+    best: tuple[tuple[int, ...], Export] | None = None
+    for export in _exports(nested):
+        if export.sort is not item.sort:
+            continue
+        if str(export.extern) == label:
+            return export
+        version = _compatible(label, str(export.extern))
+        if version is not None and (best is None or version > best[0]):
+            best = (version, export)
+    return best[1] if best else None
+
+
+_VERSIONED = re.compile(r"^([^@]+)@(\d+)\.(\d+)\.(\d+)([-+].*)?$")
+
+
+def _compatible(wanted: str, given: str) -> tuple[int, ...] | None:
+    """The version of `given` if it satisfies `wanted` by semver: same first non-zero number, and not older."""
+    a, b = _VERSIONED.match(wanted), _VERSIONED.match(given)
+    if not a or not b or a[1] != b[1] or (a[5] or "").startswith("-") or (b[5] or "").startswith("-"):
+        return None
+    old, new = tuple(map(int, a.group(2, 3, 4))), tuple(map(int, b.group(2, 3, 4)))
+    fixed = next((i for i, n in enumerate(old) if n), 2)
+    return new if new[: fixed + 1] == old[: fixed + 1] and new >= old else None

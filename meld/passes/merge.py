@@ -1,0 +1,120 @@
+"""The pass `merge`: the instance graph of a composition, flattened into one core module.
+
+Instantiation as abstract interpretation: the component is evaluated as the engine does it at instantiation, but with
+symbolic values. Each core instance is spliced into the fused module once; every core import is bound to the very item
+it would get. What is left as an import is a call into another component (`Boundary`), a canonical built-in
+(`CanonCall`) or the host.
+
+Source: Component Model, Explainer.md (instantiation); the idea from how engines compile components.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meld.abi.boundary import HostExport, Link, Partner
+from meld.ir.component import Component, ComponentInstance
+from meld.ir.module import CustomSection, Export, Function, Global, Memory, Module, Table, Tag
+from meld.passes.base import Pass, PassContext
+from meld.passes.evaluate import Evaluator, HostFunction, InstanceValue, LiftedFunction
+from meld.passes.start import order_start
+
+DROPPED_CUSTOMS = (".debug_", "reloc.", "linking", "metadata.code.", "sourceMappingURL", "dylink", "build_id")
+"""Custom sections (by the start of their name) that speak of indices or offsets, which merging changes."""
+
+
+class Merge(Pass):
+    """Flatten the instance graph into one core module.
+
+    Wiring comes from the graph: instances, `with` arguments, aliases and canonical definitions, never from names. A
+    core module that imports `pulseengine:async` and that nothing instantiates is instantiated once, in its component,
+    its imports taken from the host and its exports given to the host.
+    """
+
+    name = "merge"
+    reads = Component
+    writes = Module
+    requires = frozenset({"linked"})
+    establishes = frozenset({"merged"})
+
+    def run(self, program: Component, cx: PassContext) -> Module:
+        module = Module(name=program.name or None, where=program.where)
+        evaluator = Evaluator(module, cx)
+        root = evaluator.evaluate_root(program)
+        evaluator.instantiate_bare_modules()
+        module.notes += evaluator.instances
+        module.notes += evaluator.resources
+        module.notes += evaluator.stream_uses
+        _carry_links(program, evaluator, module)
+        exporter = _Exporter(module, cx)
+        exporter.export(root, "")
+        for exports, owner in evaluator.bare_exports:
+            for name, item in exports.items():
+                exporter.add(name, item, owner.name or "")
+        order_start(module, evaluator.events)
+        _carry_customs(evaluator, module, cx)
+        cx.stats["core instances"] = len(evaluator.events)
+        return module
+
+
+def _carry_links(program: Component, evaluator: Evaluator, module: Module) -> None:
+    for definition in program.of(ComponentInstance):
+        for partner in definition.notes:
+            if isinstance(partner, Partner):
+                importer, exporter = evaluator.instance_of[definition], evaluator.instance_of[partner.to]
+                module.notes.append(Link(importer, exporter, partner.label))
+
+
+def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> None:
+    """Custom sections of the core modules, each once; those that would speak of wrong places are dropped."""
+    seen: set[tuple[str, bytes]] = set()
+    dropped: dict[str, int] = {}
+    for source in evaluator.modules_used:
+        for section in source.customs:
+            if section.name.startswith(DROPPED_CUSTOMS):
+                dropped[section.name] = dropped.get(section.name, 0) + len(section.data)
+            elif (key := (section.name, bytes(section.data))) not in seen:
+                seen.add(key)
+                module.customs.append(CustomSection(section.name, section.data))
+    if dropped:
+        names = ", ".join(f"`{name}` ({size} bytes)" for name, size in sorted(dropped.items()))
+        cx.remark(f"custom sections dropped, since they speak of offsets or indices: {names}")
+
+
+@dataclass(slots=True)
+class _Exporter:
+    """Gives the root's exports their names in the core module: ``run``, ``iface#func``."""
+
+    module: Module
+    cx: PassContext
+
+    def export(self, value: InstanceValue, prefix: str) -> None:
+        for name, item in value.exports.items():
+            full = f"{prefix}{name}"
+            match item:
+                case LiftedFunction():
+                    self.add(full, item.target, item.instance.name or "")
+                    self.module.notes.append(HostExport(full, item.instance, item.target, item.type, item.options))
+                    if item.options.post_return:
+                        self.add(f"cabi_post_{full}", item.options.post_return, item.instance.name or "")
+                case HostFunction():
+                    self.cx.remark(f"export `{full}` is an import of the host ({item.module} {item.field}); left out")
+                case InstanceValue():
+                    self.export(item, f"{full}#")
+                case _:
+                    pass  # types, modules and components have no core form
+
+    def add(self, name: str, item: Function | Table | Memory | Global | Tag, owner: str) -> None:
+        """Exports an item under its name, or qualified by its instance where that is taken by another item."""
+        taken = {export.name: export.item for export in self.module.exports}
+        if taken.get(name) is item:
+            return
+        final = name
+        if name in taken:
+            final = f"{owner}/{name}"
+            n = 1
+            while final in taken:
+                n += 1
+                final = f"{owner}/{name}#{n}"
+            self.cx.remark(f"export `{name}` of `{owner}` collides with an earlier one; it is `{final}`")
+        self.module.exports.append(Export(final, item))
