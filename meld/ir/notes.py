@@ -51,46 +51,26 @@ NameOf = Callable[[str, Any], Sexp]
 """(space, object) → its unique name (or number) in the text being printed."""
 
 
+@dataclass(eq=False, kw_only=True)
 class Note:
-    """Base of all notes. Compared by identity."""
+    """Base of all notes. Compared by identity. `name` is that of a note that others refer to."""
 
     tag: ClassVar[str] = ""
     declares: ClassVar[bool] = False
-    name: str | None
-    span: Span | None
+    name: str | None = None
+    span: Span | None = field(default=None, repr=False)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Opaque(Note):
     """A note of a kind that nobody registered, kept as it came. `label` is the annotation's whole name."""
 
     label: str
     body: list[Sexp]
-    name: str | None = None
-    span: Span | None = None
 
 
 NOTES: dict[str, type[Note]] = {}
 """Registered notes by tag (the part after ``meld.``)."""
-
-N = TypeVar("N", bound=type)
-
-
-@dataclass_transform(eq_default=False, field_specifiers=(field,))
-def note(tag: str, *, declares: bool = False) -> Callable[[N], N]:
-    """Registers a note class under ``@meld.<tag>`` and makes it a dataclass with `name` and `span` at the end."""
-
-    def register(cls: N) -> N:
-        cls.__annotations__["name"] = "str | None"
-        cls.__annotations__["span"] = "Span | None"
-        cls.name = field(default=None, kw_only=True)  # type: ignore[attr-defined]
-        cls.span = field(default=None, kw_only=True, repr=False)  # type: ignore[attr-defined]
-        made = dataclass(eq=False)(cls)
-        made.tag, made.declares = tag, declares  # type: ignore[attr-defined]
-        NOTES[tag] = made
-        return made
-
-    return register
 
 
 def ref(space: str, *, many: bool = False, default: Any = MISSING, positional: bool = False) -> Any:
@@ -127,6 +107,22 @@ def coded(
 ) -> Any:
     """A field with a codec of its own: value → s-expressions inside ``(field …)`` and back."""
     return _field("coded", default, positional, write=write, read=read)
+
+
+N = TypeVar("N", bound=type)
+
+
+@dataclass_transform(eq_default=False, field_specifiers=(ref, text, symbol, number, flag, coded))
+def note(tag: str, *, declares: bool = False) -> Callable[[N], N]:
+    """Registers a note class under ``@meld.<tag>`` and makes it a dataclass."""
+
+    def register(cls: N) -> N:
+        made: Any = dataclass(eq=False)(cls)
+        made.tag, made.declares = tag, declares
+        NOTES[tag] = made
+        return cls
+
+    return register
 
 
 def _field(kind: str, default: Any, positional: bool, **more: Any) -> Any:
@@ -174,7 +170,7 @@ def note_from_sexp(tag: str, body: list[Sexp], resolve: Resolve, span: Span | No
     for f in _note_fields(cls):
         if f.name not in values and f.default is MISSING:
             raise MeldError(f"@meld.{tag} needs a field `{f.name.replace('_', '-')}`", span=span)
-    return cls(**values, span=span)  # type: ignore[call-arg]
+    return cls(**values, span=span)
 
 
 def _is_field(head: Sexp, named: dict[str, Field[Any]]) -> bool:
@@ -182,7 +178,7 @@ def _is_field(head: Sexp, named: dict[str, Field[Any]]) -> bool:
 
 
 def _note_fields(cls: type[Note]) -> list[Field[Any]]:
-    return [f for f in fields(cls) if "kind" in f.metadata]  # type: ignore[arg-type]
+    return [f for f in fields(cls) if "kind" in f.metadata]
 
 
 def _write_field(f: Field[Any], value: Any, name_of: NameOf) -> list[Sexp]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meld.abi.boundary import Boundary, CanonCall, HostCall, HostExport, IntrinsicEntry, Link, StreamUse
-from meld.abi.layout import is_plain, size_of
+from meld.abi.layout import Kind, Layouts
 from meld.abi.types import Type, read_type, show, write_type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
@@ -31,18 +31,19 @@ def _read_element(parts: list[Sexp], resolve: Resolve) -> Any:
 
 @note("domain", declares=True)
 class Domain(Note):
-    """A stream domain: ``(@meld.domain $d0 (element u8) (instances $a $b) (bridged))``.
+    """A stream domain: ``(@meld.domain $d0 (instances $a $b) (element u8) (bridged))``.
 
     Attributes:
+        instances: those that declare built-ins for it.
         element: the element type; none for the untyped stream.
         size: bytes of one element, 1 for the untyped stream.
         future: a domain of futures instead of streams.
         host: why it stays on the host, if it does.
     """
 
+    instances: tuple[Instance, ...] = ref("note", many=True)
     element: Any = coded(_write_element, _read_element, default=None)
     size: int = number(default=1)
-    instances: tuple[Instance, ...] = ref("note", many=True)
     future: bool = flag()
     bridged: bool = flag()
     host: str | None = text(default=None)
@@ -56,6 +57,9 @@ class Pair(Note):
     producer: Instance = ref("note")
     consumer: Instance = ref("note")
 
+
+HOLDS_MORE = {Kind.STRING, Kind.LIST, Kind.OWN, Kind.BORROW, Kind.STREAM, Kind.FUTURE, Kind.ERROR_CONTEXT}
+"""What an element must not hold to be copied as bytes: pointers and handles."""
 
 NO_PAIR = "no instance writes what another one reads"
 """The one reason that keeps a domain on the host without harm to others: its streams meet nobody anyway."""
@@ -81,9 +85,9 @@ class DetectPairs(Pass):
         for i, one in enumerate(candidates):
             element = one.stream.element
             domain = Domain(
-                element,
-                1 if element is None or one.reason else size_of(element),
                 tuple(use.instance for use in one.uses),
+                element,
+                1 if element is None else Layouts().of(element).size,
                 isinstance(one.stream, c.Future),
                 one.reason is None,
                 one.reason,
@@ -210,7 +214,7 @@ def _reason(
         return NO_PAIR
     if visible:
         return f"the host can see it: {visible}"
-    if element is not None and not is_plain(element):
+    if element is not None and Layouts().of(element).kinds() & HOLDS_MORE:
         return "its elements hold pointers or handles, which cannot be copied as bytes"
     if joined := instances & joiners:
         return f"`{min(i.name or '' for i in joined)}` joins its stream handles to a waitable set"

@@ -23,7 +23,7 @@ from meld.abi.boundary import (
     StreamUse,
 )
 from meld.abi.intrinsics import Intrinsic
-from meld.abi.layout import builtin_type, lowered_type
+from meld.abi.signatures import builtin_type, lowered_type
 from meld.abi.types import Resource, Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
@@ -423,7 +423,8 @@ class Evaluator:
             self._use_stream(env.instance, item.builtin, of)
         options = self._options(item.options, env)
         table = None if item.table is None else env.get(item.table)
-        shown: Any = c.Own(of) if isinstance(of, Resource) else None if isinstance(of, TypeDef) else of
+        named: Any = of
+        shown = c.Own(named) if isinstance(of, Resource) else None if isinstance(of, TypeDef) else of
         call = CanonCall(
             item.builtin,
             env.instance,
@@ -433,7 +434,7 @@ class Evaluator:
             table,
             item.cancellable,
         )
-        core = builtin_type(item.builtin, of, options)
+        core = builtin_type(item, of, options)
         name = ImportName(CANON_MODULE, item.builtin)
         return self._add_import(name, core.params, core.results, env, item.builtin, call)
 
@@ -506,7 +507,7 @@ class Evaluator:
     def _bare(self, source: Module, env: Env) -> None:
         instance = env.instance
         host: dict[CoreItem, CoreItem] = {}
-        shims: dict[CoreItem, CoreItem] = {}
+        shims: dict[CoreItem, Function] = {}
         memories = source.space("memories")
         for wanted in source.imports:
             host[wanted] = _host_item(wanted, instance)

@@ -75,7 +75,7 @@ def _merge_imports(module: Module) -> int:
 
 
 def _replace_in_note(n: Note, new: dict[Item, Item]) -> None:
-    for f in fields(n):  # type: ignore[arg-type]
+    for f in fields(n):
         value = getattr(n, f.name)
         if isinstance(value, Item) and value in new:
             setattr(n, f.name, new[value])
@@ -97,7 +97,7 @@ def _drop_dead(module: Module) -> None:
     still = _declared(module)
     missing = [f for f in declared if f in live and f not in still]
     if missing:
-        module.elements.append(ElementSegment(FUNCREF, functions=missing, declarative=True))
+        module.elements.append(ElementSegment(type=FUNCREF, functions=missing, declarative=True))
     for holder in (module, *module.items()):
         holder.notes = [n for n in holder.notes if not _dangling(n, live)]
 
@@ -114,7 +114,7 @@ def _declared(module: Module) -> dict[Function, None]:
 
 
 def _dangling(n: Note, live: set[Any]) -> bool:
-    return any(isinstance(value := getattr(n, f.name), Item) and value not in live for f in fields(n))  # type: ignore[arg-type]
+    return any(isinstance(value := getattr(n, f.name), Item) and value not in live for f in fields(n))
 
 
 def _reachable(module: Module) -> set[Any]:
