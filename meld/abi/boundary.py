@@ -114,7 +114,7 @@ class CanonCall(Note):
     options: Options = coded(_write_options, _read_options, default=Options())
     slot: int | None = number(default=None)
     table: Any = ref("tables", default=None)
-    cancellable: bool = flag()
+    cancellable: bool = flag(default=False)
 
 
 @note("host")

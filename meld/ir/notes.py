@@ -93,9 +93,9 @@ def number(*, many: bool = False, default: Any = MISSING, positional: bool = Fal
     return _field("number", default, positional, many=many)
 
 
-def flag() -> Any:
-    """A bool: ``(field)`` when true, nothing when false."""
-    return _field("flag", False, False)
+def flag(*, default: bool) -> Any:
+    """A bool: ``(field)`` when true, nothing when false, which is the default."""
+    return _field("flag", default, False)
 
 
 def coded(

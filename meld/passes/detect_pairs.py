@@ -44,8 +44,8 @@ class Domain(Note):
     instances: tuple[Instance, ...] = ref("note", many=True)
     element: Any = coded(_write_element, _read_element, default=None)
     size: int = number(default=1)
-    future: bool = flag()
-    bridged: bool = flag()
+    future: bool = flag(default=False)
+    bridged: bool = flag(default=False)
     host: str | None = text(default=None)
 
 
