@@ -1,0 +1,7 @@
+"""`python -m meld` is `meldc`."""
+
+import sys
+
+from meld.cli import main
+
+sys.exit(main())
