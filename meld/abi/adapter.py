@@ -1,0 +1,283 @@
+"""Adapters: what stands between a lowered import of one component and the lifted function of another.
+
+An adapter lifts the caller's core values and lowers them for the callee, calls it, and does the same with the result
+the other way. Both halves of the Canonical ABI are fused, so no value is ever materialised in between. What the two
+sides have in memory is carried over by helpers (`adapter_values`).
+
+Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`, Lifting and Lowering Values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from meld.abi.adapter_text import Body, Items, Side
+from meld.abi.adapter_values import At, Copy, Flat, Place
+from meld.abi.boundary import Boundary
+from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, core_type
+from meld.abi.types import show
+from meld.diagnostics import MeldError
+from meld.ir.module import Function
+from meld.ir.notes import Instance
+from meld.ir.types import FuncType, NumType
+
+NOT_YET = {
+    Kind.OWN: "resource handles",
+    Kind.BORROW: "resource handles",
+    Kind.STREAM: "streams",
+    Kind.FUTURE: "futures",
+    Kind.ERROR_CONTEXT: "error contexts",
+}
+"""What no adapter carries over, by the name under which it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A boundary with the layouts of its types on either side. Make it with `analyse`."""
+
+    boundary: Boundary
+    caller: Side
+    callee: Side
+    params: tuple[Layout, Layout]  # the caller's, the callee's: a record of all parameters
+    results: tuple[Layout, Layout]  # a record of the result, or of nothing
+    lower: FuncType
+    lift: FuncType
+
+    @property
+    def spills_params(self) -> bool:
+        """Whether the parameters travel in memory."""
+        return len(self.params[0].flat) > MAX_FLAT_PARAMS
+
+    @property
+    def spills_results(self) -> bool:
+        """Whether the result travels in memory."""
+        return len(self.results[0].flat) > MAX_FLAT_RESULTS
+
+    @property
+    def leaves_closed(self) -> tuple[Instance, ...]:
+        """The instances whose code may run while they must not call out: their `realloc` and `post-return`."""
+        found = []
+        if self.params[1].allocates or self.spills_params or self.boundary.lift.post_return:
+            found.append(self.boundary.callee)
+        if self.results[0].allocates:
+            found.append(self.boundary.caller)
+        return tuple(found)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the callee itself cannot stand for the import; None if lifting and lowering do nothing."""
+        parts = [layout for record in (self.params[0], self.results[0]) for _, layout in record.fields]
+        if self.boundary.caller is self.boundary.callee:
+            return "an instance that calls itself traps"
+        if self.spills_params or self.spills_results:
+            return "values travel in memory"
+        if any(not layout.identical for layout in parts):
+            kinds = {kind.value for layout in parts if not layout.identical for kind in layout.kinds()}
+            return f"values are checked or converted: {', '.join(sorted(kinds))}"
+        return "the callee has a post-return function" if self.boundary.lift.post_return else None
+
+
+def place_of(boundary: Boundary) -> str:
+    """A boundary for people: who calls whom."""
+    return f"call of `{boundary.label}` from `{boundary.caller.name}` into `{boundary.callee.name}`"
+
+
+def analyse(items: Items, boundary: Boundary, import_: Function) -> Call:
+    """The layouts of a boundary, checked against the core types of both sides.
+
+    Raises:
+        MeldError: what cannot be adapted, by the names of caller, callee and function, and the type.
+    """
+    where = place_of(boundary)
+    for options in (boundary.lower, boundary.lift):
+        if options.is_async or options.callback is not None:
+            raise _refusal(boundary, "asynchronous calls")
+    caller, callee = items.side(boundary.caller, boundary.lower), items.side(boundary.callee, boundary.lift)
+    up, down = items.layouts[caller.pointer], items.layouts[callee.pointer]
+    params = [t for _, t in boundary.type.params]
+    results = [] if boundary.type.result is None else [boundary.type.result]
+    try:
+        call = Call(
+            boundary,
+            caller,
+            callee,
+            (up.tuple_of(params), down.tuple_of(params)),
+            (up.tuple_of(results), down.tuple_of(results)),
+            core_type(boundary.type, up, lower=True),
+            core_type(boundary.type, down, lower=False),
+        )
+    except MeldError as e:
+        raise e.within(where) from None
+    for kind in sorted((call.params[0].kinds() | call.results[0].kinds()) & NOT_YET.keys(), key=lambda k: k.value):
+        raise _refusal(boundary, NOT_YET[kind])
+    if import_.signature != call.lower or boundary.target.signature != call.lift:
+        raise MeldError(f"its core functions do not have the type of {show(boundary.type)}", where=where)
+    _check_options(call, where)
+    return call
+
+
+def _refusal(boundary: Boundary, what: str) -> MeldError:
+    return MeldError(
+        f"{what} cannot cross between fused components yet: {show(boundary.type)}",
+        where=place_of(boundary),
+        hint="leave this boundary unfused: link one of the two components outside",
+    )
+
+
+def _check_options(call: Call, where: str) -> None:
+    """A side whose memory or `realloc` is needed has it. Validation ensures that, a note written by hand may not."""
+    into_callee = call.params[1].allocates or call.spills_params
+    into_caller = call.results[0].allocates
+    needs = (
+        (into_callee or into_caller or call.spills_results, call.caller.memory, "canon lower", "memory"),
+        (into_callee or into_caller or call.spills_results, call.callee.memory, "canon lift", "memory"),
+        (into_callee, call.callee.realloc, "canon lift", "realloc"),
+        (into_caller, call.caller.realloc, "canon lower", "realloc"),
+    )
+    for needed, have, canon, option in needs:
+        if needed and have is None:
+            raise MeldError(f"its `{canon}` has no `{option}`, which {show(call.boundary.type)} needs", where=where)
+
+
+@dataclass(slots=True)
+class AdapterWriter:
+    """Writes adapters into a module.
+
+    Attributes:
+        items: the module being written.
+        may_leave: for the instances that are ever closed, the name of the global that says whether they may call out.
+        catches: whether exceptions can arise, which must not cross a boundary.
+        handle: how resource handles are carried over.
+    """
+
+    items: Items
+    may_leave: Mapping[Instance, str]
+    catches: bool
+    handle: Callable[[Copy, Layout, str], str]
+
+    def write(self, call: Call, name: str) -> str:
+        """Writes the adapter of a call. Returns the name of its export; `name` is what it shall be called."""
+        params = [(f"$p{i}", core) for i, core in enumerate(_cores(call.lower.params))]
+        body = Body(params, _cores(call.lower.results))
+        if call.boundary.caller is call.boundary.callee:
+            # An instance that calls itself would be entered again while it runs.
+            body.emit("unreachable")
+            return self.items.add(body, name)
+        self.check_may_leave(body, call.boundary.caller)
+        arguments = self._lower_params(body, call, tuple(params))
+        results = tuple((body.local(core), core) for core in _cores(call.lift.results))
+        body.emit(f"(call {self.items.function(call.boundary.target)}{_gets(arguments)})")
+        for local, _ in reversed(results):
+            body.emit(f"local.set {local}")
+        returned = self._lower_results(body, call, tuple(params), results)
+        post_return = call.boundary.lift.post_return
+        if post_return is not None:
+            self._set_may_leave(body, call.boundary.callee, False)
+            body.emit(f"(call {self.items.function(post_return)}{_gets(results)})")
+            self._set_may_leave(body, call.boundary.callee, True)
+        for local, _ in returned:
+            body.emit(f"local.get {local}")
+        if not self.catches:
+            return self.items.add(body, name)
+        return self._caught(body, name)
+
+    def _caught(self, body: Body, name: str) -> str:
+        """An adapter around another that traps where an exception comes out of it."""
+        inner = self.items.helper(("caught", name), "thrower", body.text)
+        outer = Body(body.params, body.results)
+        results = "".join(f" (result {core.value})" for core in body.results)
+        with outer.block("block $thrown"):
+            with outer.block(f"try_table{results} (catch_all $thrown)"):
+                outer.emit(f"(call {inner}{_gets(tuple(body.params))})")
+            outer.emit("return")
+        outer.emit("unreachable")
+        return self.items.add(outer, name)
+
+    # --- parameters and results ---
+
+    def _lower_params(
+        self, body: Body, call: Call, params: tuple[tuple[str, NumType], ...]
+    ) -> tuple[tuple[str, NumType], ...]:
+        """Carries the parameters over; returns the locals that hold the callee's."""
+        source, target = call.params
+        arguments = tuple((body.local(core), core) for core in _cores(call.lift.params))
+        closed = target.allocates or call.spills_params
+        from_: Place = Flat(params[: len(source.flat)])
+        to: Place = Flat(arguments)
+        if call.spills_params:
+            base = params[0][0]
+            self._check_area(body, call.caller, source, base)
+            from_, to = At(call.caller, base), At(call.callee, arguments[0][0])
+        if closed:
+            self._set_may_leave(body, call.boundary.callee, False)
+        if call.spills_params:
+            q = call.callee.pointer.value
+            body.emit(
+                f"(local.set {arguments[0][0]} (call {call.callee.realloc} ({q}.const 0) ({q}.const 0)"
+                f" ({q}.const {target.align}) ({q}.const {target.size})))"
+            )
+        Copy(self.items, body, call.caller, call.callee, self.handle).inline(source, from_, target, to)
+        if closed:
+            self._set_may_leave(body, call.boundary.callee, True)
+        return arguments
+
+    def _lower_results(
+        self,
+        body: Body,
+        call: Call,
+        params: tuple[tuple[str, NumType], ...],
+        results: tuple[tuple[str, NumType], ...],
+    ) -> tuple[tuple[str, NumType], ...]:
+        """Carries the result back; returns the locals that the adapter returns."""
+        target, source = call.results
+        returned = tuple((body.local(core), core) for core in _cores(call.lower.results))
+        from_: Place = Flat(results)
+        to: Place = Flat(returned)
+        if call.spills_results:
+            out = params[-1][0]
+            self._check_area(body, call.callee, source, results[0][0])
+            self._check_area(body, call.caller, target, out)
+            from_, to = At(call.callee, results[0][0]), At(call.caller, out)
+        if target.allocates:
+            self._set_may_leave(body, call.boundary.caller, False)
+        Copy(self.items, body, call.callee, call.caller, self.handle).inline(source, from_, target, to)
+        if target.allocates:
+            self._set_may_leave(body, call.boundary.caller, True)
+        return returned
+
+    def _check_area(self, body: Body, side: Side, layout: Layout, base: str) -> None:
+        """Traps unless the values that lie at an address are aligned and in bounds."""
+        p = side.pointer.value
+        assert side.memory is not None
+        if layout.align > 1:
+            body.trap_if(f"({p}.ne ({p}.and (local.get {base}) ({p}.const {layout.align - 1})) ({p}.const 0))")
+        body.emit(f"(call {self.items.check_range(side.memory)} (local.get {base}) ({p}.const {layout.size}))")
+
+    # --- may_leave ---
+
+    def check_may_leave(self, body: Body, instance: Instance) -> None:
+        """Traps while the instance must not call out."""
+        if instance in self.may_leave:
+            body.trap_if(f"(i32.eqz (global.get {self.may_leave[instance]}))")
+
+    def _set_may_leave(self, body: Body, instance: Instance, allowed: bool) -> None:
+        body.emit(f"(global.set {self.may_leave[instance]} (i32.const {int(allowed)}))")
+
+    def guard(self, function: Function, instance: Instance, name: str) -> str:
+        """A function that traps while the instance must not call out, and else is the given one."""
+        params = [(f"$p{i}", core) for i, core in enumerate(_cores(function.signature.params))]
+        body = Body(params, _cores(function.signature.results))
+        self.check_may_leave(body, instance)
+        body.emit(f"(call {self.items.function(function)}{_gets(tuple(params))})")
+        return self.items.add(body, name)
+
+
+def _gets(locals_: tuple[tuple[str, NumType], ...]) -> str:
+    return "".join(f" (local.get {name})" for name, _ in locals_)
+
+
+def _cores(types: tuple[object, ...]) -> tuple[NumType, ...]:
+    cores = tuple(t for t in types if isinstance(t, NumType))
+    assert len(cores) == len(types), "a lowered function has number types only"
+    return cores

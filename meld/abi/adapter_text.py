@@ -1,0 +1,245 @@
+"""The module of adapters while it is being written: one WAT text for all boundaries of a program.
+
+Adapters and their helpers stand in one module whose imports are the items of the program that they use. It is parsed
+and spliced once, with each import bound to its item. A helper (the copy of a list of some type between two memories,
+say) is written when first asked for and shared from then on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any, Protocol
+
+from meld.abi.boundary import Options
+from meld.abi.layout import Layouts, pointer_of
+from meld.ir.module import CoreItem, Function, Global, Memory
+from meld.ir.notes import Instance
+from meld.ir.types import I32, I64, FuncType, NumType, ValType
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a boundary, as code generation sees it. Names are those of the text, with their dollar sign.
+
+    Attributes:
+        instance: the component instance.
+        memory, realloc: the memory, and the checked `realloc` (`Items.realloc`), if the side has them.
+        pointer: type of its addresses.
+        encoding: of its strings.
+    """
+
+    instance: Instance
+    memory: str | None
+    realloc: str | None
+    pointer: NumType
+    encoding: str
+
+
+@dataclass(slots=True)
+class Body:
+    """A function being written: plain control instructions, folded expressions."""
+
+    params: list[tuple[str, NumType]]
+    results: tuple[NumType, ...] = ()
+    lines: list[str] = field(default_factory=list)
+    locals: list[tuple[str, NumType]] = field(default_factory=list)
+    depth: int = 2
+    labels: int = 0
+
+    def local(self, core: NumType) -> str:
+        """A new local; returns its name."""
+        name = f"$v{len(self.locals)}"
+        self.locals.append((name, core))
+        return name
+
+    def label(self) -> str:
+        """A new label."""
+        self.labels += 1
+        return f"$l{self.labels}"
+
+    def emit(self, line: str) -> None:
+        """Writes one line."""
+        self.lines.append("  " * self.depth + line)
+
+    def trap_if(self, condition: str) -> None:
+        """Traps where an i32 is not zero."""
+        self.emit(condition)
+        self.emit("if")
+        self.emit("  unreachable")
+        self.emit("end")
+
+    @contextmanager
+    def block(self, opener: str) -> Iterator[None]:
+        """``block``, ``loop`` or ``if`` up to its ``end``."""
+        self.emit(opener)
+        self.depth += 1
+        yield
+        self.depth -= 1
+        self.emit("end")
+
+    def text(self, name: str) -> str:
+        """The function as WAT."""
+        head = f"  (func {name}"
+        head += "".join(f" (param {p} {core.value})" for p, core in self.params)
+        head += "".join(f" (result {core.value})" for core in self.results)
+        declared = [f"    (local {p} {core.value})" for p, core in self.locals]
+        return "\n".join([head, *declared, *self.lines]) + ")"
+
+
+@dataclass(slots=True)
+class Items:
+    """The items of the adapter module: imports of what the program has, helpers, adapters.
+
+    Attributes:
+        bound: import name → the item of the program that it stands for.
+        names: name in the text → name that the function shall have in the program.
+        layouts: the layouts for 32- and 64-bit memories.
+    """
+
+    bound: dict[str, CoreItem] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    layouts: dict[NumType, Layouts] = field(default_factory=lambda: {I32: Layouts(I32), I64: Layouts(I64)})
+    _memories: dict[str, Memory] = field(default_factory=dict)
+    _imports: list[str] = field(default_factory=list)
+    _import_names: dict[int, str] = field(default_factory=dict)
+    _helpers: dict[Any, str] = field(default_factory=dict)
+    _pending: list[tuple[str, Callable[[str], str]]] = field(default_factory=list)
+    _functions: list[str] = field(default_factory=list)
+    _exports: list[str] = field(default_factory=list)
+
+    def side(self, instance: Instance, options: Options) -> Side:
+        """A side of a boundary from its options."""
+        memory = options.memory
+        pointer = pointer_of(memory is not None and memory.limits.is64)
+        if memory is None:
+            return Side(instance, None, None, pointer, options.encoding)
+        realloc = None if options.realloc is None else self.realloc(memory, options.realloc)
+        return Side(instance, self.memory(memory), realloc, pointer, options.encoding)
+
+    # --- imports ---
+
+    def memory(self, memory: Memory) -> str:
+        """The name of a memory of the program."""
+        is64 = "i64 " if memory.limits.is64 else ""
+        page = memory.limits.page_size_log2
+        pages = "" if page is None else f" (pagesize {1 << page})"
+        name = self._import(memory, "memory", lambda name: f"(memory {name} {is64}0{pages})")
+        self._memories[name] = memory
+        return name
+
+    def function(self, function: Function) -> str:
+        """The name of a function of the program."""
+        return self._import(function, "func", lambda name: f"(func {name}{_signature(function.signature)})")
+
+    def global_(self, item: Global) -> str:
+        """The name of a mutable i32 global of the program."""
+        return self._import(item, "global", lambda name: f"(global {name} (mut i32))")
+
+    def _import(self, item: CoreItem, stem: str, declare: Callable[[str], str]) -> str:
+        name = self._import_names.get(id(item))
+        if name is None:
+            field_name = f"{stem}.{len(self._imports)}"
+            name = self._import_names[id(item)] = f"${field_name}"
+            self.bound[field_name] = item
+            self._imports.append(f'  (import "meld" "{field_name}" {declare(name)})')
+        return name
+
+    # --- helpers ---
+
+    def helper(self, key: tuple[Any, ...], stem: str, make: Callable[[str], str]) -> str:
+        """The helper for a key. `make` writes its text, given its name; later, so that types may nest deep."""
+        name = self._helpers.get(key)
+        if name is None:
+            name = self._helpers[key] = f"${stem}.{len(self._helpers)}"
+            self.names[name[1:]] = f"adapter.{name[1:]}"
+            self._pending.append((name, make))
+        return name
+
+    def add(self, body: Body, final_name: str) -> str:
+        """Adds an adapter; returns the name under which the module exports it."""
+        name = f"adapter.{len(self._exports)}"
+        self._functions.append(body.text(f"${name}"))
+        self._exports.append(name)
+        self.names[name] = final_name
+        return name
+
+    def text(self) -> str:
+        """The whole module."""
+        while self._pending:
+            name, make = self._pending.pop()
+            self._functions.append(make(name))
+        exports = [f'  (export "{name}" (func ${name}))' for name in self._exports]
+        return "\n".join(["(module", *self._imports, *exports, *self._functions]) + ")\n"
+
+    # --- checks on memories and allocation ---
+
+    def check_range(self, memory: str) -> str:
+        """``(ptr, bytes)``: traps unless the range lies in the memory (by its name in the text)."""
+        limits = self._memories[memory].limits
+        page = 1 << (16 if limits.page_size_log2 is None else limits.page_size_log2)
+        template = f"check_range_{pointer_of(limits.is64).value}"
+        return self.helper(
+            ("range", memory), "range", lambda name: piece(template, name, {"memory": memory, "page": str(page)})
+        )
+
+    def realloc(self, memory: Memory, function: Function) -> str:
+        """``(old, old bytes, align, bytes) → ptr``: `realloc` whose result is checked: aligned and in bounds."""
+        pointer = pointer_of(memory.limits.is64)
+        name = self.memory(memory)
+        return self.helper(
+            ("realloc", id(memory), id(function)),
+            "realloc",
+            lambda own: piece(
+                "realloc",
+                own,
+                {"p": pointer.value, "function": self.function(function), "check_range": self.check_range(name)},
+            ),
+        )
+
+    def check_char(self) -> str:
+        """``(i32) → i32``: traps unless it is a Unicode scalar value."""
+        return self.helper(("char",), "char", lambda name: piece("check_char", name, {}))
+
+
+def _signature(shape: FuncType) -> str:
+    def name(t: ValType) -> str:
+        assert isinstance(t, NumType), "a function at a component boundary has number types only"
+        return t.value
+
+    return "".join(f" (param {name(t)})" for t in shape.params) + "".join(f" (result {name(t)})" for t in shape.results)
+
+
+# --- pieces of WAT ---------------------------------------------------------------------------------------------------
+
+_PIECE = re.compile(r"^  \(func \$(\w+)(?:.*\n)*?(?=^$|\Z)", re.MULTILINE)
+
+
+@cache
+def _pieces() -> dict[str, str]:
+    found = {}
+    for file in ("adapter.wat", "strings.wat"):
+        text = files("meld.abi").joinpath(file).read_text(encoding="utf-8")
+        found |= {match[1]: match[0].rstrip() for match in _PIECE.finditer(text)}
+    return found
+
+
+class Params(Protocol):
+    """What fills in the ``{param}``s of a piece: a dict, or something like it."""
+
+    def __getitem__(self, key: str, /) -> str: ...
+
+
+def has_piece(name: str) -> bool:
+    """Whether the `.wat` files define a function of that name."""
+    return name in _pieces()
+
+
+def piece(template: str, name: str, params: Params) -> str:
+    """A function of the `.wat` files beside this one under the given name, each ``{param}`` replaced."""
+    text = _pieces()[template].replace(f"(func ${template} ", f"(func {name} ", 1)
+    return re.sub(r"\{(\w+)\}", lambda match: params[match[1]], text)

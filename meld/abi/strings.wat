@@ -1,0 +1,637 @@
+;; Strings from one memory to another: validated, transcoded, allocated as the Canonical ABI says (store_string).
+;;
+;; {from} and {to} are the memories, {p} and {q} the types of their addresses, {realloc} the target's checked realloc. A
+;; function named a_to_b takes the address and the number of code units of a source that lies in its memory, aligned,
+;; and returns both for the target. "compact" is latin1+utf16: Latin-1, or UTF-16 with {tag} set in the length.
+;;
+;; Sixteen bytes at a time go through SIMD while they are plain; what is not plain is decoded one char at a time.
+
+  ;; --- decoding: the char at $at, and where the next one is. Traps where there is none ---
+
+  (func $decode_utf8 (param $at {p}) (param $end {p}) (result i32 {p})
+    (local $a i32) (local $b i32) (local $c i32) (local $d i32) (local $left {p}) (local $char i32)
+    (local.set $a (i32.load8_u {from} (local.get $at)))
+    (i32.lt_u (local.get $a) (i32.const 0x80))
+    if
+      (return (local.get $a) ({p}.add (local.get $at) ({p}.const 1)))
+    end
+    (local.set $left ({p}.sub (local.get $end) (local.get $at)))
+    ;; two bytes: c2..df
+    (i32.lt_u (i32.sub (local.get $a) (i32.const 0xc2)) (i32.const 0x1e))
+    if
+      ({p}.lt_u (local.get $left) ({p}.const 2))
+      if
+        unreachable
+      end
+      (local.set $b (i32.xor (i32.load8_u {from} offset=1 (local.get $at)) (i32.const 0x80)))
+      (i32.ge_u (local.get $b) (i32.const 0x40))
+      if
+        unreachable
+      end
+      (return
+        (i32.or (i32.shl (i32.and (local.get $a) (i32.const 0x1f)) (i32.const 6)) (local.get $b))
+        ({p}.add (local.get $at) ({p}.const 2)))
+    end
+    ;; three bytes: e0..ef, not overlong, not a surrogate
+    (i32.eq (i32.and (local.get $a) (i32.const 0xf0)) (i32.const 0xe0))
+    if
+      ({p}.lt_u (local.get $left) ({p}.const 3))
+      if
+        unreachable
+      end
+      (local.set $b (i32.xor (i32.load8_u {from} offset=1 (local.get $at)) (i32.const 0x80)))
+      (local.set $c (i32.xor (i32.load8_u {from} offset=2 (local.get $at)) (i32.const 0x80)))
+      (i32.ge_u (i32.or (local.get $b) (local.get $c)) (i32.const 0x40))
+      if
+        unreachable
+      end
+      (local.set $char
+        (i32.or
+          (i32.shl (i32.and (local.get $a) (i32.const 0x0f)) (i32.const 12))
+          (i32.or (i32.shl (local.get $b) (i32.const 6)) (local.get $c))))
+      (i32.or
+        (i32.lt_u (local.get $char) (i32.const 0x800))
+        (i32.eq (i32.and (local.get $char) (i32.const 0xf800)) (i32.const 0xd800)))
+      if
+        unreachable
+      end
+      (return (local.get $char) ({p}.add (local.get $at) ({p}.const 3)))
+    end
+    ;; four bytes: f0..f4, from 0x10000 to 0x10ffff
+    (i32.ne (i32.and (local.get $a) (i32.const 0xf8)) (i32.const 0xf0))
+    if
+      unreachable
+    end
+    ({p}.lt_u (local.get $left) ({p}.const 4))
+    if
+      unreachable
+    end
+    (local.set $b (i32.xor (i32.load8_u {from} offset=1 (local.get $at)) (i32.const 0x80)))
+    (local.set $c (i32.xor (i32.load8_u {from} offset=2 (local.get $at)) (i32.const 0x80)))
+    (local.set $d (i32.xor (i32.load8_u {from} offset=3 (local.get $at)) (i32.const 0x80)))
+    (i32.ge_u (i32.or (local.get $b) (i32.or (local.get $c) (local.get $d))) (i32.const 0x40))
+    if
+      unreachable
+    end
+    (local.set $char
+      (i32.or
+        (i32.or
+          (i32.shl (i32.and (local.get $a) (i32.const 0x07)) (i32.const 18))
+          (i32.shl (local.get $b) (i32.const 12)))
+        (i32.or (i32.shl (local.get $c) (i32.const 6)) (local.get $d))))
+    (i32.ge_u (i32.sub (local.get $char) (i32.const 0x10000)) (i32.const 0x100000))
+    if
+      unreachable
+    end
+    local.get $char
+    ({p}.add (local.get $at) ({p}.const 4)))
+
+  (func $decode_utf16 (param $at {p}) (param $end {p}) (result i32 {p})
+    (local $a i32) (local $b i32)
+    (local.set $a (i32.load16_u {from} (local.get $at)))
+    (i32.ne (i32.and (local.get $a) (i32.const 0xf800)) (i32.const 0xd800))
+    if
+      (return (local.get $a) ({p}.add (local.get $at) ({p}.const 2)))
+    end
+    ;; a high surrogate, and a low one after it
+    (i32.ge_u (local.get $a) (i32.const 0xdc00))
+    if
+      unreachable
+    end
+    ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 4))
+    if
+      unreachable
+    end
+    (local.set $b (i32.load16_u {from} offset=2 (local.get $at)))
+    (i32.ne (i32.and (local.get $b) (i32.const 0xfc00)) (i32.const 0xdc00))
+    if
+      unreachable
+    end
+    (i32.add
+      (i32.const 0x10000)
+      (i32.or
+        (i32.shl (i32.and (local.get $a) (i32.const 0x3ff)) (i32.const 10))
+        (i32.and (local.get $b) (i32.const 0x3ff))))
+    ({p}.add (local.get $at) ({p}.const 4)))
+
+  ;; --- encoding: stores a char at $at and returns where the next one goes ---
+
+  (func $encode_utf8 (param $at {q}) (param $char i32) (result {q})
+    (i32.lt_u (local.get $char) (i32.const 0x80))
+    if
+      (i32.store8 {to} (local.get $at) (local.get $char))
+      (return ({q}.add (local.get $at) ({q}.const 1)))
+    end
+    (i32.lt_u (local.get $char) (i32.const 0x800))
+    if
+      (i32.store8 {to} (local.get $at) (i32.or (i32.const 0xc0) (i32.shr_u (local.get $char) (i32.const 6))))
+      (i32.store8 {to} offset=1 (local.get $at) (i32.or (i32.const 0x80) (i32.and (local.get $char) (i32.const 0x3f))))
+      (return ({q}.add (local.get $at) ({q}.const 2)))
+    end
+    (i32.lt_u (local.get $char) (i32.const 0x10000))
+    if
+      (i32.store8 {to} (local.get $at) (i32.or (i32.const 0xe0) (i32.shr_u (local.get $char) (i32.const 12))))
+      (i32.store8 {to} offset=1 (local.get $at)
+        (i32.or (i32.const 0x80) (i32.and (i32.shr_u (local.get $char) (i32.const 6)) (i32.const 0x3f))))
+      (i32.store8 {to} offset=2 (local.get $at) (i32.or (i32.const 0x80) (i32.and (local.get $char) (i32.const 0x3f))))
+      (return ({q}.add (local.get $at) ({q}.const 3)))
+    end
+    (i32.store8 {to} (local.get $at) (i32.or (i32.const 0xf0) (i32.shr_u (local.get $char) (i32.const 18))))
+    (i32.store8 {to} offset=1 (local.get $at)
+      (i32.or (i32.const 0x80) (i32.and (i32.shr_u (local.get $char) (i32.const 12)) (i32.const 0x3f))))
+    (i32.store8 {to} offset=2 (local.get $at)
+      (i32.or (i32.const 0x80) (i32.and (i32.shr_u (local.get $char) (i32.const 6)) (i32.const 0x3f))))
+    (i32.store8 {to} offset=3 (local.get $at) (i32.or (i32.const 0x80) (i32.and (local.get $char) (i32.const 0x3f))))
+    ({q}.add (local.get $at) ({q}.const 4)))
+
+  (func $encode_utf16 (param $at {q}) (param $char i32) (result {q})
+    (i32.lt_u (local.get $char) (i32.const 0x10000))
+    if
+      (i32.store16 {to} (local.get $at) (local.get $char))
+      (return ({q}.add (local.get $at) ({q}.const 2)))
+    end
+    (local.set $char (i32.sub (local.get $char) (i32.const 0x10000)))
+    (i32.store16 {to} (local.get $at) (i32.or (i32.const 0xd800) (i32.shr_u (local.get $char) (i32.const 10))))
+    (i32.store16 {to} offset=2 (local.get $at)
+      (i32.or (i32.const 0xdc00) (i32.and (local.get $char) (i32.const 0x3ff))))
+    ({q}.add (local.get $at) ({q}.const 4)))
+
+  ;; --- runs: whole stretches of what is plain ---
+
+  ;; Traps unless [$at, $end) is UTF-8.
+  (func $validate_utf8 (param $at {p}) (param $end {p})
+    (local $mask i32)
+    block $done
+      loop $next
+        block $char
+          loop $plain
+            ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+            br_if $char
+            (local.tee $mask (i8x16.bitmask (v128.load {from} align=1 (local.get $at))))
+            if
+              (local.set $at ({p}.add (local.get $at) {mask_zeros}))
+              br $char
+            end
+            (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+            br $plain
+          end
+        end
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (call {decode_utf8} (local.get $at) (local.get $end))
+        local.set $at
+        drop
+        br $next
+      end
+    end)
+
+  ;; Traps unless [$at, $end) is UTF-16.
+  (func $validate_utf16 (param $at {p}) (param $end {p})
+    block $done
+      loop $next
+        block $char
+          loop $plain
+            ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+            br_if $char
+            (v128.any_true
+              (i16x8.eq
+                (v128.and
+                  (v128.load {from} align=2 (local.get $at))
+                  (v128.const i16x8 0xf800 0xf800 0xf800 0xf800 0xf800 0xf800 0xf800 0xf800))
+                (v128.const i16x8 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800)))
+            br_if $char
+            (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+            br $plain
+          end
+        end
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (call {decode_utf16} (local.get $at) (local.get $end))
+        local.set $at
+        drop
+        br $next
+      end
+    end)
+
+  ;; Copies bytes below 0x80; returns where the first other one is, or the end.
+  (func $copy_ascii (param $at {p}) (param $end {p}) (param $out {q}) (result {p})
+    (local $chunk v128) (local $byte i32)
+    block $tail
+      loop $plain
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+        br_if $tail
+        (i8x16.bitmask (local.tee $chunk (v128.load {from} align=1 (local.get $at))))
+        br_if $tail
+        (v128.store {to} align=1 (local.get $out) (local.get $chunk))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
+        br $plain
+      end
+    end
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.ge_u (local.tee $byte (i32.load8_u {from} (local.get $at))) (i32.const 0x80))
+        br_if $done
+        (i32.store8 {to} (local.get $out) (local.get $byte))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+        br $next
+      end
+    end
+    local.get $at)
+
+  ;; Widens bytes below 0x80 to code units; returns where the first other one is, or the end.
+  (func $widen_ascii (param $at {p}) (param $end {p}) (param $out {q}) (result {p})
+    (local $chunk v128) (local $byte i32)
+    block $tail
+      loop $plain
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+        br_if $tail
+        (i8x16.bitmask (local.tee $chunk (v128.load {from} align=1 (local.get $at))))
+        br_if $tail
+        (v128.store {to} align=2 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $chunk)))
+        (v128.store {to} offset=16 align=2 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $chunk)))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 32)))
+        br $plain
+      end
+    end
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.ge_u (local.tee $byte (i32.load8_u {from} (local.get $at))) (i32.const 0x80))
+        br_if $done
+        (i32.store16 {to} (local.get $out) (local.get $byte))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
+        br $next
+      end
+    end
+    local.get $at)
+
+  ;; Widens Latin-1 to code units.
+  (func $widen_latin1 (param $at {p}) (param $end {p}) (param $out {q})
+    (local $chunk v128)
+    block $tail
+      loop $plain
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+        br_if $tail
+        (local.set $chunk (v128.load {from} align=1 (local.get $at)))
+        (v128.store {to} align=2 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $chunk)))
+        (v128.store {to} offset=16 align=2 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $chunk)))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 32)))
+        br $plain
+      end
+    end
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.store16 {to} (local.get $out) (i32.load8_u {from} (local.get $at)))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
+        br $next
+      end
+    end)
+
+  ;; Narrows code units below 0x80 to bytes; returns where the first other one is, or the end.
+  (func $narrow_ascii (param $at {p}) (param $end {p}) (param $out {q}) (result {p})
+    (local $low v128) (local $high v128) (local $unit i32)
+    block $tail
+      loop $plain
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 32))
+        br_if $tail
+        (local.set $low (v128.load {from} align=2 (local.get $at)))
+        (local.set $high (v128.load {from} offset=16 align=2 (local.get $at)))
+        (v128.any_true
+          (v128.and
+            (v128.or (local.get $low) (local.get $high))
+            (v128.const i16x8 0xff80 0xff80 0xff80 0xff80 0xff80 0xff80 0xff80 0xff80)))
+        br_if $tail
+        (v128.store {to} align=1 (local.get $out) (i8x16.narrow_i16x8_u (local.get $low) (local.get $high)))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 32)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
+        br $plain
+      end
+    end
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.ge_u (local.tee $unit (i32.load16_u {from} (local.get $at))) (i32.const 0x80))
+        br_if $done
+        (i32.store8 {to} (local.get $out) (local.get $unit))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+        br $next
+      end
+    end
+    local.get $at)
+
+  ;; Whether all code units of [$at, $end) are below 0x100.
+  (func $is_latin1 (param $at {p}) (param $end {p}) (result i32)
+    block $tail
+      loop $plain
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+        br_if $tail
+        (v128.any_true
+          (v128.and
+            (v128.load {from} align=2 (local.get $at))
+            (v128.const i16x8 0xff00 0xff00 0xff00 0xff00 0xff00 0xff00 0xff00 0xff00)))
+        if
+          (return (i32.const 0))
+        end
+        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+        br $plain
+      end
+    end
+    loop $next
+      ({p}.eq (local.get $at) (local.get $end))
+      if
+        (return (i32.const 1))
+      end
+      (i32.ge_u (i32.load16_u {from} (local.get $at)) (i32.const 0x100))
+      if
+        (return (i32.const 0))
+      end
+      (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
+      br $next
+    end
+    unreachable)
+
+  ;; --- whole strings ---
+
+  (func $utf8_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $to {q})
+    (call {validate_utf8} (local.get $from) ({p}.add (local.get $from) (local.get $length)))
+    (local.set $units {length})
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 1) (local.get $units)))
+    (memory.copy {to} {from} (local.get $to) (local.get $from) {units})
+    local.get $to
+    local.get $units)
+
+  (func $utf8_to_utf16 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
+    (local.set $worst ({q}.shl {length} ({q}.const 1)))
+    (local.set $end ({p}.add (local.get $from) (local.get $length)))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $worst)))
+    (local.set $out (local.get $to))
+    block $done
+      loop $next
+        (local.set $stop (call {widen_ascii} (local.get $from) (local.get $end) (local.get $out)))
+        (local.set $out ({q}.add (local.get $out) ({q}.shl {stop_from} ({q}.const 1))))
+        (local.set $from (local.get $stop))
+        loop $char
+          ({p}.eq (local.get $from) (local.get $end))
+          br_if $done
+          (call {decode_utf8} (local.get $from) (local.get $end))
+          local.set $from
+          local.set $char
+          (local.set $out (call {encode_utf16} (local.get $out) (local.get $char)))
+          (i32.ge_u (local.get $char) (i32.const 0x80))
+          br_if $char
+        end
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    ({q}.lt_u (local.get $out) (local.get $worst))
+    if
+      (local.set $to
+        (call {realloc} (local.get $to) (local.get $worst) ({q}.const 2) (local.get $out)))
+    end
+    local.get $to
+    ({q}.shr_u (local.get $out) ({q}.const 1)))
+
+  (func $utf8_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
+    (local.set $units {length})
+    (local.set $end ({p}.add (local.get $from) (local.get $length)))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
+    (local.set $out (local.get $to))
+    block $wide
+      loop $next
+        (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $out)))
+        (local.set $out ({q}.add (local.get $out) {stop_from}))
+        (local.set $from (local.get $stop))
+        ({p}.eq (local.get $from) (local.get $end))
+        if
+          (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+          ({q}.lt_u (local.get $out) (local.get $units))
+          if
+            (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 2) (local.get $out)))
+          end
+          (return (local.get $to) (local.get $out))
+        end
+        (call {decode_utf8} (local.get $from) (local.get $end))
+        local.set $stop
+        (i32.ge_u (local.tee $char) (i32.const 0x100))
+        br_if $wide
+        (i32.store8 {to} (local.get $out) (local.get $char))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+        (local.set $from (local.get $stop))
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    (local.set $worst ({q}.shl (local.get $units) ({q}.const 1)))
+    (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 2) (local.get $worst)))
+    (call {inflate} (local.get $to) (local.get $out))
+    (local.set $out ({q}.add (local.get $to) ({q}.shl (local.get $out) ({q}.const 1))))
+    block $done
+      loop $next
+        ({p}.eq (local.get $from) (local.get $end))
+        br_if $done
+        (call {decode_utf8} (local.get $from) (local.get $end))
+        local.set $from
+        local.set $char
+        (local.set $out (call {encode_utf16} (local.get $out) (local.get $char)))
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    ({q}.lt_u (local.get $out) (local.get $worst))
+    if
+      (local.set $to (call {realloc} (local.get $to) (local.get $worst) ({q}.const 2) (local.get $out)))
+    end
+    local.get $to
+    ({q}.or ({q}.shr_u (local.get $out) ({q}.const 1)) ({q}.const {tag})))
+
+  ;; Widens $count bytes at $at to code units, in place, from the last one down.
+  (func $inflate (param $at {q}) (param $count {q})
+    block $done
+      loop $next
+        ({q}.eqz (local.get $count))
+        br_if $done
+        (local.set $count ({q}.sub (local.get $count) ({q}.const 1)))
+        (i32.store16 {to}
+          ({q}.add (local.get $at) ({q}.shl (local.get $count) ({q}.const 1)))
+          (i32.load8_u {to} ({q}.add (local.get $at) (local.get $count))))
+        br $next
+      end
+    end)
+
+  (func $utf16_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
+    (local.set $units {length})
+    (local.set $end ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 1) (local.get $units)))
+    (local.set $stop (call {narrow_ascii} (local.get $from) (local.get $end) (local.get $to)))
+    ({p}.eq (local.get $stop) (local.get $end))
+    if
+      (return (local.get $to) (local.get $units))
+    end
+    (local.set $worst ({q}.mul (local.get $units) ({q}.const 3)))
+    (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 1) (local.get $worst)))
+    (local.set $out ({q}.add (local.get $to) ({q}.shr_u {stop_from} ({q}.const 1))))
+    (local.set $from (local.get $stop))
+    block $done
+      loop $next
+        loop $char
+          ({p}.eq (local.get $from) (local.get $end))
+          br_if $done
+          (call {decode_utf16} (local.get $from) (local.get $end))
+          local.set $from
+          local.set $char
+          (local.set $out (call {encode_utf8} (local.get $out) (local.get $char)))
+          (i32.ge_u (local.get $char) (i32.const 0x80))
+          br_if $char
+        end
+        (local.set $stop (call {narrow_ascii} (local.get $from) (local.get $end) (local.get $out)))
+        (local.set $out ({q}.add (local.get $out) ({q}.shr_u {stop_from} ({q}.const 1))))
+        (local.set $from (local.get $stop))
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    ({q}.lt_u (local.get $out) (local.get $worst))
+    if
+      (local.set $to (call {realloc} (local.get $to) (local.get $worst) ({q}.const 1) (local.get $out)))
+    end
+    local.get $to
+    local.get $out)
+
+  (func $utf16_to_utf16 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $bytes {q}) (local $to {q})
+    (call {validate_utf16}
+      (local.get $from)
+      ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
+    (local.set $bytes ({q}.shl {length} ({q}.const 1)))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $bytes)))
+    (memory.copy {to} {from} (local.get $to) (local.get $from) {bytes})
+    local.get $to
+    {length})
+
+  (func $utf16_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
+    (local.set $units {length})
+    (local.set $end ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
+    (local.set $out (local.get $to))
+    block $wide
+      loop $next
+        (local.set $stop (call {narrow_ascii} (local.get $from) (local.get $end) (local.get $out)))
+        (local.set $out ({q}.add (local.get $out) ({q}.shr_u {stop_from} ({q}.const 1))))
+        (local.set $from (local.get $stop))
+        ({p}.eq (local.get $from) (local.get $end))
+        if
+          (return (local.get $to) (local.get $units))
+        end
+        (local.set $char (i32.load16_u {from} (local.get $from)))
+        (i32.ge_u (local.get $char) (i32.const 0x100))
+        br_if $wide
+        (i32.store8 {to} (local.get $out) (local.get $char))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+        (local.set $from ({p}.add (local.get $from) ({p}.const 2)))
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    (local.set $worst ({q}.shl (local.get $units) ({q}.const 1)))
+    (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 2) (local.get $worst)))
+    (call {inflate} (local.get $to) (local.get $out))
+    (local.set $out ({q}.add (local.get $to) ({q}.shl (local.get $out) ({q}.const 1))))
+    (call {validate_utf16} (local.get $from) (local.get $end))
+    (local.set $stop (local.get $end))
+    (local.set $units {stop_from})
+    (memory.copy {to} {from} (local.get $out) (local.get $from) {units})
+    local.get $to
+    ({q}.or ({q}.shr_u (local.get $worst) ({q}.const 1)) ({q}.const {tag})))
+
+  (func $latin1_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p})
+    (local.set $units {length})
+    (local.set $end ({p}.add (local.get $from) (local.get $length)))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 1) (local.get $units)))
+    (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $to)))
+    ({p}.eq (local.get $stop) (local.get $end))
+    if
+      (return (local.get $to) (local.get $units))
+    end
+    (local.set $worst ({q}.shl (local.get $units) ({q}.const 1)))
+    (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 1) (local.get $worst)))
+    (local.set $out ({q}.add (local.get $to) {stop_from}))
+    (local.set $from (local.get $stop))
+    block $done
+      loop $next
+        ({p}.eq (local.get $from) (local.get $end))
+        br_if $done
+        (local.set $out (call {encode_utf8} (local.get $out) (i32.load8_u {from} (local.get $from))))
+        (local.set $from ({p}.add (local.get $from) ({p}.const 1)))
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    ({q}.lt_u (local.get $out) (local.get $worst))
+    if
+      (local.set $to (call {realloc} (local.get $to) (local.get $worst) ({q}.const 1) (local.get $out)))
+    end
+    local.get $to
+    local.get $out)
+
+  (func $latin1_to_utf16 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $to {q})
+    (local.set $to
+      (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) ({q}.shl {length} ({q}.const 1))))
+    (call {widen_latin1} (local.get $from) ({p}.add (local.get $from) (local.get $length)) (local.get $to))
+    local.get $to
+    {length})
+
+  (func $latin1_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $to {q})
+    (local.set $units {length})
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
+    (memory.copy {to} {from} (local.get $to) (local.get $from) {units})
+    local.get $to
+    local.get $units)
+
+  ;; UTF-16 out of latin1+utf16 is probably not Latin-1; where it is after all, it is narrowed.
+  (func $tagged_utf16_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $bytes {q}) (local $to {q}) (local $at {q}) (local $end {p})
+    (local.set $units {length})
+    (local.set $bytes ({q}.shl (local.get $units) ({q}.const 1)))
+    (local.set $end ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
+    (call {validate_utf16} (local.get $from) (local.get $end))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $bytes)))
+    (memory.copy {to} {from} (local.get $to) (local.get $from) {bytes})
+    (i32.eqz (call {is_latin1} (local.get $from) (local.get $end)))
+    if
+      (return (local.get $to) ({q}.or (local.get $units) ({q}.const {tag})))
+    end
+    block $done
+      loop $next
+        ({q}.eq (local.get $at) (local.get $units))
+        br_if $done
+        (i32.store8 {to}
+          ({q}.add (local.get $to) (local.get $at))
+          (i32.load16_u {to} ({q}.add (local.get $to) ({q}.shl (local.get $at) ({q}.const 1)))))
+        (local.set $at ({q}.add (local.get $at) ({q}.const 1)))
+        br $next
+      end
+    end
+    (call {realloc} (local.get $to) (local.get $bytes) ({q}.const 1) (local.get $units))
+    local.get $units)

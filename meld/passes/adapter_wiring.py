@@ -1,0 +1,189 @@
+"""The pass `adapter-wiring`: calls between components become calls inside the module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from meld.abi.adapter import AdapterWriter, Call, analyse, place_of
+from meld.abi.adapter_text import Items
+from meld.abi.adapter_values import Copy
+from meld.abi.boundary import Boundary, CanonCall, HostCall, Options
+from meld.abi.layout import Layout
+from meld.abi.types import read_func_type, write_func_type
+from meld.diagnostics import MeldError
+from meld.ir.component import CompFuncType
+from meld.ir.instructions import Instruction
+from meld.ir.module import CoreItem, Function, Global, Module
+from meld.ir.notes import Instance, Note, coded, note, ref, symbol, text
+from meld.ir.parser import parse_module
+from meld.ir.splice import splice
+from meld.ir.types import I32
+from meld.passes.base import Pass, PassContext
+
+
+@note("wired")
+class Wired(Note):
+    """On the module: a call between two components, and how it was wired: ``direct`` or ``adapter``, with the reason."""
+
+    caller: Instance = ref("note")
+    callee: Instance = ref("note")
+    label: str = text()
+    type: CompFuncType = coded(write_func_type, read_func_type)
+    how: str = symbol()
+    reason: str = text()
+
+
+UNGUARDED = frozenset({"resource.rep", "context.get", "context.set"})
+"""Built-ins that an instance may call at any time."""
+
+
+class AdapterWiring(Pass):
+    """Replace each call between components by an adapter, or by the callee itself.
+
+    An adapter lifts and lowers by the types and options of both sides, with every check of the Canonical ABI. Where
+    lifting and lowering do nothing at all (32- and 64-bit numbers), the caller is wired to the callee.
+
+    Two rules of the Canonical ABI need state, or none. *No call out of an instance while something is being lowered
+    into it* (`may_leave`): instances whose `realloc` or `post-return` an adapter runs have a global for it, and what
+    they call checks it. *No re-entrance*: which instance a lowered function enters is fixed at instantiation, and so
+    is who may hold it; an instance can only hold functions of instances made before it, so that it cannot enter
+    itself again, except through a lowering of its own lift, whose adapter traps.
+    """
+
+    name = "adapter-wiring"
+    requires = frozenset({"merged"})
+    establishes = frozenset({"wired"})
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        items = Items()
+        calls = {f: analyse(items, b, f) for f, b in _noted(module, Boundary)}
+        flags = _make_flags(module, calls.values())
+        catches = any(True for _ in _tags(module))
+        writer = AdapterWriter(items, {i: items.global_(g) for i, g in flags.items()}, catches, _no_handles)
+
+        direct: dict[CoreItem, CoreItem] = {}
+        written: dict[CoreItem, str] = {}
+        for function, call in calls.items():
+            boundary = call.boundary
+            reason = call.reason or _closed(boundary.caller, flags, catches)
+            if reason is None:
+                direct[function] = boundary.target
+            else:
+                written[function] = writer.write(call, f"{boundary.caller.name}/{boundary.label}.adapter")
+            module.notes.append(
+                Wired(
+                    boundary.caller,
+                    boundary.callee,
+                    boundary.label,
+                    boundary.type,
+                    "adapter" if reason else "direct",
+                    reason or "nothing to adapt: plain numbers",
+                )
+            )
+        guarded = _write_guards(module, writer, flags)
+
+        made: dict[str, CoreItem] = {}
+        if written or guarded:
+            source = parse_module(items.text(), "adapters")
+            bindings = {i: items.bound[i.imported.field] for i in source.imports if i.imported is not None}
+            made = splice(
+                source, module, bindings, synthetic="adapter", rename=lambda i: items.names.get(i.name or "", i.name)
+            ).exports
+        guards = {function: made[name] for function, name in guarded.items()}
+        guard_functions = {id(g) for g in guards.values()}
+        module.replace_uses(guards, unless=lambda item: id(item) in guard_functions)
+        new = _resolved({**direct, **{function: made[name] for function, name in written.items()}}, calls)
+        new = {function: guards.get(item, item) for function, item in new.items()}
+        module.replace_uses(new)
+        _rebind_notes(module, {**guards, **new})
+        module.imports = [item for item in module.imports if item not in new]
+        cx.stats["called directly"] += len(direct)
+        cx.stats["adapted"] += len(written)
+        cx.stats["guarded imports"] += len(guarded)
+
+
+def _noted(module: Module, kind: type[Any]) -> list[tuple[Function, Any]]:
+    """The imported functions with a note of a class, and the note."""
+    return [
+        (item, found)
+        for item in module.imports
+        if isinstance(item, Function)
+        for found in item.notes
+        if isinstance(found, kind)
+    ]
+
+
+def _tags(module: Module) -> Iterable[CoreItem]:
+    """Without tags nothing throws."""
+    return module.space("tags")
+
+
+def _closed(caller: Instance, flags: Mapping[Instance, Global], catches: bool) -> str | None:
+    """Why a call that needs no adapting needs an adapter after all."""
+    if caller in flags:
+        return "the caller must not call out while its memory is being prepared"
+    return "no exception may come out of the callee" if catches else None
+
+
+def _make_flags(module: Module, calls: Iterable[Call]) -> dict[Instance, Global]:
+    """The `may_leave` global of each instance that is closed at times."""
+    flags: dict[Instance, Global] = {}
+    for call in calls:
+        for instance in call.leaves_closed:
+            if instance not in flags:
+                flags[instance] = Global(
+                    I32,
+                    mutable=True,
+                    init=[Instruction("i32.const", (1,))],
+                    name=f"{instance.name}/may-leave",
+                    owner=instance,
+                    synthetic="adapter",
+                )
+                module.add(flags[instance])
+    return flags
+
+
+def _write_guards(module: Module, writer: AdapterWriter, flags: dict[Instance, Global]) -> dict[CoreItem, str]:
+    """Guards for what instances that are closed at times call outside of the program."""
+    written: dict[CoreItem, str] = {}
+    for function, call in [*_noted(module, HostCall), *_noted(module, CanonCall)]:
+        name = call.builtin if isinstance(call, CanonCall) else call.label
+        if call.instance in flags and name not in UNGUARDED:
+            written[function] = writer.guard(function, call.instance, f"{call.instance.name}/{name}.guard")
+    return written
+
+
+def _resolved(new: dict[CoreItem, CoreItem], calls: dict[Function, Call]) -> dict[CoreItem, CoreItem]:
+    """Follows replacements to their end: a function that is lifted may itself be a lowered import."""
+    out: dict[CoreItem, CoreItem] = {}
+    for function, item in new.items():
+        steps = 0
+        while item in new:
+            item = new[item]
+            steps += 1
+            if steps > len(new):
+                assert isinstance(function, Function)
+                raise MeldError("the call leads to itself", where=place_of(calls[function].boundary))
+        out[function] = item
+    return out
+
+
+def _rebind_notes(module: Module, new: dict[CoreItem, CoreItem]) -> None:
+    """Notes that speak of a replaced import (an export, its `realloc`) shall speak of what stands for it now."""
+
+    def rebound(value: Any) -> Any:
+        if isinstance(value, Options):
+            return replace(value, **{f.name: rebound(getattr(value, f.name)) for f in fields(value)})
+        return new.get(value, value) if isinstance(value, Function) else value
+
+    for holder in (*module.notes, *(n for item in module.items() for n in item.notes)):
+        for f in fields(holder):
+            value = getattr(holder, f.name)
+            if isinstance(value, Options | Function):
+                setattr(holder, f.name, rebound(value))
+
+
+def _no_handles(copy: Copy, layout: Layout, expr: str) -> str:
+    raise AssertionError("boundaries with handles are refused")
