@@ -1,0 +1,45 @@
+"""Numbers and vectors as the binary format writes them (WebAssembly 3.0, section 5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_ONE_BYTE = [bytes((n,)) for n in range(128)]
+
+
+def unsigned(value: int) -> bytes:
+    """Unsigned LEB128, the shortest form."""
+    if value < 128:
+        return _ONE_BYTE[value]
+    out = bytearray()
+    while value >= 128:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def signed(value: int) -> bytes:
+    """Signed LEB128, the shortest form."""
+    out = bytearray()
+    while not -64 <= value < 64:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value & 0x7F)
+    return bytes(out)
+
+
+def name(text: str) -> bytes:
+    """A name: length in bytes, then UTF-8."""
+    data = text.encode()
+    return unsigned(len(data)) + data
+
+
+def vector(items: Sequence[bytes]) -> bytes:
+    """A vector: the number of items, then the items."""
+    return unsigned(len(items)) + b"".join(items)
+
+
+def section(number: int, payload: bytes) -> bytes:
+    """A section: id, size, payload."""
+    return bytes((number,)) + unsigned(len(payload)) + payload
