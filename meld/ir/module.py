@@ -59,7 +59,7 @@ class Function(Item):
     type: TypeDef
     body: Code | LazyBody | None = None
     local_names: dict[int, str] = field(default_factory=dict)  # parameters, then locals
-    label_names: dict[int, str] = field(default_factory=dict)  # by order of the block in the body (name section)
+    label_names: dict[int, str] = field(default_factory=dict)  # of a body still encoded: by order of the blocks in it
 
     @property
     def signature(self) -> FuncType:
@@ -70,11 +70,23 @@ class Function(Item):
     @property
     def code(self) -> Code:
         """The decoded body; decodes it on first use. An import has none: AttributeError."""
+        if not isinstance(self.body, Code):
+            self.body = self.view()
+            self.label_names = {}
+        return self.body
+
+    def view(self) -> Code:
+        """The decoded body, which the function does not keep: for those who only look."""
         if self.body is None:
             raise AttributeError(f"function {self.name} is an import and has no body")
-        if not isinstance(self.body, Code):
-            self.body = self.body.decode()
-        return self.body
+        if isinstance(self.body, Code):
+            return self.body
+        code = self.body.decode()
+        if self.label_names:
+            blocks = (i for i in code.instructions if i.op in LABELLED)
+            for number, instruction in enumerate(blocks):
+                instruction.label = self.label_names.get(number, instruction.label)
+        return code
 
     @property
     def instructions(self) -> list[Instruction]:
@@ -113,6 +125,9 @@ class Tag(Item):
 
     type: TypeDef
 
+
+LABELLED = frozenset({"block", "loop", "if", "try", "try_table"})
+"""Instructions that introduce a label."""
 
 CoreItem: TypeAlias = Function | Table | Memory | Global | Tag
 

@@ -1,0 +1,454 @@
+"""Function bodies in the binary format: scanned, renumbered, decoded.
+
+A body that was read stays encoded. To write it, only its *sites* matter: the places that hold an index. A scan finds
+them once; writing copies what lies between and writes the new indices. Instructions are made only by `decode`.
+
+Source: WebAssembly 3.0, section 5.4 (instructions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE, CoreTypeReader
+from meld.binary.cursor import Cursor
+from meld.binary.leb import signed, unsigned
+from meld.ir.instructions import Catch, Code, Instruction, MemArg, Scope
+from meld.ir.module import LABELLED
+from meld.ir.numbering import Numbering
+from meld.ir.opcodes import BY_CODE, VARIANTS, Imm, Op
+from meld.ir.types import RefType, ValType
+
+MAX_LOCALS = 50_000
+"""Locals of one function; engines have the same limit."""
+
+SPACE_OF_IMM = {
+    Imm.FUNC: "functions",
+    Imm.TYPE: "types",
+    Imm.TABLE: "tables",
+    Imm.MEMORY: "memories",
+    Imm.GLOBAL: "globals",
+    Imm.TAG: "tags",
+    Imm.ELEM: "elements",
+    Imm.DATA: "datas",
+}
+REVERSED = frozenset({"call_indirect", "return_call_indirect", "memory.init", "table.init"})
+"""Instructions whose two indices stand in the binary in the other order than in text."""
+
+OPENING = LABELLED
+CLOSING = frozenset({"end", "delegate"})
+CATCH_KINDS = ("catch", "catch_ref", "catch_all", "catch_all_ref")
+
+UNSIGNED, SIGNED = -1, -2
+Site = tuple[int, int, str, int, int]
+"""Start, end, index space, index, form: `UNSIGNED`, `SIGNED`, or the alignment of a memory argument."""
+
+
+@dataclass(eq=False, slots=True)
+class RawBody:
+    """The bytes of a body, local declarations and final `end` included, and where they stand."""
+
+    data: memoryview
+    where: str
+    offset: int
+    sites: list[Site] | None = None
+
+    def cursor(self) -> Cursor:
+        """A cursor over the body; its positions count from the body's first byte."""
+        return Cursor(self.data, self.where, base=self.offset)
+
+
+@dataclass(eq=False, slots=True)
+class EncodedBody:
+    """A lazy body: bytes with a scope. Instances of one module share the bytes and their scan."""
+
+    raw: RawBody
+    scope: Scope
+
+    def over(self, scope: Scope) -> EncodedBody:
+        """The same body over another scope."""
+        return EncodedBody(self.raw, scope)
+
+    def decode(self) -> Code:
+        """Decodes the body. Raises MeldError if it is malformed."""
+        c = self.raw.cursor()
+        reader = InstructionReader(c, self.scope)
+        return Code(reader.locals(), reader.body())
+
+    def sites(self) -> list[Site]:
+        """The places that hold an index. Raises MeldError if the body is malformed."""
+        if self.raw.sites is None:
+            self.raw.sites = scan(self.raw, self.scope)
+        return self.raw.sites
+
+    def uses(self) -> Iterator[Any]:
+        """The items that the body names, type definitions aside; some may come more than once."""
+        for space, index in {(site[2], site[3]) for site in self.sites()}:
+            if space != "types":
+                yield getattr(self.scope, space)[index]
+
+    def encoded(self, numbering: Numbering) -> bytes | memoryview:
+        """The bytes of the body with the indices of another module."""
+        data, scope = self.raw.data, self.scope
+        out: list[bytes | memoryview] = []
+        done = 0
+        for start, end, space, index, form in self.sites():
+            new = numbering.map_of(scope, space)[index]
+            if new == index:
+                continue
+            if new < 0:
+                numbering.index(space, getattr(scope, space)[index])
+            out.append(data[done:start])
+            if form == UNSIGNED:
+                out.append(unsigned(new))
+            elif form == SIGNED:
+                out.append(signed(new))
+            elif new:
+                out.append(unsigned(form | 0x40) + unsigned(new))
+            else:
+                out.append(unsigned(form))
+            done = end
+        if not done:
+            return data
+        out.append(data[done:])
+        return b"".join(out)
+
+
+# --- scan ----------------------------------------------------------------------------------------------------------
+
+_OPEN, _CLOSE = "open", "close"
+Step = Imm | str
+
+
+def _plan(op: Op) -> tuple[Step, ...]:
+    """What a scan has to do after an opcode, in the order of the binary."""
+    imms = tuple(reversed(op.imms)) if op.name in REVERSED else op.imms
+    if op.name == "br_on_cast" or op.name == "br_on_cast_fail":
+        return ("cast",)
+    if op.name == "select":
+        return ()
+    if op.name in ("ref.test", "ref.cast"):
+        return (Imm.HEAP,)
+    return imms + ((_OPEN,) if op.name in OPENING else (_CLOSE,) if op.name in CLOSING else ())
+
+
+_PLANS = {code: _plan(op) for code, op in BY_CODE.items()} | {(0, 0x1C): (Imm.RESULTS,)}
+_SHORT = [_PLANS.get((0, byte)) for byte in range(256)]
+_PREFIXES = (0xFB, 0xFC, 0xFD, 0xFE)
+_SIZES = {Imm.F32: 4, Imm.F64: 8, Imm.V128: 16, Imm.LANES: 16, Imm.LANE: 1}
+_SKIPPED = frozenset({Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT})
+
+
+def scan(raw: RawBody, scope: Scope) -> list[Site]:
+    """Finds the sites of a body and checks its shape: known opcodes, immediates, nesting, indices in range."""
+    return _Scanner(raw.cursor(), scope).run()
+
+
+class _Scanner:
+    def __init__(self, c: Cursor, scope: Scope) -> None:
+        self.c = c
+        self.sites: list[Site] = []
+        self.sizes = {space: len(getattr(scope, space)) for space in Scope.SPACES}
+
+    def run(self) -> list[Site]:
+        c = self.c
+        for _ in range(c.count("local declarations")):
+            c.u32("count of locals")
+            self.valtype()
+        depth = 1
+        data, end = c.data, c.end
+        while depth:
+            at = c.pos
+            if at >= end:
+                raise c.cut_short("a function body: `end` expected")
+            byte = data[at]
+            c.pos = at + 1
+            plan = _SHORT[byte]
+            if plan is None:
+                plan = self.prefixed(byte, at)
+            for step in plan:
+                if step in _SPACE_STEPS:
+                    self.site(_SPACE_STEPS[step], at)
+                elif step is Imm.MEMARG:
+                    self.memarg()
+                elif step is _OPEN:
+                    depth += 1
+                elif step is _CLOSE:
+                    depth -= 1
+                else:
+                    self.step(step, at)
+        if c.more():
+            raise c.error("bytes after the `end` of a function body")
+        return self.sites
+
+    def prefixed(self, byte: int, at: int) -> tuple[Step, ...]:
+        return _PLANS[_opcode(self.c, byte, at)]
+
+    def site(self, space: str, at: int) -> None:
+        c = self.c
+        start = c.pos
+        index = c.u32(f"{space} index")
+        self.check(space, index, start)
+        self.sites.append((start, c.pos, space, index, UNSIGNED))
+
+    def check(self, space: str, index: int, at: int) -> None:
+        if index >= self.sizes[space]:
+            raise self.c.error(f"index {index} is out of range: {self.sizes[space]} {space}", at)
+
+    def memarg(self) -> None:
+        c = self.c
+        start = c.pos
+        align = c.u32("alignment")
+        index = 0
+        if align >= 0x80:
+            raise c.error(f"malformed flags {align:#x} of a memory argument", start)
+        if align & 0x40:
+            index = c.u32("memory index")
+        self.check("memories", index, start)
+        self.sites.append((start, c.pos, "memories", index, align & 0x3F))
+        c.u64("offset")
+
+    def step(self, step: Step, at: int) -> None:
+        c = self.c
+        if step in _SKIPPED:
+            c.u32("immediate")
+        elif step is Imm.BLOCK:
+            self.blocktype()
+        elif step is Imm.I32:
+            c.s32("i32 constant")
+        elif step is Imm.I64:
+            c.s64("i64 constant")
+        elif step in _SIZES:
+            assert isinstance(step, Imm)
+            c.take(_SIZES[step], "constant")
+        elif step is Imm.LABELS:
+            for _ in range(c.count("labels") + 1):
+                c.u32("label")
+        elif step is Imm.HEAP:
+            self.heaptype()
+        elif step is Imm.RESULTS:
+            for _ in range(c.count("result types")):
+                self.valtype()
+        elif step is Imm.CATCHES:
+            for _ in range(c.count("catch clauses")):
+                kind = c.u8("catch clause")
+                if kind > 3:
+                    raise c.error(f"malformed catch clause {kind:#04x}", c.pos - 1)
+                if kind < 2:
+                    self.site("tags", at)
+                c.u32("label")
+        elif step is Imm.FENCE:
+            _fence(c)
+        elif step == "cast":
+            if c.u8("cast flags") > 3:
+                raise c.error("malformed cast flags", c.pos - 1)
+            c.u32("label")
+            self.heaptype()
+            self.heaptype()
+        else:
+            raise AssertionError(step)
+
+    def heaptype(self) -> None:
+        c = self.c
+        start = c.pos
+        value = c.s33("heap type")
+        if value >= 0:
+            self.check("types", value, start)
+            self.sites.append((start, c.pos, "types", value, SIGNED))
+        elif value < -64 or value & 0x7F not in HEAP_BY_CODE:
+            raise c.error("malformed heap type", start)
+
+    def valtype(self) -> None:
+        c = self.c
+        byte = c.u8("type")
+        if byte in (0x63, 0x64):
+            self.heaptype()
+        elif byte not in NUM_BY_CODE and byte not in HEAP_BY_CODE:
+            raise c.error(f"malformed type {byte:#04x}", c.pos - 1)
+
+    def blocktype(self) -> None:
+        c = self.c
+        byte = c.peek()
+        if byte == 0x40:
+            c.pos += 1
+        elif byte in NUM_BY_CODE or byte in HEAP_BY_CODE or byte in (0x63, 0x64):
+            self.valtype()
+        else:
+            start = c.pos
+            value = c.s33("block type")
+            if value < 0:
+                raise c.error("malformed block type", start)
+            self.check("types", value, start)
+            self.sites.append((start, c.pos, "types", value, SIGNED))
+
+
+_SPACE_STEPS: dict[Step, str] = dict(SPACE_OF_IMM.items())
+
+
+def _opcode(c: Cursor, byte: int, at: int) -> tuple[int, int]:
+    """The key of the opcode whose first byte was read; MeldError if there is none such."""
+    key = (byte, c.u32("opcode")) if byte in _PREFIXES else (0, byte)
+    if key not in BY_CODE:
+        shown = f"{byte:#04x} {key[1]:#04x}" if key[0] else f"{byte:#04x}"
+        raise c.error(f"unknown opcode {shown}", at)
+    return key
+
+
+def _fence(c: Cursor) -> None:
+    if c.u8("atomic.fence") != 0:
+        raise c.error("malformed atomic.fence: zero byte expected", c.pos - 1)
+
+
+# --- decode --------------------------------------------------------------------------------------------------------
+
+
+class InstructionReader:
+    """Decodes instructions from a cursor over a scope."""
+
+    def __init__(self, c: Cursor, scope: Scope) -> None:
+        self.c = c
+        self.scope = scope
+        self.types = CoreTypeReader(scope.types)
+
+    def locals(self) -> list[ValType]:
+        """The local declarations in front of a body."""
+        found: list[ValType] = []
+        c = self.c
+        for _ in range(c.count("local declarations")):
+            at = c.pos
+            count = c.u32("count of locals")
+            if count + len(found) > MAX_LOCALS:
+                raise c.error(f"more than {MAX_LOCALS} locals", at)
+            found += [self.types.valtype(c)] * count
+        return found
+
+    def body(self) -> list[Instruction]:
+        """Instructions to the end of the cursor, which must be the `end` of the function."""
+        code = self.expression()
+        if self.c.more():
+            raise self.c.error("bytes after the `end` of a function body")
+        return code
+
+    def expression(self) -> list[Instruction]:
+        """Instructions up to the `end` that closes them, which is not in the list."""
+        c, depth = self.c, 1
+        out: list[Instruction] = []
+        while True:
+            at = c.pos
+            if at >= c.end:
+                raise c.cut_short("instructions: `end` expected")
+            byte = c.data[at]
+            c.pos = at + 1
+            key = _opcode(c, byte, at)
+            op = BY_CODE[key]
+            name = op.name
+            if name in OPENING:
+                depth += 1
+            elif name in CLOSING:
+                depth -= 1
+                if not depth:
+                    if name != "end":
+                        raise c.error(f"`{name}` outside of a block", at)
+                    return out
+            out.append(Instruction(name, self.immediates(op, key) if op.imms else ()))
+
+    def immediates(self, op: Op, key: tuple[int, int]) -> tuple[Any, ...]:
+        """The immediates of an instruction, in the order of the text."""
+        c = self.c
+        match op.name:
+            case "select":
+                if key not in VARIANTS:
+                    return ()
+                return (tuple(self.types.valtype(c) for _ in range(c.count("result types"))),)
+            case "ref.test" | "ref.cast":
+                return (RefType(key in VARIANTS, self.types.heaptype(c)),)
+            case "br_on_cast" | "br_on_cast_fail":
+                flags = c.u8("cast flags")
+                if flags > 3:
+                    raise c.error("malformed cast flags", c.pos - 1)
+                label = c.u32("label")
+                source, target = self.types.heaptype(c), self.types.heaptype(c)
+                return (label, RefType(bool(flags & 1), source), RefType(bool(flags & 2), target))
+            case "atomic.fence":
+                _fence(c)
+                return ()
+            case name if name in REVERSED:
+                second, first = self.immediate(op.imms[1]), self.immediate(op.imms[0])
+                return (first, second)
+        return tuple([self.immediate(imm) for imm in op.imms])
+
+    def immediate(self, imm: Imm) -> Any:
+        c = self.c
+        if imm in SPACE_OF_IMM:
+            return self.item(SPACE_OF_IMM[imm])
+        match imm:
+            case Imm.LOCAL | Imm.LABEL | Imm.FIELD | Imm.COUNT:
+                return c.u32("immediate")
+            case Imm.I32:
+                return c.s32("i32 constant")
+            case Imm.I64:
+                return c.s64("i64 constant")
+            case Imm.F32 | Imm.F64 | Imm.V128:
+                return int.from_bytes(c.take(_SIZES[imm], "constant"), "little")
+            case Imm.MEMARG:
+                return self.memarg()
+            case Imm.BLOCK:
+                return self.blocktype()
+            case Imm.LABELS:
+                return tuple([c.u32("label") for _ in range(c.count("labels") + 1)])
+            case Imm.LANE:
+                return c.u8("lane")
+            case Imm.LANES:
+                return tuple(c.take(16, "lanes"))
+            case Imm.HEAP:
+                return self.types.heaptype(c)
+            case Imm.CATCHES:
+                return tuple([self.catch() for _ in range(c.count("catch clauses"))])
+            case other:
+                raise AssertionError(other)
+
+    def item(self, space: str) -> Any:
+        """An index, as the object that it means."""
+        c = self.c
+        at = c.pos
+        index = c.u32(f"index into the {space}")
+        items = getattr(self.scope, space)
+        if index >= len(items):
+            raise c.error(f"index {index} is out of range: {len(items)} {space}", at)
+        return items[index]
+
+    def memarg(self) -> MemArg:
+        c = self.c
+        at = c.pos
+        align = c.u32("alignment")
+        if align >= 0x80:
+            raise c.error(f"malformed flags {align:#x} of a memory argument", at)
+        index = c.u32("memory index") if align & 0x40 else 0
+        memories = self.scope.memories
+        if index >= len(memories):
+            raise c.error(f"index {index} is out of range: {len(memories)} memories", at)
+        return MemArg(align & 0x3F, c.u64("offset"), memories[index])
+
+    def blocktype(self) -> Any:
+        c = self.c
+        byte = c.peek()
+        if byte == 0x40:
+            c.pos += 1
+            return None
+        if byte in NUM_BY_CODE or byte in HEAP_BY_CODE or byte in (0x63, 0x64):
+            return self.types.valtype(c)
+        at = c.pos
+        value = c.s33("block type")
+        if not 0 <= value < len(self.scope.types):
+            raise c.error("malformed block type" if value < 0 else f"unknown type {value}", at)
+        return self.scope.types[value]
+
+    def catch(self) -> Catch:
+        c = self.c
+        kind = c.u8("catch clause")
+        if kind > 3:
+            raise c.error(f"malformed catch clause {kind:#04x}", c.pos - 1)
+        tag = self.item("tags") if kind < 2 else None
+        return Catch(CATCH_KINDS[kind], tag, c.u32("label"))

@@ -1,0 +1,276 @@
+"""Core modules from the binary format (WebAssembly 3.0, section 5.5). Bodies stay encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from meld.binary.bodies import EncodedBody, InstructionReader, RawBody
+from meld.binary.coretypes import CoreTypeReader
+from meld.binary.cursor import Cursor
+from meld.binary.names import read_names
+from meld.ir.instructions import Instruction, Scope
+from meld.ir.module import (
+    CoreItem,
+    CustomSection,
+    DataSegment,
+    ElementSegment,
+    Export,
+    Function,
+    Global,
+    ImportName,
+    Memory,
+    Module,
+    Table,
+    Tag,
+)
+from meld.ir.types import FUNCREF, TypeDef
+
+MAGIC = b"\0asm\x01\0\0\0"
+
+SECTIONS = {
+    1: "type",
+    2: "import",
+    3: "func",
+    4: "table",
+    5: "memory",
+    13: "tag",
+    6: "global",
+    7: "export",
+    8: "start",
+    9: "elem",
+    12: "datacount",
+    10: "code",
+    11: "data",
+}
+"""Section ids in the order in which sections come, with their names in text."""
+
+_RANK = {number: rank for rank, number in enumerate(SECTIONS)}
+
+
+def read_module(data: bytes | memoryview, where: str = "", base: int = 0) -> Module:
+    """Reads a core module.
+
+    Args:
+        data: the module, from its magic number on.
+        where: its name, for messages.
+        base: offset of `data` in its file, for messages.
+
+    Raises:
+        MeldError: the binary is malformed.
+    """
+    return _Reader(data, where, base).read()
+
+
+class _Reader:
+    def __init__(self, data: bytes | memoryview, where: str, base: int) -> None:
+        self.c = Cursor(data, where, base=base)
+        self.scope = Scope()
+        self.module = Module(scopes=[self.scope], where=where)
+        self.types = CoreTypeReader(self.scope.types)
+        self.declared: list[TypeDef] = []
+        self.bodies = 0
+        self.data_count: int | None = None
+        self.names: Cursor | None = None
+
+    def read(self) -> Module:
+        c, module = self.c, self.module
+        if bytes(c.data[:8]) != MAGIC:
+            raise c.error("not a core module: the magic number or the version is another")
+        c.pos = 8
+        last, rank = 0, -1
+        read: dict[int, Callable[[Cursor], None]] = {
+            1: self.type_section,
+            2: lambda s: self.each(s, "imports", self.import_),
+            3: lambda s: self.each(s, "functions", lambda s: self.declared.append(self.types.functype(s))),
+            4: lambda s: self.each(s, "tables", self.table),
+            5: lambda s: self.each(s, "memories", lambda s: self.define(Memory(self.types.limits(s, "memory")))),
+            13: lambda s: self.each(s, "tags", lambda s: self.define(Tag(self.types.tag(s)))),
+            6: lambda s: self.each(s, "globals", self.global_),
+            7: lambda s: self.each(s, "exports", self.export),
+            8: self.start,
+            9: lambda s: self.each(s, "element segments", self.element),
+            12: self.datacount,
+            10: lambda s: self.each(s, "function bodies", self.body),
+            11: lambda s: self.each(s, "data segments", self.datum),
+        }
+        while c.more():
+            at = c.pos
+            number = c.u8("section id")
+            size = c.u32("size of a section")
+            if number and number not in SECTIONS:
+                raise c.error(f"unknown section {number}", at)
+            section = c.sub(size, f"section {number}")
+            if number == 0:
+                self.custom(section, last)
+                continue
+            if _RANK[number] <= rank:
+                raise c.error(f"the {SECTIONS[number]} section is repeated or out of order", at)
+            last, rank = number, _RANK[number]
+            if number == 3:
+                read[number](section)
+                self.declare_functions()
+            else:
+                read[number](section)
+            if section.more():
+                raise section.error(f"the {SECTIONS[number]} section has bytes after its end")
+        if self.bodies != len(self.declared):
+            raise c.error(f"{len(self.declared)} functions and {self.bodies} function bodies")
+        if self.data_count not in (None, len(module.datas)):
+            raise c.error(f"{self.data_count} data segments announced, {len(module.datas)} there")
+        if self.names is not None:
+            read_names(module, self.names)
+        return module
+
+    def each(self, c: Cursor, what: str, read: Callable[[Cursor], None]) -> None:
+        for _ in range(c.count(what)):
+            read(c)
+
+    def define(self, item: CoreItem) -> None:
+        self.module.add(item)
+        self._space_of(item).append(item)
+
+    def _space_of(self, item: CoreItem) -> list[CoreItem]:
+        from meld.ir.module import SPACE_OF
+
+        space: list[CoreItem] = getattr(self.scope, SPACE_OF[type(item)])
+        return space
+
+    def custom(self, c: Cursor, last: int) -> None:
+        label = c.name("name of a custom section")
+        if label == "name":
+            self.names = self.names or c
+            return
+        place = f"after {SECTIONS[9 if last == 12 else last]}" if last else "before first"
+        self.module.customs.append(CustomSection(label, c.take(c.end - c.pos, label), place))
+
+    def type_section(self, c: Cursor) -> None:
+        for _ in range(c.count("types")):
+            self.module.types.append(self.types.rec_group(c))
+
+    def import_(self, c: Cursor) -> None:
+        imported = ImportName(c.name("module name of an import"), c.name("name of an import"))
+        at = c.pos
+        item: CoreItem
+        match c.u8("kind of an import"):
+            case 0:
+                item = Function(self.types.functype(c), imported=imported)
+            case 1:
+                item = Table(*self.types.table(c), imported=imported)
+            case 2:
+                item = Memory(self.types.limits(c, "memory"), imported=imported)
+            case 3:
+                item = Global(*self.types.globaltype(c), imported=imported)
+            case 4:
+                item = Tag(self.types.tag(c), imported=imported)
+            case kind:
+                raise c.error(f"malformed kind {kind:#04x} of an import", at)
+        self.define(item)
+
+    def declare_functions(self) -> None:
+        for typedef in self.declared:
+            self.define(Function(typedef))
+
+    def table(self, c: Cursor) -> None:
+        if c.peek() != 0x40:
+            self.define(Table(*self.types.table(c)))
+            return
+        c.pos += 1
+        if c.u8("table with an initial value") != 0:
+            raise c.error("malformed table", c.pos - 1)
+        item = Table(*self.types.table(c))
+        item.init = self.expression(c)
+        self.define(item)
+
+    def global_(self, c: Cursor) -> None:
+        item = Global(*self.types.globaltype(c))
+        item.init = self.expression(c)
+        self.define(item)
+
+    def expression(self, c: Cursor) -> list[Instruction]:
+        return InstructionReader(c, self.scope).expression()
+
+    def item(self, c: Cursor, space: str) -> CoreItem:
+        found: CoreItem = InstructionReader(c, self.scope).item(space)
+        return found
+
+    def export(self, c: Cursor) -> None:
+        label = c.name("name of an export")
+        at = c.pos
+        kind = c.u8("kind of an export")
+        spaces = ("functions", "tables", "memories", "globals", "tags")
+        if kind >= len(spaces):
+            raise c.error(f"malformed kind {kind:#04x} of an export", at)
+        self.module.exports.append(Export(label, self.item(c, spaces[kind])))
+
+    def start(self, c: Cursor) -> None:
+        item = self.item(c, "functions")
+        assert isinstance(item, Function)
+        self.module.start = item
+
+    def element(self, c: Cursor) -> None:
+        at = c.pos
+        flags = c.u32("flags of an element segment")
+        if flags > 7:
+            raise c.error(f"malformed flags {flags} of an element segment", at)
+        segment = ElementSegment(type=FUNCREF, declarative=flags & 3 == 3)
+        if not flags & 1:
+            table = self.item(c, "tables") if flags & 2 else self.first(c, "tables", "table")
+            assert isinstance(table, Table)
+            segment.table, segment.explicit_table = table, bool(flags & 2)
+            segment.offset = self.expression(c)
+        if flags & 4:
+            if flags & 3:
+                segment.type = self.types.reftype(c)
+            segment.expressions = [self.expression(c) for _ in range(c.count("entries of an element segment"))]
+        else:
+            if flags & 3 and c.u8("kind of an element segment") != 0:
+                raise c.error("malformed kind of an element segment", c.pos - 1)
+            segment.functions = []
+            for _ in range(c.count("entries of an element segment")):
+                function = self.item(c, "functions")
+                assert isinstance(function, Function)
+                segment.functions.append(function)
+        self.module.elements.append(segment)
+        self.scope.elements.append(segment)
+
+    def first(self, c: Cursor, space: str, what: str) -> CoreItem:
+        items: list[CoreItem] = getattr(self.scope, space)
+        if not items:
+            raise c.error(f"an active segment, and no {what}")
+        return items[0]
+
+    def datacount(self, c: Cursor) -> None:
+        self.data_count = c.u32("number of data segments")
+        # bodies come before the data section and may name its segments
+        if self.data_count > len(self.c.data):
+            raise c.error(f"{self.data_count} data segments announced, {len(self.c.data)} bytes in all")
+        self.scope.datas += [DataSegment(data=b"") for _ in range(self.data_count)]
+
+    def body(self, c: Cursor) -> None:
+        size = c.u32("size of a function body")
+        start = c.pos
+        data = c.take(size, "function body")
+        if self.bodies >= len(self.declared):
+            raise c.error(f"more function bodies than functions ({len(self.declared)})", start)
+        function = self.module.functions[self.bodies]
+        function.body = EncodedBody(RawBody(data, c.where, c.base + start), self.scope)
+        self.bodies += 1
+
+    def datum(self, c: Cursor) -> None:
+        at = c.pos
+        flags = c.u32("flags of a data segment")
+        if flags > 2:
+            raise c.error(f"malformed flags {flags} of a data segment", at)
+        number = len(self.module.datas)
+        if self.data_count is not None and number >= self.data_count:
+            raise c.error(f"more data segments than announced ({self.data_count})", at)
+        segment = self.scope.datas[number] if self.data_count is not None else DataSegment(data=b"")
+        if flags != 1:
+            memory = self.item(c, "memories") if flags == 2 else self.first(c, "memories", "memory")
+            assert isinstance(memory, Memory)
+            segment.memory, segment.explicit_memory = memory, flags == 2
+            segment.offset = self.expression(c)
+        segment.data = c.take(c.u32("size of a data segment"), "data segment")
+        self.module.datas.append(segment)
+        if self.data_count is None:
+            self.scope.datas.append(segment)
