@@ -245,7 +245,7 @@ class Pair:
         def options(form: Form) -> str:
             return f"string-encoding={form.encoding} (memory $memory) (realloc $realloc)"
 
-        post = '(post-return (func $i "post"))' if self.post_return else ""
+        post = '(post-return (core func $i "post"))' if self.post_return else ""
         withs = "".join(f'(with "n{i}" (type $callee "n{i}"))' for i in names.named())
         exports = (f'(export "{s}-{n}" (func ${s} "{n}"))' for s in ("caller", "callee") for n, _ in host)
         return f"""(component $pair
@@ -379,7 +379,7 @@ class Unfused:
         def f(name: str) -> Any:
             return lambda *args: instance.get_func(store, name)(store, *args)
 
-        return _drive(f, caller, callee)
+        return drive(f, caller, callee)
 
 
 class Fused:
@@ -392,10 +392,10 @@ class Fused:
     def run(self, caller: Image, callee: Image) -> Outcome:
         store = wasmtime.Store(self.engine)
         exports = wasmtime.Instance(store, self.module, []).exports(store)
-        return _drive(lambda name: lambda *args: exports[name](store, *args), caller, callee)
+        return drive(lambda name: lambda *args: exports[name](store, *args), caller, callee)
 
 
-def _drive(f: Any, caller: Image, callee: Image) -> Outcome:
+def drive(f: Any, caller: Image, callee: Image) -> Outcome:
     for side, image in (("caller", caller), ("callee", callee)):
         poke = f(f"{side}-poke")
         for at, word in fill(image):

@@ -86,8 +86,6 @@ class _Strings:
 
     def __getitem__(self, param: str) -> str:
         """What a ``{param}`` of `strings.wat` stands for: an expression, a name, or another piece."""
-        if has_piece(param):
-            return self.piece(param)
         p, q = self.source.pointer, self.target.pointer
 
         def to_q(expr: str) -> str:
@@ -115,4 +113,6 @@ class _Strings:
             case "mask_zeros":
                 zeros = "(i32.ctz (local.get $mask))"
                 return zeros if p is I32 else f"(i64.extend_i32_u {zeros})"
+        if has_piece(param):
+            return self.piece(param)
         raise KeyError(param)
