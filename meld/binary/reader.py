@@ -148,23 +148,37 @@ class _Reader:
             self.module.types.append(self.types.rec_group(c))
 
     def import_(self, c: Cursor) -> None:
-        imported = ImportName(c.name("module name of an import"), c.name("name of an import"))
-        at = c.pos
-        item: CoreItem
-        match c.u8("kind of an import"):
+        """One import, or a group of them under one module name (the compact import section), which is taken apart."""
+        module = c.name("module name of an import")
+        field = c.name("name of an import")
+        kind = c.u8("kind of an import")
+        if not field and kind == 0x7F:
+            for _ in range(c.count("imports")):
+                imported = ImportName(module, c.name("name of an import"))
+                self.define(self.described(c, c.u8("kind of an import"), imported))
+        elif not field and kind == 0x7E:
+            type_at = c.pos + 1
+            kind = c.u8("kind of an import")
+            self.described(c, kind, ImportName(module, ""))
+            for name in [c.name("name of an import") for _ in range(c.count("imports"))]:
+                again = Cursor(c.data, c.where, type_at, c.end, c.base)
+                self.define(self.described(again, kind, ImportName(module, name)))
+        else:
+            self.define(self.described(c, kind, ImportName(module, field)))
+
+    def described(self, c: Cursor, kind: int, imported: ImportName) -> CoreItem:
+        match kind:
             case 0:
-                item = Function(self.types.functype(c), imported=imported)
+                return Function(self.types.functype(c), imported=imported)
             case 1:
-                item = Table(*self.types.table(c), imported=imported)
+                return Table(*self.types.table(c), imported=imported)
             case 2:
-                item = Memory(self.types.limits(c, "memory"), imported=imported)
+                return Memory(self.types.limits(c, "memory"), imported=imported)
             case 3:
-                item = Global(*self.types.globaltype(c), imported=imported)
+                return Global(*self.types.globaltype(c), imported=imported)
             case 4:
-                item = Tag(self.types.tag(c), imported=imported)
-            case kind:
-                raise c.error(f"malformed kind {kind:#04x} of an import", at)
-        self.define(item)
+                return Tag(self.types.tag(c), imported=imported)
+        raise c.error(f"malformed kind {kind:#04x} of an import", c.pos - 1)
 
     def declare_functions(self) -> None:
         for typedef in self.declared:

@@ -1,0 +1,52 @@
+"""Random modules from `wasm-tools smith`: several mixes of features, the same modules for the same seeds."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+WASM_TOOLS = str(Path(sys.executable).with_name("wasm-tools"))
+
+ON = ("bulk-memory", "multi-value", "reference-types", "sign-extension-ops", "saturating-float-to-int")
+FEATURES = (
+    *("custom-page-sizes", "exceptions", "gc", "memory64", "relaxed-simd", "simd", "tail-call", "threads"),
+    *("wide-arithmetic", "extended-const"),
+)
+"""What `wasm-tools smith` can be told to generate and current engines accept."""
+
+NEVER = ("compact-imports", "custom-descriptors", "shared-everything-threads")
+
+MIXES: dict[str, tuple[str, ...]] = {
+    "all": FEATURES,
+    "mvp": (),
+    "gc": ("gc", "tail-call", "exceptions", "extended-const"),
+    "vector": ("simd", "relaxed-simd", "wide-arithmetic"),
+    "memory": ("memory64", "threads", "custom-page-sizes"),
+}
+"""Mixes of features by name."""
+
+
+def smith(seed: int, mix: str = "all", size: int = 2000) -> bytes | None:
+    """One valid module, or None where the seed gives none."""
+    chosen = set(MIXES[mix])
+    flags = [f"--{name}-enabled={'true' if name in chosen else 'false'}" for name in FEATURES]
+    flags += [f"--{name}-enabled=true" for name in ON] + [f"--{name}-enabled=false" for name in NEVER]
+    many = "3" if mix != "mvp" else "1"
+    flags += [f"--max-memories={many}", f"--max-tables={many}", "--min-funcs=1", "--generate-custom-sections=true"]
+    noise = random.Random(f"{mix}/{seed}").randbytes(size)
+    done = subprocess.run([WASM_TOOLS, "smith", *flags], input=noise, capture_output=True)
+    return done.stdout if done.returncode == 0 and done.stdout else None
+
+
+def wasm_tools(*args: str, data: bytes) -> bytes:
+    """Runs `wasm-tools ARGS` on data; its standard output. AssertionError with its message if it fails."""
+    done = subprocess.run([WASM_TOOLS, *args], input=data, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def printed(data: bytes) -> str:
+    """The text of a binary by `wasm-tools print`."""
+    return wasm_tools("print", data=data).decode()
