@@ -4,8 +4,8 @@ The same two core modules run in two settings: as a component under wasmtime's o
 adapter between them. Both memories are filled with the same bytes (arguments in the caller's, results in the callee's),
 the call is made, and what matters afterwards is whether it trapped and what both memories hold.
 
-Each memory: 0 arguments (8 bytes each), 256 results to return, 512 what was received, 1024 data, 0x8000 log of `realloc`
-calls, from 0x10000 the heap of a bump allocator.
+Each memory: 0 arguments (8 bytes each), 256 results to return, 512 what was received, 1024 data, 0x7ff8 what is added to
+every address that `realloc` returns, 0x8000 log of `realloc` calls, from 0x10000 the heap of a bump allocator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from meld.ir import component as c
 from meld.ir.types import I32, I64, FuncType, NumType
 
 PAGES = 4
-ARGUMENTS, RESULTS, RECEIVED, DATA, LOG, HEAP = 0, 256, 512, 1024, 0x8000, 0x10000
+ARGUMENTS, RESULTS, RECEIVED, DATA, SKEW, LOG, HEAP = 0, 256, 512, 1024, 0x7FF8, 0x8000, 0x10000
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Image:
     def alloc(self, size: int, align: int) -> int:
         at = align_to(self.free, align)
         self.free = at + size
-        assert self.free <= LOG, "the test's data is too large"
+        assert self.free <= SKEW, "the test's data is too large"
         return at
 
     def flat(self, layout: Layout, value: Any) -> list[int]:
@@ -67,6 +67,8 @@ class Image:
                 return [case, *cores] + [0] * (len(layout.flat) - 1 - len(cores))
             case Kind.STRING | Kind.LIST:
                 return self._range(layout, value)
+            case Kind.F32 | Kind.F64 if isinstance(value, int):
+                return [value]
             case Kind.F32:
                 return [struct.unpack("<I", struct.pack("<f", value))[0]]
             case Kind.F64:
@@ -85,18 +87,18 @@ class Image:
                     self.store(layout.element, v, at + i * layout.element.size)
             case Kind.VARIANT:
                 case, payload = value
-                self._put(at, layout.discriminant, case)
+                self.put(at, layout.discriminant, case)
                 inner = layout.cases[case] if case < len(layout.cases) else None
                 if inner is not None:
                     self.store(inner, payload, at + layout.payload)
             case Kind.STRING | Kind.LIST:
                 address, length = self._range(layout, value)
-                self._put(at, layout.align, address)
-                self._put(at + layout.align, layout.align, length)
+                self.put(at, layout.align, address)
+                self.put(at + layout.align, layout.align, length)
             case _:
-                self._put(at, layout.size, self.flat(layout, value)[0])
+                self.put(at, layout.size, self.flat(layout, value)[0])
 
-    def _put(self, at: int, size: int, bits: int) -> None:
+    def put(self, at: int, size: int, bits: int) -> None:
         self.bytes[at : at + size] = (bits & ((1 << 8 * size) - 1)).to_bytes(size, "little")
 
     def _range(self, layout: Layout, value: Any) -> list[int]:
@@ -170,7 +172,7 @@ def memory_module(form: Form) -> str:
     if unreachable end
     (memory.copy (local.get $at) (local.get $old)
       (select (local.get $old_size) (local.get $size) ({p}.lt_u (local.get $old_size) (local.get $size))))
-    local.get $at))"""
+    ({p}.add (local.get $at) ({p}.load ({p}.const {SKEW})))))"""
 
 
 def _types(words: str, core: tuple[NumType, ...]) -> str:
@@ -305,8 +307,11 @@ class _Named:
                 return "(flags " + " ".join(f'"{n}"' for n in names) + ")"
             case c.Tuple(elements):
                 return "(tuple " + " ".join(self.of(x) for x in elements) + ")"
+            case c.ListType(element, None):
+                return f"(list {self.of(element)})"
             case c.ListType(element, length):
-                return f"(list {self.of(element)}{'' if length is None else f' {length}'})"
+                # The engine has them behind a switch that its C interface lacks; a tuple has the same representation.
+                return f"(tuple {' '.join([self.of(element)] * length)})"
             case c.MapType(key, value):
                 return f"(map {self.of(key)} {self.of(value)})"
             case c.Option(element):
@@ -347,11 +352,7 @@ class Outcome:
 
 def engine() -> wasmtime.Engine:
     config = wasmtime.Config()
-    config.cache = True
-    for feature in ("map", "fixed_length_lists"):
-        setter = getattr(wasmtime._ffi, f"wasmtime_config_wasm_component_model_{feature}_set", None)
-        if setter:
-            setter(config.ptr(), True)
+    config.wasm_component_model_map = True
     config.wasm_multi_memory = config.wasm_memory64 = True
     config.cranelift_opt_level = "none"
     return wasmtime.Engine(config)
@@ -408,14 +409,25 @@ def drive(f: Any, caller: Image, callee: Image) -> Outcome:
     return Outcome(False, (caller_digest & (1 << 64) - 1, callee_digest & (1 << 64) - 1))
 
 
-def images(pair: Pair, arguments: tuple[Any, ...], result: Any) -> tuple[Image, Image]:
+@dataclass(frozen=True)
+class Skew:
+    """What a test adds to addresses, so that they are unaligned or out of bounds."""
+
+    params: int = 0
+    returned: int = 0
+    received: int = 0
+    caller_realloc: int = 0
+    callee_realloc: int = 0
+
+
+def images(pair: Pair, arguments: tuple[Any, ...], result: Any, skew: Skew = Skew()) -> tuple[Image, Image]:
     """Both memories, ready for a call with these arguments that returns this result."""
     caller, callee = Image(pair.caller), Image(pair.callee)
     params = pair.up.tuple_of(t for _, t in pair.type.params)
     if len(params.flat) > MAX_FLAT_PARAMS:
         at = caller.alloc(params.size, params.align)
         caller.store(params, arguments, at)
-        cores = [at]
+        cores = [at + skew.params]
     else:
         cores = caller.flat(params, arguments)
     if pair.type.result is not None:
@@ -423,11 +435,13 @@ def images(pair: Pair, arguments: tuple[Any, ...], result: Any) -> tuple[Image, 
         if len(out.flat) > MAX_FLAT_RESULTS:
             at = callee.alloc(out.size, out.align)
             callee.store(out, result, at)
-            callee._put(RESULTS, 8, at)
+            callee.put(RESULTS, 8, at + skew.returned)
             back = pair.up.of(pair.type.result)
-            cores.append(caller.alloc(back.size, back.align))
+            cores.append(caller.alloc(back.size, back.align) + skew.received)
         else:
-            callee._put(RESULTS, 8, callee.flat(out, result)[0])
+            callee.put(RESULTS, 8, callee.flat(out, result)[0])
     for i, bits in enumerate(cores):
-        caller._put(ARGUMENTS + 8 * i, 8, bits)
+        caller.put(ARGUMENTS + 8 * i, 8, bits)
+    caller.put(SKEW, 8, skew.caller_realloc)
+    callee.put(SKEW, 8, skew.callee_realloc)
     return caller, callee
