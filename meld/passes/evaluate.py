@@ -508,6 +508,7 @@ class Evaluator:
         instance = env.instance
         host: dict[CoreItem, CoreItem] = {}
         shims: dict[CoreItem, Function] = {}
+        numbered: dict[CoreItem, Intrinsic] = {}
         memories = source.space("memories")
         for wanted in source.imports:
             host[wanted] = _host_item(wanted, instance)
@@ -517,11 +518,12 @@ class Evaluator:
                 entry = host[wanted]
                 if intrinsic.mem is not None and memories:
                     entry = shims[wanted] = memory_shim(entry)
+                    numbered[wanted] = intrinsic
                     self.module.add(entry)
                 entry.notes.append(IntrinsicEntry(intrinsic.name, instance))
         spliced = self._splice(source, host | shims, env)
         for wanted, shim in shims.items():
-            fill_memory_shim(shim, host[wanted], _intrinsic(wanted), [spliced.new[m] for m in memories])
+            fill_memory_shim(shim, host[wanted], numbered[wanted], [spliced.new[m] for m in memories])
         self.bare_exports.append((spliced.exports, instance))
 
 
