@@ -21,8 +21,12 @@ BUILTIN = {
     "rewire-calls": "meld.passes.rewire_calls:RewireCalls",
     "adapter-wiring": "meld.passes.adapter_wiring:AdapterWiring",
     "finish": "meld.passes.finish:Finish",
+    "lower-multi-memory": "meld.passes.lower_multi_memory:LowerMultiMemory",
 }
 """Name → ``module:Class``. Nothing is imported before it is used."""
+
+ON_REQUEST = frozenset({"lower-multi-memory"})
+"""Passes that no default pipeline has."""
 
 GROUP = "meld.passes"
 
@@ -117,11 +121,12 @@ class Registry:
         return cls
 
     def placed(self) -> list[type[Pass]]:
-        """The passes that a default pipeline is made of: the compiler's own, and plugins that name their place.
+        """The passes that a default pipeline is made of: the compiler's own unless they run on request only, and
+        plugins that name their place.
 
         A plugin that does not load is left out, with a remark.
         """
-        found = [self.get(name) for name in BUILTIN]
+        found = [self.get(name) for name in BUILTIN if name not in ON_REQUEST]
         for name in self.sources:
             if name in BUILTIN:
                 continue
