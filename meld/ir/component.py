@@ -503,10 +503,16 @@ class Export(Definition):
     extern: ExternName
     target: Definition
     type: ExternType | None = None
+    _sort: Sort | None = field(default=None, repr=False, kw_only=True)  # found once
 
     @property
     def sort(self) -> Sort | None:
-        return self.target.sort
+        if self._sort is None:
+            target = self.target
+            while isinstance(target, Export) and target._sort is None:  # a chain may be as long as the component
+                target = target.target
+            self._sort = target.sort
+        return self._sort
 
 
 @dataclass(eq=False, slots=True)
