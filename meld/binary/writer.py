@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from meld.binary.bodies import EncodedBody
 from meld.binary.coretypes import CoreTypeWriter
+from meld.binary.dwarf import LINE_OF_KIND, Range, debug_sections
 from meld.binary.encode import Encoder
 from meld.binary.leb import name, section, unsigned, vector
 from meld.binary.names import write_names
@@ -24,6 +25,7 @@ from meld.ir.module import (
     Table,
     Tag,
 )
+from meld.ir.notes import Attributed
 from meld.ir.numbering import Numbering
 from meld.ir.types import FUNCREF
 
@@ -61,6 +63,20 @@ class _Writer:
                     yield section(number, payload)
             yield from self.customs(f"after {label}")
         yield write_names(self.module)
+        if self.module.notes_of(Attributed):
+            for label, data in debug_sections(list(self.ranges(sections[10]))).items():
+                yield section(0, name(label) + data)
+
+    def ranges(self, bodies: list[bytes] | bytes) -> Iterator[Range]:
+        """Where the functions that the compiler made lie in the code section."""
+        assert isinstance(bodies, list)
+        position = len(unsigned(len(bodies)))
+        for function, body in zip(self.module.functions, bodies, strict=True):
+            end = position + len(body)
+            if function.synthetic is not None:
+                line = LINE_OF_KIND.get(function.synthetic, LINE_OF_KIND["generated"])
+                yield Range(function.name or "", position + _prefix(body), end, line)
+            position = end
 
     def customs(self, place: str) -> Iterator[bytes]:
         for custom in self.module.customs:
@@ -165,6 +181,11 @@ class _Writer:
         if not self.names_data:
             self.names_data = _names_data(code)
         return self.encoder.body(code)
+
+
+def _prefix(body: bytes) -> int:
+    """How many bytes the size in front of a body takes."""
+    return next(i for i, byte in enumerate(body, 1) if byte < 128)
 
 
 def _names_data(code: Code) -> bool:

@@ -255,6 +255,11 @@ class Synthetic(Note):
     kind: str = symbol(positional=True)
 
 
+@note("attributed")
+class Attributed(Note):
+    """On the module: the encoder shall attribute what the compiler made by source lines (`meld.binary.dwarf`)."""
+
+
 @note("facts")
 class Facts(Note):
     """Which facts hold: ``(@meld.facts linked merged)``. Held by `Module.facts` and `Component.facts`."""

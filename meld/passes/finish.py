@@ -12,9 +12,9 @@ from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction, references
 from meld.ir.merge_types import merge_types
 from meld.ir.module import ElementSegment, Function, Item, Memory, Module, Table
-from meld.ir.notes import Note
+from meld.ir.notes import Attributed, Note
 from meld.ir.types import FUNCREF
-from meld.passes.base import Pass, PassContext
+from meld.passes.base import Pass, PassContext, option
 
 
 class Finish(Pass):
@@ -29,14 +29,25 @@ class Finish(Pass):
     establishes = frozenset({"finished"})
     after = ("rewire-calls", "adapter-wiring")
     repeatable = True
+    lines: bool = option(True, "attribute generated functions by source lines (DWARF)")
 
     def run(self, module: Module, cx: PassContext) -> None:
         before = sum(1 for _ in module.items())
         _drop_dead(module)
         _refuse_pending(module)
+        if self.lines:
+            _attribute(module)
         cx.stats["merged imports"] = _merge_imports(module)
         cx.stats["merged types"] = merge_types(module)
         cx.stats["dropped items"] = before - sum(1 for _ in module.items())
+
+
+def _attribute(module: Module) -> None:
+    """Has the encoder attribute generated functions, unless the module has debug information of its own."""
+    generated = any(f.synthetic is not None for f in module.functions)
+    own = any(section.name.startswith(".debug_") for section in module.customs)
+    if generated and not own and not module.notes_of(Attributed):
+        module.notes.append(Attributed())
 
 
 def _refuse_pending(module: Module) -> None:

@@ -74,10 +74,10 @@ class LowerMultiMemory(Pass):
         cx.stats["regions"] = len(regions)
         cx.stats["checked accesses"] = accesses
         cx.remark(
-            f"{len(regions)} memories are one now: each of {accesses} accesses is checked against its region by a call, "
-            f"and growing a region copies what lies behind it (regions in order: "
+            f"{len(regions)} memories are one now, in the order "
             + ", ".join(f"`{region.memory.name or region.number}`" for region in regions)
-            + ")"
+            + f": each of {accesses} accesses is checked against its region by a call, and growing a region copies "
+            "what lies behind it"
         )
 
 
@@ -101,7 +101,8 @@ def _in_order(module: Module) -> list[Memory]:
     if len(seen_by_host) > 1 and len(memories) > 1:
         names = ", ".join(sorted(f"`{m.name}`" for m in seen_by_host))
         raise MeldError(
-            f"the host is given pointers into several memories ({names}); in a single memory it could not tell them apart"
+            f"the host is given pointers into several memories ({names})",
+            hint="in a single memory it could not tell them apart",
         )
     return sorted(memories, key=lambda m: m not in seen_by_host)
 
