@@ -1,0 +1,175 @@
+"""The names of a component being printed: unique per sort, by number where there is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from meld.diagnostics import MeldError
+from meld.ir.component import (
+    CoreType,
+    Definition,
+    ModuleType,
+    OuterAlias,
+    Sort,
+    StartDefinition,
+)
+from meld.ir.notes import Note, Sexp, Symbol
+from meld.ir.notes import Ref as NoteRef
+from meld.ir.types import RecGroup, TypeDef
+
+_PLAIN = re.compile(r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+")
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def quote(text: str) -> str:
+    """A string literal of the text format, for a name."""
+    return '"' + "".join(_ESCAPES.get(c, c if c.isprintable() else f"\\u{{{ord(c):x}}}") for c in text) + '"'
+
+
+def quote_bytes(data: bytes | memoryview) -> str:
+    """A string literal of the text format, for data."""
+    plain = {b: chr(b) for b in range(0x20, 0x7F) if chr(b) not in '"\\'}
+    return '"' + "".join(plain.get(b) or f"\\{b:02x}" for b in bytes(data)) + '"'
+
+
+def identifier(name: str) -> str:
+    """``$name``, or ``$"name"`` if it has other characters than identifiers may have."""
+    return "$" + name if _PLAIN.fullmatch(name) else "$" + quote(name)
+
+
+class Namer:
+    """Gives out names that are unique in one space."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._next: dict[str, int] = {}
+
+    def unique(self, name: str) -> str:
+        """`name`, or with a number behind it if it is taken or empty."""
+        made, number = name, self._next.get(name, 2)
+        while not made or made in self._taken:
+            made, number = f"{name}#{number}", number + 1
+        self._next[name] = number
+        self._taken.add(made)
+        return made
+
+
+def refer(unique: str | int) -> str:
+    """How the text refers to a name or an index."""
+    return str(unique) if isinstance(unique, int) else identifier(unique)
+
+
+def declare(name: str | None, unique: str | int) -> str:
+    """How a definition says its name: ``$x``, or ``$x#2 (@name "x")`` where the text needs another one.
+
+    A definition without a name has its index in a comment.
+    """
+    if name is None or isinstance(unique, int):
+        return f"(;{unique};)"
+    return identifier(unique) + (f" (@name {quote(name)})" if unique != name else "")
+
+
+class ScopeNames:
+    """The names of the definitions of one component, or of the declarations of one type.
+
+    Args:
+        definitions: all of them, in order.
+        parent: the names of what encloses it.
+        notes: the component's own notes, which may declare names.
+    """
+
+    def __init__(
+        self, definitions: Sequence[Definition], parent: ScopeNames | None = None, notes: Iterable[Note] = ()
+    ) -> None:
+        self.parent = parent
+        self._names: dict[Definition, str | int] = {}  # unique names, or indices of those without
+        self._note_names: dict[Note, str] = {}
+        self.core_types: dict[TypeDef, str] = {}
+        counts = dict.fromkeys(Sort, 0)
+        namers = {sort: Namer() for sort in Sort}
+        note_namer = Namer()
+        for item in _entries(definitions):
+            sort = item.sort
+            assert sort is not None
+            self._names[item] = counts[sort] if item.name is None else namers[sort].unique(item.name)
+            counts[sort] += 1
+            typedef = _core_typedef(item)
+            if typedef is not None:
+                self.core_types.setdefault(typedef, self.reference(item))
+        for note in [*notes, *(n for item in definitions for n in item.notes)]:
+            if note.declares:
+                self._note_names[note] = note_namer.unique(note.name or note.tag)
+
+    def reference(self, item: Definition) -> str:
+        """How the text refers to a definition. Raises MeldError if it does not stand in this scope."""
+        try:
+            return refer(self._names[item])
+        except KeyError:
+            kind = item.sort.value if item.sort else "definition"
+            name = identifier(item.name) if item.name else "without a name"
+            raise MeldError(f"a {kind} {name} is used in a component that does not define it") from None
+
+    def declaration(self, item: Definition) -> str:
+        """What stands after the keyword of a definition: its name, or its number in a comment."""
+        return declare(item.name, self._names[item]) if item in self._names else ""
+
+    def enclosing(self, depth: int) -> ScopeNames:
+        """The scope `depth` levels out; 0 is this one. Raises MeldError if there are not so many."""
+        scope: ScopeNames | None = self
+        for _ in range(depth):
+            scope = scope.parent if scope else None
+        if scope is None:
+            raise MeldError(f"an outer alias reaches {depth} levels out, beyond the outermost component")
+        return scope
+
+    def note_reference(self, space: str, item: object) -> Sexp:
+        """The name of what a note refers to (`meld.ir.notes.NameOf`). Raises MeldError."""
+        scope: ScopeNames | None = self
+        while scope is not None:
+            if isinstance(item, Note) and item in scope._note_names:
+                return NoteRef(scope._note_names[item])
+            if isinstance(item, Definition) and item in scope._names:
+                name = scope._names[item]
+                return Symbol(str(name)) if isinstance(name, int) else NoteRef(name)
+            scope = scope.parent
+        raise MeldError(f"a note refers to a {space} that the component does not have")
+
+
+def _entries(definitions: Iterable[Definition]) -> Iterator[Definition]:
+    """Everything that stands in an index space, in order."""
+    for item in definitions:
+        if isinstance(item, StartDefinition):
+            yield from item.results
+        elif item.sort is not None:
+            yield item
+
+
+def _core_typedef(item: Definition) -> TypeDef | None:
+    """The core type definition that a definition stands for."""
+    seen = 0
+    while isinstance(item, OuterAlias) and seen < 1000:
+        item, seen = item.target, seen + 1
+    return item.type if isinstance(item, CoreType) and isinstance(item.type, TypeDef) else None
+
+
+class ModuleTypeNames:
+    """The core types that a module type declares or takes from outside: names by `TypeDef`."""
+
+    def __init__(self, module_type: ModuleType) -> None:
+        self.core_types: dict[TypeDef, str] = {}
+        self.declarations: dict[TypeDef | OuterAlias, str] = {}
+        namer, count = Namer(), 0
+        for decl in module_type.decls:
+            entries: list[TypeDef | OuterAlias] = []
+            if isinstance(decl, RecGroup):
+                entries = list(decl.types)
+            elif isinstance(decl, OuterAlias):
+                entries = [decl]
+            for entry in entries:
+                unique = count if entry.name is None else namer.unique(entry.name)
+                count += 1
+                self.declarations[entry] = declare(entry.name, unique)
+                typedef = entry if isinstance(entry, TypeDef) else _core_typedef(entry)
+                if typedef is not None:
+                    self.core_types.setdefault(typedef, refer(unique))

@@ -1,0 +1,139 @@
+"""Printing of components: one canonical form, near that of `wasm-tools print`.
+
+Every definition stands on a line of its own (types, instances and nested components with several parts on several), and
+refers to others by their unique name, or by number if they have none. What is printed parses back to the same objects
+and prints to the same text; every WAT tool reads it.
+
+Source: Component Model, Explainer.md (text format).
+"""
+
+from __future__ import annotations
+
+from meld.ir import component as c
+from meld.ir.component import Component, Definition
+from meld.ir.component_names import ScopeNames, identifier, quote, quote_bytes
+from meld.ir.component_print_types import TypePrinter
+
+
+def print_component(component: Component) -> str:
+    """The canonical text of a component, with a newline at the end.
+
+    Raises:
+        MeldError: something refers to a definition that does not stand in the component, or the nesting is too deep.
+    """
+    printer = _Printer()
+    name = [] if component.name is None else [identifier(component.name)]
+    printer.component(component, " ".join(["(component", *name]))
+    return "\n".join(printer.lines) + "\n"
+
+
+class _Printer(TypePrinter):
+    """Writes lines; `lines` is the text so far."""
+
+    def component(self, component: Component, head: str) -> None:
+        """A component; `head` is its open parenthesis with keyword, name and notes."""
+        self.enter(ScopeNames(component.definitions, self._scope, component.notes))
+        annotations = [f"(@meld.facts {' '.join(component.facts)})"] if component.facts else []
+        annotations += map(self.note, component.notes)
+        if annotations or component.definitions:
+            self.open(head)
+            for text in annotations:
+                self.line(text)
+            self.declarations(component.definitions)
+            self.close()
+        else:
+            self.line(head + ")")
+        self.leave()
+
+    def definition(self, item: Definition) -> None:
+        """One definition of a component."""
+        match item:
+            case c.CoreModule():
+                self._core_module(item)
+            case c.NestedComponent(component=nested):
+                self._nested(item, nested)
+            case c.CoreInstance(module=module, args=args):
+                head = f"{self.head('core instance', item)} (instantiate {self.ref(module)}"
+                self.block(head, [f"(with {quote(n)} (instance {self.ref(a)}))" for n, a in args], ")")
+            case c.CoreInlineInstance(exports=core_exports):
+                parts = [f"(export {quote(n)} {self.sorted_ref(d, core=False)})" for n, d in core_exports]
+                self.block(self.head("core instance", item), parts)
+            case c.ComponentInstance(component=target, args=args):
+                head = f"{self.head('instance', item)} (instantiate {self.ref(target)}"
+                self.block(head, [f"(with {quote(n)} {self.sorted_ref(a)})" for n, a in args], ")")
+            case c.InlineInstance(exports=exports):
+                parts = [f"(export {self.extern(n)} {self.sorted_ref(d)})" for n, d in exports]
+                self.block(self.head("instance", item), parts)
+            case c.CanonLift(function=function, type=t, options=options):
+                lift = f"(canon lift (core func {self.ref(function)}){self.options(options)})"
+                self.line(f"{self.head('func', item)} (type {self.ref(t)}) {lift})")
+            case c.CanonLower(function=function, options=options):
+                lower = f"(canon lower (func {self.ref(function)}){self.options(options)})"
+                self.line(f"{self.head('core func', item)} {lower})")
+            case c.CanonBuiltin():
+                self.line(f"{self.head('core func', item)} (canon {self._builtin(item)}))")
+            case c.StartDefinition(function=function, args=values, results=results):
+                parts = [self.ref(function), *(f"(value {self.ref(v)})" for v in values)]
+                parts += [f"(result {self.head('value', r)}))" for r in results]
+                self.line(" ".join(["(start", *map(self.note, item.notes), *parts]) + ")")
+            case c.Export(extern=extern, target=target, type=t):
+                ascribed = f" {self.extern_type(t)}" if t else ""
+                self.line(f"{self.head('export', item)} {self.extern(extern)} {self.sorted_ref(target)}{ascribed})")
+            case c.Custom(section=section):
+                self.line(f"(@custom {quote(section.name)} {quote_bytes(section.data)})")
+            case _:
+                self.declaration(item)
+
+    def _nested(self, item: Definition, nested: Component) -> None:
+        self.component(nested, " ".join([self.head("component", item), *self._inner_name(item, nested.name)]))
+
+    def _core_module(self, item: c.CoreModule) -> None:
+        from meld.ir.printer import print_program
+
+        head = " ".join([self.head("core module", item), *self._inner_name(item, item.module.name)])
+        name, item.module.name = item.module.name, None
+        try:
+            text = print_program(item.module)
+        finally:
+            item.module.name = name
+        first, *rest = text.rstrip("\n").split("\n")
+        indent = "  " * self.depth
+        self.lines.append(indent + head + first.strip().removeprefix("(module"))
+        self.lines.extend(indent + line if line else line for line in rest)
+
+    @staticmethod
+    def _inner_name(item: Definition, name: str | None) -> list[str]:
+        """The name that a nested module or component gives itself, if it is not that of the definition."""
+        if name == item.name:
+            return []
+        return ["(@meld.own-name)" if name is None else f"(@meld.own-name {quote(name)})"]
+
+    def _builtin(self, item: c.CanonBuiltin) -> str:
+        parts = [item.builtin]
+        if item.type is not None:
+            parts.append(self.ref(item.type))
+        if item.table is not None:
+            parts.append(self.ref(item.table))
+        if item.slot is not None:
+            parts.append(f"{self.core_valtype(item.slot[0])} {item.slot[1]}")
+        if item.result is not None:
+            parts.append(f"(result {self.value_type(item.result)})")
+        if item.cancellable:
+            parts.append("cancellable")
+        return " ".join(parts) + self.options(item.options)
+
+    def options(self, options: c.CanonOptions) -> str:
+        """The options of a canonical definition, each with a blank in front."""
+        parts = [f"string-encoding={options.encoding}"] if options.encoding else []
+        references = (
+            ("memory", options.memory),
+            ("realloc", options.realloc),
+            ("post-return", options.post_return),
+        )
+        parts += [f"({keyword} {self.ref(item)})" for keyword, item in references if item is not None]
+        parts += ["async"] if options.is_async else []
+        parts += [f"(callback {self.ref(options.callback)})"] if options.callback is not None else []
+        parts += ["always-task-return"] if options.always_task_return else []
+        parts += [f"(core-type {self.ref(options.core_type)})"] if options.core_type is not None else []
+        parts += ["gc"] if options.gc else []
+        return "".join(f" {part}" for part in parts)
