@@ -123,8 +123,6 @@ class Operand(Enum):
     ZERO = "zero"  # where `cancellable` once stood
 
 
-CANON_LIFT, CANON_LOWER = 0x00, 0x01
-
 BUILTINS: dict[str, tuple[int, tuple[Operand, ...]]] = {
     "resource.new": (0x02, (Operand.TYPE,)),
     "resource.drop": (0x03, (Operand.TYPE,)),

@@ -378,11 +378,12 @@ class TypeDefinition(Definition):
 
 @dataclass(frozen=True, slots=True)
 class CanonOptions:
-    """Options of a canonical definition, in their order in the source where that can matter to nobody but a reader.
+    """Options of a canonical definition.
 
     Attributes:
         encoding: ``utf8``, ``utf16``, ``latin1+utf16`` or None (utf8 is the default).
         core_type, gc: the GC options, kept for round trips.
+        order: the attributes that were given, in their order in the source, which matters to nobody but a reader.
     """
 
     encoding: str | None = None
@@ -394,6 +395,7 @@ class CanonOptions:
     always_task_return: bool = False
     core_type: Definition | None = None
     gc: bool = False
+    order: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(eq=False, slots=True)
