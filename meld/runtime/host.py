@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 import wasmtime
 
 from meld.abi.intrinsics import INTRINSICS, LOCAL_BIT, Intrinsic
-from meld.ir.types import I32, I64, ValType
+from meld.diagnostics import MeldError
+from meld.ir.types import AbstractHeap, FuncType, NumType, RefType, ValType
 from meld.runtime.streams import MASK, HostTrap, Memories, Streams
 
 MEMORY_PREFIX = "meld:memory/"
@@ -57,7 +58,7 @@ class Host:
         def call(caller: wasmtime.Caller, *args: int) -> int | None:
             return self.perform(intrinsic.name, args, lambda index: self._memory(caller, index))
 
-        return wasmtime.Func(store, engine_type(intrinsic), call, access_caller=True)
+        return wasmtime.Func(store, engine_type(intrinsic.type), call, access_caller=True)
 
     def _memory(self, caller: wasmtime.Caller, index: int) -> memoryview | None:
         """The memory with an index in the caller's module; None if there is none. Valid until the memory grows."""
@@ -68,11 +69,26 @@ class Host:
         return view(caller, found) if isinstance(found, wasmtime.Memory | wasmtime.SharedMemory) else None
 
 
-def engine_type(intrinsic: Intrinsic) -> wasmtime.FuncType:
-    """The type of an intrinsic for the engine."""
-    types: dict[ValType, Callable[[], wasmtime.ValType]] = {I32: wasmtime.ValType.i32, I64: wasmtime.ValType.i64}
-    core = intrinsic.type
-    return wasmtime.FuncType([types[t]() for t in core.params], [types[t]() for t in core.results])
+def engine_type(signature: FuncType) -> wasmtime.FuncType:
+    """A function type for the engine, whose interface knows no v128. Raises MeldError for types it cannot say."""
+    return wasmtime.FuncType([_engine_type(t) for t in signature.params], [_engine_type(t) for t in signature.results])
+
+
+def _engine_type(t: ValType) -> wasmtime.ValType:
+    match t:
+        case NumType.I32:
+            return wasmtime.ValType.i32()
+        case NumType.I64:
+            return wasmtime.ValType.i64()
+        case NumType.F32:
+            return wasmtime.ValType.f32()
+        case NumType.F64:
+            return wasmtime.ValType.f64()
+        case RefType(True, AbstractHeap.FUNC):
+            return wasmtime.ValType.funcref()
+        case RefType(True, AbstractHeap.EXTERN):
+            return wasmtime.ValType.externref()
+    raise MeldError("an imported function has a type that Python cannot supply")
 
 
 def view(store: wasmtime.Store | wasmtime.Caller, memory: wasmtime.Memory | wasmtime.SharedMemory) -> memoryview:

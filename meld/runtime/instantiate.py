@@ -21,7 +21,8 @@ from meld.abi.intrinsics import INTRINSICS, MODULE
 from meld.binary.reader import read_module
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError
-from meld.ir.module import Export, Module
+from meld.ir.module import CoreItem, Export, Function, Module
+from meld.ir.types import I32, V128, FuncType, NumType, ValType
 from meld.runtime.host import MEMORY_PREFIX, Given, Host, engine_type, view
 from meld.runtime.streams import HostTrap
 
@@ -68,13 +69,13 @@ def engine(*, fuel: bool = False) -> wasmtime.Engine:
 
 @dataclass(slots=True)
 class Running:
-    """An instance, its host and its store."""
+    """An instance with its host and its store; `module` is what was instantiated."""
 
+    module: Module
     host: Host
     store: wasmtime.Store
     instance: wasmtime.Instance
     _functions: dict[str, wasmtime.Func] = field(default_factory=dict)
-    _params: dict[str, list[str]] = field(default_factory=dict)
 
     def call(self, name: str, *args: Any) -> Any:
         """Calls an exported function.
@@ -86,29 +87,35 @@ class Running:
             Trapped: it trapped.
             MeldError: there is no such function, or the arguments do not fit its type.
         """
-        function = self.function(name)
-        types = self._params[name]
-        if len(args) != len(types):
-            raise MeldError(f"`{name}` takes {len(types)} arguments, not {len(args)}")
-        values = [_argument(value, t) for value, t in zip(args, types, strict=True)]
+        function = self._function(name)
+        signature = self.signature(name)
+        if len(args) != len(signature.params):
+            raise MeldError(f"`{name}` takes {len(signature.params)} arguments, not {len(args)}")
+        if V128 in signature.params + signature.results:
+            raise MeldError(f"`{name}` takes or gives a v128, which cannot cross to Python")
+        values = [_argument(value, t) for value, t in zip(args, signature.params, strict=True)]
         with _traps():
             return function(self.store, *values)
 
-    def function(self, name: str) -> wasmtime.Func:
-        """An exported function. Raises MeldError if there is none."""
-        if name not in self._functions:
-            found = self.instance.exports(self.store).get(name)
-            if not isinstance(found, wasmtime.Func):
-                there = ", ".join(f"`{n}`" for n in self.functions()) or "none"
-                raise MeldError(f"no function is exported as `{name}`", hint=f"exported functions: {there}")
-            self._functions[name] = found
-            self._params[name] = [str(t) for t in found.type(self.store).params]
-        return self._functions[name]
+    def signature(self, name: str) -> FuncType:
+        """The type of an exported function. Raises MeldError if there is none."""
+        for export in self.module.exports:
+            if export.name == name and isinstance(export.item, Function):
+                return export.item.signature
+        there = ", ".join(f"`{n}`" for n in self.functions()) or "none"
+        raise MeldError(f"no function is exported as `{name}`", hint=f"exported functions: {there}")
 
     def functions(self) -> list[str]:
         """Names of the exported functions."""
-        exports = self.instance.exports(self.store)
-        return [name for name, item in exports.items() if isinstance(item, wasmtime.Func)]
+        return [export.name for export in self.module.exports if isinstance(export.item, Function)]
+
+    def _function(self, name: str) -> wasmtime.Func:
+        if name not in self._functions:
+            self.signature(name)
+            found = self.instance.exports(self.store)[name]
+            assert isinstance(found, wasmtime.Func)
+            self._functions[name] = found
+        return self._functions[name]
 
     def memory(self, index: int = 0) -> memoryview:
         """The bytes of a memory by its index in the module, writable; valid until it grows. IndexError if absent."""
@@ -139,7 +146,8 @@ def instantiate(
     """
     host = host or Host()
     runs_on = engine(fuel=fuel is not None)
-    data = write_module(expose_memories(read_module(program) if isinstance(program, bytes) else program))
+    module = read_module(program) if isinstance(program, bytes) else program
+    data = write_module(expose_memories(module))
     try:
         compiled = wasmtime.Module(runs_on, data)
     except wasmtime.WasmtimeError as e:
@@ -147,11 +155,11 @@ def instantiate(
     store = wasmtime.Store(runs_on)
     if fuel is not None:
         store.set_fuel(fuel)
-    imports = [_import(one, host, given or {}, store) for one in compiled.imports]
+    imports = [_import(wanted, host, given or {}, store) for wanted in module.imports]
     with _traps(MeldError):
         instance = wasmtime.Instance(store, compiled, imports)
     host.instance = instance
-    return Running(host, store, instance)
+    return Running(module, host, store, instance)
 
 
 def expose_memories(module: Module) -> Module:
@@ -171,31 +179,24 @@ def expose_memories(module: Module) -> Module:
     return replace(module, exports=exports)
 
 
-def _import(one: wasmtime.ImportType, host: Host, given: Mapping[tuple[str, str], Given], store: wasmtime.Store) -> Any:
-    module, name = one.module, one.name or ""
+def _import(wanted: CoreItem, host: Host, given: Mapping[tuple[str, str], Given], store: wasmtime.Store) -> Any:
+    assert wanted.imported is not None
+    module, name = wanted.imported.module, wanted.imported.field
     item = given.get((module, name))
-    type_ = one.type
-    if item is not None:
-        if not callable(item) or isinstance(item, wasmtime.Func):
-            return item
-        if isinstance(type_, wasmtime.FuncType):
-            return wasmtime.Func(store, type_, item)
-    elif isinstance(type_, wasmtime.FuncType):
+    if item is not None and (isinstance(item, wasmtime.Func) or not callable(item)):
+        return item
+    if isinstance(wanted, Function) and V128 not in wanted.signature.params + wanted.signature.results:
+        if item is not None:
+            return wasmtime.Func(store, engine_type(wanted.signature), item)
         if module == MODULE and name in INTRINSICS:
-            intrinsic = INTRINSICS[name]
-            if _signature(type_) != _signature(engine_type(intrinsic)):
-                wanted = _signature(engine_type(intrinsic))
-                raise MeldError(f'the import "{module}" "{name}" is of type {_signature(type_)}, not {wanted}')
-            return host.function(intrinsic, store)
+            if wanted.signature != INTRINSICS[name].type:
+                raise MeldError(f"the import {wanted.imported} is not of the type that the host gives it")
+            return host.function(INTRINSICS[name], store)
         if module == BOUNDARY_MODULE:
-            return wasmtime.Func(store, type_, _pending(f"the call {name}"))
+            return wasmtime.Func(store, engine_type(wanted.signature), _pending(f"the call {name}"))
         if module == CANON_MODULE:
-            return wasmtime.Func(store, type_, _pending(f"the canonical built-in {name}"))
-    raise MeldError(f'nothing provides the import "{module}" "{name}"')
-
-
-def _signature(t: wasmtime.FuncType) -> str:
-    return f"({', '.join(map(str, t.params))}) -> ({', '.join(map(str, t.results))})"
+            return wasmtime.Func(store, engine_type(wanted.signature), _pending(f"the canonical built-in {name}"))
+    raise MeldError(f"nothing provides the import {wanted.imported}")
 
 
 def _pending(what: str) -> Callable[..., NoReturn]:
@@ -219,19 +220,19 @@ def _traps(other: type[Exception] | None = None) -> Iterator[None]:
         raise (other or Trapped)(_last_line(str(e))) from None
 
 
-def _argument(value: Any, t: str) -> Any:
+def _argument(value: Any, t: ValType) -> Any:
     """An argument as the engine takes it: integers signed, from either reading of their bits."""
     match t:
-        case "i32" | "i64":
-            bits = int(t[1:])
+        case NumType.I32 | NumType.I64:
+            bits = 32 if t is I32 else 64
             if isinstance(value, int) and -(1 << bits - 1) <= value < 1 << bits:
-                return value - (value >> bits - 1 << bits) if value >= 0 else value
-        case "f32" | "f64":
+                return value - (1 << bits) if value >> bits - 1 == 1 else value
+        case NumType.F32 | NumType.F64:
             if isinstance(value, int | float):
                 return float(value)
         case _:  # references; the engine checks them
             return value
-    raise MeldError(f"{value!r} is not an {t}")
+    raise MeldError(f"{value!r} is not an {t.value}")
 
 
 def _last_line(message: str) -> str:

@@ -1,0 +1,131 @@
+"""`meldc run`: instantiates a module, calls an export, prints its results."""
+
+from __future__ import annotations
+
+import math
+import signal
+import struct
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from meld.diagnostics import MeldError
+from meld.driver import load
+from meld.ir.module import KEYWORD_OF, Function, Module
+from meld.ir.types import AbstractHeap, NumType, RefType, TypeDef, ValType
+from meld.runtime.instantiate import Running, Trapped, instantiate
+
+ENTRIES = ("_start", "run")
+"""What is called if nothing is named, the first that is there and takes nothing."""
+
+
+def run_file(path: str, invoke: str | None, args: Sequence[str]) -> int:
+    """Runs a module from a file.
+
+    Args:
+        path: a core module, binary or text.
+        invoke: the export to call; without it `_start` or `run`, and if there is neither, the exports are listed.
+        args: its arguments as text: numbers as Python writes them, or ``inf``, ``nan``.
+
+    Returns:
+        The exit code: 0, or 1 if the program trapped.
+
+    Raises:
+        MeldError: the file is no module that can run, or name and arguments do not fit it.
+    """
+    program = load(path)
+    if not isinstance(program, Module):
+        raise MeldError("is a component, and only a core module can be run", where=path, hint=f"meldc {path} -o OUT")
+    try:
+        with _interruptible():
+            running = instantiate(program)
+            name = invoke if invoke is not None else _entry(running)
+            if name is None:
+                _list_exports(running)
+                return 0
+            results = running.call(name, *_arguments(running, name, args))
+    except Trapped as trap:
+        print(f"meldc: the program trapped: {trap}", file=sys.stderr)
+        for function in trap.backtrace:
+            print(f"  in {function}", file=sys.stderr)
+        return 1
+    types = running.signature(name).results
+    for value, t in zip([results] if len(types) == 1 else results or [], types, strict=True):
+        print(show(value, t))
+    return 0
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lets an interrupt from the terminal end the process: Python cannot see it while the program runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _entry(running: Running) -> str | None:
+    for name in ENTRIES:
+        if name in running.functions() and not running.signature(name).params:
+            return name
+    return None
+
+
+def _list_exports(running: Running) -> None:
+    """Names and types of the exports, to standard output."""
+    for export in running.module.exports:
+        line = f"{KEYWORD_OF[type(export.item)]:6} {export.name}"
+        if isinstance(export.item, Function):
+            t = export.item.signature
+            line += f" ({', '.join(map(type_name, t.params))}) -> ({', '.join(map(type_name, t.results))})"
+        print(line)
+
+
+def type_name(t: ValType) -> str:
+    """A value type for people; references by the name of what they refer to."""
+    match t:
+        case NumType():
+            return t.value
+        case RefType(nullable, AbstractHeap(value=name)):
+            return f"(ref {'null ' * nullable}{name})"
+        case RefType(nullable, TypeDef(name=name)):
+            return f"(ref {'null ' * nullable}{f'${name}' if name else '…'})"
+    raise TypeError(f"unknown type {t!r}")
+
+
+def _arguments(running: Running, name: str, args: Sequence[str]) -> list[Any]:
+    types = running.signature(name).params
+    if len(args) != len(types):
+        takes = f"({', '.join(map(type_name, types))})" if types else "no arguments"
+        raise MeldError(f"`{name}` takes {takes}, not {len(args)} arguments")
+    return [parse(text, t) for text, t in zip(args, types, strict=True)]
+
+
+def parse(text: str, t: ValType) -> int | float:
+    """An argument of a core type from text. Raises MeldError."""
+    try:
+        match t:
+            case NumType.I32 | NumType.I64:
+                return int(text, 0)
+            case NumType.F32 | NumType.F64:
+                return float.fromhex(text) if "0x" in text.lower() else float(text)
+    except (ValueError, OverflowError):
+        raise MeldError(f"`{text}` is not an {type_name(t)}") from None
+    raise MeldError(f"an argument of type {type_name(t)} cannot be given on the command line")
+
+
+def show(value: Any, t: ValType) -> str:
+    """A result as text: integers signed, floats with as many digits as tell them apart."""
+    match t:
+        case NumType.F32 if math.isfinite(value):
+            digits = (float(f"{value:.{precision}g}") for precision in range(1, 10))
+            return repr(next(d for d in digits if struct.pack("<f", d) == struct.pack("<f", value)))
+        case NumType():
+            return str(value)
+    return "null" if value is None else f"<{type_name(t)}>"
