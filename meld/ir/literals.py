@@ -192,13 +192,21 @@ def quoted_bytes(data: bytes | memoryview) -> str:
 
 
 _CHAR_ESCAPES = {i: text for i, text in _BYTE_ESCAPES.items() if i < 0x80}
-_INVISIBLE = re.compile(r"[\x80-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+_INVISIBLE = re.compile(r"[\x80-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\udc80-\udcff]")
 
 
 def quoted(text: str) -> str:
-    """Text as a string literal; what would be invisible or turn the direction of the line is escaped."""
+    """Text as a string literal; what would be invisible or turn the direction of the line is escaped.
+
+    A surrogate escape stands for a byte that is not UTF-8, and is written as that byte.
+    """
     escaped = text.translate(_CHAR_ESCAPES)
-    return '"' + _INVISIBLE.sub(lambda m: f"\\u{{{ord(m[0]):x}}}", escaped) + '"'
+    return '"' + (escaped if escaped.isascii() else _INVISIBLE.sub(_escape, escaped)) + '"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\{code - 0xDC00:02x}" if code >= 0xDC80 and code <= 0xDCFF else f"\\u{{{code:x}}}"
 
 
 _IDENTIFIER = re.compile(r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+")
