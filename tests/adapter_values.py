@@ -91,15 +91,12 @@ strings = st.one_of(
     ),
 )
 
-_UTF8_PARTS = st.sampled_from(
-    [
-        b"a", b"abcdefghijklmnopq", b"\x80", b"\xbf", b"\xc0\x80", b"\xc1\xbf", b"\xc2", b"\xc2\x80", b"\xdf\xbf", b"\xe0",
-        b"\xe0\x80\x80", b"\xe0\x9f\xbf", b"\xe0\xa0\x80", b"\xe2\x82", b"\xe2\x82\xac", b"\xed\x9f\xbf", b"\xed\xa0\x80",
-        b"\xed\xbf\xbf", b"\xee\x80\x80", b"\xef\xbf\xbf", b"\xf0\x80\x80\x80", b"\xf0\x8f\xbf\xbf", b"\xf0\x90\x80\x80",
-        b"\xf0\x9f\x98", b"\xf0\x9f\x98\x80", b"\xf4\x8f\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf8",
-        b"\xff", b"\xe2\x82\x7f", b"\xe2\xc2\xac", b"\xf0\x9f\xc0\x80", b"\xf0\x7f\x98\x80",
-    ]
-)  # fmt: skip
+_UTF8_HEX = (
+    "61 6162636465666768696a6b6c6d6e6f70 80 bf c080 c1bf c2 c280 dfbf e0 e08080 e09fbf e0a080 e282 e282ac ed9fbf eda080"
+    " edbfbf ee8080 efbfbf f0808080 f08fbfbf f0908080 f09f98 f09f9880 f48fbfbf f4908080 f5808080 f8 ff e2827f e2c2ac"
+    " f09fc080 f07f9880"
+)
+_UTF8_PARTS = st.sampled_from([bytes.fromhex(part) for part in _UTF8_HEX.split()])
 _UTF16_PARTS = st.sampled_from([0x41, 0x7F, 0x80, 0xFF, 0x100, 0xD7FF, 0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0xE000, 0xFFFF])
 
 bad_utf8 = st.lists(_UTF8_PARTS | st.binary(max_size=2), max_size=12).map(b"".join)

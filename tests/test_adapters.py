@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
 import wasmtime
 from adapter_linked import Linked
-from adapter_pairs import Form, Outcome, Pair, Skew, Unfused, engine, images
+from adapter_pairs import STRAIGHT, Form, Outcome, Pair, Skew, Unfused, engine, images
 from adapter_values import accepted, flat_types, forms, func_types, types, values
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from meld.abi.types import show
@@ -17,7 +18,8 @@ from meld.ir import component as c
 
 SETTINGS = settings(
     deadline=None,
-    max_examples=40,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # pairs are slow to make: what was found is not made smaller
+    max_examples=int(os.environ.get("MELD_EXAMPLES", "40")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
 CALLS = 6
@@ -37,7 +39,7 @@ class Both:
         self.unfused = Unfused(shared_engine(), pair)
         self.linked = Linked(shared_engine(), pair)
 
-    def call(self, arguments: tuple[Any, ...], result: Any, skew: Skew = Skew()) -> Outcome:
+    def call(self, arguments: tuple[Any, ...], result: Any, skew: Skew = STRAIGHT) -> Outcome:
         """Calls both; what they do is the same."""
         memories = images(self.pair, arguments, result, skew)
         want, got = self.unfused.run(*memories), self.linked.run(*memories)
