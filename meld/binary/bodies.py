@@ -118,7 +118,7 @@ class EncodedBody:
 
 # --- scan ----------------------------------------------------------------------------------------------------------
 
-_OPEN, _CLOSE = "open", "close"
+OPEN, CLOSE = "open", "close"
 Step = Imm | str
 
 
@@ -131,11 +131,11 @@ def _plan(op: Op) -> tuple[Step, ...]:
         return ()
     if op.name in ("ref.test", "ref.cast"):
         return (Imm.HEAP,)
-    return imms + ((_OPEN,) if op.name in OPENING else (_CLOSE,) if op.name in CLOSING else ())
+    return imms + ((OPEN,) if op.name in OPENING else (CLOSE,) if op.name in CLOSING else ())
 
 
-_PLANS = {code: _plan(op) for code, op in BY_CODE.items()} | {(0, 0x1C): (Imm.RESULTS,)}
-_SHORT = [_PLANS.get((0, byte)) for byte in range(256)]
+PLANS = {code: _plan(op) for code, op in BY_CODE.items()} | {(0, 0x1C): (Imm.RESULTS,)}
+_SHORT = [PLANS.get((0, byte)) for byte in range(256)]
 _PREFIXES = (0xFB, 0xFC, 0xFD, 0xFE)
 _SIZES = {Imm.F32: 4, Imm.F64: 8, Imm.V128: 16, Imm.LANES: 16, Imm.LANE: 1}
 _SKIPPED = frozenset({Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT})
@@ -173,9 +173,9 @@ class _Scanner:
                     self.site(_SPACE_STEPS[step], at)
                 elif step is Imm.MEMARG:
                     self.memarg()
-                elif step is _OPEN:
+                elif step is OPEN:
                     depth += 1
-                elif step is _CLOSE:
+                elif step is CLOSE:
                     depth -= 1
                 else:
                     self.step(step, at)
@@ -184,7 +184,7 @@ class _Scanner:
         return self.sites
 
     def prefixed(self, byte: int, at: int) -> tuple[Step, ...]:
-        return _PLANS[_opcode(self.c, byte, at)]
+        return PLANS[_opcode(self.c, byte, at)]
 
     def site(self, space: str, at: int) -> None:
         c = self.c

@@ -1,0 +1,316 @@
+;; Function bodies in bulk: finds the indices in them, and writes them with other indices.
+;;
+;; What follows each opcode is a plan: up to four steps of a byte each, lowest first, in a table that is made from the
+;; same instruction table as everything else. Memory, as laid out by the caller:
+;;
+;;   0      per index space k, 16 bytes: map (address of u32 per index), count, stamps (address of u32 per index), 0
+;;   128    plans of opcodes without prefix (256 × u32), then those of prefix FB, FC, FD, FE (512 × u32 each)
+;;   above  maps, stamps, the code of a section (size and body of each function), and what is written
+;;
+;; Steps: 0 done, 1 LEB of 32 bits, 2 LEB of 64, 3 one byte, 4 four bytes, 5 eight, 6 sixteen, 7 labels, 8 heap type,
+;; 9 value types, 10 catches, 11 memory argument, 12 block type, 13 open, 14 close, 15 cast, 16+k index of space k
+;; (0 types, 1 functions, 2 tables, 3 memories, 4 globals, 5 tags, 6 elements, 7 datas), 255 unknown opcode.
+;;
+;; Malformed input traps; the caller then has the Python reader say what is wrong, and where.
+(module
+  (memory (export "memory") 1)
+  (global $in (mut i32) (i32.const 0))      ;; next byte to read
+  (global $end (mut i32) (i32.const 0))     ;; end of the body
+  (global $from (mut i32) (i32.const 0))    ;; first byte that is read and not yet written
+  (global $out (mut i32) (i32.const 0))     ;; next byte to write
+  (global $limit (mut i32) (i32.const 0))   ;; end of the room for writing
+  (global $uses (mut i32) (i32.const 0))    ;; where the next use goes; 0 if uses are not wanted
+  (global $stamp (mut i32) (i32.const 0))   ;; the number of the function, from 1
+  (global $rewrite (mut i32) (i32.const 0)) ;; whether to write
+
+  (func $u8 (result i32)
+    (if (i32.ge_u (global.get $in) (global.get $end)) (then (unreachable)))
+    (i32.load8_u (global.get $in))
+    (global.set $in (i32.add (global.get $in) (i32.const 1))))
+
+  (func $skip (param $size i32)
+    (if (i32.gt_u (local.get $size) (i32.sub (global.get $end) (global.get $in))) (then (unreachable)))
+    (global.set $in (i32.add (global.get $in) (local.get $size))))
+
+  ;; An unsigned LEB of 32 bits.
+  (func $u32 (result i32)
+    (local $byte i32) (local $value i32) (local $shift i32)
+    (local.set $byte (call $u8))
+    (if (i32.lt_u (local.get $byte) (i32.const 128)) (then (return (local.get $byte))))
+    (local.set $value (i32.and (local.get $byte) (i32.const 127)))
+    (loop $more
+      (local.set $shift (i32.add (local.get $shift) (i32.const 7)))
+      (local.set $byte (call $u8))
+      (if (i32.and (i32.eq (local.get $shift) (i32.const 28)) (i32.gt_u (local.get $byte) (i32.const 15)))
+        (then (unreachable)))
+      (local.set $value
+        (i32.or (local.get $value) (i32.shl (i32.and (local.get $byte) (i32.const 127)) (local.get $shift))))
+      (br_if $more (i32.ge_u (local.get $byte) (i32.const 128))))
+    (local.get $value))
+
+  ;; Skips a LEB of at most `bytes` bytes.
+  (func $leb (param $bytes i32)
+    (loop $more
+      (if (i32.lt_u (call $u8) (i32.const 128)) (then (return)))
+      (local.set $bytes (i32.sub (local.get $bytes) (i32.const 1)))
+      (br_if $more (local.get $bytes)))
+    (unreachable))
+
+  (func $put (param $byte i32)
+    (i32.store8 (global.get $out) (local.get $byte))
+    (global.set $out (i32.add (global.get $out) (i32.const 1))))
+
+  (func $put_unsigned (param $value i32)
+    (loop $more
+      (if (i32.lt_u (local.get $value) (i32.const 128)) (then (call $put (local.get $value)) (return)))
+      (call $put (i32.or (local.get $value) (i32.const 128)))
+      (local.set $value (i32.shr_u (local.get $value) (i32.const 7)))
+      (br $more)))
+
+  ;; A non-negative number as a signed LEB.
+  (func $put_signed (param $value i32)
+    (loop $more
+      (if (i32.lt_u (local.get $value) (i32.const 64)) (then (call $put (local.get $value)) (return)))
+      (call $put (i32.or (local.get $value) (i32.const 128)))
+      (local.set $value (i32.shr_u (local.get $value) (i32.const 7)))
+      (br $more)))
+
+  ;; Writes what was read up to `until` and not yet written.
+  (func $flush (param $until i32)
+    (local $size i32)
+    (local.set $size (i32.sub (local.get $until) (global.get $from)))
+    ;; 16: what a site takes at most
+    (if (i32.gt_u (i32.add (local.get $size) (i32.const 16)) (i32.sub (global.get $limit) (global.get $out)))
+      (then (unreachable)))
+    (memory.copy (global.get $out) (global.get $from) (local.get $size))
+    (global.set $out (i32.add (global.get $out) (local.get $size)))
+    (global.set $from (local.get $until)))
+
+  ;; An index of space `space` that stood from `start` to where we are. `form`: −1 unsigned, −2 signed, else the flags
+  ;; of a memory argument.
+  (func $site (param $space i32) (param $start i32) (param $index i32) (param $form i32)
+    (local $row i32) (local $stamp i32) (local $new i32)
+    (local.set $row (i32.shl (local.get $space) (i32.const 4)))
+    (if (i32.ge_u (local.get $index) (i32.load offset=4 (local.get $row))) (then (unreachable)))
+    (if (global.get $uses)
+      (then
+        (local.set $stamp (i32.add (i32.load offset=8 (local.get $row)) (i32.shl (local.get $index) (i32.const 2))))
+        (if (i32.ne (i32.load (local.get $stamp)) (global.get $stamp))
+          (then
+            (i32.store (local.get $stamp) (global.get $stamp))
+            (if (i32.ge_u (global.get $uses) (global.get $limit)) (then (unreachable)))
+            (i32.store (global.get $uses) (i32.or (i32.shl (local.get $space) (i32.const 28)) (local.get $index)))
+            (global.set $uses (i32.add (global.get $uses) (i32.const 4)))))))
+    (if (i32.eqz (global.get $rewrite)) (then (return)))
+    (local.set $new (i32.load (i32.add (i32.load (local.get $row)) (i32.shl (local.get $index) (i32.const 2)))))
+    (if (i32.eq (local.get $new) (local.get $index)) (then (return)))
+    (if (i32.eq (local.get $new) (i32.const -1)) (then (unreachable)))
+    (call $flush (local.get $start))
+    (global.set $from (global.get $in))
+    (if (i32.eq (local.get $form) (i32.const -1))
+      (then (call $put_unsigned (local.get $new)))
+      (else
+        (if (i32.eq (local.get $form) (i32.const -2))
+          (then (call $put_signed (local.get $new)))
+          (else
+            (if (local.get $new)
+              (then
+                (call $put_unsigned (i32.or (local.get $form) (i32.const 64)))
+                (call $put_unsigned (local.get $new)))
+              (else (call $put_unsigned (local.get $form)))))))))
+
+  (func $index (param $space i32)
+    (local $start i32)
+    (local.set $start (global.get $in))
+    (call $site (local.get $space) (local.get $start) (call $u32) (i32.const -1)))
+
+  (func $memarg
+    (local $start i32) (local $flags i32) (local $memory i32)
+    (local.set $start (global.get $in))
+    (local.set $flags (call $u32))
+    (if (i32.ge_u (local.get $flags) (i32.const 128)) (then (unreachable)))
+    (if (i32.and (local.get $flags) (i32.const 64)) (then (local.set $memory (call $u32))))
+    (call $site (i32.const 3) (local.get $start) (local.get $memory) (i32.and (local.get $flags) (i32.const 63)))
+    (call $leb (i32.const 10)))
+
+  ;; A heap type, or a block type that is not a value type: a signed LEB of 33 bits. Not negative: a type index.
+  (func $heap
+    (local $start i32) (local $byte i32) (local $value i32) (local $shift i32)
+    (local.set $start (global.get $in))
+    (loop $more
+      (local.set $byte (call $u8))
+      (local.set $value
+        (i32.or (local.get $value) (i32.shl (i32.and (local.get $byte) (i32.const 127)) (local.get $shift))))
+      (local.set $shift (i32.add (local.get $shift) (i32.const 7)))
+      (if (i32.ge_u (local.get $byte) (i32.const 128))
+        (then
+          (if (i32.eq (local.get $shift) (i32.const 35)) (then (unreachable)))
+          (br $more))))
+    (if (i32.and (local.get $byte) (i32.const 64)) (then (return)))
+    (call $site (i32.const 0) (local.get $start) (local.get $value) (i32.const -2)))
+
+  (func $valtype
+    (local $byte i32)
+    (local.set $byte (call $u8))
+    (if (i32.eq (i32.or (local.get $byte) (i32.const 7)) (i32.const 0x67))
+      (then
+        (if (i32.lt_u (i32.sub (local.get $byte) (i32.const 0x63)) (i32.const 2)) (then (call $heap) (return)))
+        (unreachable)))
+    (if (i32.or (i32.lt_u (local.get $byte) (i32.const 0x69)) (i32.gt_u (local.get $byte) (i32.const 0x7f)))
+      (then (unreachable))))
+
+  (func $block_type
+    (local $byte i32)
+    (local.set $byte (i32.load8_u (global.get $in)))
+    (if (i32.or (i32.lt_u (local.get $byte) (i32.const 64)) (i32.ge_u (local.get $byte) (i32.const 128)))
+      (then (call $heap) (return)))
+    (if (i32.eq (local.get $byte) (i32.const 64)) (then (drop (call $u8)) (return)))
+    (call $valtype))
+
+  (func $labels
+    (local $count i32)
+    (local.set $count (call $u32))
+    (if (i32.gt_u (local.get $count) (i32.sub (global.get $end) (global.get $in))) (then (unreachable)))
+    (loop $more
+      (call $leb (i32.const 5))
+      (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+      (br_if $more (i32.ge_s (local.get $count) (i32.const 0)))))
+
+  (func $valtypes
+    (local $count i32)
+    (local.set $count (call $u32))
+    (loop $more
+      (if (local.get $count)
+        (then
+          (call $valtype)
+          (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+          (br $more)))))
+
+  (func $catches
+    (local $count i32) (local $kind i32)
+    (local.set $count (call $u32))
+    (loop $more
+      (if (local.get $count)
+        (then
+          (local.set $kind (call $u8))
+          (if (i32.gt_u (local.get $kind) (i32.const 3)) (then (unreachable)))
+          (if (i32.lt_u (local.get $kind) (i32.const 2)) (then (call $index (i32.const 5))))
+          (call $leb (i32.const 5))
+          (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+          (br $more)))))
+
+  ;; The plan of the next instruction.
+  (func $plan (result i32)
+    (local $byte i32) (local $code i32)
+    (local.set $byte (call $u8))
+    (if (i32.lt_u (i32.sub (local.get $byte) (i32.const 0xfb)) (i32.const 4))
+      (then
+        (local.set $code (call $u32))
+        (if (i32.ge_u (local.get $code) (i32.const 512)) (then (unreachable)))
+        (return
+          (i32.load offset=1152
+            (i32.add
+              (i32.mul (i32.sub (local.get $byte) (i32.const 0xfb)) (i32.const 2048))
+              (i32.shl (local.get $code) (i32.const 2)))))))
+    (i32.load offset=128 (i32.shl (local.get $byte) (i32.const 2))))
+
+  ;; The body between `in` and `end`: local declarations, then instructions to the `end` that closes the function.
+  (func $body
+    (local $depth i32) (local $plan i32) (local $step i32)
+    (local.set $depth (call $u32))
+    (loop $locals
+      (if (local.get $depth)
+        (then
+          (call $leb (i32.const 5))
+          (call $valtype)
+          (local.set $depth (i32.sub (local.get $depth) (i32.const 1)))
+          (br $locals))))
+    (local.set $depth (i32.const 1))
+    (loop $next
+      (local.set $plan (call $plan))
+      (loop $steps
+        (if (local.get $plan)
+          (then
+            (local.set $step (i32.and (local.get $plan) (i32.const 255)))
+            (local.set $plan (i32.shr_u (local.get $plan) (i32.const 8)))
+            (if (i32.ge_u (local.get $step) (i32.const 16))
+              (then
+                (if (i32.ge_u (local.get $step) (i32.const 24)) (then (unreachable)))
+                (call $index (i32.sub (local.get $step) (i32.const 16)))
+                (br $steps)))
+            (block $cast (block $close (block $open (block $block (block $memarg (block $catches (block $types
+              (block $heap (block $labels (block $b16 (block $b8 (block $b4 (block $b1 (block $l64 (block $l32
+                (br_table $l32 $l32 $l64 $b1 $b4 $b8 $b16 $labels $heap $types $catches $memarg $block $open $close
+                  $cast (local.get $step)))
+                (call $leb (i32.const 5)) (br $steps))
+                (call $leb (i32.const 10)) (br $steps))
+                (call $skip (i32.const 1)) (br $steps))
+                (call $skip (i32.const 4)) (br $steps))
+                (call $skip (i32.const 8)) (br $steps))
+                (call $skip (i32.const 16)) (br $steps))
+                (call $labels) (br $steps))
+                (call $heap) (br $steps))
+                (call $valtypes) (br $steps))
+                (call $catches) (br $steps))
+                (call $memarg) (br $steps))
+                (call $block_type) (br $steps))
+                (local.set $depth (i32.add (local.get $depth) (i32.const 1))) (br $steps))
+                (local.set $depth (i32.sub (local.get $depth) (i32.const 1))) (br $steps))
+            ;; cast: flags, label, two heap types
+            (call $skip (i32.const 1))
+            (call $leb (i32.const 5))
+            (call $heap)
+            (call $heap)
+            (br $steps))))
+      (br_if $next (local.get $depth)))
+    (if (i32.ne (global.get $in) (global.get $end)) (then (unreachable))))
+
+  ;; Goes through `count` functions from `code` on. Returns the end of what was written.
+  ;;
+  ;; `keep`: a byte per function, 0 to leave it out (address 0: all are kept). `rows`: per function four u32: start and
+  ;; length of the body, end of what was written, end of its uses. Either `out` is where to write, or `uses` is where to
+  ;; list uses (space << 28 | index, each once per function); the other is 0, and `limit` is the end of the room.
+  (func (export "run")
+    (param $code i32) (param $count i32) (param $keep i32) (param $rows i32)
+    (param $out i32) (param $limit i32) (param $uses i32) (param $stamp i32) (result i32)
+    (local $number i32) (local $size i32) (local $start i32) (local $body i32) (local $width i32)
+    (global.set $in (local.get $code))
+    (global.set $out (local.get $out))
+    (global.set $rewrite (i32.ne (local.get $out) (i32.const 0)))
+    (global.set $limit (local.get $limit))
+    (global.set $uses (local.get $uses))
+    (global.set $stamp (local.get $stamp))
+    (loop $functions
+      (if (i32.lt_u (local.get $number) (local.get $count))
+        (then
+          (global.set $end (i32.const -1))
+          (local.set $size (call $u32))
+          (local.set $start (global.get $in))
+          (global.set $end (i32.add (local.get $start) (local.get $size)))
+          (i32.store (local.get $rows) (i32.sub (local.get $start) (local.get $code)))
+          (i32.store offset=4 (local.get $rows) (local.get $size))
+          (if (if (result i32) (local.get $keep)
+                (then (i32.load8_u (i32.add (local.get $keep) (local.get $number))))
+                (else (i32.const 1)))
+            (then
+              (global.set $stamp (i32.add (global.get $stamp) (i32.const 1)))
+              (local.set $body (i32.add (global.get $out) (i32.const 5)))
+              (global.set $out (local.get $body))
+              (global.set $from (local.get $start))
+              (call $body)
+              (if (global.get $rewrite)
+                (then
+                  (call $flush (global.get $end))
+                  (local.set $size (i32.sub (global.get $out) (local.get $body)))
+                  (global.set $out (i32.sub (local.get $body) (i32.const 5)))
+                  (call $put_unsigned (local.get $size))
+                  (memory.copy (global.get $out) (local.get $body) (local.get $size))
+                  (global.set $out (i32.add (global.get $out) (local.get $size)))))))
+          (global.set $in (global.get $end))
+          (i32.store offset=8 (local.get $rows) (global.get $out))
+          (i32.store offset=12 (local.get $rows) (global.get $uses))
+          (local.set $rows (i32.add (local.get $rows) (i32.const 16)))
+          (local.set $number (i32.add (local.get $number) (i32.const 1)))
+          (br $functions))))
+    (global.get $out))
+)
