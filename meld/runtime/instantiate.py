@@ -130,6 +130,7 @@ def instantiate(
     host: Host | None = None,
     given: Mapping[tuple[str, str], Given] | None = None,
     *,
+    store: wasmtime.Store | None = None,
     fuel: int | None = None,
 ) -> Running:
     """Compiles and instantiates a module.
@@ -137,24 +138,26 @@ def instantiate(
     Args:
         program: the module, or its binary.
         host: serves `pulseengine:async`; a new one if None.
-        given: what to supply for other imports, by module and field name.
-        fuel: how much the program may execute before it traps; without limit if None.
+        given: what to supply for other imports, by module and field name; items of the engine belong to `store`.
+        store: a store of `engine()` to instantiate in, with other instances; a new one if None.
+        fuel: how much the program may execute in a new store before it traps; without limit if None.
 
     Raises:
         MeldError: the module is malformed or invalid, or an import is supplied by nobody.
         Trapped: its start function trapped.
     """
     host = host or Host()
-    runs_on = engine(fuel=fuel is not None)
+    runs_on = engine(fuel=fuel is not None and store is None)
     module = read_module(program) if isinstance(program, bytes) else program
     data = write_module(expose_memories(module))
     try:
         compiled = wasmtime.Module(runs_on, data)
     except wasmtime.WasmtimeError as e:
         raise MeldError(f"the engine refuses the module: {_last_line(str(e))}") from e
-    store = wasmtime.Store(runs_on)
-    if fuel is not None:
-        store.set_fuel(fuel)
+    if store is None:
+        store = wasmtime.Store(runs_on)
+        if fuel is not None:
+            store.set_fuel(fuel)
     imports = [_import(wanted, host, given or {}, store) for wanted in module.imports]
     with _traps(MeldError):
         instance = wasmtime.Instance(store, compiled, imports)
