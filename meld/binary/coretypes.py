@@ -189,13 +189,13 @@ class CoreTypeWriter:
     """Writes types; `index_of` gives the index of a definition."""
 
     def __init__(self, index_of: Callable[[TypeDef], int]) -> None:
-        self._index_of = index_of
+        self.index_of = index_of
 
     def heaptype(self, t: HeapType) -> bytes:
         """A heap type."""
         if isinstance(t, AbstractHeap):
             return bytes((HEAP_CODES[t],))
-        return signed(self._index_of(t))
+        return signed(self.index_of(t))
 
     def reftype(self, t: RefType) -> bytes:
         """A reference type, in the short form where there is one."""
@@ -234,7 +234,7 @@ class CoreTypeWriter:
 
     def tag(self, t: TypeDef) -> bytes:
         """A tag type."""
-        return b"\0" + unsigned(self._index_of(t))
+        return b"\0" + unsigned(self.index_of(t))
 
     def rec_group(self, group: RecGroup) -> bytes:
         """One entry of a type section."""
@@ -244,7 +244,7 @@ class CoreTypeWriter:
     def _typedef(self, t: TypeDef) -> bytes:
         head = b""
         if not t.final or t.supers:
-            head = bytes((0x4F if t.final else 0x50,)) + vector([unsigned(self._index_of(s)) for s in t.supers])
+            head = bytes((0x4F if t.final else 0x50,)) + vector([unsigned(self.index_of(s)) for s in t.supers])
         match t.shape:
             case FuncType(params, results):
                 return (
