@@ -20,15 +20,10 @@ import z3
 from meld.ir.instructions import Instruction, MemArg
 from meld.ir.module import Function, Memory
 from meld.ir.types import I32, NumType
+from proofs.subject import FOCUS, HEADER, WORDS, Word
 from proofs.syntax import Block, Node, nest
 
-WORDS = ("wr", "rd", "key", "state")
-HEADER = 4 * len(WORDS)
-FOCUS = "focus"
 MAX_TURNS = 4096
-
-Word = tuple[int | str, str]
-"""A header word: slot (its number, or `FOCUS` for the slot of the handle) and name."""
 
 
 class Unmodelled(Exception):

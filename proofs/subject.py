@@ -36,6 +36,14 @@ SHIMS = (
     "stream_drop_writable",
 )
 
+WORDS = ("wr", "rd", "key", "state")
+"""The words of a header, in the order in which they stand."""
+HEADER = 4 * len(WORDS)
+FOCUS = "focus"
+"""In place of a slot's number: the slot that the handle names."""
+Word = tuple[int | str, str]
+"""A header word: slot and name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:

@@ -1,0 +1,212 @@
+"""What has to be shown of a shim: for each path that its code can take, that it does what the contract says.
+
+An obligation is a formula that has to hold whenever its conditions do. Each is given to a solver of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import z3
+
+from meld.ir.module import Memory
+from proofs.contract import Fields, Outcome, Words, outcome
+from proofs.executor import Copy, Executor, Path, Violation, World, initial
+from proofs.subject import FOCUS, WORDS, Subject
+
+PAGES = z3.BitVec("pages", 32)
+"""Pages of the caller's memory."""
+PARAMETERS = ("handle", "ptr", "len", "mem")
+
+
+class GaveUp(Exception):
+    """The solver did not decide an obligation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """`goal` has to follow from `given`."""
+
+    name: str
+    given: tuple[z3.BoolRef, ...]
+    goal: z3.BoolRef
+
+    def refute(self) -> z3.ModelRef | None:
+        """A counter-example, or None if there is none. GaveUp if the solver cannot tell."""
+        solver = z3.SolverFor("QF_BV")
+        solver.add(*self.given, z3.Not(self.goal))
+        match solver.check():
+            case z3.unsat:
+                return None
+            case z3.sat:
+                return solver.model()
+        raise GaveUp(f"{self.name}: {solver.reason_unknown()}")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A shim with its paths, and what the contract says of it."""
+
+    operation: str
+    subject: Subject
+    arguments: tuple[z3.BitVecRef, ...]
+    before: dict[int | str, Words]
+    assumption: z3.BoolRef
+    paths: list[Path]
+    wanted: Outcome
+
+
+def study(subject: Subject, operation: str) -> Case:
+    """Runs a shim symbolically, for all arguments, all sizes of the caller's memory and all headers that may be."""
+    shape, layout = subject.shape, subject.shape.layout
+    function = subject.functions[operation]
+    arguments = tuple(z3.BitVec(name, 32) for name in PARAMETERS[: len(function.signature.params)])
+    headers = 1 << layout.slot_bits
+    scan = operation == "stream_new"
+    slots: list[int | str] = list(range(headers)) if scan else [FOCUS]
+    before: dict[int | str, Words] = {slot: {word: initial((slot, word)) for word in WORDS} for slot in slots}
+    number: z3.BitVecRef | None = None if scan else arguments[0] & (headers - 1)
+    assumption = z3.And(
+        z3.BoolVal(True) if shape.page_bits < 16 else z3.ULE(PAGES, 65536),
+        *(fields.invariant() for fields in _fields(subject, before, number)),
+    )
+    bridge_pages = z3.BitVecVal(layout.pages, 32)
+    size = z3.ZeroExt(32, PAGES) << shape.page_bits
+    world = World(
+        sizes={subject.bridge: z3.ZeroExt(32, bridge_pages) << 16, subject.memory: size},
+        pages={subject.bridge: bridge_pages, subject.memory: PAGES},
+        bridge=subject.bridge,
+        headers=headers,
+        slot=number,
+        assumption=assumption,
+    )
+    paths = Executor(world).run(function, arguments)
+    return Case(
+        operation, subject, arguments, before, assumption, paths, outcome(operation, shape, before, arguments, size)
+    )
+
+
+def _fields(subject: Subject, words: dict[int | str, Words], number: z3.BitVecRef | None) -> Iterator[Fields]:
+    bits = subject.shape.layout.slot_bits
+    for slot, header in words.items():
+        field = z3.BitVecVal(slot, bits) if isinstance(slot, int) else z3.Extract(bits - 1, 0, number)
+        yield Fields(subject.shape, field, header)
+
+
+def obligations(case: Case) -> Iterator[Obligation]:
+    """All obligations of a shim."""
+    yield Obligation(f"{case.operation}: every input takes a path", (case.assumption,), z3.Or(*_whens(case.paths)))
+    for number, path in enumerate(case.paths):
+        for name, goal, *more in _of_path(case, path):
+            given = (case.assumption, *path.condition, *more)
+            yield Obligation(f"{case.operation}, path {number}: {name}", given, goal)
+
+
+def _whens(paths: list[Path]) -> list[z3.BoolRef]:
+    return [path.when for path in paths]
+
+
+NEVER = z3.BoolVal(False)
+K = z3.BitVec("k", 32)
+ANYWHERE = z3.BitVec("anywhere", 64)
+
+
+def _of_path(case: Case, path: Path) -> Iterator[tuple[z3.BoolRef, ...]]:
+    """Name, goal and further conditions of each obligation of one path."""
+    wanted = case.wanted
+    yield "touches the header of its slot only", z3.And(*(z3.Not(v.when) for v in path.violations))
+    yield "asks the host if and only if it has to", wanted.host if path.calls else z3.Not(wanted.host)
+    yield "traps if and only if it has to", wanted.trap if path.trapped else z3.Not(wanted.trap)
+    if path.calls:
+        yield "passes the call on as it came", _passed_on(case, path)
+    elif path.trapped:
+        untouched = not path.copies
+        yield "moves nothing before it traps", z3.BoolVal(untouched)
+    elif path.result is not None:
+        yield "result", path.result == wanted.result
+    yield from _headers(case, path)
+    yield from _bytes(case, path)
+
+
+def _passed_on(case: Case, path: Path) -> z3.BoolRef:
+    if len(path.calls) != 1:
+        return NEVER
+    (call,) = path.calls
+    if call.name != case.operation or len(call.arguments) != len(case.arguments) or path.trapped:
+        return NEVER
+    forwarded = z3.BoolVal(True) if path.result is None else path.result == call.result
+    return z3.And(forwarded, *(a == b for a, b in zip(call.arguments, case.arguments, strict=True)))
+
+
+def _headers(case: Case, path: Path) -> Iterator[tuple[z3.BoolRef, ...]]:
+    unchanged = path.trapped or bool(path.calls)
+    after = {slot: {w: path.words.get((slot, w), header[w]) for w in WORDS} for slot, header in case.before.items()}
+    for word in WORDS:
+        goals = [
+            after[slot][word] == (header if unchanged else case.wanted.words[slot])[word]
+            for slot, header in case.before.items()
+        ]
+        yield f"word {word}", z3.And(*goals)
+    number = case.arguments[0] if case.arguments else None
+    yield "the invariant holds afterwards", z3.And(*(f.invariant() for f in _fields(case.subject, after, number)))
+
+
+def _bytes(case: Case, path: Path) -> Iterator[tuple[z3.BoolRef, ...]]:
+    """Which bytes arrive where, and that no others do."""
+    subject, wanted = case.subject, case.wanted
+    layout = subject.shape.layout
+    rings = layout.params()["rings"]
+    for copy in path.copies:
+        ends = ((copy.to, copy.to_at), (copy.source, copy.source_at))
+        goals = [z3.UGE(at, rings) for memory, at in ends if memory is subject.bridge]
+        yield "copies rings, never headers", z3.Or(copy.length == 0, z3.And(*goals))
+    if wanted.cursor is None:
+        yield "moves no bytes", z3.And(*(c.length == 0 for c in path.copies))
+        return
+    pointer = z3.ZeroExt(32, case.arguments[1])
+    slot = z3.Extract(layout.slot_bits - 1, 0, case.arguments[0])
+    stream = Fields(subject.shape, slot, case.before[FOCUS])
+    in_ring, in_memory = stream.ring_at(wanted.cursor + K), pointer + z3.ZeroExt(32, K)
+    to, to_at, source_at = (
+        (subject.bridge, in_ring, in_memory) if wanted.into_ring else (subject.memory, in_memory, in_ring)
+    )
+    other = subject.memory if to is subject.bridge else subject.bridge
+    counted = z3.ULT(K, wanted.moved)
+    written, origin = _origin(path.copies, to, other, to_at)
+    yield "each byte arrives", z3.And(written, origin == source_at), counted
+    if wanted.into_ring:
+        bits = layout.params()["ring_bits"]
+        mine = z3.Extract(63, bits, ANYWHERE - rings) == z3.ZeroExt(64 - bits - slot.size(), slot)
+        past = z3.Extract(bits - 1, 0, ANYWHERE) - z3.Extract(bits - 1, 0, wanted.cursor)
+        allowed = z3.And(mine, z3.ULT(z3.ZeroExt(32 - bits, past), wanted.moved))
+    else:
+        past = ANYWHERE - pointer
+        allowed = z3.ULT(past, z3.ZeroExt(32, wanted.moved))
+    yield "no other byte of the receiving memory changes", z3.Not(_covered(path.copies, to, ANYWHERE)), z3.Not(allowed)
+    yield "no byte of the giving memory changes", z3.Not(_covered(path.copies, other, ANYWHERE))
+    size = subject.shape.whole
+    if size > 1:
+        elements = z3.URem(stream.fill, size) == 0
+        yield "whole elements", z3.URem(wanted.moved, size) == 0, elements
+
+
+def _covered(copies: tuple[Copy, ...], to: Memory, at: z3.BitVecRef) -> z3.BoolRef:
+    """Whether a byte is written by any of the copies."""
+    return z3.Or(*(z3.ULT(at - c.to_at, c.length) for c in copies if c.to is to))
+
+
+def _origin(copies: tuple[Copy, ...], to: Memory, source: Memory, at: z3.BitVecRef) -> tuple[z3.BoolRef, z3.BitVecRef]:
+    """Whether the last copy that writes a byte takes it from `source`, and from where."""
+    written, origin = NEVER, z3.BitVecVal(0, 64)
+    for c in copies:
+        if c.to is to:
+            here = z3.ULT(at - c.to_at, c.length)
+            written = z3.Or(z3.And(here, z3.BoolVal(c.source is source)), z3.And(z3.Not(here), written))
+            origin = z3.If(here, c.source_at + (at - c.to_at), origin)
+    return written, origin
+
+
+def violations(case: Case) -> list[Violation]:
+    """Accesses on any path that are not bound to be to the header of the slot."""
+    return [v for path in case.paths for v in path.violations]
