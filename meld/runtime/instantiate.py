@@ -56,9 +56,13 @@ class Trapped(Exception):
         self.backtrace = backtrace
 
 
-@cache
 def engine(*, fuel: bool = False) -> wasmtime.Engine:
-    """The engine, with every feature that it can have."""
+    """The engine, with every feature that it can have; there is one with fuel and one without."""
+    return _engine(fuel)
+
+
+@cache
+def _engine(fuel: bool) -> wasmtime.Engine:
     config = wasmtime.Config()
     for name in FEATURES:
         setattr(config, f"wasm_{name}", True)
