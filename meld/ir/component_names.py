@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from meld.diagnostics import MeldError
@@ -14,28 +13,10 @@ from meld.ir.component import (
     Sort,
     StartDefinition,
 )
+from meld.ir.literals import identifier, quoted
 from meld.ir.notes import Note, Sexp, Symbol
 from meld.ir.notes import Ref as NoteRef
 from meld.ir.types import RecGroup, TypeDef
-
-_PLAIN = re.compile(r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+")
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-
-
-def quote(text: str) -> str:
-    """A string literal of the text format, for a name."""
-    return '"' + "".join(_ESCAPES.get(c, c if c.isprintable() else f"\\u{{{ord(c):x}}}") for c in text) + '"'
-
-
-def quote_bytes(data: bytes | memoryview) -> str:
-    """A string literal of the text format, for data."""
-    plain = {b: chr(b) for b in range(0x20, 0x7F) if chr(b) not in '"\\'}
-    return '"' + "".join(plain.get(b) or f"\\{b:02x}" for b in bytes(data)) + '"'
-
-
-def identifier(name: str) -> str:
-    """``$name``, or ``$"name"`` if it has other characters than identifiers may have."""
-    return "$" + name if _PLAIN.fullmatch(name) else "$" + quote(name)
 
 
 class Namer:
@@ -67,7 +48,7 @@ def declare(name: str | None, unique: str | int) -> str:
     """
     if name is None or isinstance(unique, int):
         return f"(;{unique};)"
-    return identifier(unique) + (f" (@name {quote(name)})" if unique != name else "")
+    return identifier(unique) + (f" (@name {quoted(name)})" if unique != name else "")
 
 
 class ScopeNames:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import CompValType, Definition, Prim, Sort
-from meld.ir.component_names import ModuleTypeNames, ScopeNames, identifier, quote
+from meld.ir.component_names import ModuleTypeNames, ScopeNames
+from meld.ir.literals import identifier, quoted
 from meld.ir.notes import Note, Opaque, Quoted, Ref, Sexp, Symbol, note_to_sexp
 from meld.ir.types import (
     AbstractHeap,
@@ -101,7 +102,7 @@ class TypePrinter:
             "version-suffix": name.version_suffix,
             "external-id": name.external_id,
         }
-        return " ".join([quote(name.name), *(f"({k} {quote(v)})" for k, v in attributes.items() if v is not None)])
+        return " ".join([quoted(name.name), *(f"({k} {quoted(v)})" for k, v in attributes.items() if v is not None)])
 
     def note(self, note: Note) -> str:
         """An annotation."""
@@ -123,9 +124,9 @@ class TypePrinter:
             case Prim():
                 return t.value
             case c.Record(fields):
-                return _form("record", [f"(field {quote(n)} {self.value_type(x)})" for n, x in fields])
+                return _form("record", [f"(field {quoted(n)} {self.value_type(x)})" for n, x in fields])
             case c.Variant(cases):
-                return _form("variant", [f"(case {quote(n)}{optional(x)})" for n, x in cases])
+                return _form("variant", [f"(case {quoted(n)}{optional(x)})" for n, x in cases])
             case c.ListType(element, length):
                 return _form("list", [self.value_type(element), *([] if length is None else [str(length)])])
             case c.MapType(key, value):
@@ -133,9 +134,9 @@ class TypePrinter:
             case c.Tuple(elements):
                 return _form("tuple", map(self.value_type, elements))
             case c.Flags(names):
-                return _form("flags", map(quote, names))
+                return _form("flags", map(quoted, names))
             case c.EnumType(names):
-                return _form("enum", map(quote, names))
+                return _form("enum", map(quoted, names))
             case c.Option(element):
                 return _form("option", [self.value_type(element)])
             case c.Result(ok, error):
@@ -150,7 +151,7 @@ class TypePrinter:
             case c.Future(item):
                 return f"(future{optional(item)})"
             case c.CompFuncType(params, result, is_async):
-                parts = [f"(param {quote(n)} {self.value_type(x)})" for n, x in params]
+                parts = [f"(param {quoted(n)} {self.value_type(x)})" for n, x in params]
                 parts += [] if result is None else [f"(result {self.value_type(result)})"]
                 return _form("func async" if is_async else "func", parts)
             case c.ResourceType():
@@ -203,9 +204,9 @@ class TypePrinter:
             case c.CoreType(type=TypeDef() as typedef):
                 self.line(f"{self.head('core type', item)} {self.core_typedef(typedef)})")
             case c.ExportAlias(instance=instance, export=export, of=of):
-                self.line(f"(alias export {self.ref(instance)} {quote(export)} {self.head(of.value, item)}))")
+                self.line(f"(alias export {self.ref(instance)} {quoted(export)} {self.head(of.value, item)}))")
             case c.CoreExportAlias(instance=instance, export=export, of=of):
-                self.line(f"(alias core export {self.ref(instance)} {quote(export)} {self.head(of.value, item)}))")
+                self.line(f"(alias core export {self.ref(instance)} {quoted(export)} {self.head(of.value, item)}))")
             case c.OuterAlias(of=of):
                 self.line(f"{self._outer(item, self.scope)} {self.head(of.value, item)}))")
             case c.Import(extern=extern, type=t):
@@ -269,9 +270,9 @@ class TypePrinter:
                 found = f"{target.reference(decl.target)} (type {names.declarations[decl]})"
                 return [f"(alias outer {decl.depth} {found})"]
             case (str() as module, str() as name, c.CoreExternType() as t):
-                return [f"(import {quote(module)} {quote(name)} {self._core_extern(t)})"]
+                return [f"(import {quoted(module)} {quoted(name)} {self._core_extern(t)})"]
             case (str() as name, c.CoreExternType() as t):
-                return [f"(export {quote(name)} {self._core_extern(t)})"]
+                return [f"(export {quoted(name)} {self._core_extern(t)})"]
         raise MeldError("a module type with a declaration of an unknown kind")
 
     def _core_extern(self, t: c.CoreExternType) -> str:
@@ -357,7 +358,7 @@ def write_sexp(s: Sexp) -> str:
         case Symbol(text):
             return text
         case Quoted(text):
-            return quote(text)
+            return quoted(text)
         case Ref(name):
             return identifier(name)
         case list() as parts:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from meld.ir import component as c
 from meld.ir.component import Component, Definition
-from meld.ir.component_names import ScopeNames, identifier, quote, quote_bytes
+from meld.ir.component_names import ScopeNames
 from meld.ir.component_print_types import TypePrinter
+from meld.ir.literals import identifier, quoted, quoted_bytes
 
 
 def print_component(component: Component) -> str:
@@ -54,13 +55,13 @@ class _Printer(TypePrinter):
                 self._nested(item, nested)
             case c.CoreInstance(module=module, args=args):
                 head = f"{self.head('core instance', item)} (instantiate {self.ref(module)}"
-                self.block(head, [f"(with {quote(n)} (instance {self.ref(a)}))" for n, a in args], ")")
+                self.block(head, [f"(with {quoted(n)} (instance {self.ref(a)}))" for n, a in args], ")")
             case c.CoreInlineInstance(exports=core_exports):
-                parts = [f"(export {quote(n)} {self.sorted_ref(d, core=False)})" for n, d in core_exports]
+                parts = [f"(export {quoted(n)} {self.sorted_ref(d, core=False)})" for n, d in core_exports]
                 self.block(self.head("core instance", item), parts)
             case c.ComponentInstance(component=target, args=args):
                 head = f"{self.head('instance', item)} (instantiate {self.ref(target)}"
-                self.block(head, [f"(with {quote(n)} {self.sorted_ref(a)})" for n, a in args], ")")
+                self.block(head, [f"(with {quoted(n)} {self.sorted_ref(a)})" for n, a in args], ")")
             case c.InlineInstance(exports=exports):
                 parts = [f"(export {self.extern(n)} {self.sorted_ref(d)})" for n, d in exports]
                 self.block(self.head("instance", item), parts)
@@ -80,7 +81,7 @@ class _Printer(TypePrinter):
                 ascribed = f" {self.extern_type(t)}" if t else ""
                 self.line(f"{self.head('export', item)} {self.extern(extern)} {self.sorted_ref(target)}{ascribed})")
             case c.Custom(section=section):
-                self.line(f"(@custom {quote(section.name)} {quote_bytes(section.data)})")
+                self.line(f"(@custom {quoted(section.name)} {quoted_bytes(section.data)})")
             case _:
                 self.declaration(item)
 
@@ -106,7 +107,7 @@ class _Printer(TypePrinter):
         """The name that a nested module or component gives itself, if it is not that of the definition."""
         if name == item.name:
             return []
-        return ["(@meld.own-name)" if name is None else f"(@meld.own-name {quote(name)})"]
+        return ["(@meld.own-name)" if name is None else f"(@meld.own-name {quoted(name)})"]
 
     def _builtin(self, item: c.CanonBuiltin) -> str:
         parts = [item.builtin]
