@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import wasmtime
+from adapter_decode import Memory as Seen
 from adapter_pairs import (
     Form,
     Image,
@@ -117,6 +118,10 @@ class Linked:
             return lambda *args: where[export or side](store, *args)
 
         outcome = drive(f, caller, callee)
+        self.after = {
+            side: Seen(form, bytes(live[f"{side}-memory"]["memory"].read(store)))
+            for side, form in (("caller", self.pair.caller), ("callee", self.pair.callee))
+        }
         if not outcome.trap:
             assert all(flag.value(store) == 1 for flag in flags), "an instance was left closed"
         return outcome

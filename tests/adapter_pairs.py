@@ -4,8 +4,8 @@ The same two core modules run in two settings: as a component under wasmtime's o
 adapter between them. Both memories are filled with the same bytes (arguments in the caller's, results in the callee's),
 the call is made, and what matters afterwards is whether it trapped and what both memories hold.
 
-Each memory: 0 arguments (8 bytes each), 256 results to return, 512 what was received, 1024 data, 0x7ff8 what is added to
-every address that `realloc` returns, 0x8000 log of `realloc` calls, from 0x10000 the heap of a bump allocator.
+Each memory: 0 arguments (8 bytes each), 256 results to return, 512 what was received, 1024 data, 0x7ff8 what is added
+to every address that `realloc` returns, 0x8000 log of `realloc` calls, from 0x10000 the heap of a bump allocator.
 """
 
 from __future__ import annotations
@@ -420,7 +420,10 @@ class Skew:
     callee_realloc: int = 0
 
 
-def images(pair: Pair, arguments: tuple[Any, ...], result: Any, skew: Skew = Skew()) -> tuple[Image, Image]:
+STRAIGHT = Skew()
+
+
+def images(pair: Pair, arguments: tuple[Any, ...], result: Any, skew: Skew = STRAIGHT) -> tuple[Image, Image]:
     """Both memories, ready for a call with these arguments that returns this result."""
     caller, callee = Image(pair.caller), Image(pair.callee)
     params = pair.up.tuple_of(t for _, t in pair.type.params)

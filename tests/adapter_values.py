@@ -123,7 +123,7 @@ def ranges(draw: st.DrawFn, form: Form) -> Raw:
 @st.composite
 def values(draw: st.DrawFn, t: Any, form: Form, wild: bool, budget: int = 4) -> Any:
     """A value of a type as one side represents it; with `wild`, now and then one that is none."""
-    off = wild and draw(st.integers(0, 9)) == 0
+    off = wild and draw(st.integers(0, 15)) == 0
 
     def sub(x: Any, less: int = 0) -> Any:
         return draw(values(x, form, wild, budget - less))
