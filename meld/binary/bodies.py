@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from meld.binary.bulk import CodeSection
 from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE, CoreTypeReader
 from meld.binary.cursor import Cursor
 from meld.binary.leb import signed, unsigned
@@ -41,6 +42,9 @@ OPENING = LABELLED
 CLOSING = frozenset({"end", "delegate"})
 CATCH_KINDS = ("catch", "catch_ref", "catch_all", "catch_all_ref")
 
+SPACES = ("types", "functions", "tables", "memories", "globals", "tags", "elements", "datas")
+"""Index spaces by the kernel's numbers."""
+
 UNSIGNED, SIGNED = -1, -2
 Site = tuple[int, int, str, int, int]
 """Start, end, index space, index, form: `UNSIGNED`, `SIGNED`, or the alignment of a memory argument."""
@@ -53,6 +57,8 @@ class RawBody:
     data: memoryview
     where: str
     offset: int
+    section: CodeSection
+    number: int  # which function of the section
     sites: list[Site] | None = None
 
     def cursor(self) -> Cursor:
@@ -85,7 +91,12 @@ class EncodedBody:
 
     def uses(self) -> Iterator[Any]:
         """The items that the body names, type definitions aside; some may come more than once."""
-        for space, index in {(site[2], site[3]) for site in self.sites()}:
+        bulk = self.raw.section.uses(self.scope)
+        if bulk is None:
+            found = {(site[2], site[3]) for site in self.sites()}
+        else:
+            found = {(SPACES[use >> 28], use & 0xFFFFFFF) for use in bulk[self.raw.number]}
+        for space, index in found:
             if space != "types":
                 yield getattr(self.scope, space)[index]
 

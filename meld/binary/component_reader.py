@@ -211,7 +211,7 @@ class _Reader:
         at = c.pos
         of = sort(c)
         if of not in EXTERN_SORTS:
-            raise c.error(f"a {of.value} cannot be an argument or export of a component", at)
+            raise c.error(f"a definition of sort {of.value} cannot be an argument or export of a component", at)
         return reference(c, self.spaces, of)
 
     def export(self, c: Cursor) -> Definition:

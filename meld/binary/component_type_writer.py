@@ -69,9 +69,9 @@ class TypeWriter:
     def index(self, item: Definition | None, of: Sort) -> bytes:
         """The index of a definition, which has to be of a sort."""
         if item is None:
-            raise MeldError(f"a {of.value} is missing")
+            raise MeldError(f"something of sort {of.value} is missing")
         if item.sort is not of:
-            raise MeldError(f"the {describe(item)} stands where a {of.value} is due")
+            raise MeldError(f"the {describe(item)} stands where something of sort {of.value} is due")
         return unsigned(self.spaces.index(item))
 
     def item(self, item: Definition) -> bytes:
@@ -142,7 +142,7 @@ class TypeWriter:
             case ResourceType():
                 return self.resource(t)
             case _:
-                raise MeldError(f"a {type(t).__name__} cannot be written as a type")
+                raise MeldError(f"{type(t).__name__} is not a type that can be written")
 
     def resource(self, t: ResourceType) -> bytes:
         """A resource type."""
@@ -198,7 +198,7 @@ class TypeWriter:
             case ((Sort.FUNC | Sort.COMPONENT | Sort.INSTANCE), Definition() as declared):
                 return code + self.index(declared, Sort.TYPE)
             case _:
-                raise MeldError(f"a {t.sort.value} without a proper type cannot be imported or exported")
+                raise MeldError(f"an import or export of sort {t.sort.value} has no proper type")
 
     def alias(self, item: ExportAlias | CoreExportAlias | OuterAlias) -> bytes:
         """An alias."""
@@ -217,7 +217,7 @@ class TypeWriter:
         The depth is found anew: what was nested since may have moved.
         """
         if item.target.sort is not item.of:
-            raise MeldError(f"an alias of a {item.of.value} refers to the {describe(item.target)}")
+            raise MeldError(f"an alias of sort {item.of.value} refers to the {describe(item.target)}")
         for depth, spaces in enumerate(self.spaces.enclosing(), inside):
             if spaces.holds(item.target):
                 return unsigned(depth) + unsigned(spaces.index(item.target))
@@ -283,7 +283,7 @@ class TypeWriter:
                 case (str(label), CoreExternType() as extern):
                     out.append(b"\x03" + name(label) + core_extern(extern, writer))
                 case _:
-                    raise MeldError(f"a {type(decl).__name__} cannot be declared in a module type")
+                    raise MeldError(f"{type(decl).__name__} is not a declaration of a module type")
         return b"\x50" + vector(out)
 
 

@@ -155,9 +155,9 @@ class TypeReader:
             case 0x40 | 0x43:
                 return TypeDefinition(CompFuncType(self.labelled(c, "parameters"), self.result(c), code == 0x43))
             case 0x41:
-                return TypeDefinition(ComponentType(self.decls(c, "component", at)))
+                return TypeDefinition(ComponentType(self.decls(c, "a component", at)))
             case 0x42:
-                return TypeDefinition(InstanceType(self.decls(c, "instance", at)))
+                return TypeDefinition(InstanceType(self.decls(c, "an instance", at)))
             case 0x3F:
                 rep = self.core.valtype(c)
                 dtor = optional(c, "destructor", lambda: reference(c, self.spaces, Sort.CORE_FUNC))
@@ -175,7 +175,7 @@ class TypeReader:
         """The declarations of a component or instance type."""
         inner = TypeReader(self.nested(c, at))
         found: list[Definition] = []
-        for _ in range(c.count(f"declarations of a {what} type")):
+        for _ in range(c.count(f"declarations of {what} type")):
             at = c.pos
             match c.u8("declaration"):
                 case 0x00:
@@ -184,12 +184,12 @@ class TypeReader:
                     found.append(inner.define(inner.type(c)))
                 case 0x02:
                     found.append(inner.define(inner.alias(c)))
-                case 0x03 if what == "component":
+                case 0x03 if what == "a component":
                     found.append(inner.define(Import(extern_name(c), inner.externtype(c))))
                 case 0x04:
                     found.append(inner.define(ExportDecl(extern_name(c), inner.externtype(c))))
                 case other:
-                    raise c.error(f"unknown declaration {other:#04x} in a {what} type", at)
+                    raise c.error(f"unknown declaration {other:#04x} in {what} type", at)
         return found
 
     def define(self, item: Definition) -> Definition:
@@ -218,7 +218,7 @@ class TypeReader:
             case Sort.INSTANCE:
                 return ExternType(found, typed_reference(c, self.spaces, (InstanceType,), "an instance type"))
             case _:
-                raise c.error(f"a {found.value} can be neither imported nor exported", at)
+                raise c.error(f"a definition of sort {found.value} can be neither imported nor exported", at)
 
     def module_reference(self, c: Cursor) -> Definition:
         """The index of a module type."""
@@ -242,7 +242,7 @@ class TypeReader:
             case 0x02 if of in OUTER_SORTS:
                 return self.outer(c, of)
             case other if other <= 2:
-                raise c.error(f"an alias of this kind cannot be of a {of.value}", at)
+                raise c.error(f"this kind of alias has no sort {of.value}", at)
             case other:
                 raise c.error(f"unknown target {other:#04x} of an alias", target_at)
 

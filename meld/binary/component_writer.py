@@ -146,7 +146,7 @@ class _Writer:
                 declared = b"\0" if item.type is None else b"\x01" + self.types.externtype(item.type)
                 return Section.EXPORT, extern_name(item.extern) + self.types.item(item.target) + declared
             case _:
-                raise MeldError(f"a {type(item).__name__} cannot stand in a component")
+                raise MeldError(f"{type(item).__name__} is not a definition that can be written")
 
     def core_item(self, item: Definition) -> bytes:
         """Core sort and index of a definition."""

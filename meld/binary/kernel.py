@@ -16,12 +16,9 @@ from typing import Any
 
 import wasmtime
 
-from meld.binary.bodies import CLOSE, OPEN, PLANS, SPACE_OF_IMM, Step
+from meld.binary.bodies import CLOSE, OPEN, PLANS, SPACE_OF_IMM, SPACES, Step
 from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
-
-SPACES = ("types", "functions", "tables", "memories", "globals", "tags", "elements", "datas")
-"""Index spaces by the kernel's numbers."""
 
 PLANS_AT, PREFIXED, TABLES_END = 128, 1152, 1152 + 4 * 2048
 ROW = 16

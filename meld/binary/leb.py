@@ -35,7 +35,7 @@ def name(text: str) -> bytes:
     return unsigned(len(data)) + data
 
 
-def vector(items: Sequence[bytes]) -> bytes:
+def vector(items: Sequence[bytes | memoryview]) -> bytes:
     """A vector: the number of items, then the items."""
     return unsigned(len(items)) + b"".join(items)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from meld.binary.bodies import EncodedBody, InstructionReader, RawBody
+from meld.binary.bulk import CodeSection
 from meld.binary.coretypes import CoreTypeReader
 from meld.binary.cursor import Cursor
 from meld.binary.names import read_names
@@ -90,7 +91,7 @@ class _Reader:
             8: self.start,
             9: lambda s: self.each(s, "element segments", self.element),
             12: self.datacount,
-            10: lambda s: self.each(s, "function bodies", self.body),
+            10: self.code,
             11: lambda s: self.each(s, "data segments", self.datum),
         }
         while c.more():
@@ -260,15 +261,18 @@ class _Reader:
             raise c.error(f"{self.data_count} data segments announced, {len(self.c.data)} bytes in all")
         self.scope.datas += [DataSegment(data=b"") for _ in range(self.data_count)]
 
-    def body(self, c: Cursor) -> None:
-        size = c.u32("size of a function body")
-        start = c.pos
-        data = c.take(size, "function body")
-        if self.bodies >= len(self.declared):
-            raise c.error(f"more function bodies than functions ({len(self.declared)})", start)
-        function = self.module.functions[self.bodies]
-        function.body = EncodedBody(RawBody(data, c.where, c.base + start), self.scope)
-        self.bodies += 1
+    def code(self, c: Cursor) -> None:
+        count = c.count("function bodies")
+        section = CodeSection(c.data[c.pos : c.end], count, self.data_count is not None)
+        for number in range(count):
+            size = c.u32("size of a function body")
+            start = c.pos
+            data = c.take(size, "function body")
+            if number >= len(self.declared):
+                raise c.error(f"more function bodies than functions ({len(self.declared)})", start)
+            raw = RawBody(data, c.where, c.base + start, section, number)
+            self.module.functions[number].body = EncodedBody(raw, self.scope)
+        self.bodies = count
 
     def datum(self, c: Cursor) -> None:
         at = c.pos

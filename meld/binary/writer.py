@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from meld.binary.bodies import EncodedBody
 from meld.binary.coretypes import CoreTypeWriter
@@ -29,6 +30,7 @@ from meld.ir.notes import Attributed
 from meld.ir.numbering import Numbering
 from meld.ir.types import FUNCREF
 
+Piece: TypeAlias = bytes | memoryview
 KINDS: dict[type[Item], int] = {Function: 0, Table: 1, Memory: 2, Global: 3, Tag: 4}
 
 
@@ -48,7 +50,7 @@ class _Writer:
         self.numbering = Numbering(module)
         self.types = CoreTypeWriter(self.numbering.type)
         self.encoder = Encoder(self.numbering)
-        self.names_data = False
+        self.announced = False  # data segments, which bodies that name some need
 
     def parts(self) -> Iterator[bytes]:
         """The module in pieces."""
@@ -67,7 +69,7 @@ class _Writer:
             for label, data in debug_sections(list(self.ranges(sections[10]))).items():
                 yield section(0, name(label) + data)
 
-    def ranges(self, bodies: list[bytes] | bytes) -> Iterator[Range]:
+    def ranges(self, bodies: list[Piece] | bytes) -> Iterator[Range]:
         """Where the functions that the compiler made lie in the code section."""
         assert isinstance(bodies, list)
         position = len(unsigned(len(bodies)))
@@ -83,11 +85,12 @@ class _Writer:
             if custom.place == place:
                 yield section(0, name(custom.name) + bytes(custom.data))
 
-    def sections(self) -> dict[int, list[bytes] | bytes]:
+    def sections(self) -> dict[int, list[Piece] | bytes]:
         """Payload per section id; for a vector its items."""
         module = self.module
-        bodies = [self.body(f) for f in module.functions]
-        sections: dict[int, list[bytes] | bytes] = {
+        bulk = self.bulk()
+        bodies = [bulk.get(number) or self.body(f) for number, f in enumerate(module.functions)]
+        sections: dict[int, list[Piece] | bytes] = {
             1: [self.types.rec_group(group) for group in module.types],
             2: [self.import_(item) for item in module.imports],
             3: [unsigned(self.numbering.type(f.type)) for f in module.functions],
@@ -102,7 +105,7 @@ class _Writer:
         }
         if module.start is not None:
             sections[8] = self.index(module.start)
-        if self.names_data:
+        if self.announced:
             sections[12] = unsigned(len(module.datas))
         return sections
 
@@ -162,6 +165,22 @@ class _Writer:
         head = b"\x02" + unsigned(memory) if memory or segment.explicit_memory else b"\0"
         return head + self.encoder.expression(segment.offset) + data
 
+    def bulk(self) -> dict[int, Piece]:
+        """The bodies, behind their sizes, that can be written all at once, by the number of the function."""
+        groups: dict[tuple[int, int], list[tuple[int, EncodedBody]]] = {}
+        for number, function in enumerate(self.module.functions):
+            body = function.body
+            if isinstance(body, EncodedBody):
+                groups.setdefault((id(body.raw.section), id(body.scope)), []).append((number, body))
+        found: dict[int, Piece] = {}
+        for group in groups.values():
+            section, scope = group[0][1].raw.section, group[0][1].scope
+            self.announced = self.announced or section.announced
+            written = section.rewritten(scope, self.numbering, [body.raw.number for _, body in group])
+            if written is not None:
+                found.update(zip((number for number, _ in group), written, strict=True))
+        return found
+
     def body(self, function: Function) -> bytes:
         try:
             encoded = self._body(function)
@@ -174,16 +193,14 @@ class _Writer:
     def _body(self, function: Function) -> bytes:
         body = function.body
         if isinstance(body, EncodedBody):
-            encoded = body.encoded(self.numbering)
-            self.names_data = self.names_data or any(site[2] == "datas" for site in body.sites())
-            return bytes(encoded)
+            return bytes(body.encoded(self.numbering))
         code = function.view()
-        if not self.names_data:
-            self.names_data = _names_data(code)
+        if not self.announced:
+            self.announced = _names_data(code)
         return self.encoder.body(code)
 
 
-def _prefix(body: bytes) -> int:
+def _prefix(body: Piece) -> int:
     """How many bytes the size in front of a body takes."""
     return next(i for i, byte in enumerate(body, 1) if byte < 128)
 
