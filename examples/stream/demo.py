@@ -21,7 +21,8 @@ INPUTS = [HERE / "producer.wat", HERE / "consumer.wat"]
 TOTAL = 1 << 20
 CHUNKS = (64, 512, 4096)
 
-# Writes a chunk, reads a chunk, `rounds` times; the bytes that arrived. In WebAssembly, so that only the streams are timed.
+# Writes a chunk and reads a chunk, `rounds` times; answers how many bytes arrived. In WebAssembly, so that nothing else
+# is timed.
 PUMP = """
 (module
   (import "fused" "p_write" (func $write (param i32 i32) (result i32)))
@@ -91,8 +92,8 @@ def main() -> None:
     for pair in fused.notes_of(Pair):
         if pair.domain in bridged:
             console.print(
-                f"`{pair.producer.name}` writes what `{pair.consumer.name}` reads, so their streams were moved into the "
-                "module: rings in a memory of its own, and no call leaves it.",
+                f"`{pair.producer.name}` writes what `{pair.consumer.name}` reads, so their streams were moved into "
+                "the module: rings in a memory of its own, and no call leaves it.",
                 highlight=False,
             )
 

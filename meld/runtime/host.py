@@ -103,5 +103,13 @@ def view(store: wasmtime.Store | wasmtime.Caller, memory: wasmtime.Memory | wasm
     return memoryview(array).cast("B")
 
 
-Given: TypeAlias = Callable[..., Any] | wasmtime.Func | wasmtime.Memory | wasmtime.Table | wasmtime.Global
+Given: TypeAlias = (
+    Callable[..., Any]
+    | wasmtime.Func
+    | wasmtime.Memory
+    | wasmtime.SharedMemory
+    | wasmtime.Table
+    | wasmtime.Global
+    | wasmtime.Tag
+)
 """What a caller may supply for an import: a Python function of the arguments, or an item of the engine."""
