@@ -110,3 +110,12 @@ def index_of(part: Sexp) -> str | int | None:
             return integer(text)
         case _:
             return None
+
+
+def debug_name(span: Span) -> str:
+    """The name in the annotation ``(@name "…")`` that stands at a place."""
+    label, parts = read_annotation(span.source, span.start, span.end)
+    match parts:
+        case [Quoted(text)] if label == "name" and "\udc80" > max(text, default=""):
+            return text
+    raise MeldError('expected `(@name "…")` with a name in UTF-8', span=span)
