@@ -193,7 +193,7 @@ def _keep_on_host(module: Module, candidates: list[_Candidate], graph: Any) -> N
                 continue
             for other in candidates:
                 shared = {u.instance for u in one.uses} & {u.instance for u in other.uses}
-                if other.reason not in (None, NO_PAIR) and shared:
+                if type(other.stream) is type(one.stream) and other.reason not in (None, NO_PAIR) and shared:
                     name = next(u.instance.name for u in one.uses if u.instance in shared)
                     one.reason = f"`{name}` uses the same intrinsics for {_show(other.stream)}, which stays on the host"
                     changed = True

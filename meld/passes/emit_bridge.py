@@ -98,13 +98,8 @@ class EmitBridge(Pass):
             raise MeldError(f"{self.slots} rings of {self.ring} bytes do not fit into a memory of 4 GiB")
 
     def run(self, module: Module, cx: PassContext) -> None:
+        _keep_large_on_host(module, self.ring, cx)
         domains = [d for d in module.notes_of(Domain) if d.bridged]
-        for domain in domains:
-            if domain.size > self.ring:
-                raise MeldError(
-                    f"an element of {domain.size} bytes does not fit into a ring of {self.ring} bytes",
-                    hint=f"use emit-bridge{{ring={1 << (domain.size - 1).bit_length()}}}",
-                )
         if not domains:
             cx.remark("no stream domain is bridged; no bridge memory is added")
             return
@@ -162,6 +157,23 @@ class EmitBridge(Pass):
         for old, new in spliced.new.items():
             if isinstance(new, Function) and old in shims.functions and old.name in entries:
                 new.notes.append(Shim(entries[old.name], instance))
+
+
+def _keep_large_on_host(module: Module, ring: int, cx: PassContext) -> None:
+    """Domains whose elements do not fit into a ring stay on the host, and with them those that share intrinsics."""
+    pending = [d for d in module.notes_of(Domain) if d.bridged and d.size > ring]
+    for domain in pending:
+        domain.host = f"its elements of {domain.size} bytes do not fit into a ring of {ring} bytes"
+    while pending:
+        domain = pending.pop()
+        domain.bridged = False
+        cx.remark(f"domain `{domain.name}` stays on the host: {domain.host}")
+        for other in module.notes_of(Domain):
+            if other.bridged and other.future == domain.future and other not in pending:
+                shared = [i for i in other.instances if i in domain.instances]
+                if shared:
+                    other.host = f"`{shared[0].name}` uses the same intrinsics for `{domain.name}`, on the host"
+                    pending.append(other)
 
 
 def _entries(module: Module) -> dict[Instance, dict[str, Function]]:
