@@ -88,6 +88,7 @@ def main() -> None:
             f"{seconds_inside * 1e3:,.1f} ms",
         )  # fmt: skip
     console.print(table)
+    console.print("[dim]The host is Python, so its calls cost more than those of a native host would.[/]")
     bridged = {domain for domain in fused.notes_of(Domain) if domain.bridged}
     for pair in fused.notes_of(Pair):
         if pair.domain in bridged:
