@@ -36,7 +36,7 @@ class Domain(Note):
     Attributes:
         instances: those that declare built-ins for it.
         element: the element type; none for the untyped stream.
-        size: bytes of one element, 1 for the untyped stream.
+        size: bytes of one element: 1 for the untyped stream, 0 for the untyped future.
         future: a domain of futures instead of streams.
         host: why it stays on the host, if it does.
     """
@@ -87,7 +87,7 @@ class DetectPairs(Pass):
             domain = Domain(
                 tuple(use.instance for use in one.uses),
                 element,
-                1 if element is None else Layouts().of(element).size,
+                _size(one.stream),
                 isinstance(one.stream, c.Future),
                 one.reason is None,
                 one.reason,
@@ -117,6 +117,13 @@ class _Candidate:
                     and READS & set(consumer.builtins)
                 ):
                     yield producer.instance, consumer.instance
+
+
+def _size(stream: c.Stream | c.Future) -> int:
+    """Bytes of one element. An untyped stream is one of bytes; an untyped future has a value of no bytes."""
+    if stream.element is None:
+        return 1 if isinstance(stream, c.Stream) else 0
+    return Layouts().of(stream.element).size
 
 
 def _links(module: Module) -> Any:
@@ -184,6 +191,7 @@ def _keep_on_host(module: Module, candidates: list[_Candidate], graph: Any) -> N
     }
     for one in candidates:
         one.reason = _reason(module, one, joiners, entries, builtin_users)
+    _keep_mixed_futures_on_host(candidates)
     # an instance's intrinsics carry all its streams, so a domain that shares an instance with one on the host stays too
     changed = True
     while changed:
@@ -198,6 +206,17 @@ def _keep_on_host(module: Module, candidates: list[_Candidate], graph: Any) -> N
                     one.reason = f"`{name}` uses the same intrinsics for {_show(other.stream)}, which stays on the host"
                     changed = True
                     break
+
+
+def _keep_mixed_futures_on_host(candidates: list[_Candidate]) -> None:
+    """The intrinsics of futures do not say how large a value is; so it must be the same for all of an instance."""
+    futures = [one for one in candidates if one.reason is None and isinstance(one.stream, c.Future)]
+    for one in futures:
+        for other in futures:
+            shared = {u.instance for u in one.uses} & {u.instance for u in other.uses}
+            if shared and _size(one.stream) != _size(other.stream):
+                name = min(i.name or "" for i in shared)
+                one.reason = f"`{name}` has futures of several sizes, which its intrinsics cannot tell apart"
 
 
 def _reason(
@@ -222,8 +241,6 @@ def _reason(
         return f"`{min(i.name or '' for i in canonical)}` uses the canonical built-ins, not pulseengine:async"
     if lacking := instances - entries:
         return f"`{min(i.name or '' for i in lacking)}` does not import pulseengine:async"
-    if isinstance(one.stream, c.Future):
-        return "futures are not bridged yet"
     return None
 
 

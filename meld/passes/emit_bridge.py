@@ -27,6 +27,10 @@ RINGS = 1 << 16
 MAX_SLOTS = RINGS // 16
 
 
+HEADER = 16
+"""Bytes of a slot's header."""
+
+
 @note("bridge")
 class Bridge(Note):
     """On the module: the bridge memory and its layout."""
@@ -34,6 +38,7 @@ class Bridge(Note):
     memory: Memory = ref("memories")
     slots: int = number()
     ring: int = number()
+    value: int = number(default=0)
 
 
 @note("shim")
@@ -46,10 +51,15 @@ class Shim(Note):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The bridge memory: `slots` headers of 16 bytes, then from `RINGS` on one ring of `ring` bytes each."""
+    """The bridge memory.
+
+    First come `slots` headers of streams, from `RINGS` on one ring of `ring` bytes each. If there are futures (`value`,
+    the bytes of room for the value of one, is not 0), their headers follow, then their values.
+    """
 
     slots: int
     ring: int
+    value: int = 0
 
     @property
     def slot_bits(self) -> int:
@@ -57,12 +67,30 @@ class Layout:
         return max(1, (self.slots - 1).bit_length())
 
     @property
-    def pages(self) -> int:
-        return -(-(RINGS + self.slots * self.ring) // PAGE)
+    def futures(self) -> int:
+        """Offset of the first header of a future."""
+        return -(-(RINGS + self.slots * self.ring) // HEADER) * HEADER
 
-    def params(self) -> dict[str, Any]:
-        """The parameters of the template that the layout decides."""
+    @property
+    def values(self) -> int:
+        """Offset of the first value of a future."""
+        return self.futures + (HEADER << self.slot_bits)
+
+    @property
+    def pages(self) -> int:
+        """Size of the memory in pages of 64 KiB."""
+        end = self.values + self.slots * self.value if self.value else RINGS + self.slots * self.ring
+        return -(-end // PAGE)
+
+    def params(self, kind: str = "stream") -> dict[str, Any]:
+        """The parameters of a template that the layout decides; `kind` is ``stream`` or ``future``."""
+        headers, tag = (0, 0x80000000) if kind == "stream" else (self.futures, 0xA0000000)
         return {
+            "kind": kind,
+            "tag": f"{tag:#x}",
+            "words": headers,
+            "key": headers + 8,
+            "state": headers + 12,
             "pages": self.pages,
             "slots": self.slots,
             "headers": 1 << self.slot_bits,
@@ -73,7 +101,12 @@ class Layout:
             "ring": self.ring,
             "ring_bits": self.ring.bit_length() - 1,
             "ring_mask": self.ring - 1,
+            "values": self.values,
+            "value": self.value,
         }
+
+
+TEMPLATES = {"stream": "emit_bridge.wat", "future": "emit_bridge_futures.wat"}
 
 
 class EmitBridge(Pass):
@@ -103,15 +136,22 @@ class EmitBridge(Pass):
         if not domains:
             cx.remark("no stream domain is bridged; no bridge memory is added")
             return
-        layout = Layout(self.slots, self.ring)
+        value = max((-(-max(d.size, 1) // 8) * 8 for d in domains if d.future), default=0)
+        layout = Layout(self.slots, self.ring, value)
+        if layout.pages > PAGE:
+            raise MeldError(f"{self.slots} values of {value} bytes do not fit into the bridge memory with the rings")
         memory = Memory(Limits(layout.pages, layout.pages), name="bridge", synthetic=KIND)
         module.memories.append(memory)
-        module.notes.append(Bridge(memory, self.slots, self.ring))
+        module.notes.append(Bridge(memory, self.slots, self.ring, value))
         entries = _entries(module)
-        for instance in dict.fromkeys(i for d in domains for i in d.instances):
-            sizes = [d.size for d in domains if instance in d.instances]
-            self._emit(module, layout, memory, instance, sizes, entries[instance])
-            cx.stats["bridged instances"] += 1
+        bridged = set()
+        for kind in TEMPLATES:
+            of_kind = [d for d in domains if d.future == (kind == "future")]
+            for instance in dict.fromkeys(i for d in of_kind for i in d.instances):
+                sizes = [d.size for d in of_kind if instance in d.instances]
+                self._emit(module, layout, memory, instance, kind, sizes, entries[instance])
+                bridged.add(instance)
+        cx.stats["bridged instances"] = len(bridged)
 
     def _emit(
         self,
@@ -119,21 +159,18 @@ class EmitBridge(Pass):
         layout: Layout,
         bridge: Memory,
         instance: Instance,
+        kind: str,
         sizes: list[int],
         entries: dict[str, Function],
     ) -> None:
         caller = _memory_of(module, instance)
-        shims = template(
-            "emit_bridge.wat",
-            layout.params()
-            | {
-                "whole": math.gcd(*sizes),
-                "unit": math.lcm(*sizes),
-                "page_bits": 16
-                if caller is None or caller.limits.page_size_log2 is None
-                else caller.limits.page_size_log2,
-            },
-        )
+        page_bits = caller.limits.page_size_log2 if caller is not None else None
+        params = layout.params(kind) | {"page_bits": 16 if page_bits is None else page_bits}
+        if kind == "stream":
+            params |= {"whole": math.gcd(*sizes), "unit": math.lcm(*sizes)}
+        else:
+            params |= {"size": sizes[0]}  # detect-pairs saw to it that they are the same
+        shims = template(TEMPLATES[kind], params)
         bindings: dict[CoreItem, CoreItem] = {}
         absent: set[str] = set()
         for item in list(shims.imports):
@@ -160,8 +197,8 @@ class EmitBridge(Pass):
 
 
 def _keep_large_on_host(module: Module, ring: int, cx: PassContext) -> None:
-    """Domains whose elements do not fit into a ring stay on the host, and with them those that share intrinsics."""
-    pending = [d for d in module.notes_of(Domain) if d.bridged and d.size > ring]
+    """Streams whose elements do not fit into a ring stay on the host, and with them those that share intrinsics."""
+    pending = [d for d in module.notes_of(Domain) if d.bridged and not d.future and d.size > ring]
     for domain in pending:
         domain.host = f"its elements of {domain.size} bytes do not fit into a ring of {ring} bytes"
     while pending:

@@ -16,8 +16,9 @@ def _text(name: str) -> str:
 
 
 def template_text(name: str, params: dict[str, Any]) -> str:
-    """The text of a template with each ``{param}`` replaced; every parameter in the text must be given."""
-    return re.sub(r"\{(\w+)\}", lambda match: str(params[match[1]]), _text(name))
+    """The text of a template: ``{include file}`` is that file; each ``{param}`` is what is given for it."""
+    text = re.sub(r"\{include ([\w.]+)\}", lambda match: _text(match[1]), _text(name))
+    return re.sub(r"\{(\w+)\}", lambda match: str(params[match[1]]), text)
 
 
 def template(name: str, params: dict[str, Any]) -> Module:
