@@ -8,8 +8,9 @@ from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import CompValType, Definition, Prim, Sort
 from meld.ir.component_names import ModuleTypeNames, ScopeNames
-from meld.ir.literals import identifier, quoted
-from meld.ir.notes import Note, Opaque, Quoted, Ref, Sexp, Symbol, note_to_sexp
+from meld.ir.literals import quoted
+from meld.ir.notes import Note, Opaque, note_to_sexp
+from meld.ir.sexp import annotation_text
 from meld.ir.types import (
     AbstractHeap,
     ArrayType,
@@ -107,7 +108,7 @@ class TypePrinter:
     def note(self, note: Note) -> str:
         """An annotation."""
         label = note.label if isinstance(note, Opaque) else f"meld.{note.tag}"
-        return "(@" + " ".join([label, *map(write_sexp, note_to_sexp(note, self.scope.note_reference))]) + ")"
+        return annotation_text(label, note_to_sexp(note, self.scope.note_reference))
 
     # --- types of values and functions ---
 
@@ -350,17 +351,3 @@ def _limits(limits: Limits) -> str:
     parts += ["shared"] if limits.shared else []
     parts += [] if limits.page_size_log2 is None else [f"(pagesize {1 << limits.page_size_log2})"]
     return " ".join(parts)
-
-
-def write_sexp(s: Sexp) -> str:
-    """A part of an annotation."""
-    match s:
-        case Symbol(text):
-            return text
-        case Quoted(text):
-            return quoted(text)
-        case Ref(name):
-            return identifier(name)
-        case list() as parts:
-            return "(" + " ".join(map(write_sexp, parts)) + ")"
-    raise TypeError(f"not a part of an annotation: {s!r}")

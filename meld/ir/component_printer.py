@@ -9,6 +9,8 @@ Source: Component Model, Explainer.md (text format).
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from meld.ir import component as c
 from meld.ir.component import Component, Definition
 from meld.ir.component_names import ScopeNames
@@ -125,16 +127,18 @@ class _Printer(TypePrinter):
 
     def options(self, options: c.CanonOptions) -> str:
         """The options of a canonical definition, each with a blank in front."""
-        parts = [f"string-encoding={options.encoding}"] if options.encoding else []
-        references = (
-            ("memory", options.memory),
-            ("realloc", options.realloc),
-            ("post-return", options.post_return),
-        )
-        parts += [f"({keyword} {self.ref(item)})" for keyword, item in references if item is not None]
-        parts += ["async"] if options.is_async else []
-        parts += [f"(callback {self.ref(options.callback)})"] if options.callback is not None else []
-        parts += ["always-task-return"] if options.always_task_return else []
-        parts += [f"(core-type {self.ref(options.core_type)})"] if options.core_type is not None else []
-        parts += ["gc"] if options.gc else []
-        return "".join(f" {part}" for part in parts)
+        texts: dict[str, str] = {}
+        for f in fields(options):
+            value = getattr(options, f.name)
+            if f.name != "order" and value is not None and value is not False:
+                texts[f.name] = _option(f.name, self.ref(value) if isinstance(value, Definition) else value)
+        order = dict.fromkeys([*options.order, *texts])
+        return "".join(f" {texts[name]}" for name in order if name in texts)
+
+
+def _option(attribute: str, value: object) -> str:
+    """An option by its attribute in `CanonOptions`."""
+    if attribute == "encoding":
+        return f"string-encoding={value}"
+    keyword = attribute.removeprefix("is_").replace("_", "-")
+    return keyword if value is True else f"({keyword} {value})"
