@@ -115,7 +115,9 @@ def index_of(part: Sexp) -> str | int | None:
 def debug_name(span: Span) -> str:
     """The name in the annotation ``(@name "…")`` that stands at a place."""
     label, parts = read_annotation(span.source, span.start, span.end)
-    match parts:
-        case [Quoted(text)] if label == "name" and "\udc80" > max(text, default=""):
-            return text
+    if label == "name" and len(parts) == 1 and isinstance(parts[0], Quoted):
+        try:
+            return raw_bytes(parts[0]).decode()
+        except UnicodeDecodeError:
+            pass
     raise MeldError('expected `(@name "…")` with a name in UTF-8', span=span)

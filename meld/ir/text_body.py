@@ -103,6 +103,7 @@ _OTHER_WORDS = (
     "noextern noexn funcref externref anyref eqref i31ref structref arrayref exnref nullref nullfuncref nullexternref "
     "nullexnref"
 )
+_HEAD_WORDS = ("local", "param", "result", "type", "import", "export")
 _WORDS = frozenset(OPS) | frozenset(_OTHER_WORDS.split())
 
 _TOKEN = re.compile(r"[()]|\$\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+|[^ \t\n\r]", re.DOTALL)
@@ -211,10 +212,10 @@ class BodyReader(ImmediateReader):
 
     def unknown(self, token: str, index: int) -> MeldError:
         """The error of a word that is no instruction."""
-        if token == "then" or token in _OTHER_WORDS.split():
+        if token in _OTHER_WORDS.split() or token in _HEAD_WORDS:
             return self.error(index, f"`{token}` is out of place: expected an instruction")
         if token[:1].isalpha():
-            hint = similar(token, OPS)
+            hint = similar(token, (*OPS, *_HEAD_WORDS))
             return self.error(index, f"unknown instruction `{token[:60]}`", hint and hint.replace("`$", "`"))
         return self.error(index, f"expected an instruction, found `{token[:40]}`")
 
