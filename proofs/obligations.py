@@ -12,6 +12,7 @@ import z3
 
 from meld.ir.module import Memory
 from proofs.contract import Fields, Outcome, Words, outcome
+from proofs.division import without_division
 from proofs.executor import Copy, Executor, Path, Violation, World, initial
 from proofs.subject import FOCUS, WORDS, Subject
 
@@ -35,7 +36,7 @@ class Obligation:
     def refute(self) -> z3.ModelRef | None:
         """A counter-example, or None if there is none. GaveUp if the solver cannot tell."""
         solver = z3.SolverFor("QF_BV")
-        solver.add(*self.given, z3.Not(self.goal))
+        solver.add(*without_division((*self.given, z3.Not(self.goal))))
         match solver.check():
             case z3.unsat:
                 return None

@@ -1,4 +1,4 @@
-"""Proves the shims: `python -m proofs.prove`. Prints time and number of paths; exit code 1 if anything is not proved."""
+"""Proves the shims: `python -m proofs.prove`. Prints time and paths; exit code 1 if anything is not proved."""
 
 from __future__ import annotations
 
