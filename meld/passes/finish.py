@@ -11,7 +11,7 @@ from meld.abi.types import show
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction, references
 from meld.ir.merge_types import merge_types
-from meld.ir.module import ElementSegment, Function, Item, Memory, Module, Table
+from meld.ir.module import CoreItem, ElementSegment, Function, Global, Item, Memory, Module, Table, Tag
 from meld.ir.notes import Attributed, Note
 from meld.ir.types import FUNCREF
 from meld.passes.base import Pass, PassContext, option
@@ -69,8 +69,8 @@ def _merge_imports(module: Module) -> int:
     first: dict[Any, Item] = {}
     new: dict[Item, Item] = {}
     for item in module.imports:
-        if isinstance(item, Function) and item.imported:
-            have = first.setdefault((item.imported, item.signature), item)
+        if item.imported:
+            have = first.setdefault((item.imported, _type_of(item)), item)
             if have is not item:
                 new[item] = have
                 have.owner = None
@@ -83,6 +83,19 @@ def _merge_imports(module: Module) -> int:
             for n in holder.notes:
                 _replace_in_note(n, new)
     return len(new)
+
+
+def _type_of(item: CoreItem) -> Any:
+    """What must be the same for two imports to be one."""
+    match item:
+        case Function() | Tag():
+            return item.type.shape
+        case Table():
+            return (item.type, item.limits)
+        case Memory():
+            return item.limits
+        case Global():
+            return (item.type, item.mutable)
 
 
 def _replace_in_note(n: Note, new: dict[Item, Item]) -> None:
