@@ -90,9 +90,9 @@ def analyse(items: Items, boundary: Boundary, import_: Function) -> Call:
         MeldError: what cannot be adapted, by the names of caller, callee and function, and the type.
     """
     where = place_of(boundary)
-    for options in (boundary.lower, boundary.lift):
-        if options.is_async or options.callback is not None:
-            raise _refusal(boundary, "asynchronous calls")
+    options = (boundary.lower, boundary.lift)
+    if boundary.type.is_async or any(o.is_async or o.callback is not None for o in options):
+        raise _refusal(boundary, "asynchronous calls")
     caller, callee = items.side(boundary.caller, boundary.lower), items.side(boundary.callee, boundary.lift)
     up, down = items.layouts[caller.pointer], items.layouts[callee.pointer]
     params = [t for _, t in boundary.type.params]

@@ -47,14 +47,14 @@ class AdapterWiring(Pass):
 
     Two rules of the Canonical ABI need state, or none. *No call out of an instance while something is being lowered
     into it* (`may_leave`): instances whose `realloc` or `post-return` an adapter runs have a global for it, and what
-    they call checks it. *No re-entrance*: which instance a lowered function enters is fixed at instantiation, and so
-    is who may hold it; an instance can only hold functions of instances made before it, so that it cannot enter
-    itself again, except through a lowering of its own lift, whose adapter traps.
+    they call checks it. *No re-entrance*: engines enforce it where an instance lowers what it lifts itself, which is
+    known here; such an adapter traps. An instance that is entered again by way of another may run.
     """
 
     name = "adapter-wiring"
     requires = frozenset({"merged"})
     establishes = frozenset({"wired"})
+    repeatable = True
 
     def run(self, module: Module, cx: PassContext) -> None:
         items = Items()
