@@ -19,6 +19,7 @@ from meld.ir import component as c
 from meld.ir.module import Module
 from meld.ir.notes import Instance, NameOf, Note, Resolve, Sexp, coded, flag, note, number, ref, text
 from meld.passes.base import Pass, PassContext
+from meld.passes.finish import reachable
 
 
 def _write_element(t: Any, name_of: NameOf) -> list[Sexp]:
@@ -186,9 +187,7 @@ def _keep_on_host(module: Module, candidates: list[_Candidate], graph: Any) -> N
     """Sets the reason of each domain that cannot be bridged."""
     joiners = {use.instance for use in module.notes_of(StreamUse) if "waitable.join" in use.builtins}
     entries = {n.instance for item in module.items() for n in item.notes if isinstance(n, IntrinsicEntry)}
-    builtin_users = {
-        n.instance for item in module.imports for n in item.notes if isinstance(n, CanonCall) and _is_stream(n.type)
-    }
+    builtin_users = _builtin_users(module)
     for one in candidates:
         one.reason = _reason(module, one, joiners, entries, builtin_users)
     _keep_mixed_futures_on_host(candidates)
@@ -206,6 +205,18 @@ def _keep_on_host(module: Module, candidates: list[_Candidate], graph: Any) -> N
                     one.reason = f"`{name}` uses the same intrinsics for {_show(other.stream)}, which stays on the host"
                     changed = True
                     break
+
+
+def _builtin_users(module: Module) -> set[Instance]:
+    """The instances whose code can reach a canonical built-in of a stream or future; to declare it is no use."""
+    declared = {
+        item: n.instance
+        for item in module.imports
+        for n in item.notes
+        if isinstance(n, CanonCall) and _is_stream(n.type)
+    }
+    live = reachable(module) if declared else set()
+    return {instance for item, instance in declared.items() if item in live}
 
 
 def _keep_mixed_futures_on_host(candidates: list[_Candidate]) -> None:

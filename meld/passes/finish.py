@@ -109,7 +109,7 @@ def _replace_in_note(n: Note, new: dict[Item, Item]) -> None:
 
 
 def _drop_dead(module: Module) -> None:
-    live = _reachable(module)
+    live = reachable(module)
     declared = _declared(module)
 
     def kept(items: list[Any]) -> list[Any]:
@@ -141,7 +141,7 @@ def _dangling(n: Note, live: set[Any]) -> bool:
     return any(isinstance(value := getattr(n, f.name), Item) and value not in live for f in fields(n))
 
 
-def _reachable(module: Module) -> set[Any]:
+def reachable(module: Module) -> set[Any]:
     """All items that exports, the start function, and active segments of live tables and memories reach."""
     live: set[Any] = set()
     pending: list[Any] = [export.item for export in module.exports]
