@@ -159,6 +159,13 @@ class TestByHand:
             self.do("future_write", writable, 61, 3)
         assert self.do("future_read", readable, 0, 3) == 0
 
+    def test_a_future_of_no_bytes_lies_anywhere(self) -> None:
+        self.streams.future_size = 0
+        readable, writable = self.made("future")
+        assert self.do("future_read", readable, 99, 0) == 0
+        assert self.do("future_write", writable, 1 << 31, 7) == 1
+        assert self.do("future_read", readable, 99, 0) == 1
+
     def test_kinds_and_ends_are_not_mixed_up(self) -> None:
         stream, future = self.made("stream"), self.made("future")
         for name, intrinsic in INTRINSICS.items():
