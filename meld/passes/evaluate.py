@@ -151,6 +151,7 @@ class Evaluator:
     modules_used: list[Module] = field(default_factory=list)
     bare_exports: list[tuple[dict[str, CoreItem], Instance]] = field(default_factory=list)
     _instantiated: set[int] = field(default_factory=set)
+    _bound: set[Any] = field(default_factory=set)
     _made: list[tuple[Env, c.Component]] = field(default_factory=list)
     _names: dict[str, int] = field(default_factory=dict)
 
@@ -295,7 +296,7 @@ class Evaluator:
             case c.ResourceType(_, dtor, dtor_async):
                 if dtor_async:
                     raise MeldError("asynchronous destructors are not supported", where=self._where(env))
-                core = None if dtor is None else env.get(dtor)
+                core = None if dtor is None else self._bind(env.get(dtor))
                 assert core is None or isinstance(core, Function)
                 return TypeValue(self._resource(item.name or "resource", env.instance, core))
             case c.ComponentType() | c.InstanceType():
@@ -361,7 +362,7 @@ class Evaluator:
 
     def _options(self, options: c.CanonOptions, env: Env) -> Options:
         def item(definition: c.Definition | None) -> Any:
-            return None if definition is None else env.get(definition)
+            return None if definition is None else self._bind(env.get(definition))
 
         if options.gc or options.core_type:
             raise MeldError("GC canonical options are not supported", where=self._where(env))
@@ -374,8 +375,21 @@ class Evaluator:
             item(options.callback),
         )
 
+    def _bind(self, item: Any) -> Any:
+        """Remembers that a core item is used by something."""
+        self._bound.add(item)
+        return item
+
+    def drop_unbound(self) -> None:
+        """Drops the imports of canonical definitions that no core module is given and nothing else uses."""
+        self.module.imports = [
+            item
+            for item in self.module.imports
+            if item in self._bound or not any(isinstance(n, Boundary | CanonCall | HostCall) for n in item.notes)
+        ]
+
     def _lift(self, item: c.CanonLift, env: Env) -> LiftedFunction:
-        target = env.get(item.function)
+        target = self._bind(env.get(item.function))
         assert isinstance(target, Function)
         return LiftedFunction(
             env.instance, target, self._function_type(item.type, env), self._options(item.options, env)
@@ -478,6 +492,7 @@ class Evaluator:
 
     def _splice(self, source: Module, bindings: dict[CoreItem, CoreItem], env: Env) -> Spliced:
         self._instantiated.add(id(source))
+        self._bound.update(bindings.values())
         if source not in self.modules_used:
             self.modules_used.append(source)
         if len(self.instances) + len(self.events) > MAX_INSTANCES:

@@ -42,6 +42,7 @@ class Merge(Pass):
         evaluator = Evaluator(module, cx)
         root = evaluator.evaluate_root(program)
         evaluator.instantiate_bare_modules()
+        evaluator.drop_unbound()
         module.notes += evaluator.instances
         module.notes += evaluator.resources
         module.notes += evaluator.stream_uses
