@@ -166,7 +166,7 @@ class Streams:
 def _buffer(memories: Memories, mem: int, ptr: int, n: int) -> memoryview:
     """`n` bytes at `ptr`; traps before anything has moved. No bytes lie anywhere."""
     if n == 0:
-        return memoryview(b"")
+        return memoryview(bytearray())
     memory = memories(mem)
     if memory is None:
         raise HostTrap(f"the call names memory {mem - (mem >> 31 << 32)}, which the module does not have")
