@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from meld.diagnostics import MeldError
 from meld.ir.component import (
-    CoreType,
     Definition,
     ModuleType,
     OuterAlias,
     Sort,
     StartDefinition,
 )
+from meld.ir.component_scope import core_typedef
 from meld.ir.literals import identifier, quoted
 from meld.ir.notes import Note, Sexp, Symbol
 from meld.ir.notes import Ref as NoteRef
@@ -75,7 +75,7 @@ class ScopeNames:
             assert sort is not None
             self._names[item] = counts[sort] if item.name is None else namers[sort].unique(item.name)
             counts[sort] += 1
-            typedef = _core_typedef(item)
+            typedef = core_typedef(item)
             if typedef is not None:
                 self.core_types.setdefault(typedef, self.reference(item))
         for note in [*notes, *(n for item in definitions for n in item.notes)]:
@@ -126,14 +126,6 @@ def _entries(definitions: Iterable[Definition]) -> Iterator[Definition]:
             yield item
 
 
-def _core_typedef(item: Definition) -> TypeDef | None:
-    """The core type definition that a definition stands for."""
-    seen = 0
-    while isinstance(item, OuterAlias) and seen < 1000:
-        item, seen = item.target, seen + 1
-    return item.type if isinstance(item, CoreType) and isinstance(item.type, TypeDef) else None
-
-
 class ModuleTypeNames:
     """The core types that a module type declares or takes from outside: names by `TypeDef`."""
 
@@ -151,6 +143,6 @@ class ModuleTypeNames:
                 unique = count if entry.name is None else namer.unique(entry.name)
                 count += 1
                 self.declarations[entry] = declare(entry.name, unique)
-                typedef = entry if isinstance(entry, TypeDef) else _core_typedef(entry)
+                typedef = entry if isinstance(entry, TypeDef) else core_typedef(entry)
                 if typedef is not None:
                     self.core_types.setdefault(typedef, refer(unique))
