@@ -51,9 +51,12 @@ class TextBody:
 
     def decode(self) -> Code:
         """Decodes the body. Raises MeldError with its place if it is malformed."""
+        return Code(self.local_types(), read_instructions(self.text, self.scope))
+
+    def local_types(self) -> list[ValType]:
+        """The types of the locals behind the parameters."""
         types = self.scope.types
-        found = [RefType(t[0], types[t[1]]) if isinstance(t, tuple) else t for t in self.text.locals]
-        return Code(found, read_instructions(self.text, self.scope))
+        return [RefType(t[0], types[t[1]]) if isinstance(t, tuple) else t for t in self.text.locals]
 
 
 def read_instructions(

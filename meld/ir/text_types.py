@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from lark import Token, Tree
 
@@ -38,7 +39,7 @@ from meld.ir.types import (
     ValType,
 )
 
-Node = Token | Tree[Token]
+Node: TypeAlias = Token | Tree[Token]
 _PACKED = {t.value: t for t in Packed}
 
 

@@ -1,0 +1,76 @@
+"""Text to programs: `(module …)` and `(component …)`, annotations included.
+
+The grammar and the lexer find the fields (syntax.py, wat_lexer.py), text_module.py makes the module, text_body.py the
+instructions, component_parser.py the component.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lark import Token
+
+from meld.diagnostics import MeldError, Source, Span
+from meld.ir.component import Component
+from meld.ir.literals import string_bytes
+from meld.ir.module import Module
+from meld.ir.syntax import syntax
+from meld.ir.text_module import read_module_tree
+from meld.ir.wat_lexer import Scanner
+
+_KEYWORD = re.compile(r"\(\s*([a-z][\w.-]*)")
+
+
+def parse(text: str, name: str) -> Module | Component:
+    """The program that a text describes.
+
+    Args:
+        name: what the text is called in messages, a file's name for instance.
+
+    Raises:
+        MeldError: the text is malformed, or a name in it means nothing; the error shows the line.
+    """
+    source = Source(name, text)
+    start = Scanner(text, source).skip(0)
+    keyword = _KEYWORD.match(text, start)
+    if keyword is not None and keyword[1] == "component":
+        from meld.ir.component_parser import parse_component
+
+        return parse_component(text, name)
+    if keyword is None or keyword[1] != "module":
+        end = keyword.end() if keyword else min(start + 1, len(text))
+        raise MeldError("expected `(module` or `(component`", span=Span(source, min(start, len(text)), end))
+    return parse_module(text, name)
+
+
+def parse_module(text: str, name: str) -> Module:
+    """The core module that a text describes. Raises MeldError as `parse` does."""
+    source = Source(name, text)
+    tree = syntax("module", "wat.lark").parse(source)
+    match tree.data:
+        case "module":
+            return read_module_tree(tree, source, name)
+        case "module_binary":
+            return _binary([t for t in tree.children if t.type == "STRING"], source)
+        case _:
+            raise MeldError(
+                "`(module quote …)` is not read: write the module itself", span=_span(tree.children[0], source)
+            )
+
+
+def _binary(strings: list[Token], source: Source) -> Module:
+    """``(module binary "…")``: the bytes of a module."""
+    from meld.binary.reader import read_module
+
+    pieces: list[bytes] = []
+    for token in strings:
+        data = string_bytes(token)
+        if data is None:
+            raise MeldError("malformed string", span=_span(token, source))
+        pieces.append(data)
+    return read_module(b"".join(pieces), source.name)
+
+
+def _span(token: Token, source: Source) -> Span:
+    start = token.start_pos or 0
+    return Span(source, start, token.end_pos or start + 1)
