@@ -1,0 +1,140 @@
+"""Components that stream, made to order, and a driver for what they are fused to.
+
+A party's core module exports each intrinsic it has under ``party_intrinsic``, without the `mem` argument, which it
+passes as 0; and its memory as ``party_memory``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import meld
+from meld.abi.intrinsics import INTRINSICS
+from meld.runtime.host import Host
+from meld.runtime.instantiate import Running, instantiate
+
+
+@dataclass(frozen=True)
+class Party:
+    """One component.
+
+    Attributes:
+        name: its file's stem, and the prefix of its exports.
+        builtins: the canonical built-ins that it declares, each for each of `elements`: ``stream.write``, ….
+        elements: element types as text; the empty one is the untyped stream.
+        links: names of parties whose core module it imports.
+        memory: its memory as text of the core module; the default is one page of its own.
+        more: further definitions of the component.
+    """
+
+    name: str
+    builtins: tuple[str, ...]
+    elements: tuple[str, ...] = ("",)
+    links: tuple[str, ...] = ()
+    memory: str = "(memory $memory 1)"
+    more: str = ""
+
+    def text(self) -> str:
+        """The component as text."""
+        lines = [f"(component ${self.name}", "  (core type $nothing (module))"]
+        lines += [f'  (import "{link}" (core module ${link} (type $nothing)))' for link in self.links]
+        lines += [self._core_module()]
+        if any(self.elements):
+            lines += [
+                '  (core module $libc (memory (export "memory") 1))',
+                "  (core instance $libc (instantiate $libc))",
+                '  (alias core export $libc "memory" (core memory $options))',
+            ]
+        for number, element in enumerate(self.elements):
+            for kind in dict.fromkeys(builtin.partition(".")[0] for builtin in self.builtins):
+                lines.append(f"  (type ${kind}{number} {self._type(kind, element, number, lines)})")
+            for builtin in self.builtins:
+                kind, _, verb = builtin.partition(".")
+                options = " (memory $options)" if element and verb in ("read", "write") else ""
+                lines.append(f"  (core func (canon {builtin} ${kind}{number}{options}))")
+        return "\n".join([*lines, self.more, f'  (export "{self.name}" (core module $main)))'])
+
+    @staticmethod
+    def _type(kind: str, element: str, number: int, lines: list[str]) -> str:
+        if not element.startswith("("):
+            return f"({kind} {element})" if element else f"({kind})"
+        lines.append(f"  (type $element{number}.{kind} {element})")
+        return f"({kind} $element{number}.{kind})"
+
+    def _core_module(self) -> str:
+        kinds = {builtin.partition(".")[0] for builtin in self.builtins}
+        lines = ["  (core module $main"]
+        wrappers = []
+        for name, intrinsic in INTRINSICS.items():
+            if intrinsic.kind.value not in kinds:
+                continue
+            core = " ".join(["(param i32)"] * len(intrinsic.params))
+            result = "".join(f" (result {t.value})" for t in intrinsic.results)
+            lines.append(f'    (import "pulseengine:async" "{name}" (func ${name} {core}{result}))')
+            shown = [p for p in intrinsic.params if p != "mem"]
+            gets = " ".join(f"(local.get {i})" for i in range(len(shown)))
+            mem = " (i32.const 0)" if intrinsic.mem is not None else ""
+            params = " ".join(["(param i32)"] * len(shown))
+            wrappers.append(
+                f'    (func (export "{self.name}_{name}") {params}{result} (call ${name} {gets}{mem}))',
+            )
+        exported = f'(export "{self.name}_memory" (memory $memory))'
+        return "\n".join([*lines, f"    {self.memory}", f"    {exported}", *wrappers, "  )"])
+
+
+def files(parties: Sequence[Party], directory: Path) -> list[Path]:
+    """The parties as text files, in order."""
+    paths = []
+    for party in parties:
+        path = directory / f"{party.name}.wat"
+        path.write_text(party.text())
+        paths.append(path)
+    return paths
+
+
+class Fused:
+    """Parties compiled to one module, and running."""
+
+    def __init__(
+        self, parties: Sequence[Party], directory: Path, stop_after: str | None = None, **options: Any
+    ) -> None:
+        given = options.pop("given", None)
+        store = options.pop("store", None)
+        limit, future_size = options.pop("limit", 4096), options.pop("future_size", 4)
+        self.module = meld.compile(files(parties, directory), stop_after=stop_after, **options)
+        self.host = Host(limit, future_size=future_size)
+        self.running: Running = instantiate(meld.encode(self.module), self.host, given, store=store)
+        memories = self.running.module.space("memories")
+        self.memories = {
+            export.name: memories.index(export.item)
+            for export in self.running.module.exports
+            if export.item in memories
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        """``fused.a_stream_read(handle, ptr, len)`` calls that export."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda *args: self.running.call(name, *args)
+
+    def new(self, party: str, kind: str = "stream") -> tuple[int, int]:
+        """A new stream or future of a party: its readable and its writable end."""
+        pair = self.running.call(f"{party}_{kind}_new")
+        return pair & 0xFFFF_FFFF, pair >> 32 & 0xFFFF_FFFF
+
+    def memory(self, party: str) -> memoryview:
+        """A party's memory."""
+        return self.running.memory(self.memories[f"{party}_memory"])
+
+    def send(self, party: str, handle: int, data: bytes, at: int = 64) -> int:
+        """Lets a party write bytes into a stream; what was accepted."""
+        self.memory(party)[at : at + len(data)] = data
+        return int(self.running.call(f"{party}_stream_write", handle, at, len(data)))
+
+    def receive(self, party: str, handle: int, length: int, at: int = 32768) -> bytes | int:
+        """Lets a party read from a stream; the bytes, or the code if there are none."""
+        count = int(self.running.call(f"{party}_stream_read", handle, at, length))
+        return bytes(self.memory(party)[at : at + count]) if count > 0 else count
