@@ -1,0 +1,371 @@
+"""The stream contract beyond the published oracles, by running fused programs. See specs/stream-contract.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wasmtime
+from parties import Fused, Party
+
+import meld
+from meld.abi.intrinsics import INTRINSICS
+from meld.diagnostics import MeldError
+from meld.driver import Options, build
+from meld.passes.detect_pairs import Domain
+from meld.runtime.host import Host
+from meld.runtime.instantiate import Trapped, engine
+
+LOCAL, WRITABLE = 1 << 31, 1 << 30
+INVALID, CLOSED, PENDING = -2, -1, -5
+
+A = Party("a", ("stream.write",))
+B = Party("b", ("stream.read",), links=("a",))
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Fused:
+    """A writes, b reads; the host must not be called."""
+    fused = Fused([A, B], tmp_path)
+    fused.host.forbid = set(INTRINSICS)
+    return fused
+
+
+class TestHandles:
+    """Whose handle it is, and for what."""
+
+    def test_a_program_may_open_any_number_of_streams_one_after_another(self, pair: Fused) -> None:
+        seen = set()
+        for i in range(1000):
+            readable, writable = pair.new("a")
+            assert readable & LOCAL and writable & LOCAL
+            seen |= {readable, writable}
+            assert pair.send("a", writable, bytes([i & 0xFF, 7])) == 2
+            first, second = (pair.a_stream_drop_writable, writable), (pair.b_stream_drop_readable, readable)
+            if i % 2:
+                first, second = second, first
+            else:
+                assert pair.receive("b", readable, 9) == bytes([i & 0xFF, 7])
+            first[0](first[1])
+            second[0](second[1])
+        assert len(seen) == 2000
+
+    def test_a_stale_handle_is_invalid_and_its_drop_traps(self, pair: Fused) -> None:
+        stale = pair.new("a")
+        pair.b_stream_drop_readable(stale[0])
+        pair.a_stream_drop_writable(stale[1])
+        live = pair.new("a")
+        assert live[0] & 7 == stale[0] & 7, "the slot is used again"
+        pair.send("a", live[1], b"kept")
+        self._refused(pair, *stale)
+        assert pair.receive("b", live[0], 9) == b"kept"
+
+    def test_a_forged_handle_is_invalid_and_touches_no_stream(self, pair: Fused) -> None:
+        readable, writable = pair.new("a")
+        pair.send("a", writable, b"kept")
+        for bit in range(31):
+            forged = readable ^ 1 << bit
+            if forged not in (readable, writable):
+                self._refused(pair, forged, forged)
+        self._refused(pair, writable, readable)  # each for the other end
+        assert pair.receive("b", readable, 9) == b"kept"
+        assert pair.receive("b", readable, 9) == PENDING
+
+    def test_a_live_slot_is_asked_for_not_only_its_generation(self, pair: Fused) -> None:
+        """The next generation of a free slot can be guessed."""
+        readable, writable = pair.new("a")
+        guessed = readable + 1  # slot 1, which is free
+        self._refused(pair, guessed, guessed | WRITABLE)
+        pair.b_stream_drop_readable(readable)
+        pair.a_stream_drop_writable(writable)
+        self._refused(pair, readable + 8, (readable + 8) | WRITABLE)  # what the slot will be called next
+        assert pair.new("a")[0] == readable + 8
+
+    @staticmethod
+    def _refused(fused: Fused, readable: int, writable: int) -> None:
+        assert fused.b_stream_read(readable, 0, 1) == INVALID
+        assert fused.a_stream_write(writable, 0, 1) == INVALID
+        assert fused.b_stream_cancel_read(readable) == INVALID
+        assert fused.a_stream_cancel_write(writable) == INVALID
+        for call, handle in ((fused.b_stream_drop_readable, readable), (fused.a_stream_drop_writable, writable)):
+            with pytest.raises(Trapped, match="unreachable"):
+                call(handle)
+
+    def test_cancellation_never_reaches_the_host(self, pair: Fused) -> None:
+        readable, writable = pair.new("a")
+        assert pair.receive("b", readable, 1) == PENDING
+        assert pair.b_stream_cancel_read(readable) == 0
+        assert pair.a_stream_cancel_write(writable) == 0
+
+
+class TestEnds:
+    """The two ends are dropped independently."""
+
+    def test_the_reader_first(self, pair: Fused) -> None:
+        readable, writable = pair.new("a")
+        pair.send("a", writable, b"lost")
+        pair.b_stream_drop_readable(readable)
+        assert pair.send("a", writable, b"x") == CLOSED
+        assert pair.receive("b", readable, 1) == CLOSED
+        with pytest.raises(Trapped):
+            pair.b_stream_drop_readable(readable)
+        pair.a_stream_drop_writable(writable)
+        assert pair.send("a", writable, b"x") == INVALID
+
+    def test_the_writer_first(self, pair: Fused) -> None:
+        readable, writable = pair.new("a")
+        pair.send("a", writable, b"abc")
+        pair.a_stream_drop_writable(writable)
+        assert pair.send("a", writable, b"x") == CLOSED
+        with pytest.raises(Trapped):
+            pair.a_stream_drop_writable(writable)
+        assert pair.receive("b", readable, 0) == PENDING, "0 is kept for the end"
+        assert pair.receive("b", readable, 2) == b"ab"
+        assert pair.receive("b", readable, 2) == b"c"
+        assert [pair.receive("b", readable, n) for n in (0, 1, 9)] == [0, 0, 0]
+        pair.b_stream_drop_readable(readable)
+        assert pair.receive("b", readable, 1) == INVALID
+
+    def test_a_new_stream_in_an_old_slot_shows_nothing_of_the_old_one(self, pair: Fused) -> None:
+        readable, writable = pair.new("a")
+        pair.send("a", writable, b"secret")
+        pair.b_stream_drop_readable(readable)
+        pair.a_stream_drop_writable(writable)
+        readable, writable = pair.new("a")
+        assert pair.receive("b", readable, 100) == PENDING
+        pair.send("a", writable, b"new")
+        assert pair.receive("b", readable, 100) == b"new"
+
+
+class TestBounds:
+    """A buffer that does not lie in its memory: a trap, and nothing has changed."""
+
+    SIZE = 65536
+
+    @pytest.mark.parametrize("ptr", [SIZE - 9, SIZE, 0xFFFF_FFF8, 0xFFFF_FFFF, LOCAL])
+    def test_read(self, pair: Fused, ptr: int) -> None:
+        readable, writable = pair.new("a")
+        pair.send("a", writable, b"0123456789")
+        before = bytes(pair.memory("b"))
+        with pytest.raises(Trapped, match="unreachable"):
+            pair.b_stream_read(readable, ptr, 10)
+        assert bytes(pair.memory("b")) == before
+        assert pair.receive("b", readable, 10) == b"0123456789"
+
+    @pytest.mark.parametrize("ptr", [SIZE - 9, SIZE, 0xFFFF_FFF8, 0xFFFF_FFFF, LOCAL])
+    def test_write(self, pair: Fused, ptr: int) -> None:
+        readable, writable = pair.new("a")
+        with pytest.raises(Trapped, match="unreachable"):
+            pair.a_stream_write(writable, ptr, 10)
+        assert pair.receive("b", readable, 10) == PENDING
+
+    def test_the_count_after_clamping_is_what_has_to_fit(self, pair: Fused) -> None:
+        readable, writable = pair.new("a")
+        assert pair.a_stream_write(writable, self.SIZE - 4096, 0xFFFF_FFFF) == 4096
+        assert pair.a_stream_write(writable, 0xFFFF_FFFF, 1) == 0, "full: the answer comes before the check"
+        assert pair.b_stream_read(readable, self.SIZE - 4096, 0xFFFF_FFFF) == 4096
+        assert pair.b_stream_read(readable, 0xFFFF_FFFF, 1) == PENDING
+
+
+class TestElements:
+    """Elements are whole; what holds pointers or handles is not copied."""
+
+    def test_counts_are_multiples_of_the_element(self, tmp_path: Path) -> None:
+        record = '(record (field "x" u32) (field "y" u32) (field "z" u32))'
+        a = Party("a", ("stream.write",), (record,))
+        b = Party("b", ("stream.read",), (record,), links=("a",))
+        fused = Fused([a, b], tmp_path)
+        readable, writable = fused.new("a")
+        assert readable & LOCAL
+        assert fused.a_stream_write(writable, 0, 23) == 12
+        assert fused.b_stream_read(readable, 0, 11) == PENDING
+        assert fused.b_stream_read(readable, 0, 23) == 12
+        assert fused.a_stream_write(writable, 0, 5000) == 4092
+        assert fused.a_stream_write(writable, 0, 12) == 0
+        assert fused.b_stream_read(readable, 0, 5000) == 4092
+
+    @pytest.mark.parametrize("element", ["string", "(list u8)", "(record (field \"s\" string))"])  # fmt: skip
+    def test_pointers_stay_on_the_host_with_a_remark(self, element: str, tmp_path: Path) -> None:
+        a = Party("a", ("stream.write",), (element,))
+        b = Party("b", ("stream.read",), (element,), links=("a",))
+        fused = Fused([a, b], tmp_path)
+        assert not fused.new("a")[0] & LOCAL
+        (domain,) = fused.module.notes_of(Domain)
+        assert "pointers" in domain.host
+        outcome = build([tmp_path / "a.wat", tmp_path / "b.wat"], Options())
+        assert any("stays on the host" in str(remark) for remark in outcome.remarks)
+
+    def test_types_are_compared_by_structure(self, tmp_path: Path) -> None:
+        """The same record through another index and another name."""
+        a = Party("a", ("stream.write",), ('(record (field "x" u32))',))
+        b = Party("b", ("stream.read",), ("u64", '(record (field "x" u32))'), links=("a",))
+        assert Fused([a, b], tmp_path).new("a")[0] & LOCAL
+
+    @pytest.mark.parametrize("other", ["u64", '(record (field "y" u32))', '(record (field "x" s32))'])
+    def test_linked_ends_of_different_types_are_an_error(self, other: str, tmp_path: Path) -> None:
+        a = Party("a", ("stream.write",), ('(record (field "x" u32))',))
+        b = Party("b", ("stream.read",), (other,), links=("a",))
+        with pytest.raises(MeldError, match="which is linked to it"):
+            Fused([a, b], tmp_path)
+
+
+class TestTopologies:
+    """Shims belong to instances: whoever reads and writes, the bytes arrive in the right memory."""
+
+    def test_two_readers(self, tmp_path: Path) -> None:
+        c = Party("c", ("stream.read",), links=("a",))
+        fused = Fused([A, B, c], tmp_path)
+        streams = {"b": fused.new("a"), "c": fused.new("a")}
+        for name, (_, writable) in streams.items():
+            fused.send("a", writable, f"for {name}".encode())
+        for name, (readable, _) in streams.items():
+            assert fused.receive(name, readable, 99) == f"for {name}".encode()
+        assert fused.host.total == 0
+
+    def test_two_pairs_that_do_not_know_each_other(self, tmp_path: Path) -> None:
+        c = Party("c", ("stream.write",))
+        d = Party("d", ("stream.read",), links=("c",))
+        fused = Fused([A, B, c, d], tmp_path)
+        for writer, reader in (("a", "b"), ("c", "d")):
+            readable, writable = fused.new(writer)
+            fused.send(writer, writable, writer.encode())
+            assert fused.receive(reader, readable, 9) == writer.encode()
+        assert fused.host.total == 0
+
+    def test_a_chain_of_three(self, tmp_path: Path) -> None:
+        b = Party("b", ("stream.read", "stream.write"), links=("a",))
+        c = Party("c", ("stream.read",), links=("b",))
+        fused = Fused([A, b, c], tmp_path)
+        first, second = fused.new("a"), fused.new("b")
+        for part in (b"through", b" two", b" streams"):
+            assert fused.send("a", first[1], part) == len(part)
+            arrived = fused.receive("b", first[0], 99)
+            assert arrived == part
+            assert fused.send("b", second[1], part.upper()) == len(part)
+        assert fused.receive("c", second[0], 99) == b"THROUGH TWO STREAMS"
+        assert fused.host.total == 0
+
+    def test_both_directions(self, tmp_path: Path) -> None:
+        a = Party("a", ("stream.read", "stream.write"))
+        b = Party("b", ("stream.read", "stream.write"), links=("a",))
+        fused = Fused([a, b], tmp_path)
+        there, back = fused.new("a"), fused.new("b")
+        fused.send("a", there[1], b"ping")
+        assert fused.receive("b", there[0], 9) == b"ping"
+        fused.send("b", back[1], b"pong")
+        assert fused.receive("a", back[0], 9) == b"pong"
+        assert fused.host.total == 0
+
+    def test_one_that_is_linked_to_nobody_keeps_its_streams_on_the_host(self, tmp_path: Path) -> None:
+        other = Party("other", ("stream.read", "stream.write"))
+        fused = Fused([A, B, other], tmp_path)
+        assert fused.new("a")[0] & LOCAL
+        readable, writable = fused.new("other")
+        assert not readable & LOCAL
+        assert fused.send("other", writable, b"outside") == 7
+        assert fused.receive("other", readable, 9) == b"outside", "the host found its memory, which is not number 0"
+        assert dict(fused.host.calls) == {"stream_new": 1, "stream_write": 1, "stream_read": 1}
+
+    def test_the_host_path_of_a_bridged_instance_names_its_memory(self, tmp_path: Path) -> None:
+        fused = Fused([A, B], tmp_path, passes="detect-pairs,emit-bridge{slots=1},rewire-calls,adapter-wiring,finish")
+        fused.new("a")
+        readable, writable = fused.new("a")
+        assert not readable & LOCAL
+        assert fused.send("a", writable, b"by the host") == 11
+        assert fused.receive("b", readable, 99) == b"by the host"
+
+    def test_both_in_one_memory(self, tmp_path: Path) -> None:
+        """Two components that import the same memory."""
+        shared = '(import "env" "memory" (memory $memory 1))'
+        a = Party("a", ("stream.write",), memory=shared)
+        b = Party("b", ("stream.read",), links=("a",), memory=shared)
+        store = wasmtime.Store(engine())
+        memory = wasmtime.Memory(store, wasmtime.MemoryType(wasmtime.Limits(1, 1)))
+        fused = Fused([a, b], tmp_path, store=store, given={("env", "memory"): memory})
+        assert fused.memories["a_memory"] == fused.memories["b_memory"]
+        readable, writable = fused.new("a")
+        data = bytes(i * 7 & 0xFF for i in range(4000))
+        for _ in range(3):  # across the edge of the ring
+            assert fused.send("a", writable, data) == 4000
+            assert fused.receive("b", readable, 4096) == data
+        assert fused.send("a", writable, bytes(5000)) == 4096
+        assert fused.host.total == 0
+
+
+class TestWhoStays:
+    """What keeps a domain on the host."""
+
+    TAKES = """
+      (core module $take (func (export "take") (param i32)))
+      (core instance $take (instantiate $take))
+      (func $take (param "s" $stream0) (canon lift (core func $take "take")))
+      (export "take" (func $take))"""
+    GIVES = """
+      (import "take" (func $host_take (param "s" $stream0)))
+      (core func (canon lower (func $host_take)))"""
+    JOINS = "(core func (canon waitable.join))"
+
+    @pytest.mark.parametrize(
+        ("more", "reason"),
+        [(TAKES, "export `take`"), (JOINS, "waitable set")],
+        ids=["export", "waitables"],
+    )
+    def test_it_works_there(self, more: str, reason: str, tmp_path: Path) -> None:
+        fused = Fused([A, Party("b", ("stream.read",), links=("a",), more=more)], tmp_path)
+        (domain,) = fused.module.notes_of(Domain)
+        assert not domain.bridged and reason in domain.host
+        readable, writable = fused.new("a")
+        assert not readable & LOCAL
+        fused.send("a", writable, b"on the host")
+        assert fused.receive("b", readable, 99) == b"on the host"
+
+    def test_a_stream_in_an_import_of_the_host(self, tmp_path: Path) -> None:
+        b = Party("b", ("stream.read",), links=("a",)).text().replace("(core type $nothing", "(type $bytes (stream))\n (core type $nothing", 1)  # fmt: skip  # noqa: E501
+        b = b[: b.rindex("(export")] + (
+            '(import "give" (func $give (param "s" $bytes))) (core func (canon lower (func $give)))'
+        )
+        (tmp_path / "a.wat").write_text(A.text())
+        (tmp_path / "b.wat").write_text(b + ")")
+        module = meld.compile([tmp_path / "a.wat", tmp_path / "b.wat"])
+        (domain,) = module.notes_of(Domain)
+        assert not domain.bridged and "import `give`" in domain.host
+
+    def test_a_borrow_in_a_stream_is_an_error(self, tmp_path: Path) -> None:
+        text = Party("a", ("stream.write",)).text()
+        text = text.replace("(type $stream0 (stream))", "(type $r (resource (rep i32))) (type $b (borrow $r)) (type $stream0 (stream $b))")  # fmt: skip  # noqa: E501
+        (tmp_path / "a.wat").write_text(text)
+        with pytest.raises(MeldError, match="borrow"):
+            meld.compile([tmp_path / "a.wat"])
+
+
+def conversation(fused: Fused) -> list[Any]:
+    """A long exchange; everything that can be seen of it but the handles."""
+    seen: list[Any] = []
+    streams = [fused.new("a") for _ in range(3)]
+    for i in range(200):
+        readable, writable = streams[i % 3]
+        seen.append(fused.send("a", writable, bytes((i * j) & 0xFF for j in range(i * 37 % 2500))))
+        seen.append(fused.receive("b", readable, i * 61 % 3000))
+    for readable, writable in streams:
+        fused.a_stream_drop_writable(writable)
+        while (got := fused.receive("b", readable, 1000)) != 0:
+            seen.append(got)
+        fused.b_stream_drop_readable(readable)
+        seen += [fused.a_stream_write(writable, 0, 1), fused.b_stream_read(readable, 0, 1)]
+    return seen
+
+
+def test_host_and_bridge_cannot_be_told_apart(tmp_path: Path) -> None:
+    fused, merged = Fused([A, B], tmp_path), Fused([A, B], tmp_path, stop_after="merge")
+    assert conversation(fused) == conversation(merged)
+    assert fused.host.total == 0 < merged.host.total
+
+
+def test_a_host_that_is_asked_for_a_ninth_stream_may_refuse(tmp_path: Path) -> None:
+    fused = Fused([A, B], tmp_path)
+    fused.host.streams = Host(capacity=0).streams
+    for _ in range(8):
+        assert fused.new("a")[0] & LOCAL
+    readable, writable = fused.new("a")
+    assert (readable, writable) == (-3 & 0xFFFF_FFFF, 0)
