@@ -75,7 +75,7 @@ def stretches(trace: Trace, shape: Shape) -> list[tuple[int, int]]:
     """The parts of the caller's memory that are set and compared, as start and end."""
     size = trace.pages << shape.page_bits
     if size <= SMALL:
-        return [(0, size)]
+        return [(0, size)] if size else []
     places = [0, size]
     if len(trace.arguments) > 1:
         places.append(trace.arguments[1])

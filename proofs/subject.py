@@ -7,23 +7,16 @@ encoded. Only the exports are added, so that a test can call each shim and set t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from meld.binary.reader import read_module
 from meld.binary.writer import write_module
 from meld.ir.module import CoreItem, Export, Function, ImportName, Memory, Module
+from meld.ir.parser import parse_module
 from meld.ir.splice import splice
 from meld.ir.types import Limits
 from meld.passes.emit_bridge import Layout
 from meld.passes.template import template_text
-
-try:
-    from meld.ir.parser import parse_module
-except ImportError:  # TODO: remove when the parser is there
-    import wasmtime
-
-    def parse_module(text: str, name: str) -> Module:  # type: ignore[no-redef]
-        return read_module(wasmtime.wat2wasm(text), name)
-
 
 TEMPLATE = "emit_bridge.wat"
 SHIMS = (
@@ -59,10 +52,13 @@ class Shape:
     def layout(self) -> Layout:
         return Layout(self.slots, self.ring)
 
+    def params(self) -> dict[str, Any]:
+        """The parameters of the template."""
+        return self.layout.params() | {"whole": self.whole, "unit": self.unit, "page_bits": self.page_bits}
+
     def text(self) -> str:
         """The template of this shape."""
-        extra = {"whole": self.whole, "unit": self.unit, "page_bits": self.page_bits}
-        return template_text(TEMPLATE, self.layout.params() | extra)
+        return template_text(TEMPLATE, self.params())
 
     def __str__(self) -> str:
         text = f"{self.slots} slots, ring of {self.ring}, whole {self.whole}, unit {self.unit}"

@@ -1,0 +1,435 @@
+"""Deliberate errors in the shims, each of which the proof has to find, and changes that are none.
+
+An edit replaces a piece of one function of the template; the piece has to stand there exactly once. Text is compared
+without comments and line breaks, and ``{name}`` is a parameter of the template, as there.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from proofs.subject import Shape
+
+SMALL = Shape(slots=2, ring=4)
+ELEMENTS = Shape(slots=2, ring=16, whole=12, unit=12)
+DEFAULT = Shape()
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change of the template. `why` says what is lost, or why nothing is."""
+
+    name: str
+    function: str
+    edits: tuple[tuple[str, str], ...]
+    why: str
+    shape: Shape = SMALL
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The shims that the change can be seen in."""
+        return ("stream_drop_readable", "stream_drop_writable") if self.function == "drop" else (self.function,)
+
+    def text(self) -> str:
+        """The changed template. ValueError if an edit does not apply exactly once, or changes nothing."""
+        text = plain(self.shape.text())
+        start = text.index(f"(func ${self.function} ")
+        end = text.find("(func $", start + 1)
+        before, body, after = (
+            (text[:start], text[start:], "") if end < 0 else (text[:start], text[start:end], text[end:])
+        )
+        for old, new in self.edits:
+            old, new = (self._filled(plain(piece)) for piece in (old, new))
+            if body.count(old) != 1 or old == new:
+                raise ValueError(
+                    f"mutant {self.name}: the text stands {body.count(old)} times in ${self.function}: {old}"
+                )
+            body = body.replace(old, new)
+        return before + body + after
+
+    def _filled(self, piece: str) -> str:
+        return re.sub(r"\{(\w+)\}", lambda match: str(self.shape.params()[match[1]]), piece)
+
+
+def plain(text: str) -> str:
+    """Text without comments, each stretch of white space as one blank."""
+    return re.sub(r"\s+", " ", re.sub(r";;.*", "", text)).replace("( ", "(").replace(" )", ")")
+
+
+READ, WRITE, NEW, DROP = "stream_read", "stream_write", "stream_new", "drop"
+KEY = "(i32.load $bridge offset=8 (local.get $header))"
+END = "(i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $n)))"
+COUNT_READ = "(if (i32.gt_u (local.get $n) (local.get $len)) (then (local.set $n (local.get $len))))"
+FIRST = "(if (i32.gt_u (local.get $first) (local.get $n))"
+FLOOR = "(local.set $len (i32.sub (local.get $len) (i32.rem_u (local.get $len) (i32.const {whole}))))"
+RING = "(i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const {ring_bits}))"
+HEADER = "(local.set $header (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4)))"
+SECOND_READ = "(memory.copy $memory $bridge (i32.add (local.get $ptr) (local.get $first)) (local.get $ring)"
+SECOND_WRITE = "(memory.copy $bridge $memory (local.get $ring) (i32.add (local.get $ptr) (local.get $first))"
+STORE_RD = "(i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))"
+LOCAL = "(i32.ge_s (local.get $handle) (i32.const 0))"
+
+WRONG = (
+    Mutant("read-any-key", READ, ((f"(i32.ne (local.get $handle) {KEY})", "(i32.const 0)"),), "a forged handle reads"),
+    Mutant(
+        "read-either-end",
+        READ,
+        (("(i32.ne (local.get $handle)", "(i32.ne (i32.and (local.get $handle) (i32.const 0xbfffffff))"),),
+        "the writable end reads",
+    ),
+    Mutant(
+        "write-wrong-end",
+        WRITE,
+        (("(i32.xor (local.get $handle) (i32.const 0x40000000))", "(local.get $handle)"),),
+        "the readable end writes",
+    ),
+    Mutant(
+        "read-no-generation",
+        READ,
+        (
+            (
+                f"(i32.ne (local.get $handle) {KEY})",
+                f"(i32.ne (i32.and (local.get $handle) (i32.const 0xe0000001)) (i32.and {KEY} (i32.const 0xe0000001)))",
+            ),
+        ),
+        "a stale handle reads the next stream of the slot",
+    ),
+    Mutant(
+        "read-after-drop",
+        READ,
+        (("(i32.and (local.get $state) (i32.const 1))", "(i32.const 0)"),),
+        "the dropped readable end reads",
+    ),
+    Mutant("write-after-drop", WRITE, (("(i32.const 3))", "(i32.const 1))"),), "the dropped writable end writes"),
+    Mutant("write-unread", WRITE, (("(i32.const 3))", "(i32.const 2))"),), "bytes are accepted that nobody will read"),
+    Mutant(
+        "end-and-pending",
+        READ,
+        (("(select (i32.const 0) (i32.const -5)", "(select (i32.const -5) (i32.const 0)"),),
+        "the end of the stream while it is open",
+    ),
+    Mutant(
+        "end-by-reader",
+        READ,
+        (("(i32.and (local.get $state) (i32.const 2))", "(i32.and (local.get $state) (i32.const 1))"),),
+        "no end of the stream after the writer's drop",
+    ),
+    Mutant(
+        "empty-read-is-end",
+        READ,
+        (("(then (return (i32.const -5)))", "(then (return (i32.const 0)))"),),
+        "a read of no bytes looks like the end",
+    ),
+    Mutant("read-unchecked", READ, ((f"(i64.gt_u {END}", f"(i64.lt_u {END}"),), "half of a copy lands before the trap"),
+    Mutant(
+        "write-unchecked",
+        WRITE,
+        ((f"(if (i64.gt_u {END}", "(if (i64.gt_u (i64.const 0)"),),
+        "half of a copy lands in the ring before the trap",
+    ),
+    Mutant(
+        "read-bound-wraps",
+        READ,
+        ((END, "(i64.extend_i32_u (i32.add (local.get $ptr) (local.get $n)))"),),
+        "a pointer near 4 GiB passes the check",
+    ),
+    Mutant("read-bound-strict", READ, ((f"(i64.gt_u {END}", f"(i64.ge_u {END}"),), "the last byte cannot be used"),
+    Mutant(
+        "write-bound-signed",
+        WRITE,
+        (("(i64.extend_i32_u (local.get $ptr))", "(i64.extend_i32_s (local.get $ptr))"),),
+        "the upper half of a memory cannot be used",
+    ),
+    Mutant(
+        "read-unmasked",
+        READ,
+        (("(i32.and (local.get $rd) (i32.const {ring_mask}))", "(local.get $rd)"),),
+        "reads past the ring",
+    ),
+    Mutant(
+        "write-unmasked",
+        WRITE,
+        (("(i32.and (local.get $wr) (i32.const {ring_mask}))", "(local.get $wr)"),),
+        "writes past the ring",
+    ),
+    Mutant(
+        "read-through-edge",
+        READ,
+        (("(i32.sub (i32.const {ring}) (local.get $at))", "(i32.const {ring})"),),
+        "one piece runs into the ring of the next slot",
+    ),
+    Mutant(
+        "write-through-edge",
+        WRITE,
+        (("(local.set $first (i32.sub (i32.const {ring}) (local.get $at)))", "(local.set $first (i32.const {ring}))"),),
+        "one piece runs into the ring of the next slot",
+    ),
+    Mutant(
+        "read-second-to-start",
+        READ,
+        ((SECOND_READ, "(memory.copy $memory $bridge (local.get $ptr) (local.get $ring)"),),
+        "the second piece overwrites the first",
+    ),
+    Mutant(
+        "write-second-from-start",
+        WRITE,
+        ((SECOND_WRITE, "(memory.copy $bridge $memory (local.get $ring) (local.get $ptr)"),),
+        "the second piece repeats the first",
+    ),
+    Mutant(
+        "read-second-too-long",
+        READ,
+        (("(i32.sub (local.get $n) (local.get $first))", "(local.get $n)"),),
+        "bytes beyond the count are written",
+    ),
+    Mutant(
+        "read-second-never",
+        READ,
+        (("(i32.lt_u (local.get $first) (local.get $n))", "(i32.const 0)"),),
+        "what lies beyond the edge is lost",
+    ),
+    Mutant(
+        "read-cursor-first",
+        READ,
+        ((STORE_RD, STORE_RD.replace("$n", "$first")),),
+        "the second piece is delivered twice",
+    ),
+    Mutant("read-cursor-write", READ, ((STORE_RD, STORE_RD.replace("offset=4 ", "")),), "the wrong cursor moves"),
+    Mutant(
+        "read-cursor-still",
+        READ,
+        ((STORE_RD, STORE_RD.replace("(local.get $n)", "(i32.const 0)")),),
+        "everything is delivered again",
+    ),
+    Mutant(
+        "read-count-signed", READ, ((COUNT_READ, COUNT_READ.replace("gt_u", "gt_s")),), "a length of 2 GiB is negative"
+    ),
+    Mutant(
+        "write-one-too-few",
+        WRITE,
+        (("(local.set $n (i32.sub (i32.const {ring})", "(local.set $n (i32.sub (i32.const {ring_mask})"),),
+        "a ring that is never full",
+    ),
+    Mutant(
+        "write-torn-by-space",
+        WRITE,
+        (("(i32.rem_u (local.get $n) (i32.const {unit}))", "(i32.const 0)"),),
+        "an element is cut where the ring is full",
+        ELEMENTS,
+    ),
+    Mutant("write-torn", WRITE, ((FLOOR, ""),), "half an element is accepted", ELEMENTS),
+    Mutant("read-torn", READ, ((FLOOR, ""),), "half an element is delivered", ELEMENTS),
+    Mutant(
+        "write-back-to-front",
+        WRITE,
+        (
+            (
+                "(memory.copy $bridge $memory (i32.add (local.get $ring) (local.get $at)) (local.get $ptr)",
+                "(memory.copy $memory $bridge (i32.add (local.get $ring) (local.get $at)) (local.get $ptr)",
+            ),
+        ),
+        "the memories are swapped",
+    ),
+    Mutant(
+        "read-other-ring",
+        READ,
+        ((RING, RING.replace("(i32.const {ring_bits})", "(i32.const 1)")),),
+        "rings overlap",
+    ),
+    Mutant(
+        "read-no-base",
+        READ,
+        (("(i32.const {rings})", "(i32.const 0)"),),
+        "headers are read as data",
+    ),
+    Mutant(
+        "drop-twice",
+        DROP,
+        (("(i32.and (local.get $state) (local.get $end))", "(i32.const 0)"),),
+        "a second drop passes",
+    ),
+    Mutant(
+        "drop-frees-at-once",
+        DROP,
+        (
+            (
+                "(i32.eq (i32.and (local.get $state) (i32.const 3)) (i32.const 3))",
+                "(i32.and (local.get $state) (i32.const 3))",
+            ),
+        ),
+        "the slot is given away while one end is open",
+    ),
+    Mutant(
+        "drop-stays-live",
+        DROP,
+        (("(i32.store $bridge offset=8 (local.get $header) (i32.const 0))", ""),),
+        "a slot is lost",
+    ),
+    Mutant(
+        "drop-same-generation",
+        DROP,
+        (("(i32.add (local.get $state) (i32.const 1))", "(i32.and (local.get $state) (i32.const -4))"),),
+        "old handles are valid again",
+    ),
+    Mutant(
+        "drop-any", DROP, ((f"(i32.ne (local.get $key) {KEY})", "(i32.const 0)"),), "a forged handle closes a stream"
+    ),
+    Mutant(
+        "drop-readable-other",
+        "stream_drop_readable",
+        (("(i32.const 1))", "(i32.const 2))"),),
+        "the wrong end is marked",
+    ),
+    Mutant(
+        "drop-writable-by-reader",
+        "stream_drop_writable",
+        (("(i32.xor (local.get $handle) (i32.const 0x40000000))", "(local.get $handle)"),),
+        "the reader closes the writable end",
+    ),
+    Mutant(
+        "drop-host-and-here",
+        "stream_drop_writable",
+        (("(return)", ""),),
+        "a stream of the host is dropped there and looked for here",
+    ),
+    Mutant(
+        "new-stale-cursors",
+        NEW,
+        (("(i64.store $bridge (local.get $header) (i64.const 0))", ""),),
+        "bytes of the last stream are read",
+    ),
+    Mutant("new-wraps", NEW, (("(i32.const {state_limit})", "(i32.const -1)"),), "a generation comes back"),
+    Mutant("new-one-too-many", NEW, (("(br_if $scan (i32.lt_u", "(br_if $scan (i32.le_u"),), "a slot without a ring"),
+    Mutant(
+        "new-one-too-few",
+        NEW,
+        (
+            (
+                "(local.set $slot (i32.add (local.get $slot) (i32.const 1)))",
+                "(local.set $slot (i32.add (local.get $slot) (i32.const 2)))",
+            ),
+        ),
+        "slots are left out",
+    ),
+    Mutant(
+        "new-over-live",
+        NEW,
+        (("(i32.eqz (i32.load $bridge offset=8 (local.get $header)))", "(i32.const 1)"),),
+        "a stream in use is given away",
+    ),
+    Mutant("new-no-end", NEW, (("(i32.const 0x40000000)", "(i32.const 0)"),), "both ends have one handle"),
+    Mutant(
+        "new-no-generation",
+        NEW,
+        (("(i32.const 2)) (i32.const {slot_bits}))", "(i32.const 31)) (i32.const {slot_bits}))"),),
+        "handles do not age",
+    ),
+    Mutant("cancel-to-host", "stream_cancel_read", ((LOCAL, "(i32.const 1)"),), "the host meets a local handle"),
+    Mutant(
+        "cancel-cancels",
+        "stream_cancel_read",
+        (("(select (i32.const 0)", "(select (i32.const 1)"),),
+        "a write is said to be undone that was not",
+    ),
+    Mutant(
+        "cancel-wrong-end",
+        "stream_cancel_write",
+        (("(i32.xor (local.get $handle) (i32.const 0x40000000))", "(local.get $handle)"),),
+        "the wrong end cancels",
+    ),
+    Mutant(
+        "read-handle-zero",
+        READ,
+        ((LOCAL, LOCAL.replace("ge_s", "gt_s")),),
+        "handle 0 of the host names every free slot",
+    ),
+    Mutant(
+        "read-slot-wide", READ, ((HEADER, HEADER.replace("{slot_mask}", "0x1fffffff")),), "ring bytes pass for a header"
+    ),
+    Mutant("read-slot-narrow", READ, ((HEADER, HEADER.replace("{slot_mask}", "0")),), "only the first slot is found"),
+    Mutant(
+        "write-cursor-read",
+        WRITE,
+        (("(i32.store $bridge (local.get $header)", "(i32.store $bridge offset=4 (local.get $header)"),),
+        "what was written is gone",
+    ),
+    Mutant(
+        "write-host-swapped",
+        WRITE,
+        (
+            (
+                "(local.get $ptr) (local.get $len) (local.get $mem))",
+                "(local.get $len) (local.get $ptr) (local.get $mem))",
+            ),
+        ),
+        "the host gets pointer and length the wrong way round",
+    ),
+)
+"""Each of these has to be refuted."""
+
+EQUIVALENT = (
+    Mutant("first-signed", READ, ((FIRST, FIRST.replace("gt_u", "gt_s")),), "both numbers are at most a ring"),
+    Mutant(
+        "second-if-different",
+        WRITE,
+        (("(i32.lt_u (local.get $first) (local.get $n))", "(i32.ne (local.get $first) (local.get $n))"),),
+        "the first piece is never longer than the count",
+    ),
+    Mutant(
+        "count-or-equal", READ, ((COUNT_READ, COUNT_READ.replace("gt_u", "ge_u")),), "the smaller of two equal numbers"
+    ),
+    Mutant(
+        "cursor-before-copy",
+        READ,
+        (
+            (
+                "(memory.copy $memory $bridge (local.get $ptr)",
+                STORE_RD + " (memory.copy $memory $bridge (local.get $ptr)",
+            ),
+            ("))) " + STORE_RD + " (local.get $n))", "))) (local.get $n))"),
+        ),
+        "after the check nothing traps, and copies do not read cursors",
+    ),
+    Mutant(
+        "shift-then-mask",
+        READ,
+        (
+            (
+                HEADER,
+                "(local.set $header (i32.and"
+                " (i32.shl (local.get $handle) (i32.const 4)) (i32.shl (i32.const {slot_mask}) (i32.const 4))))",
+            ),
+        ),
+        "the same bits",
+    ),
+    Mutant(
+        "local-by-bit",
+        READ,
+        ((LOCAL, "(i32.eqz (i32.shr_u (local.get $handle) (i32.const 31)))"),),
+        "the sign is bit 31",
+    ),
+    Mutant(
+        "both-by-carry",
+        DROP,
+        (
+            (
+                "(i32.eq (i32.and (local.get $state) (i32.const 3)) (i32.const 3))",
+                "(i32.eqz (i32.and (i32.add (local.get $state) (i32.const 1)) (i32.const 3)))",
+            ),
+        ),
+        "both bits are set if one more carries out of them",
+    ),
+    Mutant(
+        "limit-by-equality",
+        NEW,
+        (
+            (
+                "(i32.lt_u (local.get $state) (i32.const {state_limit}))",
+                "(i32.ne (local.get $state) (i32.const {state_limit}))",
+            ),
+        ),
+        "the limit is where the count stops",
+    ),
+)
+"""Each of these has to be proved."""
