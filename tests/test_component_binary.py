@@ -42,12 +42,17 @@ def valid(data: bytes) -> bool:
     return done.returncode == 0
 
 
+def text_of(data: bytes) -> str:
+    """The text; of a large component without the bodies, which are no concern of this room."""
+    return printed(data) if len(data) < 1_000_000 else wasm_tools("print", "--skeleton", data=data).decode()
+
+
 def round_trip(data: bytes, where: str = "", validates: bool = True) -> Component:
     """Reads and writes; what was written means the same by wasm-tools, and is a fixed point."""
     component = read_component(data, where)
     written = write_component(component)
     if written != data:  # equal bytes mean the same
-        assert printed(written) == printed(data)
+        assert text_of(written) == text_of(data)
         assert valid(written) or not validates
         assert write_component(read_component(written)) == written
     return component
