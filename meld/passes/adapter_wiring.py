@@ -25,7 +25,7 @@ from meld.passes.base import Pass, PassContext
 
 @note("wired")
 class Wired(Note):
-    """On the module: a call between two components, and how it was wired: ``direct`` or ``adapter``, with the reason."""
+    """On the module: a call between two components, and how it was wired: ``direct`` or ``adapter``, and why."""
 
     caller: Instance = ref("note")
     callee: Instance = ref("note")
@@ -46,7 +46,7 @@ class AdapterWiring(Pass):
     lifting and lowering do nothing at all (32- and 64-bit numbers), the caller is wired to the callee.
 
     Two rules of the Canonical ABI need state, or none. *No call out of an instance while something is being lowered
-    into it* (`may_leave`): instances whose `realloc` or `post-return` an adapter runs have a global for it, and what
+    into it* (`may_leave`): instances whose `realloc` an adapter runs have a global for it, and what
     they call checks it. *No re-entrance*: engines enforce it where an instance lowers what it lifts itself, which is
     known here; such an adapter traps. An instance that is entered again by way of another may run.
     """
