@@ -185,7 +185,7 @@ class TestElements:
         assert fused.a_stream_write(writable, 0, 12) == 0
         assert fused.b_stream_read(readable, 0, 5000) == 4092
 
-    @pytest.mark.parametrize("element", ["string", "(list u8)", "(record (field \"s\" string))"])  # fmt: skip
+    @pytest.mark.parametrize("element", ["string", "(list u8)", '(record (field "s" string))'])
     def test_pointers_stay_on_the_host_with_a_remark(self, element: str, tmp_path: Path) -> None:
         a = Party("a", ("stream.write",), (element,))
         b = Party("b", ("stream.read",), (element,), links=("a",))
