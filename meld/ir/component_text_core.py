@@ -41,8 +41,8 @@ def module_type(context: TextContext, here: TextScope, tree: Tree[Token]) -> Mod
     """``(module …)`` as a type. Raises MeldError."""
     reader = _ModuleTypeReader(context, here)
     for node in tree.children:
-        assert isinstance(node, Tree)
-        reader.declaration(node)
+        if isinstance(node, Tree):  # else the keyword
+            reader.declaration(node)
     return reader.found
 
 
