@@ -263,19 +263,26 @@ class Module:
 
         Users for which `unless` holds keep what they have. Definitions stay in the lists of the module.
         """
-        seen: set[int] = set()
+        lazy = [f for f in self.functions if isinstance(f.body, LazyBody)]
+        kept = {id(f.body.scope) for f in lazy if isinstance(f.body, LazyBody) and unless(f)}
+        renamed: dict[int, Scope] = {}
         for function in self.functions:
-            if unless(function):
+            body = function.body
+            if body is None or unless(function):
                 continue
-            if isinstance(function.body, LazyBody):
-                if id(function.body.scope) not in seen:
-                    seen.add(id(function.body.scope))
-                    scope = function.body.scope
+            if not isinstance(body, LazyBody):
+                _substitute_all(body.instructions, new)
+                continue
+            scope = body.scope
+            if id(scope) not in renamed:
+                renamed[id(scope)] = scope.renamed(new)
+                if id(scope) in kept:  # others go on to mean what they meant
+                    self.scopes.append(renamed[id(scope)])
+                else:
                     for space in Scope.SPACES:
-                        entries = getattr(scope, space)
-                        entries[:] = [new.get(entry, entry) for entry in entries]
-            elif function.body is not None:
-                _substitute_all(function.body.instructions, new)
+                        getattr(scope, space)[:] = getattr(renamed[id(scope)], space)
+            if id(scope) in kept:
+                function.body = body.over(renamed[id(scope)])
         holders: list[Global | Table] = [*self.globals, *self.tables]
         for holder in holders:
             if holder.init is not None and not unless(holder):
