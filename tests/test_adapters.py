@@ -10,14 +10,17 @@ import pytest
 import wasmtime
 from adapter_decode import Memory, expected, received_arguments, received_result
 from adapter_linked import Linked
-from adapter_pairs import STRAIGHT, Form, Image, Outcome, Pair, Skew, Unfused, engine, images
+from adapter_pairs import STRAIGHT, Form, Fused, Image, Outcome, Pair, Skew, Unfused, engine, images
 from adapter_values import ENCODINGS, accepted, flat_types, forms, func_types, types, values
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from meld.abi.types import show
+from meld.driver import decode, encode
 from meld.ir import component as c
 from meld.ir.types import I32, I64
+from meld.passes import Registry
+from meld.passmanager import plan_default, run
 
 SETTINGS = settings(
     deadline=None,
@@ -132,3 +135,19 @@ def test_addresses_that_core_code_gives(t: c.CompFuncType, up: Form, down: Form,
     for _ in range(CALLS):
         values_ = data.draw(calls(both.pair, False))
         both.call(*values_, skew=data.draw(st.builds(Skew, _SKEWS, _SKEWS, _SKEWS, _SKEWS, _SKEWS)))
+
+
+@settings(SETTINGS, max_examples=SETTINGS.max_examples // 4)
+@given(func_types(types), forms, forms, st.booleans(), st.data())
+def test_fused(t: c.CompFuncType, up: Form, down: Form, post: bool, data: st.DataObject) -> None:
+    """The whole way: the pair as one binary, through the default pipeline, as one module."""
+    assume(accepted(t))
+    pair = Pair(t, up, down, post)
+    unfused = Unfused(shared_engine(), pair)
+    program = decode(bytes(wasmtime.wat2wasm(unfused.text)), "pair")
+    registry = Registry.standard()
+    module, _ = run(plan_default(program, registry), program)
+    fused = Fused(shared_engine(), encode(module))
+    for wild in (False, True, True, True, True, True):
+        memories = images(pair, *data.draw(calls(pair, wild)))
+        assert fused.run(*memories) == unfused.run(*memories), unfused.text

@@ -35,7 +35,7 @@ class Wired(Note):
     reason: str = text()
 
 
-UNGUARDED = frozenset({"resource.rep", "context.get", "context.set"})
+UNGUARDED = frozenset({"resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"})
 """Built-ins that an instance may call at any time."""
 
 
