@@ -140,10 +140,15 @@ class HostExport(Note):
 
 @note("intrinsic")
 class IntrinsicEntry(Note):
-    """On a function: what an instance calls for an intrinsic of `pulseengine:async`, before any bridge."""
+    """On a function: what an instance calls for an intrinsic of `pulseengine:async`, before any bridge.
+
+    Attributes:
+        memory: the instance's memory number 0, which its pointers mean; None if it has no memory.
+    """
 
     intrinsic: str = symbol(positional=True)
     instance: Instance = ref("note")
+    memory: Memory | None = ref("memories", default=None)
 
 
 @note("streams")

@@ -224,10 +224,6 @@ def _entries(module: Module) -> dict[Instance, dict[str, Function]]:
 
 
 def _memory_of(module: Module, instance: Instance) -> Memory | None:
-    """The memory that an instance's pointers mean: its number 0."""
-    for function in module.functions:
-        scope = getattr(function.body, "scope", None)
-        if function.owner is instance and scope is not None and scope.memories:
-            first: Memory = scope.memories[0]
-            return first
-    return next((m for m in (*module.imports, *module.memories) if isinstance(m, Memory) and m.owner is instance), None)
+    """The memory that an instance's pointers mean."""
+    notes = (n for item in module.items() for n in item.notes)
+    return next((n.memory for n in notes if isinstance(n, IntrinsicEntry) and n.instance is instance), None)

@@ -524,6 +524,7 @@ class Evaluator:
         host: dict[CoreItem, CoreItem] = {}
         shims: dict[CoreItem, Function] = {}
         numbered: dict[CoreItem, Intrinsic] = {}
+        entries: list[IntrinsicEntry] = []
         memories = source.space("memories")
         for wanted in source.imports:
             host[wanted] = _host_item(wanted, instance)
@@ -535,8 +536,11 @@ class Evaluator:
                     entry = shims[wanted] = memory_shim(entry)
                     numbered[wanted] = intrinsic
                     self.module.add(entry)
-                entry.notes.append(IntrinsicEntry(intrinsic.name, instance))
+                entries.append(IntrinsicEntry(intrinsic.name, instance))
+                entry.notes.append(entries[-1])
         spliced = self._splice(source, host | shims, env)
+        for note in entries:
+            note.memory = spliced.new[memories[0]] if memories else None
         for wanted, shim in shims.items():
             fill_memory_shim(shim, host[wanted], numbered[wanted], [spliced.new[m] for m in memories])
         self.bare_exports.append((spliced.exports, instance))
