@@ -8,6 +8,7 @@ The text form is that of WAT, written out in place: ``(record (field "x" u32))``
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from meld.diagnostics import MeldError
@@ -189,3 +190,31 @@ def _show(s: Sexp) -> str:
         case list():
             return "(" + " ".join(map(_show, s)) + ")"
     raise TypeError(repr(s))
+
+
+def parts_of(t: Type) -> Iterator[Type]:
+    """A resolved type and everything inside it."""
+    pending = [t]
+    while pending:
+        part = pending.pop()
+        yield part
+        match part:
+            case c.Prim() | c.Flags() | c.EnumType() | c.Own() | c.Borrow() | None:
+                pass
+            case c.Record(fields):
+                pending += [x for _, x in fields]
+            case c.Variant(cases):
+                pending += [x for _, x in cases if x is not None]
+            case c.ListType(element) | c.Option(element):
+                pending.append(element)
+            case c.MapType(key, value):
+                pending += [key, value]
+            case c.Tuple(elements):
+                pending += elements
+            case c.Result(ok, error):
+                pending += [x for x in (ok, error) if x is not None]
+            case c.Stream(element) | c.Future(element):
+                if element is not None:
+                    pending.append(element)
+            case _:
+                raise TypeError(f"unknown type {part!r}")

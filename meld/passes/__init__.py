@@ -19,6 +19,7 @@ BUILTIN = {
     "detect-pairs": "meld.passes.detect_pairs:DetectPairs",
     "emit-bridge": "meld.passes.emit_bridge:EmitBridge",
     "rewire-calls": "meld.passes.rewire_calls:RewireCalls",
+    "handle-tables": "meld.passes.handle_tables:HandleTables",
     "adapter-wiring": "meld.passes.adapter_wiring:AdapterWiring",
     "finish": "meld.passes.finish:Finish",
     "lower-multi-memory": "meld.passes.lower_multi_memory:LowerMultiMemory",

@@ -13,7 +13,7 @@ from typing import Any
 
 from meld.abi.boundary import Boundary, CanonCall, HostCall, HostExport, IntrinsicEntry, Link, StreamUse
 from meld.abi.layout import Kind, Layouts
-from meld.abi.types import Type, read_type, show, write_type
+from meld.abi.types import Type, parts_of, read_type, show, write_type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Module
@@ -155,7 +155,7 @@ def _domains(module: Module, uses: list[StreamUse], graph: Any) -> Iterator[_Can
 
 def _refuse_borrows(uses: list[StreamUse]) -> None:
     for use in uses:
-        if any(isinstance(t, c.Borrow) for t in _parts(use.type)):
+        if any(isinstance(t, c.Borrow) for t in parts_of(use.type)):
             raise MeldError(
                 f"`{use.instance.name}` has a {_show(use.type)}: a borrow cannot travel in a stream or future",
                 hint="send an own handle",
@@ -269,39 +269,11 @@ def _host_facing(module: Module, one: _Candidate) -> str | None:
 
 def _carries(function: c.CompFuncType, stream: Type) -> bool:
     types = [t for _, t in function.params] + ([function.result] if function.result is not None else [])
-    return any(part == stream for t in types for part in _parts(t))
+    return any(part == stream for t in types for part in parts_of(t))
 
 
 def _is_stream(t: Type) -> bool:
     return isinstance(t, c.Stream | c.Future)
-
-
-def _parts(t: Type) -> Iterator[Type]:
-    """A resolved type and everything inside it."""
-    pending = [t]
-    while pending:
-        part = pending.pop()
-        yield part
-        match part:
-            case c.Prim() | c.Flags() | c.EnumType() | c.Own() | c.Borrow() | None:
-                pass
-            case c.Record(fields):
-                pending += [x for _, x in fields]
-            case c.Variant(cases):
-                pending += [x for _, x in cases if x is not None]
-            case c.ListType(element) | c.Option(element):
-                pending.append(element)
-            case c.MapType(key, value):
-                pending += [key, value]
-            case c.Tuple(elements):
-                pending += elements
-            case c.Result(ok, error):
-                pending += [x for x in (ok, error) if x is not None]
-            case c.Stream(element) | c.Future(element):
-                if element is not None:
-                    pending.append(element)
-            case _:
-                raise TypeError(f"unknown type {part!r}")
 
 
 def _show(t: Type) -> str:

@@ -1,0 +1,164 @@
+"""The pass `handle-tables`: the resources that components of the program define live inside the module.
+
+Each instance that has handles gets a table, and its built-ins `resource.new`, `resource.rep` and `resource.drop` become
+functions over it. Adapters carry handles from one table into another. Resources of the host stay the host's: their
+handles are the host's numbers in every instance.
+
+Source: Component Model, CanonicalABI.md ("Resource State", canon_resource_new, canon_resource_drop,
+canon_resource_rep, lift_own, lift_borrow, lower_own, lower_borrow).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from meld.abi.boundary import Boundary, CanonCall
+from meld.abi.types import Resource, Type, parts_of
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.instructions import Code, Instruction
+from meld.ir.module import CoreItem, Function, Global, Memory, Module
+from meld.ir.notes import Instance, Note, note, ref
+from meld.ir.splice import splice
+from meld.ir.types import I32, Limits, ValType
+from meld.passes.base import Pass, PassContext
+from meld.passes.template import template
+
+KIND = "handle-table"
+
+
+@note("handles")
+class HandleTable(Note):
+    """On the module: the functions over the handle table of an instance; each takes the number of a resource type."""
+
+    instance: Instance = ref("note", positional=True)
+    lift_own: Function = ref("functions")
+    lift_borrow: Function = ref("functions")
+    lower_own: Function = ref("functions")
+    lower_borrow: Function = ref("functions")
+    end_borrows: Function = ref("functions")
+    end_loans: Function = ref("functions")
+    loans: Global = ref("globals")
+
+
+class HandleTables(Pass):
+    """Give each instance that has resource handles a table inside the module."""
+
+    name = "handle-tables"
+    requires = frozenset({"merged"})
+    establishes = frozenset({"handle-tables"})
+    before = ("adapter-wiring",)
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        numbers = {resource: i for i, resource in enumerate(module.notes_of(Resource), 1)}
+        instances = dict.fromkeys(_holders(module))
+        if not instances:
+            return
+        lends = Memory(Limits(1), name="lends", synthetic=KIND)
+        top = Global(I32, True, [Instruction("i32.const", (0,))], name="lends.top", synthetic=KIND)
+        module.add(lends)
+        module.add(top)
+        tables = {instance: _emit(module, instance, lends, top) for instance in instances}
+        new: dict[Any, Any] = {}
+        for item in module.imports:
+            for n in item.notes:
+                resource = _resource_of(n)
+                if resource is not None:
+                    assert isinstance(item, Function) and isinstance(n, CanonCall)
+                    new[item] = _builtin(item, n, resource, numbers[resource], tables[n.instance])
+        module.functions += new.values()
+        module.replace_uses(new)
+        module.imports = [item for item in module.imports if item not in new]
+        cx.stats["handle tables"] = len(tables)
+        cx.stats["resource built-ins"] = len(new)
+
+
+def _resource_of(n: Note) -> Resource | None:
+    """The resource, defined in the program, that a built-in is about; None for anything else."""
+    if isinstance(n, CanonCall) and n.builtin.startswith("resource.") and isinstance(n.type, c.Own):
+        resource = n.type.resource
+        if isinstance(resource, Resource) and resource.owner is not None:
+            return resource
+    return None
+
+
+def _holders(module: Module) -> Iterator[Instance]:
+    """The instances that have handles of resources that the program defines."""
+    for item in module.imports:
+        for n in item.notes:
+            if _resource_of(n) is not None:
+                assert isinstance(n, CanonCall)
+                yield n.instance
+            elif isinstance(n, Boundary) and any(_of_program(t) for t in function_types(n.type)):
+                yield n.caller
+                yield n.callee
+
+
+def _of_program(t: Type) -> bool:
+    return isinstance(t, c.Own | c.Borrow) and isinstance(t.resource, Resource) and t.resource.owner is not None
+
+
+def function_types(function: c.CompFuncType) -> Iterator[Type]:
+    """All types inside the parameters and the result of a function, themselves included."""
+    types: Iterable[Type] = [t for _, t in function.params]
+    for t in (*types, *([] if function.result is None else [function.result])):
+        yield from parts_of(t)
+
+
+def _emit(module: Module, instance: Instance, lends: Memory, top: Global) -> dict[str, Function]:
+    """Adds the table of an instance; its functions by name."""
+    source = template("handle_tables.wat", {})
+    given: dict[str, CoreItem] = {"lends": lends, "lends_top": top}
+    bindings: dict[CoreItem, CoreItem] = {i: given[i.imported.field] for i in source.imports if i.imported}
+    spliced = splice(
+        source, module, bindings, synthetic=KIND, rename=lambda item: f"{instance.name}/handles.{item.name}"
+    )
+    functions = {name: f for name, f in spliced.exports.items() if isinstance(f, Function)}
+    module.notes.append(
+        HandleTable(
+            instance,
+            functions["lift_own"],
+            functions["lift_borrow"],
+            functions["lower_own"],
+            functions["lower_borrow"],
+            functions["end_borrows"],
+            functions["end_loans"],
+            top,
+        )
+    )
+    return functions
+
+
+def _builtin(item: Function, call: CanonCall, resource: Resource, number: int, table: dict[str, Function]) -> Function:
+    """The function in place of a built-in. It keeps the note, so that later passes know what it stands for."""
+    if resource.rep != "i32":
+        raise MeldError(f"resource `{resource.label}` is represented by {resource.rep}; only i32 can be fused yet")
+    operands = [Instruction("i32.const", (number,)), Instruction("local.get", (0,))]
+    locals_: list[ValType] = []
+    match call.builtin:
+        case "resource.new" | "resource.rep" as builtin:
+            code = [*operands, Instruction("call", (table[builtin.removeprefix("resource.")],))]
+        case "resource.drop":
+            code = [*operands, Instruction("call", (table["drop"],))]
+            code += _destroyed(resource)
+            locals_ = [I32]
+        case other:
+            raise MeldError(f"the canonical built-in `{other}` of `{call.instance.name}` cannot be fused yet")
+    return Function(
+        item.type, Code(locals_, code), name=item.name, owner=call.instance, synthetic=KIND, notes=list(item.notes)
+    )
+
+
+def _destroyed(resource: Resource) -> list[Instruction]:
+    """With the representation and whether it was owned on the stack: runs the destructor if it was."""
+    code = [Instruction("local.set", (1,)), Instruction("local.set", (0,))]
+    if resource.dtor is not None:
+        code += [
+            Instruction("local.get", (1,)),
+            Instruction("if", (None,)),
+            Instruction("local.get", (0,)),
+            Instruction("call", (resource.dtor,)),
+            Instruction("end"),
+        ]
+    return code
