@@ -78,13 +78,11 @@ BUILTINS: dict[str, tuple[tuple[ValType | str, ...], tuple[ValType, ...]]] = {
     "thread.suspend": ((), (I32,)),
     "thread.new-indirect": ((I32, I32), (I32,)),
     "thread.resume-later": ((I32,), ()),
-    "thread.unsuspend": ((I32,), ()),
-    "thread.switch-to": ((I32,), (I32,)),
-    "thread.suspend-to": ((I32,), (I32,)),
-    "thread.suspend-to-suspended": ((I32,), (I32,)),
-    "thread.yield-to": ((I32,), (I32,)),
-    "thread.yield-to-suspended": ((I32,), (I32,)),
-    "thread.available-parallelism": ((), (I32,)),
+    "thread.suspend-then-resume": ((I32,), (I32,)),
+    "thread.yield-then-resume": ((I32,), (I32,)),
+    "thread.suspend-then-promote": ((I32,), (I32,)),
+    "thread.yield-then-promote": ((I32,), (I32,)),
+    "thread.available_parallelism": ((), (I32,)),
 }
 """Parameters and results; `P` is an address of the memory in the options."""
 
