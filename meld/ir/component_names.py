@@ -13,27 +13,11 @@ from meld.ir.component import (
     StartDefinition,
 )
 from meld.ir.component_scope import core_typedef
-from meld.ir.literals import identifier, quoted
+from meld.ir.literals import identifier
 from meld.ir.notes import Note, Sexp, Symbol
 from meld.ir.notes import Ref as NoteRef
+from meld.ir.print_names import UniqueNames, declaration
 from meld.ir.types import RecGroup, TypeDef
-
-
-class Namer:
-    """Gives out names that are unique in one space."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-        self._next: dict[str, int] = {}
-
-    def unique(self, name: str) -> str:
-        """`name`, or with a number behind it if it is taken or empty."""
-        made, number = name, self._next.get(name, 2)
-        while not made or made in self._taken:
-            made, number = f"{name}#{number}", number + 1
-        self._next[name] = number
-        self._taken.add(made)
-        return made
 
 
 def refer(unique: str | int) -> str:
@@ -42,13 +26,8 @@ def refer(unique: str | int) -> str:
 
 
 def declare(name: str | None, unique: str | int) -> str:
-    """How a definition says its name: ``$x``, or ``$x#2 (@name "x")`` where the text needs another one.
-
-    A definition without a name has its index in a comment.
-    """
-    if name is None or isinstance(unique, int):
-        return f"(;{unique};)"
-    return identifier(unique) + (f" (@name {quoted(name)})" if unique != name else "")
+    """How a definition says its name. One without a name has its index in a comment."""
+    return f"(;{unique};)" if isinstance(unique, int) else declaration(unique, name)
 
 
 class ScopeNames:
@@ -68,19 +47,19 @@ class ScopeNames:
         self._note_names: dict[Note, str] = {}
         self.core_types: dict[TypeDef, str] = {}
         counts = dict.fromkeys(Sort, 0)
-        namers = {sort: Namer() for sort in Sort}
-        note_namer = Namer()
+        namers = {sort: UniqueNames() for sort in Sort}
+        note_namer = UniqueNames()
         for item in _entries(definitions):
             sort = item.sort
             assert sort is not None
-            self._names[item] = counts[sort] if item.name is None else namers[sort].unique(item.name)
+            self._names[item] = counts[sort] if item.name is None else namers[sort].give(item.name)
             counts[sort] += 1
             typedef = core_typedef(item)
             if typedef is not None:
                 self.core_types.setdefault(typedef, self.reference(item))
         for note in [*notes, *(n for item in definitions for n in item.notes)]:
             if note.declares:
-                self._note_names[note] = note_namer.unique(note.name or note.tag)
+                self._note_names[note] = note_namer.give(note.name or note.tag)
 
     def reference(self, item: Definition) -> str:
         """How the text refers to a definition. Raises MeldError if it does not stand in this scope."""
@@ -132,7 +111,7 @@ class ModuleTypeNames:
     def __init__(self, module_type: ModuleType) -> None:
         self.core_types: dict[TypeDef, str] = {}
         self.declarations: dict[TypeDef | OuterAlias, str] = {}
-        namer, count = Namer(), 0
+        namer, count = UniqueNames(), 0
         for decl in module_type.decls:
             entries: list[TypeDef | OuterAlias] = []
             if isinstance(decl, RecGroup):
@@ -140,7 +119,7 @@ class ModuleTypeNames:
             elif isinstance(decl, OuterAlias):
                 entries = [decl]
             for entry in entries:
-                unique = count if entry.name is None else namer.unique(entry.name)
+                unique = count if entry.name is None else namer.give(entry.name)
                 count += 1
                 self.declarations[entry] = declare(entry.name, unique)
                 typedef = entry if isinstance(entry, TypeDef) else core_typedef(entry)

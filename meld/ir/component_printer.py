@@ -15,7 +15,9 @@ from meld.ir import component as c
 from meld.ir.component import Component, Definition
 from meld.ir.component_names import ScopeNames
 from meld.ir.component_print_types import TypePrinter
-from meld.ir.literals import identifier, quoted, quoted_bytes
+from meld.ir.literals import quoted, quoted_bytes
+from meld.ir.print_names import declaration
+from meld.ir.printer import module_lines
 
 
 def print_component(component: Component) -> str:
@@ -25,7 +27,7 @@ def print_component(component: Component) -> str:
         MeldError: something refers to a definition that does not stand in the component, or the nesting is too deep.
     """
     printer = _Printer()
-    name = [] if component.name is None else [identifier(component.name)]
+    name = [] if component.name is None else [declaration(component.name or "#empty", component.name)]
     printer.component(component, " ".join(["(component", *name]))
     return "\n".join(printer.lines) + "\n"
 
@@ -52,9 +54,10 @@ class _Printer(TypePrinter):
         """One definition of a component."""
         match item:
             case c.CoreModule():
-                self._core_module(item)
+                head = self._inside("core module", item, item.module.name)
+                self.lines += module_lines(item.module, head, self.depth)
             case c.NestedComponent(component=nested):
-                self._nested(item, nested)
+                self.component(nested, self._inside("component", item, nested.name))
             case c.CoreInstance(module=module, args=args):
                 head = f"{self.head('core instance', item)} (instantiate {self.ref(module)}"
                 self.block(head, [f"(with {quoted(n)} (instance {self.ref(a)}))" for n, a in args], ")")
@@ -87,29 +90,18 @@ class _Printer(TypePrinter):
             case _:
                 self.declaration(item)
 
-    def _nested(self, item: Definition, nested: Component) -> None:
-        self.component(nested, " ".join([self.head("component", item), *self._inner_name(item, nested.name)]))
+    def _inside(self, keyword: str, item: Definition, name: str | None) -> str:
+        """The head of a module or component in place, still open, with what is said of the definition itself.
 
-    def _core_module(self, item: c.CoreModule) -> None:
-        from meld.ir.printer import print_program
-
-        head = " ".join([self.head("core module", item), *self._inner_name(item, item.module.name)])
-        name, item.module.name = item.module.name, None
-        try:
-            text = print_program(item.module)
-        finally:
-            item.module.name = name
-        first, *rest = text.rstrip("\n").split("\n")
-        indent = "  " * self.depth
-        self.lines.append(indent + head + first.strip().removeprefix("(module"))
-        self.lines.extend(indent + line if line else line for line in rest)
-
-    @staticmethod
-    def _inner_name(item: Definition, name: str | None) -> list[str]:
-        """The name that a nested module or component gives itself, if it is not that of the definition."""
-        if name == item.name:
-            return []
-        return ["(@meld.own-name)" if name is None else f"(@meld.own-name {quoted(name)})"]
+        Annotations here belong to what is inside, so notes on the definition are wrapped, and so is the name that
+        the thing gives itself, if it is another.
+        """
+        parts = [f"({keyword}", *filter(None, [self.scope.declaration(item)])]
+        if name != item.name:
+            parts.append("(@meld.own-name)" if name is None else f"(@meld.own-name {quoted(name)})")
+        if item.notes:
+            parts.append(f"(@meld.outside {' '.join(self.note(note) for note in item.notes)})")
+        return " ".join(parts)
 
     def _builtin(self, item: c.CanonBuiltin) -> str:
         parts = [item.builtin]
