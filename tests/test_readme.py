@@ -1,0 +1,72 @@
+"""What the README says can be done, done."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BIN = Path(sys.executable).parent
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def run(words: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a command of this environment; `meldc` is the package that is being tested."""
+    command = [sys.executable, "-m", "meld"] if words[0] == "meldc" else [str(BIN / words[0])]
+    return subprocess.run([*command, *words[1:]], cwd=directory, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Where the two components are, as binaries, and two more under the names that the README uses."""
+    for name, other in (("producer", "a"), ("consumer", "b")):
+        binary = tmp_path / f"{name}.wasm"
+        text = ROOT / "examples" / "stream" / f"{name}.wat"
+        assert run(["wasm-tools", "parse", str(text), "-o", str(binary)], tmp_path).returncode == 0
+        (tmp_path / f"{other}.wasm").write_bytes(binary.read_bytes())
+    return tmp_path
+
+
+def test_the_commands(directory: Path) -> None:
+    commands = [line.partition("#")[0].split() for block in blocks("sh") for line in block.splitlines()]
+    ours = [words for words in commands if words and words[0] == "meldc"]
+    assert len(ours) == 3
+    for words in ours:
+        done = run(words, directory)
+        assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"-?\d+\n", done.stdout), "the last command printed a stream's ends"
+
+
+def test_the_pass(directory: Path) -> None:
+    (code,) = blocks("python")
+    (directory / "count_calls.py").write_text(code)
+    words = ["meldc", "a.wasm", "b.wasm", "--plugin=count_calls.py", "-o", "fused.wasm"]
+    assert " ".join(words) in code
+    done = run(words, directory)
+    assert done.returncode == 0, done.stderr
+    described = run(["meldc", "passes", "count-calls", "--plugin=count_calls.py"], directory)
+    assert "Count the calls of each function" in described.stdout
+
+
+def test_a_dump_can_be_compiled_on(directory: Path) -> None:
+    dumping = "meldc producer.wasm consumer.wasm --dump-after=all --dump-dir=dumps -o straight.wasm"
+    assert run(dumping.split(), directory).returncode == 0
+    (command,) = re.findall(r"`(meldc dumps/.*?)`", README)
+    done = run(command.split(), directory)
+    assert done.returncode == 0, done.stderr
+    assert (directory / "fused.wasm").read_bytes() == (directory / "straight.wasm").read_bytes()
+
+
+def test_the_demonstration() -> None:
+    done = run([str(sys.executable), str(ROOT / "examples" / "stream" / "demo.py")], ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "1,048,576" in done.stdout and "producer" in done.stdout
