@@ -19,7 +19,7 @@ _DIVIDING = frozenset({"else", "catch", "catch_all"})
 _STRUCTURE = LABELLED | _CLOSING | _DIVIDING
 _SIMPLE = frozenset(op.name for op in OPS.values() if not op.imms) - _STRUCTURE
 _INDENT = "  "
-_MAX_INDENT = 60  # levels that are shown: a body may nest deeper than any line is long
+_MAX_INDENT = 30  # levels that are shown: a body may nest deeper than any line is long
 
 
 class BodyPrinter:

@@ -76,29 +76,32 @@ def is_simple(text: str, start: int, end: int) -> bool:
 
     Comments and annotations are looked at at once, too: what this test sees is plain instructions.
     """
-    if _REMARKABLE.search(text, start, end) is not None:
+    if any(text.find(mark, start, end) >= 0 for mark in ';@"'):
         return False
-    return _WORDS.issuperset(_WORD.findall(text, start, end))
+    if any(pattern.search(text, start, end) for pattern in _REMARKABLE):
+        return False
+    words = {part for word in set(text[start:end].split()) for part in _PARENTHESES.split(word)}
+    return all(word in _WORDS or word[:1] in _NUMERIC or _ATTRIBUTE.fullmatch(word) for word in words)
 
 
 def label_names(text: str, start: int, end: int) -> dict[int, str]:
     """The names of the labels of a simple stretch, by the order of the blocks."""
+    if text.find("$", start, end) < 0:
+        return {}
     found = enumerate(_BLOCK.findall(text, start, end))
     return {number: name for number, name in found if name}
 
 
-_ID = r'\$(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^\s()";]+)'
-_REMARKABLE = re.compile(
-    rf"""[;@"]                                                       # comments, annotations, quoted names
-      | \(\s*(?:if|try)(?![\w.])                                     # folded: blocks in the condition come first
-      | (?<![\w.])(?:block|loop|if|try|try_table)(?:\s+{_ID})?\s*    # a block type that is written out
-        \(\s*(?:param|result\s*(?:\)|\(ref[^()]*\)|[a-z]\w*)\s*[^\s)]|result\s*\)\s*\(\s*result)
-      | \)\s*\(\s*result\b
-      | (?<![\w.])(?:return_)?call_indirect(?:\s+(?:{_ID}|[0-9]\w*))?\s*(?!\s|\(\s*type\b)
-    """,
-    re.VERBOSE,
+_REMARKABLE = (
+    # folded conditionals, whose condition comes first; block types that are written out
+    re.compile(r"\(\s*+(?:if(?![\w.])|try(?![\w.])|param\b|result\s*+(?:\(ref[^()]*\)|\w*+)\s*+(?!\)))"),
+    re.compile(r"\)\s*+\(\s*+result\b"),
+    # indirect calls without `(type …)`
+    re.compile(r"call_indirect(?:\s++(?:\$[^\s()]++|[0-9]\w*+))?+\s*+(?!\(\s*+type\b)"),
 )
-_WORD = re.compile(r"(?<![^\s()])[a-z][\w.]*(?![^\s()])")
+_PARENTHESES = re.compile(r"[()]+")
+_ATTRIBUTE = re.compile(r"(?:offset|align)=\w+|nan:0x[0-9a-fA-F_]+|")
+_NUMERIC = frozenset("$+-0123456789")
 _BLOCK = re.compile(r"(?<![^\s()])(?:block|loop|if|try|try_table)(?![^\s()])(?:\s+\$([^\s()\";]+))?")
 _OTHER_WORDS = (
     "type param result ref null then else do catch catch_all catch_ref catch_all_ref i8 i16 nan inf "

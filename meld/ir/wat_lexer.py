@@ -74,11 +74,13 @@ class WatLexer(Lexer):  # type: ignore[misc]  # lark has no types for it
             candidates = self.known.get(value)
             if candidates is None:
                 candidates = self.candidates(value)
-            for kind in candidates:
-                if kind in accepts:
-                    break
+            fitting = [kind for kind in candidates if kind in accepts]
+            if len(fitting) > 1:
+                fitting = [kind for kind in fitting if takes(parser_state, kind)]
+            if fitting:
+                kind = fitting[0]
             else:
-                if value != ")" and "EXPR" in accepts and value[0] == "(":
+                if value[0] == "(" and "EXPR" in accepts and takes(parser_state, "EXPR"):
                     kind, pos = "EXPR", scanner.close(start)
                 elif value != ")" and "BODY" in accepts:
                     kind, pos = "BODY", scanner.stretch(start)
