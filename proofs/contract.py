@@ -9,7 +9,7 @@ invariant of a header is assumed before a call and has to be shown after it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import z3
@@ -62,9 +62,9 @@ class Handle:
         return z3.Extract(self.slot_bits - 1, 0, self.word)
 
 
-def make_handle(slot: z3.BitVecRef, generation: z3.BitVecRef, writable: bool) -> z3.BitVecRef:
-    """The handle of an end of a local stream."""
-    return z3.Concat(number(1, 1), number(int(writable), 1), number(0, 1), generation, slot)
+def make_handle(kind: str, slot: z3.BitVecRef, generation: z3.BitVecRef, writable: bool) -> z3.BitVecRef:
+    """The handle of an end of a local stream or future."""
+    return z3.Concat(number(1, 1), number(int(writable), 1), number(int(kind == "future"), 1), generation, slot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +105,10 @@ class Fields:
         above = 29 - self.slot.size() + 2
         free = z3.And(z3.Not(self.reader_dropped), z3.Not(self.writer_dropped))
         alive = z3.And(
-            self.words["key"] == make_handle(self.slot, self.generation, writable=False),
+            self.words["key"] == make_handle(self.shape.kind, self.slot, self.generation, writable=False),
             z3.Not(self.retired),
             z3.Not(z3.And(self.reader_dropped, self.writer_dropped)),
-            z3.ULE(self.fill, self.shape.ring),
+            z3.ULE(self.fill, self.shape.ring) if self.shape.kind == "stream" else z3.ULE(self.words["wr"], 1),
             z3.ULT(wide(self.slot), self.shape.slots),
         )
         return z3.And(z3.Extract(31, above, self.words["state"]) == 0, z3.If(self.live, alive, free))
@@ -118,33 +118,69 @@ class Fields:
         return z3.And(
             handle.local,
             handle.writable if writable else z3.Not(handle.writable),
-            z3.Not(handle.future),
+            handle.future if self.shape.kind == "future" else z3.Not(handle.future),
             handle.slot == self.slot,
             self.live,
             handle.generation == self.generation,
         )
 
-    def ring_at(self, cursor: z3.BitVecRef) -> z3.BitVecRef:
-        """The address (64 bits) in the bridge memory of a byte that a cursor points at."""
-        bits = self.shape.layout.params()["ring_bits"]
-        return wide(z3.Concat(self.slot, z3.Extract(bits - 1, 0, cursor))) + self.shape.layout.params()["rings"]
+    @property
+    def resolved(self) -> z3.BoolRef:
+        return self.words["wr"] != 0
+
+
+Place = Callable[[z3.BitVecRef], z3.BitVecRef]
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """The bytes that go between the caller's memory, from `pointer` on, and the bridge memory.
+
+    `place` gives the address in the bridge memory (64 bits) of the byte with a number (32 bits), `number` the number
+    of the byte at an address: all ones, or any number that is too high, if there is none.
+    """
+
+    inwards: bool  # into the bridge
+    count: z3.BitVecRef
+    pointer: z3.BitVecRef
+    place: Place
+    number: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What has to happen: exactly one of `host`, `trap`, or a return of `result` (None if there is nothing to return).
 
-    `moved` bytes go between the caller's memory at `pointer` and the ring from the cursor `cursor` on: into the ring if
-    `into_ring`. `words` is each header afterwards, by slot.
+    `words` is each header afterwards, by slot.
     """
 
     host: z3.BoolRef
     trap: z3.BoolRef
     result: z3.BitVecRef | None
     words: dict[int | str, Words]
-    moved: z3.BitVecRef
-    into_ring: bool = False
-    cursor: z3.BitVecRef | None = None
+    moved: Bytes | None = None
+
+
+def in_ring(shape: Shape, slot: z3.BitVecRef, cursor: z3.BitVecRef) -> tuple[Place, Place]:
+    """`place` and `number` of bytes that lie in the ring of a slot from a cursor on."""
+    bits = shape.ring.bit_length() - 1
+    base = shape.first_room
+
+    def place(n: z3.BitVecRef) -> z3.BitVecRef:
+        return wide(z3.Concat(slot, z3.Extract(bits - 1, 0, cursor + n))) + base
+
+    def number(address: z3.BitVecRef) -> z3.BitVecRef:
+        mine = z3.Extract(63, bits, address - base) == z3.ZeroExt(64 - bits - slot.size(), slot)
+        past = z3.Extract(bits - 1, 0, address) - z3.Extract(bits - 1, 0, cursor)
+        return z3.If(mine, wide(past), ALL_ONES)
+
+    return place, number
+
+
+def in_value(shape: Shape, slot: z3.BitVecRef) -> tuple[Place, Place]:
+    """`place` and `number` of the bytes of the value of a future."""
+    start = wide(slot) * shape.value + shape.first_room
+    return (lambda n: start + wide(n)), (lambda address: address - start)
 
 
 def multiple(count: z3.BitVecRef, size: int) -> z3.BitVecRef:
@@ -169,7 +205,9 @@ def cases(*arms: tuple[z3.BoolRef, z3.BitVecRef | int], otherwise: z3.BitVecRef 
     return value
 
 
-CLOSED, INVALID_HANDLE, PENDING, END_OF_STREAM = -1, -2, -5, 0
+CLOSED, INVALID_HANDLE, PENDING, RUNTIME = -1, -2, -5, -6
+END_OF_STREAM, NOT_YET, DONE = 0, 0, 1
+ALL_ONES = z3.BitVecVal(-1, 64)
 
 
 def transfer(
@@ -196,6 +234,7 @@ def transfer(
     at_end = z3.If(slot.writer_dropped, number(END_OF_STREAM), number(PENDING))
     moved = z3.If(z3.And(moving, z3.Not(trap)), count, number(0))
     cursor = "wr" if write else "rd"
+    place = in_ring(shape, handle.slot, before[cursor])
     return Outcome(
         host=z3.Not(handle.local),
         trap=trap,
@@ -203,14 +242,37 @@ def transfer(
             (z3.Not(valid), INVALID_HANDLE), (closed, CLOSED), (empty, at_end), (count == 0, nothing), otherwise=count
         ),
         words={FOCUS: before | {cursor: before[cursor] + moved}},
-        moved=moved,
-        into_ring=write,
-        cursor=before[cursor],
+        moved=Bytes(write, moved, pointer, *place),
+    )
+
+
+def resolve(shape: Shape, before: Words, arguments: Sequence[z3.BitVecRef], size: z3.BitVecRef, write: bool) -> Outcome:
+    """`future_read` and `future_write`; `size` is the size of the caller's memory in bytes, 64 bits."""
+    handle = Handle(arguments[0], shape.layout.slot_bits)
+    pointer = arguments[1]
+    slot = Fields(shape, handle.slot, before)
+    valid = slot.names(handle, writable=write)
+    if write:
+        arms = ((slot.reader_dropped, CLOSED), (slot.writer_dropped, CLOSED), (slot.resolved, RUNTIME))
+    else:
+        unresolved = z3.Not(slot.resolved)
+        gone = z3.And(unresolved, slot.writer_dropped)
+        arms = ((slot.reader_dropped, CLOSED), (gone, CLOSED), (unresolved, NOT_YET))
+    moving = z3.And(valid, *(z3.Not(condition) for condition, _ in arms))
+    trap = z3.And(moving, shape.size != 0, z3.UGT(wide(pointer) + shape.size, size))
+    moved = z3.And(moving, z3.Not(trap))
+    after = {"wr": z3.If(moved, number(1), before["wr"])} if write else {}
+    return Outcome(
+        host=z3.Not(handle.local),
+        trap=trap,
+        result=cases((z3.Not(valid), INVALID_HANDLE), *arms, otherwise=DONE),
+        words={FOCUS: before | after},
+        moved=Bytes(write, z3.If(moved, number(shape.size), number(0)), pointer, *in_value(shape, handle.slot)),
     )
 
 
 def cancel(shape: Shape, before: Words, handle_word: z3.BitVecRef, writable: bool) -> Outcome:
-    """`stream_cancel_read` and `stream_cancel_write`."""
+    """`cancel_read` and `cancel_write`."""
     handle = Handle(handle_word, shape.layout.slot_bits)
     valid = Fields(shape, handle.slot, before).names(handle, writable)
     return Outcome(
@@ -218,12 +280,11 @@ def cancel(shape: Shape, before: Words, handle_word: z3.BitVecRef, writable: boo
         trap=z3.BoolVal(False),
         result=cases((valid, 0), otherwise=INVALID_HANDLE),
         words={FOCUS: before},
-        moved=number(0),
     )
 
 
 def drop(shape: Shape, before: Words, handle_word: z3.BitVecRef, writable: bool) -> Outcome:
-    """`stream_drop_readable` and `stream_drop_writable`."""
+    """`drop_readable` and `drop_writable`."""
     handle = Handle(handle_word, shape.layout.slot_bits)
     slot = Fields(shape, handle.slot, before)
     mine, other = slot.reader_dropped, slot.writer_dropped
@@ -243,12 +304,11 @@ def drop(shape: Shape, before: Words, handle_word: z3.BitVecRef, writable: bool)
         trap=z3.And(handle.local, z3.Not(done)),
         result=None,
         words={FOCUS: before | after},
-        moved=number(0),
     )
 
 
 def new(shape: Shape, before: Sequence[Words]) -> Outcome:
-    """`stream_new`: the first slot that is free; `before` holds every slot."""
+    """`new`: the first slot that is free; `before` holds every slot."""
     slot_bits = shape.layout.slot_bits
     earlier = z3.BoolVal(False)
     result = z3.BitVecVal(0, 64)
@@ -257,12 +317,12 @@ def new(shape: Shape, before: Sequence[Words]) -> Outcome:
         slot = Fields(shape, z3.BitVecVal(n, slot_bits), header)
         usable = z3.And(z3.Not(slot.live), z3.Not(slot.retired), n < shape.slots)
         taken = z3.And(usable, z3.Not(earlier))
-        readable, writable = (make_handle(slot.slot, slot.generation, end) for end in (False, True))
+        readable, writable = (make_handle(shape.kind, slot.slot, slot.generation, end) for end in (False, True))
         result = z3.If(taken, z3.Concat(writable, readable), result)
         after = {"wr": number(0), "rd": number(0), "key": readable, "state": header["state"]}
         words[n] = {name: z3.If(taken, after[name], header[name]) for name in header}
         earlier = z3.Or(earlier, usable)
-    return Outcome(host=z3.Not(earlier), trap=z3.BoolVal(False), result=result, words=words, moved=number(0))
+    return Outcome(host=z3.Not(earlier), trap=z3.BoolVal(False), result=result, words=words)
 
 
 def outcome(
@@ -272,14 +332,16 @@ def outcome(
     arguments: Sequence[z3.BitVecRef],
     size: z3.BitVecRef,
 ) -> Outcome:
-    """What `operation` has to do. `before` holds the header of the handle's slot, or for `stream_new` all of them."""
-    match operation:
-        case "stream_new":
+    """What `operation` has to do. `before` holds the header of the handle's slot, or for `new` all of them."""
+    writing = operation.endswith(("write", "writable"))
+    match operation.removeprefix(f"{shape.kind}_"):
+        case "new":
             return new(shape, [before[n] for n in sorted(before, key=int)])
-        case "stream_read" | "stream_write":
-            return transfer(shape, before[FOCUS], arguments, size, operation == "stream_write")
-        case "stream_cancel_read" | "stream_cancel_write":
-            return cancel(shape, before[FOCUS], arguments[0], operation == "stream_cancel_write")
-        case "stream_drop_readable" | "stream_drop_writable":
-            return drop(shape, before[FOCUS], arguments[0], operation == "stream_drop_writable")
+        case "read" | "write":
+            move = transfer if shape.kind == "stream" else resolve
+            return move(shape, before[FOCUS], arguments, size, writing)
+        case "cancel_read" | "cancel_write":
+            return cancel(shape, before[FOCUS], arguments[0], writing)
+        case "drop_readable" | "drop_writable":
+            return drop(shape, before[FOCUS], arguments[0], writing)
     raise ValueError(operation)

@@ -23,28 +23,25 @@ def trace_of(case: Case, model: z3.ModelRef) -> Trace:
     arguments = [value(a) for a in case.arguments]
     headers: dict[int, dict[str, int]] = {}
     for slot in case.before:
-        n = slot if isinstance(slot, int) else arguments[0] % (1 << case.subject.shape.layout.slot_bits)
+        n = slot if isinstance(slot, int) else arguments[0] % case.subject.shape.headers
         headers[n] = {word: value(initial((slot, word))) for word in WORDS}
-    pokes = {value(v.address): value(v.value) for v in violations(case) if v.value is not None and value(v.value)}
-    return Trace(case.operation, arguments, value(PAGES), headers, pokes)
+    first = case.subject.shape.first_room
+    loads = [(value(v.address), value(v.value)) for v in violations(case) if v.value is not None]
+    return Trace(case.operation, arguments, value(PAGES), headers, {at: found for at, found in loads if at >= first})
 
 
 def runnable(case: Case) -> Iterator[z3.BoolRef]:
     """What a counter-example has to meet so that the state it describes can be set up.
 
-    A load that is not from the header of the slot may find anything in a ring; in another header it finds zero, since
-    the other slots are free in a trace.
+    A load that is not from the header of the slot may find anything where streams have their room; elsewhere it finds
+    zero, since the other slots are free in a trace.
     """
-    layout = case.subject.shape.layout
-    first, last = (
-        layout.params()["rings"],
-        layout.params()["rings"] + case.subject.shape.slots * case.subject.shape.ring,
-    )
+    shape = case.subject.shape
+    first, end = shape.first_room, shape.first_room + shape.slots * shape.room
     loads = [v for v in violations(case) if v.value is not None]
     for v in loads:
-        in_ring = z3.And(z3.UGE(v.address, first), z3.ULE(v.address + 4, last))
-        zeros = z3.And(v.value == 0, z3.ULE(v.address + 4, layout.pages << 16))
-        yield z3.Or(z3.And(in_ring, v.address & 3 == 0), z3.And(zeros, _elsewhere(case, v)))
+        in_room = z3.And(z3.UGE(v.address, first), z3.ULE(v.address + 4, end), v.address & 3 == 0)
+        yield z3.Or(in_room, z3.And(v.value == 0, z3.ULE(v.address + 4, first), _elsewhere(case, v)))
     for n, v in enumerate(loads):
         yield from (z3.Or(v.address != other.address, v.value == other.value) for other in loads[:n])
 
@@ -52,7 +49,7 @@ def runnable(case: Case) -> Iterator[z3.BoolRef]:
 def _elsewhere(case: Case, v: Violation) -> z3.BoolRef:
     if not case.arguments:
         return z3.BoolVal(True)
-    mine = z3.ZeroExt(32, case.arguments[0] & ((1 << case.subject.shape.layout.slot_bits) - 1)) * HEADER
+    mine = z3.ZeroExt(32, case.arguments[0] & (case.subject.shape.headers - 1)) * HEADER
     return z3.Or(z3.ULE(v.address + 4, mine), z3.UGE(v.address, mine + HEADER))
 
 

@@ -123,7 +123,7 @@ class World:
         sizes: the size of each memory in bytes, 64 bits.
         pages: the size of each memory in pages, as `memory.size` gives it.
         bridge: the memory whose headers are modelled.
-        headers: number of headers in it.
+        first_header, headers: where the first header is, in bytes, and how many there are.
         slot: the slot that the handle names, 32 bits; None if only slots with known numbers may be touched.
         assumption: what holds before the call.
     """
@@ -131,6 +131,7 @@ class World:
     sizes: dict[Memory, z3.BitVecRef]
     pages: dict[Memory, z3.BitVecRef]
     bridge: Memory
+    first_header: int
     headers: int
     slot: z3.BitVecRef | None
     assumption: z3.BoolRef = field(default_factory=lambda: z3.BoolVal(True))
@@ -342,12 +343,12 @@ class Executor:
         """The slot and the offset in its header that an address (64 bits) is bound to be."""
         address = z3.simplify(address)
         if z3.is_bv_value(address):
-            slot, offset = divmod(address.as_long(), HEADER)
-            wild = slot >= self.world.headers or bool(offset % 4) or self.world.slot is not None
+            slot, offset = divmod(address.as_long() - self.world.first_header, HEADER)
+            wild = not 0 <= slot < self.world.headers or bool(offset % 4) or self.world.slot is not None
             return (slot, offset) if not wild else Violation("", address, z3.BoolVal(True))
         if self.world.slot is None:
             return Violation("", address, z3.BoolVal(True))
-        header = z3.ZeroExt(32, self.world.slot) * HEADER
+        header = z3.ZeroExt(32, self.world.slot) * HEADER + self.world.first_header
         solver = z3.SolverFor("QF_BV")
         solver.add(self.world.assumption, *state.condition)
         assert solver.check() == z3.sat

@@ -59,6 +59,7 @@ def plain(text: str) -> str:
 
 READ, WRITE, NEW, DROP = "stream_read", "stream_write", "stream_new", "drop"
 KEY = "(i32.load $bridge offset=8 (local.get $header))"
+STATE = "(i32.load $bridge offset=12 (local.get $header))"
 END = "(i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $n)))"
 COUNT_READ = "(if (i32.gt_u (local.get $n) (local.get $len)) (then (local.set $n (local.get $len))))"
 FIRST = "(if (i32.gt_u (local.get $first) (local.get $n))"
@@ -101,8 +102,18 @@ WRONG = (
         (("(i32.and (local.get $state) (i32.const 1))", "(i32.const 0)"),),
         "the dropped readable end reads",
     ),
-    Mutant("write-after-drop", WRITE, (("(i32.const 3))", "(i32.const 1))"),), "the dropped writable end writes"),
-    Mutant("write-unread", WRITE, (("(i32.const 3))", "(i32.const 2))"),), "bytes are accepted that nobody will read"),
+    Mutant(
+        "write-after-drop",
+        WRITE,
+        ((f"{STATE} (i32.const 3))", f"{STATE} (i32.const 1))"),),
+        "the dropped writable end writes",
+    ),
+    Mutant(
+        "write-unread",
+        WRITE,
+        ((f"{STATE} (i32.const 3))", f"{STATE} (i32.const 2))"),),
+        "bytes are accepted that nobody will read",
+    ),
     Mutant(
         "end-and-pending",
         READ,
@@ -296,7 +307,7 @@ WRONG = (
     Mutant(
         "new-stale-cursors",
         NEW,
-        (("(i64.store $bridge (local.get $header) (i64.const 0))", ""),),
+        (("(i64.store $bridge offset={words} (local.get $header) (i64.const 0))", ""),),
         "bytes of the last stream are read",
     ),
     Mutant("new-wraps", NEW, (("(i32.const {state_limit})", "(i32.const -1)"),), "a generation comes back"),

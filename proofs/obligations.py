@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import z3
 
 from meld.ir.module import Memory
-from proofs.contract import Fields, Outcome, Words, outcome
+from proofs.contract import Fields, Outcome, Words, outcome, wide
 from proofs.division import without_division
 from proofs.executor import Copy, Executor, Path, Violation, World, initial
 from proofs.subject import FOCUS, WORDS, Subject
 
 PAGES = z3.BitVec("pages", 32)
 """Pages of the caller's memory."""
-PARAMETERS = ("handle", "ptr", "len", "mem")
+PARAMETERS = {0: (), 1: ("handle",), 3: ("handle", "ptr", "mem"), 4: ("handle", "ptr", "len", "mem")}
+"""Of shims, by how many they have."""
 
 
 class GaveUp(Exception):
@@ -62,12 +63,11 @@ def study(subject: Subject, operation: str) -> Case:
     """Runs a shim symbolically, for all arguments, all sizes of the caller's memory and all headers that may be."""
     shape, layout = subject.shape, subject.shape.layout
     function = subject.functions[operation]
-    arguments = tuple(z3.BitVec(name, 32) for name in PARAMETERS[: len(function.signature.params)])
-    headers = 1 << layout.slot_bits
-    scan = operation == "stream_new"
-    slots: list[int | str] = list(range(headers)) if scan else [FOCUS]
+    arguments = tuple(z3.BitVec(name, 32) for name in PARAMETERS[len(function.signature.params)])
+    scan = operation == f"{shape.kind}_new"
+    slots: list[int | str] = list(range(shape.headers)) if scan else [FOCUS]
     before: dict[int | str, Words] = {slot: {word: initial((slot, word)) for word in WORDS} for slot in slots}
-    number: z3.BitVecRef | None = None if scan else arguments[0] & (headers - 1)
+    number: z3.BitVecRef | None = None if scan else arguments[0] & (shape.headers - 1)
     assumption = z3.And(
         z3.BoolVal(True) if shape.page_bits < 16 else z3.ULE(PAGES, 65536),
         *(fields.invariant() for fields in _fields(subject, before, number)),
@@ -78,7 +78,8 @@ def study(subject: Subject, operation: str) -> Case:
         sizes={subject.bridge: z3.ZeroExt(32, bridge_pages) << 16, subject.memory: size},
         pages={subject.bridge: bridge_pages, subject.memory: PAGES},
         bridge=subject.bridge,
-        headers=headers,
+        first_header=shape.first_header,
+        headers=shape.headers,
         slot=number,
         assumption=assumption,
     )
@@ -155,41 +156,33 @@ def _headers(case: Case, path: Path) -> Iterator[tuple[z3.BoolRef, ...]]:
 
 def _bytes(case: Case, path: Path) -> Iterator[tuple[z3.BoolRef, ...]]:
     """Which bytes arrive where, and that no others do."""
-    subject, wanted = case.subject, case.wanted
-    layout = subject.shape.layout
-    rings = layout.params()["rings"]
+    subject, shape, moved = case.subject, case.subject.shape, case.wanted.moved
+    first, end = shape.first_room, shape.first_room + shape.slots * shape.room
     for copy in path.copies:
         ends = ((copy.to, copy.to_at), (copy.source, copy.source_at))
-        goals = [z3.UGE(at, rings) for memory, at in ends if memory is subject.bridge]
-        yield "copies rings, never headers", z3.Or(copy.length == 0, z3.And(*goals))
-    if wanted.cursor is None:
+        goals = [
+            z3.And(z3.UGE(at, first), z3.ULE(at + copy.length, end)) for memory, at in ends if memory is subject.bridge
+        ]
+        yield "copies what is streamed, never headers", z3.Or(copy.length == 0, z3.And(*goals))
+    if moved is None:
         yield "moves no bytes", z3.And(*(c.length == 0 for c in path.copies))
         return
-    pointer = z3.ZeroExt(32, case.arguments[1])
-    slot = z3.Extract(layout.slot_bits - 1, 0, case.arguments[0])
-    stream = Fields(subject.shape, slot, case.before[FOCUS])
-    in_ring, in_memory = stream.ring_at(wanted.cursor + K), pointer + z3.ZeroExt(32, K)
-    to, to_at, source_at = (
-        (subject.bridge, in_ring, in_memory) if wanted.into_ring else (subject.memory, in_memory, in_ring)
-    )
+    pointer = wide(moved.pointer)
+    to, to_at, source_at = subject.memory, pointer + wide(K), moved.place(K)
+    number = ANYWHERE - pointer
+    if moved.inwards:
+        to, to_at, source_at = subject.bridge, source_at, to_at
+        number = moved.number(ANYWHERE)
     other = subject.memory if to is subject.bridge else subject.bridge
-    counted = z3.ULT(K, wanted.moved)
     written, origin = _origin(path.copies, to, other, to_at)
-    yield "each byte arrives", z3.And(written, origin == source_at), counted
-    if wanted.into_ring:
-        bits = layout.params()["ring_bits"]
-        mine = z3.Extract(63, bits, ANYWHERE - rings) == z3.ZeroExt(64 - bits - slot.size(), slot)
-        past = z3.Extract(bits - 1, 0, ANYWHERE) - z3.Extract(bits - 1, 0, wanted.cursor)
-        allowed = z3.And(mine, z3.ULT(z3.ZeroExt(32 - bits, past), wanted.moved))
-    else:
-        past = ANYWHERE - pointer
-        allowed = z3.ULT(past, z3.ZeroExt(32, wanted.moved))
-    yield "no other byte of the receiving memory changes", z3.Not(_covered(path.copies, to, ANYWHERE)), z3.Not(allowed)
+    yield "each byte arrives", z3.And(written, origin == source_at), z3.ULT(K, moved.count)
+    beyond = z3.UGE(number, wide(moved.count))
+    yield "no other byte of the receiving memory changes", z3.Not(_covered(path.copies, to, ANYWHERE)), beyond
     yield "no byte of the giving memory changes", z3.Not(_covered(path.copies, other, ANYWHERE))
-    size = subject.shape.whole
-    if size > 1:
-        elements = z3.URem(stream.fill, size) == 0
-        yield "whole elements", z3.URem(wanted.moved, size) == 0, elements
+    if shape.kind == "stream" and shape.whole > 1:
+        words = case.before[FOCUS]
+        elements = z3.URem(words["wr"] - words["rd"], shape.whole) == 0
+        yield "whole elements", z3.URem(moved.count, shape.whole) == 0, elements
 
 
 def _covered(copies: tuple[Copy, ...], to: Memory, at: z3.BitVecRef) -> z3.BoolRef:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from proofs.obligations import obligations, study
-from proofs.subject import SHIMS, Shape, Subject, build
+from proofs.subject import Shape, Subject, build
 
 SHAPES = (
     Shape(),
@@ -17,9 +17,12 @@ SHAPES = (
     Shape(slots=2, ring=4, whole=4, unit=4),
     Shape(slots=5, ring=64, whole=4, unit=12),
     Shape(slots=1, ring=16, page_bits=0),
+    Shape(kind="future", size=8, value=8),
+    Shape(kind="future", slots=5, ring=4, size=20, value=24),
+    Shape(kind="future", slots=2, ring=4, size=0, value=8),
 )
 """The default layout and a small one, elements of 1, 4 and 12 bytes; slots that are not a power of two; two kinds of
-elements in one instance; a memory with pages of one byte."""
+elements in one instance; a memory with pages of one byte; futures, with values of no bytes among them."""
 
 
 @dataclass(slots=True)
@@ -35,7 +38,7 @@ class Report:
 def prove(subject: Subject) -> Report:
     """Proves every obligation of every shim of a program. A solver that gives up raises `GaveUp`."""
     report = Report()
-    for operation in SHIMS:
+    for operation in subject.shape.operations:
         case = study(subject, operation)
         report.paths += len(case.paths)
         for obligation in obligations(case):

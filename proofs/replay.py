@@ -15,8 +15,8 @@ from typing import Any
 
 import wasmtime
 
-from proofs.subject import HEADER, SHIMS, WORDS, Shape, Subject
-from specs.stream_model import Bridge, Caller, Slot, Trap
+from proofs.subject import HEADER, WORDS, Shape, Subject
+from specs.stream_model import Caller, Ends, Futures, Slot, Streams, Trap
 
 WINDOW = 1 << 14
 """So much is looked at around each place of interest in a caller's memory that is too large to be looked at whole."""
@@ -53,13 +53,14 @@ class Trace:
 
 @dataclass(slots=True)
 class Observation:
-    """What a call did. `memory` holds the stretches of the caller's memory that were looked at, by their start."""
+    """What a call did. `room` is all of the bridge memory but the headers of this kind, which read as zero there;
+    `memory` holds the stretches of the caller's memory that were looked at, by their start."""
 
     trapped: bool
     result: int | None
     calls: list[tuple[str, tuple[int, ...]]]
     headers: dict[int, dict[str, int]]
-    rings: bytes
+    room: bytes
     memory: dict[int, bytes]
 
 
@@ -104,8 +105,7 @@ class Engine:
 
     def run(self, trace: Trace) -> Observation:
         """Runs one trace."""
-        shape, layout = self.shape, self.shape.layout
-        rings, slots = layout.params()["rings"], 1 << layout.slot_bits
+        shape = self.shape
         calls: list[tuple[str, tuple[int, ...]]] = []
         store = wasmtime.Store(self.engine)
         imports = [self._host(store, item, calls) for item in self.module.imports]
@@ -116,25 +116,25 @@ class Engine:
         spans = stretches(trace, shape)
         for start, end in spans:
             memory.write(store, _cached_pattern(0, start, end - start), start)
-        bridge.write(store, _cached_pattern(1, rings, shape.slots * shape.ring), rings)
+        bridge.write(store, _room(shape, trace), shape.first_room)
         for number, words in trace.headers.items():
             data = b"".join(words[name].to_bytes(4, "little") for name in WORDS)
-            bridge.write(store, data, number * HEADER)
-        for address, value in trace.pokes.items():
-            bridge.write(store, value.to_bytes(4, "little"), address)
+            bridge.write(store, data, shape.first_header + number * HEADER)
         shim = exports[trace.operation]
         assert isinstance(shim, wasmtime.Func)
         try:
             result, trapped = shim(store, *map(signed, trace.arguments)), False
         except wasmtime.Trap:
             result, trapped = None, True
-        headers = bytes(bridge.read(store, 0, slots * HEADER))
+        all_of_it = bytes(bridge.read(store))
+        end = shape.first_header + shape.headers * HEADER
+        headers = all_of_it[shape.first_header : end]
         return Observation(
             trapped,
             result,
             calls,
-            {n: _header(headers[n * HEADER :]) for n in range(slots)},
-            bytes(bridge.read(store, slots * HEADER, bridge.data_len(store))),
+            {n: _header(headers[n * HEADER :]) for n in range(shape.headers)},
+            all_of_it[: shape.first_header] + bytes(len(headers)) + all_of_it[end:],
             {start: bytes(memory.read(store, start, end)) for start, end in spans},
         )
 
@@ -164,20 +164,32 @@ def unsigned(number: int) -> int:
 # The model on the same state
 
 
-def abstract(shape: Shape, headers: dict[int, dict[str, int]], rings: bytes) -> list[Slot]:
-    """What headers and rings mean. `rings` starts after the last header."""
-    layout = shape.layout
+def abstract(shape: Shape, headers: dict[int, dict[str, int]], room: bytes) -> list[Slot]:
+    """What headers mean. `room` holds what is streamed, from that of the first slot on."""
     found = []
     for number in range(shape.slots):
         header = headers.get(number, dict.fromkeys(WORDS, 0))
         slot = Slot(header["state"] >> 2, header["key"] != 0)
+        start = number * shape.room
         if slot.live:
             slot.reader_dropped, slot.writer_dropped = bool(header["state"] & 1), bool(header["state"] & 2)
-            start = layout.params()["rings"] - (HEADER << layout.slot_bits) + number * shape.ring
+        if slot.live and shape.kind == "stream":
             fill = unsigned(header["wr"] - header["rd"])
-            slot.queue += bytes(rings[start + (header["rd"] + k) % shape.ring] for k in range(fill))
+            slot.data += bytes(room[start + (header["rd"] + k) % shape.ring] for k in range(fill))
+        elif slot.live and header["wr"]:
+            slot.resolved = True
+            slot.data += room[start : start + shape.size]
         found.append(slot)
     return found
+
+
+def _room(shape: Shape, trace: Trace) -> bytes:
+    """What is streamed, before the call."""
+    first = shape.first_room
+    room = bytearray(_cached_pattern(1, first, shape.slots * shape.room))
+    for address, value in trace.pokes.items():
+        room[address - first : address - first + 4] = value.to_bytes(4, "little")
+    return bytes(room)
 
 
 @dataclass(slots=True)
@@ -199,25 +211,19 @@ def expected(trace: Trace, shape: Shape) -> Expectation:
         calls.append((operation, arguments))
         return HOST_RESULT
 
-    layout = shape.layout
-    rings = layout.params()["rings"]
-    ring_bytes = bytearray(_cached_pattern(1, rings, shape.slots * shape.ring))
-    for address, value in trace.pokes.items():
-        if address >= rings:
-            ring_bytes[address - rings : address - rings + 4] = value.to_bytes(4, "little")
-    gap = bytes(rings - (HEADER << layout.slot_bits))
-    model = Bridge(shape.slots, shape.ring, host)
-    model.slots = abstract(shape, trace.headers, gap + ring_bytes)
+    model: Ends = Streams(shape.slots, shape.ring, host) if shape.kind == "stream" else Futures(shape.slots, host)
+    model.slots = abstract(shape, trace.headers, _room(shape, trace))
     spans = stretches(trace, shape)
     memory = _Sparse(trace.pages << shape.page_bits, {s: _cached_pattern(0, s, e - s) for s, e in spans})
-    caller = Caller(memory, shape.whole, shape.unit)  # type: ignore[arg-type]
-    operation = getattr(model, trace.operation)
-    first = (caller,) if trace.operation in ("stream_read", "stream_write") else ()
+    caller = Caller(memory, shape.whole, shape.unit, shape.size)  # type: ignore[arg-type]
+    name = trace.operation.removeprefix(f"{shape.kind}_")
+    operation = getattr(model, name)
+    first = (caller,) if name in ("read", "write") else ()
     try:
         result, trapped = operation(*first, *trace.arguments), False
     except Trap:
         result, trapped = None, True
-    if trace.operation == "stream_new" and result is not None and result >= 1 << 63:
+    if name == "new" and result is not None and result >= 1 << 63:
         result -= 1 << 64
     return Expectation(trapped, result, calls, model.slots, {s: bytes(d) for s, d in memory.parts.items()})
 
@@ -250,7 +256,7 @@ class _Sparse:
 def differences(trace: Trace, shape: Shape, seen: Observation) -> list[str]:
     """How a run differs from the model; nothing if it does not."""
     want = expected(trace, shape)
-    meaning = abstract(shape, seen.headers, seen.rings)
+    meaning = abstract(shape, seen.headers, seen.room[shape.first_room :])
     pairs = {
         "trap": (seen.trapped, want.trapped),
         "result": (seen.result, want.result),
@@ -259,6 +265,3 @@ def differences(trace: Trace, shape: Shape, seen: Observation) -> list[str]:
         "memory": (seen.memory, want.memory),
     }
     return [name for name, (got, wanted) in pairs.items() if got != wanted]
-
-
-assert set(SHIMS) <= set(dir(Bridge))

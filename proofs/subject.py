@@ -15,22 +15,13 @@ from meld.ir.module import CoreItem, Export, Function, ImportName, Memory, Modul
 from meld.ir.parser import parse_module
 from meld.ir.splice import splice
 from meld.ir.types import Limits
-from meld.passes.emit_bridge import Layout
+from meld.passes.emit_bridge import RINGS, TEMPLATES, Layout
 from meld.passes.template import template_text
 
-TEMPLATE = "emit_bridge.wat"
-SHIMS = (
-    "stream_new",
-    "stream_read",
-    "stream_write",
-    "stream_cancel_read",
-    "stream_cancel_write",
-    "stream_drop_readable",
-    "stream_drop_writable",
-)
+OPERATIONS = ("new", "read", "write", "cancel_read", "cancel_write", "drop_readable", "drop_writable")
 
 WORDS = ("wr", "rd", "key", "state")
-"""The words of a header, in the order in which they stand."""
+"""The words of a header, in the order in which they stand. A future has `wr` set once it is resolved."""
 HEADER = 4 * len(WORDS)
 FOCUS = "focus"
 """In place of a slot's number: the slot that the handle names."""
@@ -40,28 +31,65 @@ Word = tuple[int | str, str]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The parameters of a template: layout, element sizes, page size of the caller's memory as a power of two."""
+    """The parameters of a template: layout, element sizes, page size of the caller's memory as a power of two.
+
+    `kind` is ``stream`` or ``future``. `whole` and `unit` are about streams, `size` is that of the value of a future;
+    `value` is the room for one, and 0 if there are no futures.
+    """
 
     slots: int = 8
     ring: int = 4096
     whole: int = 1
     unit: int = 1
     page_bits: int = 16
+    kind: str = "stream"
+    size: int = 0
+    value: int = 0
 
     @property
     def layout(self) -> Layout:
-        return Layout(self.slots, self.ring)
+        return Layout(self.slots, self.ring, self.value)
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The names of the shims."""
+        return tuple(f"{self.kind}_{name}" for name in OPERATIONS)
+
+    @property
+    def headers(self) -> int:
+        """Number of headers, a power of two."""
+        return 1 << self.layout.slot_bits
+
+    @property
+    def first_header(self) -> int:
+        """Offset of the first header in the bridge memory."""
+        return 0 if self.kind == "stream" else self.layout.futures
+
+    @property
+    def room(self) -> int:
+        """Bytes that a slot has for what is streamed."""
+        return self.ring if self.kind == "stream" else self.value
+
+    @property
+    def first_room(self) -> int:
+        """Offset of what is streamed through the first slot."""
+        return RINGS if self.kind == "stream" else self.layout.values
 
     def params(self) -> dict[str, Any]:
         """The parameters of the template."""
-        return self.layout.params() | {"whole": self.whole, "unit": self.unit, "page_bits": self.page_bits}
+        own = {"whole": self.whole, "unit": self.unit, "size": self.size, "page_bits": self.page_bits}
+        return self.layout.params(self.kind) | own
 
     def text(self) -> str:
         """The template of this shape."""
-        return template_text(TEMPLATE, self.params())
+        return template_text(TEMPLATES[self.kind], self.params())
 
     def __str__(self) -> str:
-        text = f"{self.slots} slots, ring of {self.ring}, whole {self.whole}, unit {self.unit}"
+        text = f"{self.kind}s, {self.slots} slots, "
+        if self.kind == "stream":
+            text += f"ring of {self.ring}, whole {self.whole}, unit {self.unit}"
+        else:
+            text += f"values of {self.size} in {self.value}"
         return text if self.page_bits == 16 else f"{text}, pages of {1 << self.page_bits}"
 
 
@@ -78,7 +106,7 @@ class Subject:
 
 def build(shape: Shape, text: str | None = None) -> Subject:
     """The program of a shape; `text` stands for the template if it is to be another one (a mutant)."""
-    shims = parse_module(shape.text() if text is None else text, TEMPLATE)
+    shims = parse_module(shape.text() if text is None else text, TEMPLATES[shape.kind])
     program = Module(name="proof")
     bindings: dict[CoreItem, CoreItem] = {}
     for item in shims.imports:
@@ -95,7 +123,7 @@ def build(shape: Shape, text: str | None = None) -> Subject:
                 raise AssertionError(f"the template imports {other}")
         program.add(bindings[item])
     splice(shims, program, bindings)
-    program.exports += [Export(str(f.name), f) for f in program.functions if f.name in SHIMS]
+    program.exports += [Export(str(f.name), f) for f in program.functions if f.name in shape.operations]
     program.exports += [Export(str(item.name), item) for item in program.memories]
     binary = write_module(program)
     return read(shape, binary)
@@ -114,5 +142,5 @@ def read(shape: Shape, binary: bytes) -> Subject:
                 subject.functions[name] = function
             case name, other:
                 raise AssertionError(f"export {name} is a {type(other).__name__}")
-    assert set(subject.functions) == set(SHIMS), sorted(subject.functions)
+    assert set(subject.functions) == set(shape.operations), sorted(subject.functions)
     return subject

@@ -1,8 +1,9 @@
 """The stream contract as plain Python: what a bridge does, without how.
 
 This is the specification that the emitted shims are compared with, so it shares nothing with them. A stream is a queue
-of bytes with a capacity; the cursors, keys and headers of the compiled bridge do not occur. Everything a caller can see
-does: result codes, traps, guest memories, the bits of a handle. See specs/stream-contract.md for the reasons.
+of bytes with a capacity, a future is a value or none yet; the cursors, keys and headers of the compiled bridge do not
+occur. Everything a caller can see does: result codes, traps, guest memories, the bits of a handle. The reasons are in
+specs/stream-contract.md.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-CLOSED, INVALID_HANDLE, PENDING = -1, -2, -5
-END_OF_STREAM = 0
+CLOSED, INVALID_HANDLE, PENDING, RUNTIME = -1, -2, -5, -6
+END_OF_STREAM = NOT_YET = 0
+DONE = 1
 LOCAL, WRITABLE, FUTURE = 1 << 31, 1 << 30, 1 << 29
 
 
@@ -24,23 +26,28 @@ class Caller:
     """A component instance as the bridge sees it: its memory, and the sizes of the elements that it streams.
 
     `whole` divides the size of every element it streams, `unit` is a multiple of each; both are the size itself where
-    there is one kind of element only.
+    there is one kind of element only. `value` is the size of the value of its futures.
     """
 
     memory: bytearray
     whole: int = 1
     unit: int = 1
+    value: int = 1
 
 
 @dataclass(slots=True)
 class Slot:
-    """One place for a stream. `generation` counts the streams that lived in it and are gone."""
+    """One place for a stream or a future. `generation` counts those that lived in it and are gone.
+
+    `data` are the bytes that were written and not read yet; of a future, the value once it is `resolved`.
+    """
 
     generation: int = 0
     live: bool = False
     reader_dropped: bool = False
     writer_dropped: bool = False
-    queue: bytearray = field(default_factory=bytearray)
+    resolved: bool = False
+    data: bytearray = field(default_factory=bytearray)
 
 
 def no_host(operation: str, *arguments: int) -> int:
@@ -48,25 +55,27 @@ def no_host(operation: str, *arguments: int) -> int:
     raise AssertionError(f"host call {operation}{arguments}")
 
 
-class Bridge:
-    """`slots` streams of up to `ring` bytes each; all others live on the host.
+class Ends:
+    """What streams and futures have in common: two ends with handles, in one of a fixed number of slots.
+
+    Handles, pointers and lengths are unsigned, 32 bits; results are signed.
 
     Args:
-        host: called as ``host(operation, *arguments)`` for handles that are not local, and for a stream too many.
+        host: called as ``host(operation, *arguments)`` for handles that are not local, and for one stream too many.
     """
 
-    def __init__(self, slots: int, ring: int, host: Callable[..., int] = no_host) -> None:
-        self.ring = ring
+    kind = ""
+    tag = 0
+
+    def __init__(self, slots: int, host: Callable[..., int] = no_host) -> None:
         self.host = host
         self.slot_bits = max(1, (slots - 1).bit_length())
         self.generations = (1 << (29 - self.slot_bits)) - 1
         self.slots = [Slot() for _ in range(slots)]
 
-    # Handles: local, end, kind, generation, slot
-
     def handle(self, number: int, generation: int, end: int = 0) -> int:
-        """The handle of an end (0 or `WRITABLE`) of a slot, as an unsigned number of 32 bits."""
-        return LOCAL | end | generation << self.slot_bits | number
+        """The handle of an end (0 or `WRITABLE`): local, end, kind, generation, slot."""
+        return self.tag | end | generation << self.slot_bits | number
 
     def find(self, handle: int, end: int) -> Slot | None:
         """The slot that a local handle names, or None if the handle is not valid for that end."""
@@ -75,68 +84,31 @@ class Bridge:
                 return slot
         return None
 
-    # The seven operations. Handles, pointers, lengths: unsigned, 32 bits. Results: signed.
-
-    def stream_new(self) -> int:
+    def new(self) -> int:
         """Both ends in 64 bits, the readable one low: in the first slot that is free, else on the host."""
         for number, slot in enumerate(self.slots):
             if not slot.live and slot.generation < self.generations:
                 self.slots[number] = Slot(slot.generation, live=True)
                 return self.handle(number, slot.generation) | self.handle(number, slot.generation, WRITABLE) << 32
-        return self.host("stream_new")
+        return self.host(f"{self.kind}_new")
 
-    def stream_read(self, caller: Caller, handle: int, ptr: int, length: int, mem: int = 0) -> int:
-        """Bytes moved from the stream to the caller's memory, or a code."""
+    def cancel_read(self, handle: int) -> int:
+        """0: nothing is ever pending on a local end."""
+        return self._cancel("cancel_read", handle, 0)
+
+    def cancel_write(self, handle: int) -> int:
+        """0: nothing is ever pending on a local end."""
+        return self._cancel("cancel_write", handle, WRITABLE)
+
+    def _cancel(self, operation: str, handle: int, end: int) -> int:
         if handle < LOCAL:
-            return self.host("stream_read", handle, ptr, length, mem)
-        slot = self.find(handle, 0)
-        if slot is None:
-            return INVALID_HANDLE
-        if slot.reader_dropped:
-            return CLOSED
-        if not slot.queue:
-            return END_OF_STREAM if slot.writer_dropped else PENDING
-        count = min(_multiple(length, caller.whole), len(slot.queue))
-        if count == 0:
-            return PENDING
-        _check(caller, ptr, count)
-        caller.memory[ptr : ptr + count] = slot.queue[:count]
-        del slot.queue[:count]
-        return count
+            return self.host(f"{self.kind}_{operation}", handle)
+        return INVALID_HANDLE if self.find(handle, end) is None else 0
 
-    def stream_write(self, caller: Caller, handle: int, ptr: int, length: int, mem: int = 0) -> int:
-        """Bytes moved from the caller's memory to the stream (0 is backpressure), or a code."""
-        if handle < LOCAL:
-            return self.host("stream_write", handle, ptr, length, mem)
-        slot = self.find(handle, WRITABLE)
-        if slot is None:
-            return INVALID_HANDLE
-        if slot.reader_dropped or slot.writer_dropped:
-            return CLOSED
-        free = self.ring - len(slot.queue)
-        count = min(_multiple(length, caller.whole), _multiple(free, caller.unit))
-        if count == 0:
-            return 0
-        _check(caller, ptr, count)
-        slot.queue += caller.memory[ptr : ptr + count]
-        return count
-
-    def stream_cancel_read(self, handle: int) -> int:
-        """0: nothing is ever pending on a local stream."""
-        if handle < LOCAL:
-            return self.host("stream_cancel_read", handle)
-        return INVALID_HANDLE if self.find(handle, 0) is None else 0
-
-    def stream_cancel_write(self, handle: int) -> int:
-        """0: nothing is ever pending on a local stream."""
-        if handle < LOCAL:
-            return self.host("stream_cancel_write", handle)
-        return INVALID_HANDLE if self.find(handle, WRITABLE) is None else 0
-
-    def stream_drop_readable(self, handle: int) -> None:
+    def drop_readable(self, handle: int) -> None:
         """The reader is gone. Traps if the handle is not valid or the end was dropped before."""
         if handle < LOCAL:
-            self.host("stream_drop_readable", handle)
+            self.host(f"{self.kind}_drop_readable", handle)
             return
         slot = self.find(handle, 0)
         if slot is None or slot.reader_dropped:
@@ -144,10 +116,10 @@ class Bridge:
         slot.reader_dropped = True
         _reclaim(slot)
 
-    def stream_drop_writable(self, handle: int) -> None:
-        """The writer is gone; what it wrote can still be read. Traps as `stream_drop_readable`."""
+    def drop_writable(self, handle: int) -> None:
+        """The writer is gone; what it wrote can still be read. Traps as `drop_readable`."""
         if handle < LOCAL:
-            self.host("stream_drop_writable", handle)
+            self.host(f"{self.kind}_drop_writable", handle)
             return
         slot = self.find(handle, WRITABLE)
         if slot is None or slot.writer_dropped:
@@ -156,13 +128,97 @@ class Bridge:
         _reclaim(slot)
 
 
+class Streams(Ends):
+    """Streams of up to `ring` bytes each."""
+
+    kind, tag = "stream", LOCAL
+
+    def __init__(self, slots: int, ring: int, host: Callable[..., int] = no_host) -> None:
+        super().__init__(slots, host)
+        self.ring = ring
+
+    def read(self, caller: Caller, handle: int, ptr: int, length: int, mem: int = 0) -> int:
+        """Bytes moved from the stream to the caller's memory, or a code."""
+        if handle < LOCAL:
+            return self.host("stream_read", handle, ptr, length, mem)
+        slot = self.find(handle, 0)
+        if slot is None:
+            return INVALID_HANDLE
+        if slot.reader_dropped:
+            return CLOSED
+        if not slot.data:
+            return END_OF_STREAM if slot.writer_dropped else PENDING
+        count = min(_multiple(length, caller.whole), len(slot.data))
+        if count == 0:
+            return PENDING
+        _check(caller, ptr, count)
+        caller.memory[ptr : ptr + count] = slot.data[:count]
+        del slot.data[:count]
+        return count
+
+    def write(self, caller: Caller, handle: int, ptr: int, length: int, mem: int = 0) -> int:
+        """Bytes moved from the caller's memory to the stream (0 is backpressure), or a code."""
+        if handle < LOCAL:
+            return self.host("stream_write", handle, ptr, length, mem)
+        slot = self.find(handle, WRITABLE)
+        if slot is None:
+            return INVALID_HANDLE
+        if slot.reader_dropped or slot.writer_dropped:
+            return CLOSED
+        free = self.ring - len(slot.data)
+        count = min(_multiple(length, caller.whole), _multiple(free, caller.unit))
+        if count == 0:
+            return 0
+        _check(caller, ptr, count)
+        slot.data += caller.memory[ptr : ptr + count]
+        return count
+
+
+class Futures(Ends):
+    """Futures: one value each, which can be read until both ends are gone."""
+
+    kind, tag = "future", LOCAL | FUTURE
+
+    def read(self, caller: Caller, handle: int, ptr: int, mem: int = 0) -> int:
+        """1: the value is in the caller's memory; 0: not yet; or a code."""
+        if handle < LOCAL:
+            return self.host("future_read", handle, ptr, mem)
+        slot = self.find(handle, 0)
+        if slot is None:
+            return INVALID_HANDLE
+        if slot.reader_dropped:
+            return CLOSED
+        if not slot.resolved:
+            return CLOSED if slot.writer_dropped else NOT_YET
+        _check(caller, ptr, caller.value)
+        caller.memory[ptr : ptr + caller.value] = slot.data
+        return DONE
+
+    def write(self, caller: Caller, handle: int, ptr: int, mem: int = 0) -> int:
+        """1: the value is taken; or a code. A future is resolved once."""
+        if handle < LOCAL:
+            return self.host("future_write", handle, ptr, mem)
+        slot = self.find(handle, WRITABLE)
+        if slot is None:
+            return INVALID_HANDLE
+        if slot.reader_dropped or slot.writer_dropped:
+            return CLOSED
+        if slot.resolved:
+            return RUNTIME
+        _check(caller, ptr, caller.value)
+        slot.data += caller.memory[ptr : ptr + caller.value]
+        slot.resolved = True
+        return DONE
+
+
 def _multiple(count: int, size: int) -> int:
     """The largest multiple of `size` up to `count`."""
     return count // size * size
 
 
 def _check(caller: Caller, ptr: int, count: int) -> None:
-    if ptr + count > len(caller.memory):
+    """Traps if `count` bytes from `ptr` on are not in the caller's memory. No bytes are anywhere."""
+    if count and ptr + count > len(caller.memory):
         raise Trap
 
 
@@ -170,5 +226,5 @@ def _reclaim(slot: Slot) -> None:
     """With both ends gone, the slot is free and its handles are void."""
     if slot.reader_dropped and slot.writer_dropped:
         slot.generation += 1
-        slot.live = slot.reader_dropped = slot.writer_dropped = False
-        slot.queue.clear()
+        slot.live = slot.reader_dropped = slot.writer_dropped = slot.resolved = False
+        slot.data.clear()
