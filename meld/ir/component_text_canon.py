@@ -31,6 +31,7 @@ _OPERANDS = {
     Operand.CORE_TYPE: "a core type",
     Operand.TABLE: "a core table",
     Operand.SLOT: "a type and the number of a slot",
+    Operand.MEMORY: "a memory",
 }
 """The operands that cannot be left out."""
 
@@ -101,7 +102,7 @@ class CanonReader(DeclarationReader):
 
     def builtin(self, nodes: list[Node]) -> Definition:
         """``(canon stream.new t)`` and the like: what each takes is in the table of the binary format."""
-        keyword, name, *rest = nodes
+        _, name, *rest = nodes
         operands = BUILTINS.get(str(name), (0, None))[1]
         if operands is None:
             close = get_close_matches(str(name), BUILTINS, 1, 0.6)
