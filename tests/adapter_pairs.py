@@ -172,6 +172,7 @@ def memory_module(form: Form) -> str:
     if unreachable end
     (memory.copy (local.get $at) (local.get $old)
       (select (local.get $old_size) (local.get $size) ({p}.lt_u (local.get $old_size) (local.get $size))))
+    (memory.fill (local.get $old) (i32.const 0) (local.get $old_size)) ;; what transcoders leave there is their affair
     ({p}.add (local.get $at) ({p}.load ({p}.const {SKEW})))))"""
 
 
