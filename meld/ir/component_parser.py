@@ -28,6 +28,9 @@ from meld.ir.syntax import syntax
 from meld.ir.text_module import read_module_tree
 from meld.ir.text_names import TextContext
 from meld.ir.text_types import Node
+from meld.ir.wat_lexer import Scanner
+
+_OUTSIDE = "(@meld.outside"
 
 
 def parse_component(text: str, name: str) -> Component:
@@ -79,7 +82,7 @@ class _ComponentReader(CanonReader):
         if tree.data == "component_binary":
             return self.binary_component(nodes)
         self.here.name = head.key
-        return self.contents(Component(name=head.name), nodes)
+        return self.contents(Component(name=head.name, where=self.source.name), nodes)
 
     def read(self, nodes: Iterable[Node]) -> None:
         """Definitions in order; in a type, declarations only."""
@@ -92,12 +95,13 @@ class _ComponentReader(CanonReader):
 
     def contents(self, found: Component, nodes: Iterable[Node]) -> Component:
         """Fills a component, whose scope is open."""
-        found.where, found.span = self.source.name, self.place
+        found.span = self.place
         annotations: list[Span] = []
         for node in nodes:
             if isinstance(node, Tree):
                 self.read([node])
-            elif node.type == "ANNOTATION":
+                continue
+            if node.type == "ANNOTATION":
                 self.annotation(self.span(node), found, annotations)
         self.notes.pending.insert(0, (found.notes, annotations))
         self.notes.finish()
@@ -143,7 +147,7 @@ class _ComponentReader(CanonReader):
                 if node.startswith("(@meld.own-name"):
                     own, has_own = self.own_name(span), True
                     continue
-                if node.startswith("(@meld.outside"):
+                if node.startswith(_OUTSIDE):
                     head.annotations += _inner_annotations(span)
                     continue
             kept.append(node)
@@ -166,15 +170,16 @@ class _ComponentReader(CanonReader):
             return
         place = self.place
         exports, imports = trees(rest, "inline_export_one"), trees(rest, "inline_import_one")
-        own, inner = self.wrapped(head, [n for n in rest if n not in (*exports, *imports)])
+        own, inner = self.wrapped(head, _without(rest, [*exports, *imports]))
         item: Definition
         if imports:
             extern = self.extern_name(imports[0].children[1])
             t = self.type_use(Sort.COMPONENT, [n for n in inner if isinstance(n, Tree)])
             item = c.Import(extern, ExternType(Sort.COMPONENT, t))
         else:
+            where = f"{self.source.name}: component {head.name or len(self.here.spaces[Sort.COMPONENT])}"
             with self.inside(TextScope(self.here, head.key)):
-                item = c.NestedComponent(self.contents(Component(name=own), inner))
+                item = c.NestedComponent(self.contents(Component(name=own, where=where), inner))
         self.place = place
         self.inline_exports(self.add(item, head), exports)
 
@@ -182,7 +187,7 @@ class _ComponentReader(CanonReader):
         """``(core module $m …)`` in place."""
         head, rest = self.nested_head(nodes)
         exports = trees(rest, "inline_export_one")
-        own, inner = self.wrapped(head, [n for n in rest if n not in exports])
+        own, inner = self.wrapped(head, _without(rest, exports))
         strings = [node for node in inner if isinstance(node, Token) and node.type == "STRING"]
         where = f"{self.source.name}: core module {head.name or len(self.here.spaces[Sort.CORE_MODULE])}"
         if strings:
@@ -346,4 +351,18 @@ class _ComponentReader(CanonReader):
 
 def _inner_annotations(span: Span) -> list[Span]:
     """The annotations inside ``(@meld.outside …)``."""
-    return []
+    text, scanner = span.source.text, Scanner(span.source.text, span.source)
+    pos, found = scanner.skip(span.start + len(_OUTSIDE)), list[Span]()
+    while text.startswith("(@", pos):
+        end = scanner.close(pos)
+        found.append(Span(span.source, pos, end))
+        pos = scanner.skip(end)
+    if pos != span.end - 1:
+        raise MeldError("expected the notes of the definition", span=span)
+    return found
+
+
+def _without(nodes: list[Node], taken: Iterable[Node]) -> list[Node]:
+    """The nodes other than those taken. Not by equality, which would compare whole trees."""
+    identities = {id(node) for node in taken}
+    return [node for node in nodes if id(node) not in identities]
