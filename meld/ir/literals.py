@@ -219,4 +219,4 @@ def identifier(name: str) -> str:
 
 def identifier_name(token: str) -> str | None:
     """The name in ``$name`` or ``$"any name"``; None if it is malformed or empty."""
-    return (string_text(token[1:]) or None) if token.startswith('$"') else token[1:]
+    return (string_text(token[1:]) if token.startswith('$"') else token[1:]) or None

@@ -8,6 +8,7 @@ from typing import Any
 from meld.diagnostics import MeldError, Span
 from meld.ir.instructions import BlockType, Catch, IndexOf, MemArg, Scope
 from meld.ir.literals import float_bits, identifier, identifier_name, signed, unsigned
+from meld.ir.numbering import SINGULAR
 from meld.ir.opcodes import OPS, Imm, Op
 from meld.ir.sexp import index_of, read_annotation
 from meld.ir.text_names import (
@@ -114,7 +115,7 @@ class ImmediateReader:
     def first(self, space: str) -> Any:
         """The object of a space that is meant where the text names none."""
         if not getattr(self.scope, space):
-            raise self.error(self.at - 1, f"this needs one of the {space}, and there are none")
+            raise self.error(self.at - 1, f"this needs a {SINGULAR[space]}, and there is none")
         return getattr(self.scope, space)[0]
 
     def optional(self, space: str) -> Any:

@@ -397,7 +397,7 @@ class _ModuleReader:
                 (token,) = (t for t in node.children if t.type in ("NAME", "NUMBER"))
                 return find_index(self.scope, space, self.types.key(token), self.types.failing(token))
         if not getattr(self.scope, space):
-            raise MeldError(f"an active segment, and there are no {space}", span=self._place(rest))
+            raise MeldError(f"an active segment needs a {SINGULAR[space]}, and there is none", span=self._place(rest))
         return None
 
     def _place(self, rest: list[Node]) -> Span | None:

@@ -43,6 +43,8 @@ class WatLexer(Lexer):  # type: ignore[misc]  # lark has no types for it
     def __init__(self, lexer_conf: Any) -> None:
         self.patterns = [(t.name, re.compile(t.pattern.to_regexp())) for t in lexer_conf.terminals]
         self.known: dict[str, list[str]] = {}
+        # all names and all strings are alike
+        self.alike = {"string": self.candidates('""'), "name": self.candidates("$x")}
 
     def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Token]:
         """The tokens, each chosen when the parser is ready for it."""
@@ -71,7 +73,7 @@ class WatLexer(Lexer):  # type: ignore[misc]  # lark has no types for it
                     word = _WORD.match(text, at)
                     if word is not None:
                         value, pos = "(" + word[0], word.end()
-            candidates = self.known.get(value)
+            candidates = self.alike.get(match.lastgroup or "") or self.known.get(value)
             if candidates is None:
                 candidates = self.candidates(value)
             fitting = [kind for kind in candidates if kind in accepts]
