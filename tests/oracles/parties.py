@@ -44,16 +44,18 @@ class Party:
         lines += [self._core_module()]
         if any(self.elements):
             lines += [
-                '  (core module $libc (memory (export "memory") 1))',
+                '  (core module $libc (memory (export "memory") 1)',
+                '    (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))',
                 "  (core instance $libc (instantiate $libc))",
-                '  (alias core export $libc "memory" (core memory $options))',
+                '  (alias core export $libc "memory" (core memory $memory))',
+                '  (alias core export $libc "realloc" (core func $realloc))',
             ]
         for number, element in enumerate(self.elements):
             for kind in dict.fromkeys(builtin.partition(".")[0] for builtin in self.builtins):
                 lines.append(f"  (type ${kind}{number} {self._type(kind, element, number, lines)})")
             for builtin in self.builtins:
                 kind, _, verb = builtin.partition(".")
-                options = " (memory $options)" if element and verb in ("read", "write") else ""
+                options = " (memory $memory) (realloc $realloc)" if element and verb in ("read", "write") else ""
                 lines.append(f"  (core func (canon {builtin} ${kind}{number}{options}))")
         return "\n".join([*lines, self.more, f'  (export "{self.name}" (core module $main)))'])
 
