@@ -29,10 +29,12 @@
     (if (i32.eqz (i32.load $bridge offset={words} (local.get $header)))
       (then (return (select (i32.const -1) (i32.const 0) (i32.and (local.get $state) (i32.const 2))))))
     (call $check (local.get $ptr))
-    (memory.copy $memory $bridge
-      (local.get $ptr)
-      (call $value (local.get $handle))
-      (i32.const {size}))
+    (if (i32.const {size})
+      (then
+        (memory.copy $memory $bridge
+          (local.get $ptr)
+          (call $value (local.get $handle))
+          (i32.const {size}))))
     (i32.const 1))
 
   (func $future_write (param $handle i32) (param $ptr i32) (param $mem i32) (result i32)
@@ -49,14 +51,17 @@
     (if (i32.load $bridge offset={words} (local.get $header))
       (then (return (i32.const -6))))
     (call $check (local.get $ptr))
-    (memory.copy $bridge $memory
-      (call $value (local.get $handle))
-      (local.get $ptr)
-      (i32.const {size}))
+    (if (i32.const {size})
+      (then
+        (memory.copy $bridge $memory
+          (call $value (local.get $handle))
+          (local.get $ptr)
+          (i32.const {size}))))
     (i32.store $bridge offset={words} (local.get $header) (i32.const 1))
     (i32.const 1))
 
-  ;; Traps unless a value at `ptr` lies in the caller's memory. A value of no bytes lies anywhere.
+  ;; Traps unless a value at `ptr` lies in the caller's memory. A value of no bytes lies anywhere;
+  ;; `memory.copy` would not have that.
   (func $check (param $ptr i32)
     (if (i32.eqz (i32.const {size}))
       (then (return)))
