@@ -29,7 +29,10 @@ class Mutant:
     @property
     def operations(self) -> tuple[str, ...]:
         """The shims that the change can be seen in."""
-        return ("stream_drop_readable", "stream_drop_writable") if self.function == "drop" else (self.function,)
+        parts = {"drop": ("drop_readable", "drop_writable"), "check": ("read", "write"), "value": ("read", "write")}
+        if self.function in parts:
+            return tuple(f"{self.shape.kind}_{name}" for name in parts[self.function])
+        return (self.function,)
 
     def text(self) -> str:
         """The changed template. ValueError if an edit does not apply exactly once, or changes nothing."""
@@ -57,6 +60,8 @@ def plain(text: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r";;.*", "", text)).replace("( ", "(").replace(" )", ")")
 
 
+FUTURES = Shape(kind="future", slots=2, ring=4, size=12, value=16)
+EMPTY = Shape(kind="future", slots=2, ring=4, size=0, value=8)
 READ, WRITE, NEW, DROP = "stream_read", "stream_write", "stream_new", "drop"
 KEY = "(i32.load $bridge offset=8 (local.get $header))"
 STATE = "(i32.load $bridge offset=12 (local.get $header))"
@@ -376,6 +381,60 @@ WRONG = (
         ),
         "the host gets pointer and length the wrong way round",
     ),
+    Mutant(
+        "future-read-early",
+        "future_read",
+        (("(i32.eqz (i32.load $bridge offset={words} (local.get $header)))", "(i32.const 0)"),),
+        "a value that was never written is read",
+        FUTURES,
+    ),
+    Mutant(
+        "future-broken",
+        "future_read",
+        (("(select (i32.const -1) (i32.const 0)", "(select (i32.const 0) (i32.const -1)"),),
+        "a future that will never be resolved is waited for",
+        FUTURES,
+    ),
+    Mutant(
+        "future-write-twice",
+        "future_write",
+        (("(then (return (i32.const -6)))", "(then)"),),
+        "a value changes after it was read",
+        FUTURES,
+    ),
+    Mutant(
+        "future-unresolved",
+        "future_write",
+        (("(i32.store $bridge offset={words} (local.get $header) (i32.const 1))", ""),),
+        "the value is never there",
+        FUTURES,
+    ),
+    Mutant(
+        "future-values-overlap",
+        "value",
+        (("(i32.const {value})", "(i32.const 8)"),),
+        "the value of one future is written over that of the next",
+        FUTURES,
+    ),
+    Mutant(
+        "future-as-stream",
+        "future_new",
+        (("(i32.const {tag})", "(i32.const 0x80000000)"),),
+        "the handle of a future is that of a stream",
+        FUTURES,
+    ),
+    Mutant(
+        "future-nothing-out-of-bounds",
+        "future_read",
+        (
+            (
+                "(if (i32.const {size}) (then (memory.copy $memory $bridge",
+                "(if (i32.const 1) (then (memory.copy $memory $bridge",
+            ),
+        ),
+        "a value of no bytes traps beyond the end of the memory",
+        EMPTY,
+    ),
 )
 """Each of these has to be refuted."""
 
@@ -441,6 +500,13 @@ EQUIVALENT = (
             ),
         ),
         "the limit is where the count stops",
+    ),
+    Mutant(
+        "future-unchecked",
+        "check",
+        (("(then (unreachable))", "(then)"),),
+        "a copy in one piece traps by itself before it moves anything",
+        FUTURES,
     ),
 )
 """Each of these has to be proved."""

@@ -239,6 +239,8 @@ class _Sparse:
         return self.size
 
     def _part(self, where: slice) -> tuple[bytearray, slice]:
+        if where.start == where.stop:
+            return bytearray(), slice(0, 0)
         for start, data in self.parts.items():
             if start <= where.start and where.stop <= start + len(data):
                 return data, slice(where.start - start, where.stop - start)
