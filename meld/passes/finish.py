@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from meld.abi.boundary import BOUNDARY_MODULE, Boundary, CanonCall, HostCall
+from meld.abi.boundary import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options
 from meld.abi.types import show
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction, references
@@ -20,7 +20,8 @@ from meld.passes.base import Pass, PassContext, option
 class Finish(Pass):
     """Drop dead items, merge equal types and imports; leave nothing pending.
 
-    Alive is what exports, the start function and active segments reach. A boundary or a canonical built-in that is
+    Alive is what exports, the start function and active segments reach, and what lifting an export or lowering an
+    import of the program needs (memory, `realloc`, `post-return`). A boundary or a canonical built-in that is
     still an import is refused.
     """
 
@@ -146,6 +147,8 @@ def reachable(module: Module) -> set[Any]:
     live: set[Any] = set()
     pending: list[Any] = [export.item for export in module.exports]
     pending += [module.start] if module.start else []
+    for n in module.notes_of(HostExport):
+        pending += [n.target, *_option_items(n.lift)]
     by_target: dict[Any, list[Any]] = {}
     for element in module.elements:
         if element.table is not None:
@@ -162,7 +165,13 @@ def reachable(module: Module) -> set[Any]:
         if isinstance(item, Table | Memory):
             pending += by_target.get(item, ())
         pending += _uses(item)
+        pending += [used for n in item.notes if isinstance(n, HostCall) for used in _option_items(n.lower)]
     return live
+
+
+def _option_items(options: Options) -> list[Item]:
+    """What lifting or lowering at the edge of the program needs: the host, or who wraps the module, calls it."""
+    return [item for f in fields(options) if isinstance(item := getattr(options, f.name), Item)]
 
 
 def _uses(item: Any) -> Iterator[Any]:
