@@ -188,4 +188,5 @@ def _lower_probably_wide(side: Side, text: str) -> tuple[int, int]:
     if any(ord(char) > 0xFF for char in text):
         return at, (len(data) // 2) | side.tag
     side.memory()[at : at + len(text)] = text.encode("latin-1")
-    return side.allocate(at, len(data), 1, len(text)), len(text)
+    # The text of the specification says alignment 1 here; engines ask for what the block was allocated with.
+    return side.allocate(at, len(data), 2, len(text)), len(text)
