@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from smith import WASM_TOOLS
 
 ROOT = Path(__file__).parent.parent
 STREAM = [str(ROOT / "examples/stream/producer.wat"), str(ROOT / "examples/stream/consumer.wat")]
@@ -31,7 +32,7 @@ def test_fuse_and_run(tmp_path: Path) -> None:
     assert meldc(*STREAM, "-o", out).returncode == 0
     done = meldc("run", out, "--invoke", "c_get", "7")
     assert (done.returncode, done.stdout.strip()) == (0, "0")
-    subprocess.run(["wasm-tools", "validate", "--features", "all", out], check=True)
+    subprocess.run([WASM_TOOLS, "validate", "--features", "all", out], check=True)
 
 
 def test_text_goes_to_standard_output() -> None:
@@ -55,9 +56,9 @@ def test_dumps(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "d").iterdir())
     assert names[:3] == ["01-after-link.wat", "02-after-merge.wat", "02-before-merge.wat"]
-    assert names[-1] == "07-after-finish.wat"
+    assert names[-1] == "08-after-finish.wat"
     for path in (tmp_path / "d").iterdir():
-        subprocess.run(["wasm-tools", "validate", "--features", "all", path], check=True)
+        subprocess.run([WASM_TOOLS, "validate", "--features", "all", path], check=True)
 
 
 def test_a_dump_goes_to_standard_error(tmp_path: Path) -> None:

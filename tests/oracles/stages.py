@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "stream"
 WASM_TOOLS = Path(sys.executable).parent / "wasm-tools"
 
-PASSES = ("link", "merge", "detect-pairs", "emit-bridge", "rewire-calls", "adapter-wiring", "finish")
+PASSES = ("link", "merge", "detect-pairs", "emit-bridge", "rewire-calls", "handle-tables", "adapter-wiring", "finish")
 """The default pipeline."""
 
 RUNNABLE = PASSES[1:]
