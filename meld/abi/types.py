@@ -24,12 +24,17 @@ class Resource(Note):
     """A resource type of the fused program: one per evaluation of a resource definition or per resource import.
 
     ``(@meld.resource $r (label "conn") (owner $producer) (dtor $f))``; no owner: the host defines it.
+
+    Attributes:
+        module: of a resource of the host: where it is imported from, as core imports name it (``wasi:io/error@0.2.0``,
+            ``$root``).
     """
 
     label: str = text()
     owner: Any = ref("note", default=None)
     rep: str = symbol(default="i32")
     dtor: Any = ref("functions", default=None)
+    module: str | None = text(default=None)
 
 
 def write_type(t: Type, name_of: NameOf) -> Sexp:

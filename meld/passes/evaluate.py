@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
-from typing import Any, TypeAlias
+from typing import Any
 
 from meld.abi import intrinsics
 from meld.abi.boundary import (
@@ -30,108 +30,29 @@ from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, ImportName, Item, Module
 from meld.ir.notes import Instance
 from meld.ir.splice import Spliced, splice
-from meld.ir.types import TypeDef
+from meld.ir.types import I32, TypeDef
 from meld.passes.base import PassContext
 from meld.passes.host_memory import fill_memory_shim, memory_shim
 from meld.passes.start import Instantiation
+from meld.passes.values import (
+    NOWHERE,
+    ComponentValue,
+    CoreInstanceValue,
+    Env,
+    HostFunction,
+    InstanceValue,
+    LiftedFunction,
+    ModuleValue,
+    TypeValue,
+    Value,
+    describe,
+)
+
+ROOT_MODULE = "$root"
+"""The core import module of functions that the root imports by themselves, as wit-component names it."""
 
 MAX_INSTANCES = 20_000
 """Core and component instances of one program; a composition can ask for exponentially many."""
-
-
-# --- values --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(eq=False, slots=True)
-class ModuleValue:
-    """A core module; None if it is only the name of a link between stream partners."""
-
-    module: Module | None
-    where: str
-
-
-@dataclass(eq=False, slots=True)
-class CoreInstanceValue:
-    """A core instance: its exports."""
-
-    exports: dict[str, CoreItem]
-
-
-@dataclass(eq=False, slots=True)
-class ComponentValue:
-    """A component with the environment it stands in."""
-
-    component: c.Component
-    env: Env
-
-
-@dataclass(eq=False, slots=True)
-class InstanceValue:
-    """A component instance: its exports."""
-
-    exports: dict[str, Value]
-
-
-@dataclass(eq=False, slots=True)
-class LiftedFunction:
-    """A component function made by `canon lift`."""
-
-    instance: Instance
-    target: Function
-    type: c.CompFuncType
-    options: Options
-
-
-@dataclass(eq=False, slots=True)
-class HostFunction:
-    """A component function that the host provides. `module` and `field` are its core import name."""
-
-    module: str
-    field: str
-    type: c.CompFuncType
-
-
-@dataclass(eq=False, slots=True)
-class TypeValue:
-    """A type: a resolved value or function type, a `Resource`, or a component, instance or module type as it stands."""
-
-    type: Any
-    env: Env | None = None
-
-
-Value: TypeAlias = (
-    ModuleValue | CoreInstanceValue | ComponentValue | InstanceValue | LiftedFunction | HostFunction | TypeValue | Item
-)
-
-
-@dataclass(eq=False, slots=True)
-class Env:
-    """Values of definitions, innermost scope first; `instance` is the component instance being made."""
-
-    instance: Instance
-    parent: Env | None
-    args: dict[str, Value]
-    values: dict[c.Definition, Value] = field(default_factory=dict)
-    cores: int = 0  # core instances so far
-
-    def get(self, definition: c.Definition) -> Value:
-        """The value of a definition of this component or one around it."""
-        env: Env | None = self
-        while env is not None:
-            if definition in env.values:
-                return env.values[definition]
-            env = env.parent
-        raise MeldError(
-            f"{_describe(definition)} is used before it is defined", where=f"component {self.instance.name}"
-        )
-
-
-def _describe(definition: c.Definition) -> str:
-    sort = definition.sort.value if definition.sort else "definition"
-    return f"{sort} `{definition.name}`" if definition.name else f"a {sort}"
-
-
-_NOWHERE = Env(Instance(name="host"), None, {})
 
 
 # --- the evaluator -------------------------------------------------------------------------------------------------
@@ -158,7 +79,7 @@ class Evaluator:
     def evaluate_root(self, component: c.Component) -> InstanceValue:
         """The root instance; its imports are the host's."""
         stem = PurePath(component.where).stem if component.where else ""
-        return self._instantiate_component(ComponentValue(component, _NOWHERE), None, component.name or stem or "root")
+        return self._instantiate_component(ComponentValue(component, NOWHERE), None, component.name or stem or "root")
 
     def _instantiate_component(
         self, value: ComponentValue, args: dict[str, Value] | None, name: str, definition: c.Definition | None = None
@@ -175,7 +96,7 @@ class Evaluator:
             if isinstance(item, c.Import):
                 env.values[item] = self._import(item, env, is_root=args is None)
             elif isinstance(item, c.Export):
-                env.values[item] = exports[str(item.extern)] = env.get(item.target)
+                env.values[item] = exports[str(item.extern)] = self._shown(env.get(item.target), item.type, env)
             else:
                 self._define(item, env)
         return InstanceValue(exports)
@@ -210,13 +131,13 @@ class Evaluator:
                 instance = env.get(item.instance)
                 assert isinstance(instance, InstanceValue)
                 if item.export not in instance.exports:
-                    raise MeldError(f"{_describe(item.instance)} has no export `{item.export}`", where=self._where(env))
+                    raise MeldError(f"{describe(item.instance)} has no export `{item.export}`", where=self._where(env))
                 values[item] = instance.exports[item.export]
             case c.CoreExportAlias():
                 core = env.get(item.instance)
                 assert isinstance(core, CoreInstanceValue)
                 if item.export not in core.exports:
-                    raise MeldError(f"{_describe(item.instance)} has no export `{item.export}`", where=self._where(env))
+                    raise MeldError(f"{describe(item.instance)} has no export `{item.export}`", where=self._where(env))
                 values[item] = core.exports[item.export]
             case c.OuterAlias():
                 values[item] = env.get(item.target)
@@ -246,23 +167,22 @@ class Evaluator:
             if name not in env.args:
                 raise MeldError(f"the import `{name}` is not given", where=self._where(env))
             return env.args[name]
-        return self._host_value(item.type, env, "$root", name)
+        return self._host_value(item.type, env, ROOT_MODULE, name)
 
     def _host_value(self, declared: c.ExternType, env: Env, module: str, name: str) -> Value:
         """The symbolic value of something that the host provides."""
         match declared.sort:
             case c.Sort.FUNC:
-                return HostFunction(module, name, self._function_type(declared.type, env))
+                return HostFunction(module, name, self._function_type(declared.type, env), _type(declared, env))
             case c.Sort.INSTANCE:
-                assert isinstance(declared.type, c.Definition)
-                of = env.get(declared.type)
-                assert isinstance(of, TypeValue) and isinstance(of.type, c.InstanceType) and of.env is not None
-                return self._host_instance(of.type, of.env, name if module == "$root" else f"{module}/{name}")
+                of = _type(declared, env)
+                assert isinstance(of.type, c.InstanceType) and of.env is not None
+                return self._host_instance(of.type, of.env, name if module == ROOT_MODULE else f"{module}/{name}")
             case c.Sort.TYPE:
                 if isinstance(declared.type, c.Definition):
-                    return env.get(declared.type)
+                    return _named(_type(declared, env))
                 assert declared.type is None
-                return TypeValue(self._resource(name, None, None))
+                return TypeValue(self._resource(name, None, None, module))
             case c.Sort.CORE_MODULE:
                 return ModuleValue(None, f"import `{name}`")
             case _:
@@ -282,27 +202,53 @@ class Evaluator:
                 self._define(decl, inner)
         return InstanceValue(exports)
 
+    def _shown(self, value: Value, declared: c.ExternType | None, env: Env) -> Value:
+        """A value as an export shows it: types get a name, functions the type that is ascribed to them."""
+        match value:
+            case TypeValue():
+                return _named(value)
+            case LiftedFunction() | HostFunction() if declared is not None:
+                return replace(value, declared=_type(declared, env))
+            case InstanceValue() if declared is not None:
+                of = _type(declared, env)
+                assert isinstance(of.type, c.InstanceType) and of.env is not None
+                inner = Env(env.instance, of.env, {})
+                exports: dict[str, Value] = {}
+                for decl in of.type.decls:
+                    if isinstance(decl, c.ExportDecl):
+                        name = str(decl.extern)
+                        if name not in value.exports:
+                            raise MeldError(f"an export shows `{name}`, which is not there", where=self._where(env))
+                        shown = self._shown(value.exports[name], decl.type, inner)
+                        inner.values[decl] = exports[name] = shown
+                    else:
+                        self._define(decl, inner)
+                return InstanceValue(exports)
+        return value
+
     # --- types -----------------------------------------------------------------------------------------------------
 
-    def _resource(self, label: str, owner: Instance | None, dtor: Function | None) -> Resource:
-        resource = Resource(label, owner, "i32", dtor, name=label)
+    def _resource(
+        self, label: str, owner: Instance | None, dtor: Function | None, module: str | None = None
+    ) -> Resource:
+        resource = Resource(label, owner, "i32", dtor, module, name=label)
         self.resources.append(resource)
         return resource
 
     def _type_definition(self, item: c.TypeDefinition, env: Env) -> TypeValue:
         match item.type:
             case c.CompFuncType():
-                return TypeValue(self._function_type(item, env, item.type))
+                return TypeValue(self._function_type(item, env, item.type), env, item)
             case c.ResourceType(_, dtor, dtor_async):
                 if dtor_async:
                     raise MeldError("asynchronous destructors are not supported", where=self._where(env))
                 core = None if dtor is None else self._bind(env.get(dtor))
                 assert core is None or isinstance(core, Function)
-                return TypeValue(self._resource(item.name or "resource", env.instance, core))
+                return TypeValue(self._resource(item.name or "resource", env.instance, core), env, item)
             case c.ComponentType() | c.InstanceType():
-                return TypeValue(item.type, env)
+                return TypeValue(item.type, env, item)
             case _:
-                return TypeValue(self._resolve_parts(item.type, env))
+                return TypeValue(self._resolve_parts(item.type, env), env, item)
 
     def _function_type(
         self, definition: c.CompValType | None, env: Env, given: c.CompFuncType | None = None
@@ -391,9 +337,10 @@ class Evaluator:
     def _lift(self, item: c.CanonLift, env: Env) -> LiftedFunction:
         target = self._bind(env.get(item.function))
         assert isinstance(target, Function)
-        return LiftedFunction(
-            env.instance, target, self._function_type(item.type, env), self._options(item.options, env)
-        )
+        declared = env.get(item.type)
+        assert isinstance(declared, TypeValue)
+        options = self._options(item.options, env)
+        return LiftedFunction(env.instance, target, self._function_type(item.type, env), options, declared)
 
     def _lower(self, item: c.CanonLower, env: Env) -> Function:
         callee = env.get(item.function)
@@ -410,7 +357,7 @@ class Evaluator:
                 name = ImportName(callee.module, callee.field)
                 notes = HostCall(env.instance, callee.field, callee.type, options)
             case _:
-                raise MeldError(f"lowers {_describe(item.function)}, which is not a function", where=self._where(env))
+                raise MeldError(f"lowers {describe(item.function)}, which is not a function", where=self._where(env))
         core = lowered_type(callee.type, options)
         return self._add_import(name, core.params, core.results, env, label, notes)
 
@@ -435,6 +382,8 @@ class Evaluator:
             of = value.type
         if isinstance(of, c.Stream | c.Future) or item.builtin == "waitable.join":
             self._use_stream(env.instance, item.builtin, of)
+        if item.builtin == "resource.drop" and isinstance(of, Resource) and of.module is not None:
+            return self._drop_of_host(of, env)
         options = self._options(item.options, env)
         table = None if item.table is None else env.get(item.table)
         named: Any = of
@@ -451,6 +400,14 @@ class Evaluator:
         core = builtin_type(item, of, options)
         name = ImportName(CANON_MODULE, item.builtin)
         return self._add_import(name, core.params, core.results, env, item.builtin, call)
+
+    def _drop_of_host(self, resource: Resource, env: Env) -> Function:
+        """The host drops its own resources, under the name that wit-component has for it."""
+        assert resource.module is not None
+        field = f"[resource-drop]{resource.label}"
+        self_: Type = c.Own(resource)  # type: ignore[arg-type]  # resolved
+        call = HostCall(env.instance, field, c.CompFuncType((("self", self_),), None))
+        return self._add_import(ImportName(resource.module, field), (I32,), (), env, field, call)
 
     def _use_stream(self, instance: Instance, builtin: str, of: Type | None) -> None:
         for use in self.stream_uses:
@@ -560,6 +517,18 @@ def _intrinsic(item: CoreItem) -> Intrinsic | None:
     return intrinsics.INTRINSICS.get(item.imported.field)
 
 
+def _type(declared: c.ExternType, env: Env) -> TypeValue:
+    """The type that an import or export is declared to have."""
+    assert isinstance(declared.type, c.Definition)
+    value = env.get(declared.type)
+    assert isinstance(value, TypeValue)
+    return value
+
+
+def _named(value: TypeValue) -> TypeValue:
+    return TypeValue(value.type, value.env, value.definition, value)
+
+
 def _label(item: c.CanonLower) -> str:
     match item.function:
         case c.ExportAlias(export=name):
@@ -572,7 +541,7 @@ def _label(item: c.CanonLower) -> str:
 
 def _core(value: Value, definition: c.Definition) -> CoreItem:
     if not isinstance(value, CoreItem):
-        raise MeldError(f"{_describe(definition)} is not a core item")
+        raise MeldError(f"{describe(definition)} is not a core item")
     return value
 
 

@@ -16,8 +16,9 @@ from meld.abi.boundary import HostExport, Link, Partner
 from meld.ir.component import Component, ComponentInstance
 from meld.ir.module import CustomSection, Export, Function, Global, Memory, Module, Table, Tag
 from meld.passes.base import Pass, PassContext
-from meld.passes.evaluate import Evaluator, HostFunction, InstanceValue, LiftedFunction
+from meld.passes.evaluate import Evaluator
 from meld.passes.start import order_start
+from meld.passes.values import HostFunction, InstanceValue, LiftedFunction
 
 DROPPED_CUSTOMS = (".debug_", "reloc.", "linking", "metadata.code.", "sourceMappingURL", "dylink", "build_id")
 """Custom sections (by the start of their name) that speak of indices or offsets, which merging changes."""
