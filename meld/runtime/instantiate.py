@@ -1,14 +1,15 @@
 """Running a fused module, or one at any stage after `merge`, under wasmtime.
 
-The engine's Python interface shows only exports, and the host has to read the memory that a call names. So each memory
-is exported under a reserved name before the module is compiled. What is still to be lowered is an import; unless the
-caller supplies it, it is a trap that says what is pending.
+The engine's Python interface shows only exports, and the host has to read the memory that a call names. So each memory,
+and whatever else the interpreter of boundaries has to reach, is exported under a reserved name before the module is
+compiled. What is still to be lowered is an import; unless the caller supplies it, it is interpreted by its note, or a
+trap that says what is pending.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -16,13 +17,15 @@ from typing import Any, NoReturn
 
 import wasmtime
 
-from meld.abi.boundary import BOUNDARY_MODULE, CANON_MODULE
+from meld.abi.boundary import BOUNDARY_MODULE, CANON_MODULE, HostCall, HostExport
 from meld.abi.intrinsics import INTRINSICS, MODULE
 from meld.binary.reader import read_module
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError
 from meld.ir.module import CoreItem, Export, Function, Module
 from meld.ir.types import I32, V128, FuncType, NumType, ValType
+from meld.runtime.boundaries import Interpreter
+from meld.runtime.canonical import Value
 from meld.runtime.host import MEMORY_PREFIX, Given, Host, engine_type, view
 from meld.runtime.streams import HostTrap
 
@@ -77,6 +80,7 @@ class Running:
 
     module: Module
     host: Host
+    interpreter: Interpreter
     store: wasmtime.Store
     instance: wasmtime.Instance
     _functions: dict[str, wasmtime.Func] = field(default_factory=dict)
@@ -121,6 +125,15 @@ class Running:
             self._functions[name] = found
         return self._functions[name]
 
+    def invoke(self, export: HostExport, values: Sequence[Value]) -> Value:
+        """Calls a component function that the module exports; values are those of `meld.runtime.canonical`.
+
+        Raises:
+            Trapped: it trapped.
+        """
+        with _traps():
+            return self.interpreter.invoke(export, values)
+
     def memory(self, index: int = 0) -> memoryview:
         """The bytes of a memory by its index in the module, writable; valid until it grows. IndexError if absent."""
         found = self.instance.exports(self.store).get(f"{MEMORY_PREFIX}{index}")
@@ -136,6 +149,7 @@ def instantiate(
     *,
     store: wasmtime.Store | None = None,
     fuel: int | None = None,
+    lenient: bool = False,
 ) -> Running:
     """Compiles and instantiates a module.
 
@@ -143,6 +157,7 @@ def instantiate(
         program: the module, or its binary.
         host: serves `pulseengine:async`; a new one if None.
         given: what to supply for other imports, by module and field name; items of the engine belong to `store`.
+        lenient: whether a function of a component's world that nobody supplies is a trap when it is called.
         store: a store of `engine()` to instantiate in, with other instances; a new one if None.
         fuel: how much the program may execute in a new store before it traps; without limit if None.
 
@@ -153,7 +168,8 @@ def instantiate(
     host = host or Host()
     runs_on = engine(fuel=fuel is not None and store is None)
     module = read_module(program) if isinstance(program, bytes) else program
-    data = write_module(expose_memories(module))
+    interpreter = Interpreter(module)
+    data = write_module(expose_memories(module, interpreter.exports))
     try:
         compiled = wasmtime.Module(runs_on, data)
     except wasmtime.WasmtimeError as e:
@@ -162,53 +178,76 @@ def instantiate(
         store = wasmtime.Store(runs_on)
         if fuel is not None:
             store.set_fuel(fuel)
-    imports = [_import(wanted, host, given or {}, store) for wanted in module.imports]
+    supply = _Supply(host, interpreter, given or {}, store, lenient)
+    imports = [supply.item(wanted) for wanted in module.imports]
     with _traps(MeldError):
         instance = wasmtime.Instance(store, compiled, imports)
     host.instance = instance
-    return Running(module, host, store, instance)
+    interpreter.attach(instance, store)
+    return Running(module, host, interpreter, store, instance)
 
 
-def expose_memories(module: Module) -> Module:
-    """The module with each memory exported under its index; the given one is not changed.
+def expose_memories(module: Module, more: Mapping[str, CoreItem] | None = None) -> Module:
+    """The module with each memory exported under its index, and more by reserved name; the given one is not changed.
 
     Raises:
         MeldError: the module exports something else under such a name.
     """
     taken = {export.name: export.item for export in module.exports}
     exports = list(module.exports)
-    for index, memory in enumerate(module.space("memories")):
-        name = f"{MEMORY_PREFIX}{index}"
+    wanted = {f"{MEMORY_PREFIX}{index}": memory for index, memory in enumerate(module.space("memories"))}
+    for name, item in (wanted | dict(more or {})).items():
         if name not in taken:
-            exports.append(Export(name, memory))
-        elif taken[name] is not memory:
+            exports.append(Export(name, item))
+        elif taken[name] is not item:
             raise MeldError(f"the export name `{name}` is reserved for the host's use", where=module.where or None)
     return replace(module, exports=exports)
 
 
-def _import(wanted: CoreItem, host: Host, given: Mapping[tuple[str, str], Given], store: wasmtime.Store) -> Any:
-    assert wanted.imported is not None
-    module, name = wanted.imported.module, wanted.imported.field
-    item = given.get((module, name))
-    if item is not None and (isinstance(item, wasmtime.Func) or not callable(item)):
-        return item
-    if isinstance(wanted, Function) and V128 not in wanted.signature.params + wanted.signature.results:
-        if item is not None:
-            return wasmtime.Func(store, engine_type(wanted.signature), item)
-        if module == MODULE and name in INTRINSICS:
-            if wanted.signature != INTRINSICS[name].type:
-                raise MeldError(f"the import {wanted.imported} is not of the type that the host gives it")
-            return host.function(INTRINSICS[name], store)
-        if module == BOUNDARY_MODULE:
-            return wasmtime.Func(store, engine_type(wanted.signature), _pending(f"the call {name}"))
-        if module == CANON_MODULE:
-            return wasmtime.Func(store, engine_type(wanted.signature), _pending(f"the canonical built-in {name}"))
-    raise MeldError(f"nothing provides the import {wanted.imported}")
+@dataclass(frozen=True, slots=True)
+class _Supply:
+    """What is supplied for imports: what the caller gives, then the host, then the interpreter."""
+
+    host: Host
+    interpreter: Interpreter
+    given: Mapping[tuple[str, str], Given]
+    store: wasmtime.Store
+    lenient: bool
+
+    def item(self, wanted: CoreItem) -> Any:
+        """The engine's item for an import. Raises MeldError if nobody provides it."""
+        assert wanted.imported is not None
+        module, name = wanted.imported.module, wanted.imported.field
+        item = self.given.get((module, name))
+        if item is not None and (isinstance(item, wasmtime.Func) or not callable(item)):
+            return item
+        if isinstance(wanted, Function) and V128 not in wanted.signature.params + wanted.signature.results:
+            if item is not None:
+                return self._function(wanted, self.interpreter.guarded(wanted, item))
+            if module == MODULE and name in INTRINSICS:
+                if wanted.signature != INTRINSICS[name].type:
+                    raise MeldError(f"the import {wanted.imported} is not of the type that the host gives it")
+                return self.host.function(INTRINSICS[name], self.store)
+            served = self.interpreter.function(wanted)
+            if served is not None:
+                return wasmtime.Func(self.store, engine_type(wanted.signature), served, access_caller=True)
+            if module in (BOUNDARY_MODULE, CANON_MODULE):
+                what = "call" if module == BOUNDARY_MODULE else "canonical built-in"
+                return self._function(wanted, _pending(f"not interpreted: the {what} {name} {LOST}"))
+            if self.lenient and any(isinstance(n, HostCall) for n in wanted.notes):
+                return self._function(wanted, _pending(f"nothing provides the import {wanted.imported}"))
+        raise MeldError(f"nothing provides the import {wanted.imported}")
+
+    def _function(self, wanted: Function, call: Callable[..., Any]) -> wasmtime.Func:
+        return wasmtime.Func(self.store, engine_type(wanted.signature), call)
 
 
-def _pending(what: str) -> Callable[..., NoReturn]:
+LOST = "has no note that says what it stands for; a binary does not carry notes, a text dump does"
+
+
+def _pending(message: str) -> Callable[..., NoReturn]:
     def trap(*_: Any) -> NoReturn:
-        raise HostTrap(f"not interpreted yet: {what}")
+        raise HostTrap(message)
 
     return trap
 
@@ -220,6 +259,8 @@ def _traps(other: type[Exception] | None = None) -> Iterator[None]:
         yield
     except HostTrap as e:
         raise Trapped(str(e)) from None
+    except RecursionError:
+        raise Trapped("calls between components and the host are nested too deep") from None
     except wasmtime.Trap as e:
         names = tuple(frame.func_name or f"function {frame.func_index}" for frame in e.frames)
         raise Trapped(_last_line(e.message), names) from None

@@ -1,0 +1,181 @@
+"""Handle tables of component instances, for the interpreter of boundaries.
+
+Before the pass `handle-tables` they live here, in Python; after it they live in the module, and what is here calls the
+functions that it made. Both give out the same indices.
+
+Source: Component Model, CanonicalABI.md: Table State, Resource State, `canon resource.new`, `.drop`, `.rep`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from meld.abi.types import Resource
+from meld.ir.notes import Instance
+from meld.passes.handle_tables import HandleTable
+from meld.runtime.canonical import MASK32, trap_if
+
+MAX_ENTRIES = (1 << 28) - 1
+
+Call = Callable[..., Any]
+"""Calls a core function of the module: (function, arguments…) → result."""
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """A handle in a table. `scope` is that of the call which was given a borrow handle; None if the handle owns."""
+
+    resource: Resource
+    rep: int
+    scope: Scope | None = None
+    lends: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Scope:
+    """One call from one instance into another: what was lent for its time, and what the callee still borrows."""
+
+    lent: list[Entry] = field(default_factory=list)
+    borrows: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Table:
+    """The handle table of one instance; entry 0 is never used."""
+
+    entries: list[Entry | None] = field(default_factory=lambda: [None])
+    free: list[int] = field(default_factory=list)
+
+    def add(self, entry: Entry) -> int:
+        """A new handle."""
+        if self.free:
+            index = self.free.pop()
+            self.entries[index] = entry
+            return index
+        trap_if(len(self.entries) > MAX_ENTRIES, "a handle table is full")
+        self.entries.append(entry)
+        return len(self.entries) - 1
+
+    def get(self, resource: Resource, handle: int) -> Entry:
+        """The entry of a handle. Raises HostTrap unless it is a handle of that resource type."""
+        handle &= MASK32
+        found = self.entries[handle] if handle < len(self.entries) else None
+        trap_if(found is None, f"unknown handle index {handle}")
+        assert found is not None
+        trap_if(
+            found.resource is not resource,
+            f"handle {handle} is one of `{found.resource.label}`, not `{resource.label}`",
+        )
+        return found
+
+    def remove(self, resource: Resource, handle: int) -> Entry:
+        """Takes a handle out of the table. Raises HostTrap also if it is lent."""
+        entry = self.get(resource, handle)
+        trap_if(entry.lends > 0, f"handle {handle} is lent to a call that has not ended")
+        self.entries[handle & MASK32] = None
+        self.free.append(handle & MASK32)
+        return entry
+
+    # --- built-ins ---
+
+    def new(self, resource: Resource, rep: int) -> int:
+        """`resource.new`."""
+        return self.add(Entry(resource, rep & MASK32))
+
+    def rep(self, resource: Resource, handle: int) -> int:
+        """`resource.rep`."""
+        return self.get(resource, handle).rep
+
+    def drop(self, resource: Resource, handle: int) -> int | None:
+        """`resource.drop` without the destructor: the representation if the handle owned, else None."""
+        entry = self.remove(resource, handle)
+        if entry.scope is None:
+            return entry.rep
+        entry.scope.borrows -= 1
+        return None
+
+
+@dataclass(eq=False, slots=True)
+class Held:
+    """One side of a call, with its table in Python. Resources of the host have no table: their handles pass through."""
+
+    table: Table
+    instance: Instance
+    scope: Scope
+
+    def lift_own(self, resource: Resource, handle: int) -> int:
+        if resource.owner is None:
+            return handle
+        trap_if(self.table.get(resource, handle).scope is not None, f"handle {handle} does not own what it stands for")
+        return self.table.remove(resource, handle).rep
+
+    def lift_borrow(self, resource: Resource, handle: int) -> int:
+        if resource.owner is None:
+            return handle
+        entry = self.table.get(resource, handle)
+        entry.lends += 1
+        self.scope.lent.append(entry)
+        return entry.rep
+
+    def lower_own(self, resource: Resource, rep: int) -> int:
+        return rep if resource.owner is None else self.table.new(resource, rep)
+
+    def lower_borrow(self, resource: Resource, rep: int) -> int:
+        if resource.owner is None or resource.owner is self.instance:
+            return rep
+        self.scope.borrows += 1
+        return self.table.add(Entry(resource, rep, self.scope))
+
+    def begin(self) -> None:
+        """A call begins in which this side lends."""
+
+    def end_loans(self) -> None:
+        """What this side has lent for the call is its own again."""
+        for entry in self.scope.lent:
+            entry.lends -= 1
+
+    def end_borrows(self) -> None:
+        """Traps if this side still has handles that it borrowed for the call."""
+        trap_if(self.scope.borrows > 0, "borrow handles still remain at the end of the call")
+
+
+@dataclass(eq=False, slots=True)
+class Inside:
+    """One side of a call, with its table inside the module. `numbers` are those of resource types there."""
+
+    note: HandleTable
+    call: Call
+    read: Callable[[Any], int]
+    numbers: dict[Resource, int]
+    mark: int = 0
+
+    def _do(self, function: Any, resource: Resource, value: int) -> int:
+        if resource.owner is None:
+            return value
+        return int(self.call(function, self.numbers[resource], value))
+
+    def lift_own(self, resource: Resource, handle: int) -> int:
+        return self._do(self.note.lift_own, resource, handle)
+
+    def lift_borrow(self, resource: Resource, handle: int) -> int:
+        return self._do(self.note.lift_borrow, resource, handle)
+
+    def lower_own(self, resource: Resource, rep: int) -> int:
+        return self._do(self.note.lower_own, resource, rep)
+
+    def lower_borrow(self, resource: Resource, rep: int) -> int:
+        return rep if resource.owner is self.note.instance else self._do(self.note.lower_borrow, resource, rep)
+
+    def begin(self) -> None:
+        """A call begins in which this side lends."""
+        self.mark = self.read(self.note.loans)
+
+    def end_loans(self) -> None:
+        """What this side has lent for the call is its own again."""
+        self.call(self.note.end_loans, self.mark)
+
+    def end_borrows(self) -> None:
+        """Traps if this side still has handles that it borrowed for the call."""
+        self.call(self.note.end_borrows)
