@@ -90,21 +90,35 @@ class TextScope:
             scope = scope.parent
         return known
 
-    def enclosing(self, key: str | int, span: Span) -> tuple[TextScope, int]:
-        """The scope that the first operand of an outer alias means, and how far out it is. Raises MeldError."""
+    def enclosing(self, key: str | int, sort: Sort, name: str | int, span: Span) -> tuple[TextScope, int]:
+        """The scope that the first operand of an outer alias means, and how far out it is.
+
+        Of several with one name it is the innermost that has what the second operand, `name`, asks for.
+
+        Raises:
+            MeldError: there is none.
+        """
         scope: TextScope | None = self
+        found: tuple[TextScope, int] | None = None
         depth = 0
         while scope is not None:
             if key == (scope.name if isinstance(key, str) else depth):
-                return scope, depth
+                if isinstance(key, int) or name in scope.names[sort]:
+                    return scope, depth
+                found = found or (scope, depth)
             scope, depth = scope.parent, depth + 1
+        if found is not None:
+            return found
         if isinstance(key, str):
             raise MeldError(f"no enclosing component is called `{identifier(key)}`", span=span)
         raise MeldError(f"an outer alias of depth {key}, {depth - 1} levels deep", span=span)
 
-    def core_types(self) -> list[TypeDef | None]:
-        """The core types by index; None for those that are module types."""
-        return [core_typedef(item) for item in self.spaces[Sort.CORE_TYPE]]
+    def get(self, sort: Sort, key: str | int, span: Span) -> Definition:
+        """As `find`, in this scope alone."""
+        if isinstance(key, str) and key not in self.names[sort]:
+            hint = similar(key, self.names[sort])
+            raise MeldError(f"unknown {sort.value} `{identifier(key)}`", span=span, hint=hint)
+        return self.find(sort, key, span)
 
 
 def core_typedef(item: Definition) -> TypeDef | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from lark import Token, Tree
 
-from meld.diagnostics import MeldError
 from meld.ir.component import CoreExternType, Definition, ModuleType, OuterAlias, Sort
 from meld.ir.component_scope import TextScope, core_typedef
 from meld.ir.instructions import Scope
@@ -75,13 +74,21 @@ class _ModuleTypeReader:
                 label = self.types.text(name)
                 self.found.decls.append((label, self._extern(item)))
             case "module_alias", [_, Token() as outer, Token() as target, _, Tree() as head]:
-                scope, depth = self.here.enclosing(_inner(self.types.key(outer)), self.types.span(outer))
-                item = scope.find(Sort.CORE_TYPE, self.types.key(target), self.types.span(target))
+                key, span = self.types.key(target), self.types.span(outer)
+                scope, depth = self.here.enclosing(self._depth(outer), Sort.CORE_TYPE, key, span)
+                item = scope.get(Sort.CORE_TYPE, key, self.types.span(target))
                 token = head.children[0] if head.children else None
                 named = isinstance(token, Token) and token.type == "NAME"
                 self._alias(item, depth + 1, self.types.identifier(token) if named else None, target)
             case other, _:
                 raise AssertionError(other)
+
+    def _depth(self, node: Token) -> str | int:
+        """The first operand of an outer alias; the module type itself is the innermost level."""
+        key = self.types.key(node)
+        if key == 0:
+            raise self.types.error(node, "depth 0 is this module type itself", "the component around it has depth 1")
+        return key - 1 if isinstance(key, int) else key
 
     def _group(self, node: Tree[Token]) -> None:
         for group, trees in rec_groups([node]):
@@ -150,13 +157,6 @@ class _ModuleTypeReader:
                 return CoreExternType("global", valtype, mutable=mutable)
             case other, _:
                 raise AssertionError(other)
-
-
-def _inner(key: str | int) -> str | int:
-    """Depths count the module type itself; outside it there is one level less."""
-    if key == 0:
-        raise MeldError("an alias of depth 0 in a module type refers to the module type itself")
-    return key - 1 if isinstance(key, int) else key
 
 
 def _is_outside(here: TextScope, name: str) -> bool:

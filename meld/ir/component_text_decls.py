@@ -113,8 +113,9 @@ class DeclarationReader(TypeReader):
             case "alias_outer":
                 if sort not in OUTER_SORTS:
                     raise self.error(keyword, f"an outer alias cannot refer to a {sort.value}")
-                scope, depth = self.here.enclosing(self.key(first), self.span(first))
-                return c.OuterAlias(scope.find(sort, self.key(second), self.span(second)), depth, sort)
+                name = self.key(second)
+                scope, depth = self.here.enclosing(self.key(first), sort, name, self.span(first))
+                return c.OuterAlias(scope.get(sort, name, self.span(second)), depth, sort)
             case other:
                 raise AssertionError(other)
 
