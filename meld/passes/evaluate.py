@@ -81,6 +81,11 @@ class Evaluator:
         stem = PurePath(component.where).stem if component.where else ""
         return self._instantiate_component(ComponentValue(component, NOWHERE), None, component.name or stem or "root")
 
+    @property
+    def root(self) -> Env:
+        """What the definitions of the root component evaluated to."""
+        return self._made[0][0]
+
     def _instantiate_component(
         self, value: ComponentValue, args: dict[str, Value] | None, name: str, definition: c.Definition | None = None
     ) -> InstanceValue:

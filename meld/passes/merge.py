@@ -19,9 +19,19 @@ from meld.passes.base import Pass, PassContext
 from meld.passes.evaluate import Evaluator
 from meld.passes.start import order_start
 from meld.passes.values import HostFunction, InstanceValue, LiftedFunction
+from meld.passes.world import attach_world, world_of
 
-DROPPED_CUSTOMS = (".debug_", "reloc.", "linking", "metadata.code.", "sourceMappingURL", "dylink", "build_id")
-"""Custom sections (by the start of their name) that speak of indices or offsets, which merging changes."""
+DROPPED_CUSTOMS = (
+    ".debug_",
+    "reloc.",
+    "linking",
+    "metadata.code.",
+    "sourceMappingURL",
+    "dylink",
+    "build_id",
+    "component-type",
+)
+"""Custom sections (by the start of their name) that speak of indices, offsets or a world, which merging changes."""
 
 
 class Merge(Pass):
@@ -41,7 +51,7 @@ class Merge(Pass):
     def run(self, program: Component, cx: PassContext) -> Module:
         module = Module(name=program.name or None, where=program.where)
         evaluator = Evaluator(module, cx)
-        root = evaluator.evaluate_root(program)
+        exports = evaluator.evaluate_root(program)
         evaluator.instantiate_bare_modules()
         evaluator.drop_unbound()
         module.notes += evaluator.instances
@@ -49,12 +59,13 @@ class Merge(Pass):
         module.notes += evaluator.stream_uses
         _carry_links(program, evaluator, module)
         exporter = _Exporter(module, cx)
-        exporter.export(root, "")
-        for exports, owner in evaluator.bare_exports:
-            for name, item in exports.items():
+        exporter.export(exports, "")
+        for bare, owner in evaluator.bare_exports:
+            for name, item in bare.items():
                 exporter.add(name, item, owner.name or "")
         order_start(module, evaluator.events)
         _carry_customs(evaluator, module, cx)
+        attach_world(module, world_of(program, evaluator.root))
         cx.stats["core instances"] = len(evaluator.events)
         return module
 
@@ -80,7 +91,7 @@ def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> Non
                 module.customs.append(CustomSection(section.name, section.data))
     if dropped:
         names = ", ".join(f"`{name}` ({size} bytes)" for name, size in sorted(dropped.items()))
-        cx.remark(f"custom sections dropped, since they speak of offsets or indices: {names}")
+        cx.remark(f"custom sections dropped, since they speak of offsets, indices or a world: {names}")
 
 
 @dataclass(slots=True)
