@@ -13,7 +13,7 @@ from collections.abc import Sequence
 USAGE = """\
 meldc INPUT… [-o OUT] [options]    fuse components into one core module
 meldc passes [NAME]                list the passes, or describe one
-meldc run FILE [--invoke NAME …]   run a module under wasmtime"""
+meldc run FILE… [--invoke CALL]     run a module, or components, under wasmtime"""
 
 EPILOG = """\
 examples:
@@ -110,15 +110,26 @@ def _passes(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="meldc run", description="Run a core module under wasmtime.")
-    parser.add_argument("file", metavar="FILE", help="a core module, .wasm or .wat")
+    parser = argparse.ArgumentParser(
+        prog="meldc run",
+        usage="meldc run FILE… [options] [--invoke 'NAME(VALUE, …)' | --invoke NAME ARG…]",
+        description="Run a core module under wasmtime, or components, which are fused first.",
+        epilog="""\
+examples:
+  meldc run fused.wasm --invoke add 1 2             core values
+  meldc run a.wasm b.wasm --invoke 'f("a", [1,2])'  component values, in WAVE syntax
+  meldc run a.wasm b.wasm --stop-after=merge --invoke 'f()'  boundaries interpreted""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a core module, or components; .wasm or .wat")
+    parser.add_argument("--link", metavar="A:IMPORT=B", action="append", default=[], help="as in `meldc`")
+    parser.add_argument("--stop-after", metavar="PASS", help="run what stands after this pass")
     parser.add_argument(
-        "--invoke", nargs=argparse.REMAINDER, metavar=("NAME", "ARG"), help="an export and its arguments"
+        "--invoke", nargs=argparse.REMAINDER, metavar=("CALL", "ARG"), help="an export and its arguments; comes last"
     )
     args = parser.parse_args(argv)
     if args.invoke == []:
         parser.error("--invoke needs the name of an export")
-    from meld.runtime.run import run_file
+    from meld.runtime.run import run_files
 
-    name, *values = args.invoke or [None]
-    return run_file(args.file, name, values)
+    return run_files(args.files, args.invoke or [], links=args.link, stop_after=args.stop_after)

@@ -1,4 +1,4 @@
-"""`meldc run`: instantiates a module, calls an export, prints its results."""
+"""`meldc run`: instantiates a module, or fused components, calls an export, prints its results."""
 
 from __future__ import annotations
 
@@ -11,46 +11,76 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from meld.abi.boundary import HostExport
 from meld.diagnostics import MeldError
-from meld.driver import load
+from meld.driver import Options, build, load
 from meld.ir.module import KEYWORD_OF, Function, Module
 from meld.ir.types import AbstractHeap, NumType, RefType, TypeDef, ValType
 from meld.runtime.instantiate import Running, Trapped, instantiate
+from meld.runtime.typed import call, signature
+from meld.runtime.wave import split_call
 
 ENTRIES = ("_start", "run")
 """What is called if nothing is named, the first that is there and takes nothing."""
 
 
-def run_file(path: str, invoke: str | None, args: Sequence[str]) -> int:
-    """Runs a module from a file.
+def run_files(
+    paths: Sequence[str], invoke: Sequence[str], *, links: Sequence[str] = (), stop_after: str | None = None
+) -> int:
+    """Runs a module from a file, or components, which are fused first.
 
     Args:
-        path: a core module, binary or text.
-        invoke: the export to call; without it `_start` or `run`, and if there is neither, the exports are listed.
-        args: its arguments as text: numbers as Python writes them, or ``inf``, ``nan``.
+        paths: a core module, or components, binary or text.
+        invoke: what to call: a component function with its arguments, as one text (``f("a", [1, 2])``); or the name of
+            an export and core arguments (numbers as Python writes them, or ``inf``, ``nan``). If empty, `_start` or
+            `run` is called, and if there is neither, the exports are listed.
+        links: as for ``--link``.
+        stop_after: the pass after which components are run, instead of at the end.
 
     Returns:
         The exit code: 0, or 1 if the program trapped.
 
     Raises:
-        MeldError: the file is no module that can run, or name and arguments do not fit it.
+        MeldError: the files are no program that can run, or name and arguments do not fit it.
     """
-    program = load(path)
-    if not isinstance(program, Module):
-        raise MeldError("is a component, and only a core module can be run", where=path, hint=f"meldc {path} -o OUT")
+    module = _module(paths, links, stop_after)
     try:
         with _interruptible():
-            running = instantiate(program)
-            name = invoke if invoke is not None else _entry(running)
-            if name is None:
-                _list_exports(running)
-                return 0
-            results = running.call(name, *_arguments(running, name, args))
+            running = instantiate(module, lenient=True)
+            return _invoke(running, invoke)
     except Trapped as trap:
+        sys.stdout.flush()
         print(f"meldc: the program trapped: {trap}", file=sys.stderr)
         for function in trap.backtrace:
             print(f"  in {function}", file=sys.stderr)
         return 1
+
+
+def _module(paths: Sequence[str], links: Sequence[str], stop_after: str | None) -> Module:
+    """What is to be run: the module in the file, or the components fused."""
+    program = load(paths[0]) if len(paths) == 1 else None
+    if isinstance(program, Module):
+        if links or stop_after:
+            raise MeldError("is a module already; --link and --stop-after are about components", where=paths[0])
+        return program
+    program = build(paths, Options(links=links, stop_after=stop_after)).program
+    if not isinstance(program, Module):
+        raise MeldError(f"--stop-after={stop_after}: before `merge` there is no module to run")
+    return program
+
+
+def _invoke(running: Running, invoke: Sequence[str]) -> int:
+    typed = split_call(invoke[0]) if len(invoke) == 1 and invoke[0] not in running.functions() else None
+    if typed is not None:
+        result = call(running, typed)
+        if result is not None:
+            print(result)
+        return 0
+    name = invoke[0] if invoke else _entry(running)
+    if name is None:
+        _list_exports(running)
+        return 0
+    results = running.call(name, *_arguments(running, name, invoke[1:]))
     types = running.signature(name).results
     for value, t in zip([results] if len(types) == 1 else results or [], types, strict=True):
         print(show(value, t))
@@ -78,8 +108,12 @@ def _entry(running: Running) -> str | None:
 
 
 def _list_exports(running: Running) -> None:
-    """Names and types of the exports, to standard output."""
+    """Names and types of the exports, to standard output; component functions by their component types."""
+    components = {export.label: export for export in running.module.notes_of(HostExport)}
     for export in running.module.exports:
+        if export.name in components:
+            print(f"func   {signature(components[export.name])}")
+            continue
         line = f"{KEYWORD_OF[type(export.item)]:6} {export.name}"
         if isinstance(export.item, Function):
             t = export.item.signature
