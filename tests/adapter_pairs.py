@@ -361,7 +361,7 @@ def engine() -> wasmtime.Engine:
 
 def fill(image: Image) -> list[tuple[int, int]]:
     """The words of a memory image that are not zero."""
-    words = struct.unpack(f"<{len(image.bytes) // 8}Q", image.bytes)
+    words = struct.unpack(f"<{LOG // 8}Q", image.bytes[:LOG])  # nothing is put beyond
     return [(8 * i, word) for i, word in enumerate(words) if word]
 
 
