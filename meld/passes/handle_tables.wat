@@ -16,29 +16,29 @@
     (local $index i32) (local $entry i32)
     (local.set $index (global.get $free))
     (if (local.get $index)
-      (then (global.set $free (i32.load offset=12 (i32.shl (local.get $index) (i32.const 4)))))
+      (then (global.set $free (i32.load $table offset=12 (i32.shl (local.get $index) (i32.const 4)))))
       (else
         (local.set $index (global.get $length))
         (if (i32.ge_u (local.get $index) (i32.const 0x10000000)) (then (unreachable)))
-        (if (i32.ge_u (local.get $index) (i32.shl (memory.size) (i32.const 12)))
-          (then (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then (unreachable)))))
+        (if (i32.ge_u (local.get $index) (i32.shl (memory.size $table) (i32.const 12)))
+          (then (if (i32.eq (memory.grow $table (i32.const 1)) (i32.const -1)) (then (unreachable)))))
         (global.set $length (i32.add (local.get $index) (i32.const 1)))))
     (local.set $entry (i32.shl (local.get $index) (i32.const 4)))
-    (i32.store (local.get $entry) (local.get $type))
-    (i32.store offset=4 (local.get $entry) (local.get $rep))
-    (i32.store offset=8 (local.get $entry) (local.get $owns))
+    (i32.store $table (local.get $entry) (local.get $type))
+    (i32.store $table offset=4 (local.get $entry) (local.get $rep))
+    (i32.store $table offset=8 (local.get $entry) (local.get $owns))
     (local.get $index))
 
   ;; The address of the entry of a handle; traps unless it is a handle of that resource type.
   (func $entry (param $type i32) (param $handle i32) (result i32)
     (if (i32.ge_u (local.get $handle) (global.get $length)) (then (unreachable)))
     (local.set $handle (i32.shl (local.get $handle) (i32.const 4)))
-    (if (i32.ne (i32.load (local.get $handle)) (local.get $type)) (then (unreachable)))
+    (if (i32.ne (i32.load $table (local.get $handle)) (local.get $type)) (then (unreachable)))
     (local.get $handle))
 
   (func $release (param $entry i32)
-    (i32.store (local.get $entry) (i32.const 0))
-    (i32.store offset=12 (local.get $entry) (global.get $free))
+    (i32.store $table (local.get $entry) (i32.const 0))
+    (i32.store $table offset=12 (local.get $entry) (global.get $free))
     (global.set $free (i32.shr_u (local.get $entry) (i32.const 4))))
 
   ;; resource.new
@@ -47,18 +47,18 @@
 
   ;; resource.rep
   (func $rep (export "rep") (param $type i32) (param $handle i32) (result i32)
-    (i32.load offset=4 (call $entry (local.get $type) (local.get $handle))))
+    (i32.load $table offset=4 (call $entry (local.get $type) (local.get $handle))))
 
   ;; resource.drop without its destructor: the representation, and whether the handle owned it.
   (func $drop (export "drop") (param $type i32) (param $handle i32) (result i32 i32)
     (local $entry i32) (local $flags i32)
     (local.set $entry (call $entry (local.get $type) (local.get $handle)))
-    (local.set $flags (i32.load offset=8 (local.get $entry)))
+    (local.set $flags (i32.load $table offset=8 (local.get $entry)))
     (if (i32.gt_u (local.get $flags) (i32.const 1)) (then (unreachable)))
     (if (i32.eqz (local.get $flags))
       (then (global.set $borrows (i32.sub (global.get $borrows) (i32.const 1)))))
     (call $release (local.get $entry))
-    (i32.load offset=4 (local.get $entry))
+    (i32.load $table offset=4 (local.get $entry))
     (local.get $flags))
 
   ;; An own handle leaves the instance: its representation.
@@ -66,20 +66,20 @@
     (local $entry i32)
     (local.set $entry (call $entry (local.get $type) (local.get $handle)))
     ;; neither a borrow nor lent
-    (if (i32.ne (i32.load offset=8 (local.get $entry)) (i32.const 1)) (then (unreachable)))
+    (if (i32.ne (i32.load $table offset=8 (local.get $entry)) (i32.const 1)) (then (unreachable)))
     (call $release (local.get $entry))
-    (i32.load offset=4 (local.get $entry)))
+    (i32.load $table offset=4 (local.get $entry)))
 
   ;; A handle is lent for the time of a call: its representation.
   (func $lift_borrow (export "lift_borrow") (param $type i32) (param $handle i32) (result i32)
     (local $entry i32)
     (local.set $entry (call $entry (local.get $type) (local.get $handle)))
-    (i32.store offset=8 (local.get $entry) (i32.add (i32.load offset=8 (local.get $entry)) (i32.const 2)))
+    (i32.store $table offset=8 (local.get $entry) (i32.add (i32.load $table offset=8 (local.get $entry)) (i32.const 2)))
     (if (i32.ge_u (global.get $lends_top) (i32.shl (memory.size $lends) (i32.const 16)))
       (then (if (i32.eq (memory.grow $lends (i32.const 1)) (i32.const -1)) (then (unreachable)))))
     (i32.store $lends (global.get $lends_top) (local.get $entry))
     (global.set $lends_top (i32.add (global.get $lends_top) (i32.const 4)))
-    (i32.load offset=4 (local.get $entry)))
+    (i32.load $table offset=4 (local.get $entry)))
 
   ;; Ends the loans since the stack was at `mark`.
   (func $end_loans (export "end_loans") (param $mark i32)
@@ -89,7 +89,7 @@
         (br_if $done (i32.le_u (global.get $lends_top) (local.get $mark)))
         (global.set $lends_top (i32.sub (global.get $lends_top) (i32.const 4)))
         (local.set $entry (i32.load $lends (global.get $lends_top)))
-        (i32.store offset=8 (local.get $entry) (i32.sub (i32.load offset=8 (local.get $entry)) (i32.const 2)))
+        (i32.store $table offset=8 (local.get $entry) (i32.sub (i32.load $table offset=8 (local.get $entry)) (i32.const 2)))
         (br $more))))
 
   ;; The instance is given an own handle.
