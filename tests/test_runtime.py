@@ -157,7 +157,7 @@ class TestImports:
             '(import "meld:boundary" "a->b/f" (func $f)) (import "meld:canon" "task.return" (func $t (param i32)))'
             '(export "f" (func $f)) (export "t" (func $t))'
         )
-        with pytest.raises(Trapped, match="not interpreted: the call a->b/f has no note.*text dump does"):
+        with pytest.raises(Trapped, match=r"not interpreted: the call a->b/f has no note.*text dump does"):
             running.call("f")
         with pytest.raises(Trapped, match=r"not interpreted: the canonical built-in task\.return"):
             running.call("t", 1)
