@@ -98,15 +98,12 @@ def _fields(subject: Subject, words: dict[int | str, Words], number: z3.BitVecRe
 
 def obligations(case: Case) -> Iterator[Obligation]:
     """All obligations of a shim."""
-    yield Obligation(f"{case.operation}: every input takes a path", (case.assumption,), z3.Or(*_whens(case.paths)))
     for number, path in enumerate(case.paths):
         for name, goal, *more in _of_path(case, path):
             given = (case.assumption, *path.condition, *more)
             yield Obligation(f"{case.operation}, path {number}: {name}", given, goal)
-
-
-def _whens(paths: list[Path]) -> list[z3.BoolRef]:
-    return [path.when for path in paths]
+    whens = z3.Or(*(path.when for path in case.paths))
+    yield Obligation(f"{case.operation}: every input takes a path", (case.assumption,), whens)
 
 
 NEVER = z3.BoolVal(False)

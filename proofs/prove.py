@@ -1,4 +1,7 @@
-"""Proves the shims: `python -m proofs.prove`. Prints time and paths; exit code 1 if anything is not proved."""
+"""Proves the shims, then refutes the mutants: `python -m proofs.prove`, or `make prove`.
+
+Prints time and number of paths; exit code 1 if anything that has to be proved is not, or a mutant is not refuted.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from proofs import refute
 from proofs.obligations import obligations, study
 from proofs.subject import Shape, Subject, build
 
@@ -51,7 +55,7 @@ def prove(subject: Subject) -> Report:
 
 
 def main() -> int:
-    """Proves all shapes."""
+    """Proves all shapes, and refutes all mutants."""
     status = 0
     for shape in SHAPES:
         start = time.perf_counter()
@@ -66,7 +70,7 @@ def main() -> int:
         for name in report.failed:
             print(f"  fails: {name}")
             status = 1
-    return status
+    return status | refute.main()
 
 
 if __name__ == "__main__":
