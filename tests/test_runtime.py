@@ -312,8 +312,11 @@ class TestRun:
         assert main(["run", str(path)]) == 2
         assert 'nothing provides the import "wasi" "write"' in capsys.readouterr().err
 
-    def test_a_component_is_not_run(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        path = tmp_path / "c.wasm"
-        path.write_bytes(bytes(wasmtime.wat2wasm("(component)")))
-        assert main(["run", str(path)]) == 2
-        assert "only a core module can be run" in capsys.readouterr().err
+    def test_components_are_fused_first(self, capsys: pytest.CaptureFixture[str]) -> None:
+        example = Path(__file__).parents[1] / "examples" / "stream"
+        files = [str(example / f"{name}.wat") for name in ("producer", "consumer")]
+        assert main(["run", *files, "--invoke", "p_new"]) == 0
+        bridged = int(capsys.readouterr().out)
+        assert main(["run", *files, "--stop-after=merge", "--invoke", "p_new"]) == 0
+        on_host = int(capsys.readouterr().out)
+        assert bridged >> 31 & 1 == 1 and on_host == 2 << 32 | 1
