@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+import test_adapter_wiring as wiring
 import wasmtime
 from adapter_pairs import Form, Fused, Image, Outcome, Pair, Unfused, drive, engine, images
 from adapter_values import ENCODINGS, accepted, forms, func_types, types, values
@@ -17,6 +18,7 @@ import meld
 from meld.driver import decode
 from meld.ir import component as c
 from meld.ir.parser import parse_module
+from meld.ir.types import I32, I64
 from meld.passes import Registry
 from meld.passes.base import Program
 from meld.passmanager import plan_default, run
@@ -28,6 +30,7 @@ SETTINGS = settings(
     max_examples=int(os.environ.get("MELD_EXAMPLES", "25")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
+wide_forms = st.builds(Form, st.sampled_from(ENCODINGS), st.sampled_from([I32, I64]))
 QUIET = 0x400000
 """The bit of a 32-bit NaN that Python's floats always set: signalling ones do not come through a call unchanged."""
 
@@ -94,19 +97,22 @@ def quiet(t: Any, value: Any) -> Any:
     return value
 
 
+def draw_images(data: st.DataObject, pair: Pair, wild: bool) -> tuple[Image, Image]:
+    """Both memories for a call with arguments and a result that are drawn."""
+    arguments = tuple(quiet(t, data.draw(values(t, pair.caller, wild))) for _, t in pair.type.params)
+    t = pair.type.result
+    return images(pair, arguments, None if t is None else quiet(t, data.draw(values(t, pair.callee, wild))))
+
+
 def try_pair(data: st.DataObject, pair: Pair, calls: int = 4) -> None:
     """The pair unfused, with its boundary interpreted, and compiled: all do the same."""
     unfused = Unfused(shared_engine(), pair)
     merged, final = stages(decode(bytes(wasmtime.wat2wasm(unfused.text)), "pair"), "merge")
     interpreted, fused = Interpreted(merged), Fused(shared_engine(), meld.encode(final))
     for number in range(calls):
-        wild = number > 0
-        arguments = tuple(quiet(t, data.draw(values(t, pair.caller, wild))) for _, t in pair.type.params)
-        t = pair.type.result
-        result = None if t is None else quiet(t, data.draw(values(t, pair.callee, wild)))
-        memories = images(pair, arguments, result)
+        memories = draw_images(data, pair, number > 0)
         want, got = unfused.run(*memories), interpreted.run(*memories)
-        assert got == want, f"{unfused.text}\n{arguments} -> {result}\n{want.detail}\n{got.detail}"
+        assert got == want, f"{unfused.text}\n{want.detail}\n{got.detail}"
         assert fused.run(*memories) == want
 
 
@@ -123,3 +129,193 @@ def test_values_of_any_type(t: c.CompFuncType, up: Form, down: Form, post: bool,
 @given(st.data())
 def test_strings(up: str, down: str, data: st.DataObject) -> None:
     try_pair(data, Pair(c.CompFuncType((("a", c.Prim.STRING),), c.Prim.STRING), Form(up), Form(down)), 8)
+
+
+@SETTINGS
+@given(func_types(types), wide_forms, wide_forms, st.data())
+def test_wide_addresses(t: c.CompFuncType, up: Form, down: Form, data: st.DataObject) -> None:
+    """64-bit memories on either side. The engine's components have them behind a switch; so against the adapters."""
+    assume(accepted(t) and I64 in (up.pointer, down.pointer))
+    pair = Pair(t, up, down)
+    merged, final = stages(decode(bytes(wasmtime.wat2wasm(pair.component())), "pair"), "merge")
+    interpreted, fused = Interpreted(merged), Fused(shared_engine(), meld.encode(final))
+    for number in range(4):
+        memories = draw_images(data, pair, number > 0)
+        want, got = fused.run(*memories), interpreted.run(*memories)
+        assert got == want, f"{pair.component()}\n{want.detail}\n{got.detail}"
+
+
+# --- the rules of instances ------------------------------------------------------------------------------------------
+
+
+def answers(text: str, name: str = "run") -> Any:
+    """What an export returns with boundaries interpreted; "trap" if it traps."""
+    merged, _ = stages(decode(bytes(wasmtime.wat2wasm(text)), "composition"), "merge")
+    assert any(item.imported and item.imported.module == "meld:boundary" for item in merged.imports)
+    try:
+        return instantiate(merged).call(name)
+    except Trapped:
+        return wiring.TRAP
+
+
+@pytest.mark.parametrize(("type_", "got"), [("u8", 0xFF), ("u32", 0x1FF)])
+def test_what_was_lowered_is_lifted_again(type_: str, got: int) -> None:
+    text = wiring.CHAIN.replace("{type}", type_)
+    assert wiring.unfused(text, ("run",)) == [got] == [answers(text)]
+
+
+@pytest.mark.parametrize(
+    ("realloc", "post", "got"),
+    [("", "", 2 * (3 + 65)), ("(drop (call $far))", "", wiring.TRAP), ("", "(drop (call $far))", 2 * (3 + 65))],
+)
+def test_no_instance_calls_out_while_it_is_prepared(realloc: str, post: str, got: Any) -> None:
+    text = wiring.LEAVING.replace("{in-realloc}", realloc).replace("{in-post}", post)
+    assert wiring.unfused(text, ("run",)) == [got] == [answers(text)]
+
+
+def test_an_instance_that_lowers_its_own_lift_traps() -> None:
+    text = """(component
+      (core module $p (func (export "f") (result i32) i32.const 9))
+      (core instance $p (instantiate $p))
+      (func $f (result u32) (canon lift (core func $p "f")))
+      (core func $f (canon lower (func $f)))
+      (core module $m (import "" "f" (func $f (result i32))) (func (export "run") (result i32) call $f))
+      (core instance $i (instantiate $m (with "" (instance (export "f" (func $f))))))
+      (func (export "run") (result u32) (canon lift (core func $i "run"))))"""
+    assert wiring.unfused(text, ("run",)) == [wiring.TRAP] == [answers(text)]
+
+
+def test_no_exception_comes_out_of_a_component() -> None:
+    text = wiring.pair(
+        '(tag $t) (func (export "f") (result i32) (throw $t))',
+        """(import "p" "f" (func $f (result i32)))
+        (func (export "run") (result i32)
+          (block $caught (try_table (catch_all $caught) (return (call $f)))) (i32.const 77))""",
+        "f: (result u8)",
+    )
+    assert wiring.unfused(text, ("run",)) == [wiring.TRAP] == [answers(text)]
+
+
+def test_calls_from_the_start_function() -> None:
+    """The instance is not there yet; memory and functions are reached by way of the caller."""
+    text = wiring.pair(
+        '(import "own" "memory" (memory 1)) (func (export "n") (param i32 i32) (result i32) local.get 1)',
+        """(import "p" "n" (func $n (param i32 i32) (result i32))) (global $g (mut i32) (i32.const 0))
+        (func $start (global.set $g (call $n (i32.const 8) (i32.const 5)))) (start $start)
+        (func (export "run") (result i32) (global.get $g))""",
+        'n: (param "a" string) (result u32)',
+        lift="(memory $memory) (realloc $realloc)",
+        lower="(memory $memory)",
+    )
+    assert wiring.unfused(text, ("run",)) == [5] == [answers(text)]
+
+
+# --- resources -------------------------------------------------------------------------------------------------------
+
+RESOURCES = """(component
+  (component $maker
+    (core module $counter (global (export "live") (mut i32) (i32.const 0)))
+    (core instance $counter (instantiate $counter))
+    (core module $d (import "" "live" (global $live (mut i32)))
+      (func (export "dtor") (param i32) (global.set $live (i32.sub (global.get $live) (local.get 0)))))
+    (core instance $d (instantiate $d (with "" (instance $counter))))
+    (type $r (resource (rep i32) (dtor (core func $d "dtor"))))
+    (export $re "r" (type $r))
+    (core func $new (canon resource.new $r))
+    (core func $rep (canon resource.rep $r))
+    (core func $drop (canon resource.drop $r))
+    (core module $m
+      (import "" "new" (func $new (param i32) (result i32)))
+      (import "" "drop" (func $drop (param i32)))
+      (import "" "rep" (func $rep (param i32) (result i32)))
+      (import "c" "live" (global $live (mut i32)))
+      (func (export "make") (param i32) (result i32)
+        (global.set $live (i32.add (global.get $live) (local.get 0)))
+        (call $new (local.get 0)))
+      (func (export "look") (param i32) (result i32) local.get 0)
+      (func (export "take") (param i32) (result i32) (call $rep (local.get 0)) (call $drop (local.get 0)))
+      (func (export "live") (result i32) (global.get $live)))
+    (core instance $i (instantiate $m (with "c" (instance $counter)) (with "" (instance
+      (export "new" (func $new)) (export "drop" (func $drop)) (export "rep" (func $rep))))))
+    (func (export "make") (param "n" u32) (result (own $re)) (canon lift (core func $i "make")))
+    (func (export "look") (param "r" (borrow $re)) (result u32) (canon lift (core func $i "look")))
+    (func (export "take") (param "r" (own $re)) (result u32) (canon lift (core func $i "take")))
+    (func (export "live") (result u32) (canon lift (core func $i "live"))))
+  (instance $maker (instantiate $maker))
+  (component $middle
+    (import "r" (type $r (sub resource)))
+    (import "look" (func $look (param "r" (borrow $r)) (result u32)))
+    (core func $look (canon lower (func $look)))
+    (core func $drop (canon resource.drop $r))
+    (core module $m
+      (import "" "look" (func $look (param i32) (result i32)))
+      (import "" "drop" (func $drop (param i32)))
+      (func (export "twice") (param i32) (result i32)
+        (i32.add (call $look (local.get 0)) (call $look (local.get 0)))
+        {keep}))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "look" (func $look)) (export "drop" (func $drop))))))
+    (func (export "twice") (param "r" (borrow $r)) (result u32) (canon lift (core func $i "twice"))))
+  (instance $middle (instantiate $middle (with "r" (type $maker "r")) (with "look" (func $maker "look"))))
+  (component $user
+    (import "r" (type $r (sub resource)))
+    (import "make" (func $make (param "n" u32) (result (own $r))))
+    (import "take" (func $take (param "r" (own $r)) (result u32)))
+    (import "twice" (func $twice (param "r" (borrow $r)) (result u32)))
+    (import "live" (func $live (result u32)))
+    (core func $make (canon lower (func $make)))
+    (core func $take (canon lower (func $take)))
+    (core func $twice (canon lower (func $twice)))
+    (core func $live (canon lower (func $live)))
+    (core func $drop (canon resource.drop $r))
+    (core module $m
+      (import "" "make" (func $make (param i32) (result i32)))
+      (import "" "take" (func $take (param i32) (result i32)))
+      (import "" "twice" (func $twice (param i32) (result i32)))
+      (import "" "live" (func $live (result i32)))
+      (import "" "drop" (func $drop (param i32)))
+      (func (export "run") (result i32) (local $a i32) (local $b i32)
+        {run}))
+    (core instance $i (instantiate $m (with "" (instance (export "make" (func $make)) (export "take" (func $take))
+      (export "twice" (func $twice)) (export "live" (func $live)) (export "drop" (func $drop))))))
+    (func (export "run") (result u32) (canon lift (core func $i "run"))))
+  (instance $user (instantiate $user (with "r" (type $maker "r")) (with "make" (func $maker "make"))
+    (with "take" (func $maker "take")) (with "twice" (func $middle "twice")) (with "live" (func $maker "live"))))
+  (export "run" (func $user "run")))"""
+
+TWO = "(local.set $a (call $make (i32.const 5))) (local.set $b (call $make (i32.const 70)))"
+
+
+@pytest.mark.parametrize("stage", ["merge", "handle-tables"])
+@pytest.mark.parametrize(
+    ("run_", "keep", "got"),
+    [
+        (f"{TWO} (call $live)", "", 75),
+        (f"{TWO} (call $twice (local.get $b))", "", wiring.TRAP),  # the middle one keeps what it borrowed
+        (f"{TWO} (call $twice (local.get $b))", "(call $drop (local.get 0))", 140),
+        (
+            f"{TWO} (drop (call $twice (local.get $b))) (call $drop (local.get $b)) (call $live)",
+            "(call $drop (local.get 0))",
+            5,
+        ),
+        (f"{TWO} (call $take (local.get $a)) (i32.mul (i32.const 100)) (i32.add (call $live))", "", 570),
+        (f"{TWO} (drop (call $take (local.get $a))) (call $take (local.get $a))", "", wiring.TRAP),
+        (f"{TWO} (call $drop (local.get $a)) (call $drop (local.get $a)) (call $live)", "", wiring.TRAP),
+        (f"{TWO} (call $drop (i32.const 9)) (call $live)", "", wiring.TRAP),
+        (f"{TWO} (call $drop (i32.const 0)) (call $live)", "", wiring.TRAP),
+        (f"{TWO} (call $drop (local.get $a)) (call $make (i32.const 1))", "", 1),  # an index is used again
+        (f"{TWO} (i32.add (i32.mul (local.get $a) (i32.const 10)) (local.get $b))", "", 12),
+    ],
+)
+def test_resources(stage: str, run_: str, keep: str, got: Any) -> None:
+    text = RESOURCES.replace("{run}", run_).replace("{keep}", keep)
+    assert wiring.unfused(text, ("run",)) == [got]
+    program = decode(bytes(wasmtime.wat2wasm(text)), "composition")
+    module, _ = run(plan_default(program, Registry.standard()), program, stop_after=stage)
+    assert isinstance(module, meld.Module)
+    running = instantiate(parse_module(meld.print_text(module), stage))
+    try:
+        found = running.call("run")
+    except Trapped:
+        found = wiring.TRAP
+    assert found == got
