@@ -15,14 +15,15 @@ from meld.ir.module import CoreItem, ElementSegment, Function, Global, Item, Mem
 from meld.ir.notes import Attributed, Note
 from meld.ir.types import FUNCREF
 from meld.passes.base import Pass, PassContext, option
+from meld.passes.host_options import export_options, option_items, rebind_options
 
 
 class Finish(Pass):
     """Drop dead items, merge equal types and imports; leave nothing pending.
 
     Alive is what exports, the start function and active segments reach, and what lifting an export or lowering an
-    import of the program needs (memory, `realloc`, `post-return`). A boundary or a canonical built-in that is
-    still an import is refused.
+    import of the program needs (memory, `realloc`, `post-return`); these are exported, as `memory` and `cabi_realloc`
+    where all need the same. A boundary or a canonical built-in that is still an import is refused.
     """
 
     name = "finish"
@@ -40,6 +41,7 @@ class Finish(Pass):
             _attribute(module)
         cx.stats["merged imports"] = _merge_imports(module)
         cx.stats["merged types"] = merge_types(module)
+        export_options(module)
         cx.stats["dropped items"] = before - sum(1 for _ in module.items())
 
 
@@ -71,19 +73,24 @@ def _merge_imports(module: Module) -> int:
     new: dict[Item, Item] = {}
     for item in module.imports:
         if item.imported:
-            have = first.setdefault((item.imported, _type_of(item)), item)
+            have = first.setdefault((item.imported, _type_of(item), _options_of(item)), item)
             if have is not item:
                 new[item] = have
                 have.owner = None
-                have.notes = [n for n in have.notes if not isinstance(n, HostCall)]
                 have.name = item.imported.field
     if new:
         module.imports = [item for item in module.imports if item not in new]
         module.replace_uses(new)
+        rebind_options(module, new)
         for holder in (module, *module.items()):
             for n in holder.notes:
                 _replace_in_note(n, new)
     return len(new)
+
+
+def _options_of(item: CoreItem) -> Options | None:
+    """The options of a call of the host: with another memory it is another function."""
+    return next((n.lower for n in item.notes if isinstance(n, HostCall)), None)
 
 
 def _type_of(item: CoreItem) -> Any:
@@ -148,7 +155,7 @@ def reachable(module: Module) -> set[Any]:
     pending: list[Any] = [export.item for export in module.exports]
     pending += [module.start] if module.start else []
     for n in module.notes_of(HostExport):
-        pending += [n.target, *_option_items(n.lift)]
+        pending += [n.target, *option_items(n.lift)]
     by_target: dict[Any, list[Any]] = {}
     for element in module.elements:
         if element.table is not None:
@@ -165,13 +172,8 @@ def reachable(module: Module) -> set[Any]:
         if isinstance(item, Table | Memory):
             pending += by_target.get(item, ())
         pending += _uses(item)
-        pending += [used for n in item.notes if isinstance(n, HostCall) for used in _option_items(n.lower)]
+        pending += [used for n in item.notes if isinstance(n, HostCall) for used in option_items(n.lower)]
     return live
-
-
-def _option_items(options: Options) -> list[Item]:
-    """What lifting or lowering at the edge of the program needs: the host, or who wraps the module, calls it."""
-    return [item for f in fields(options) if isinstance(item := getattr(options, f.name), Item)]
 
 
 def _uses(item: Any) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from meld.ir.opcodes import OPS, Imm
 from meld.ir.splice import splice
 from meld.ir.types import F32, F64, I32, I64, V128, Limits, ValType
 from meld.passes.base import Pass, PassContext
+from meld.passes.host_options import rebind_options
 from meld.passes.template import template
 
 KIND = "memory-region"
@@ -70,6 +71,7 @@ class LowerMultiMemory(Pass):
         for export in module.exports:
             if export.item in lowering.regions:
                 export.item = single
+        rebind_options(module, dict.fromkeys(lowering.regions, single))
         _wrap_intrinsics(module, regions)
         cx.stats["regions"] = len(regions)
         cx.stats["checked accesses"] = accesses

@@ -1,0 +1,88 @@
+"""What the host needs of a module to serve its imports and call its exports: canonical options, by export names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from meld.abi.boundary import HostCall, HostExport, Options
+from meld.ir.component import ExportDecl, Sort
+from meld.ir.module import CoreItem, Export, Module
+from meld.passes.world import SECTION, TOOL_SECTION, read_world, world_section
+
+CORE_OPTIONS = ("memory", "realloc", "post_return", "callback")
+"""The options that are core items."""
+
+
+def option_items(options: Options) -> Iterator[CoreItem]:
+    """The core items among some options."""
+    for key in CORE_OPTIONS:
+        item = getattr(options, key)
+        if item is not None:
+            yield item
+
+
+def host_options(module: Module) -> list[Options]:
+    """The options of all calls of the host and of all exports to it, exports first."""
+    calls = [n.lower for item in module.imports for n in item.notes if isinstance(n, HostCall)]
+    return [*(n.lift for n in module.notes_of(HostExport)), *calls]
+
+
+def rebind_options(module: Module, new: Mapping[Any, Any]) -> None:
+    """Replaces core items in all options that notes hold."""
+    for holder in (*module.notes, *(n for item in module.items() for n in item.notes)):
+        for f in fields(holder):
+            value = getattr(holder, f.name)
+            if isinstance(value, Options):
+                parts = {key: new.get(item, item) for key in CORE_OPTIONS if (item := getattr(value, key)) is not None}
+                setattr(holder, f.name, replace(value, **parts))
+
+
+def export_options(module: Module) -> None:
+    """Exports each memory and `realloc` of `host_options`, and names the world's section by whether one is enough.
+
+    The first goes under the name that `wasm-tools component new` expects, others under a name of their own.
+    """
+    taken = {export.name for export in module.exports}
+    have = {export.item for export in module.exports}
+    for options in host_options(module):
+        for item, name in ((options.memory, "memory"), (options.realloc, "cabi_realloc")):
+            if item is not None and item not in have:
+                owner = item.owner.name if item.owner is not None else None
+                fresh = name if name not in taken else f"{owner or 'meld'}/{name}"
+                n = 1
+                while fresh in taken:
+                    n += 1
+                    fresh = f"{owner or 'meld'}/{name}#{n}"
+                module.exports.append(Export(fresh, item))
+                taken.add(fresh)
+                have.add(item)
+    section = world_section(module)
+    if section is not None:
+        exports = [decl for decl in read_world(section).decls if isinstance(decl, ExportDecl)]
+        plain = all(decl.sort in (Sort.FUNC, Sort.INSTANCE) for decl in exports)
+        section.name = TOOL_SECTION if plain and fits_tools(module) else SECTION
+
+
+def fits_tools(module: Module) -> bool:
+    """Whether `wasm-tools component new` makes the right component of a module.
+
+    It lifts and lowers everything with UTF-8, the memory `memory` and the function `cabi_realloc`; so nothing may need
+    another one. Imports have to be functions of the host, exports have to have the names that they have in the world.
+    """
+    exported = {export.name: export.item for export in module.exports}
+    return (
+        all(
+            options.encoding == "utf8"
+            and not options.is_async
+            and options.memory in (None, exported.get("memory"))
+            and options.realloc in (None, exported.get("cabi_realloc"))
+            for options in host_options(module)
+        )
+        and all(any(isinstance(n, HostCall) for n in item.notes) for item in module.imports)
+        and all(
+            exported.get(n.label) is n.target and n.lift.post_return in (None, exported.get(f"cabi_post_{n.label}"))
+            for n in module.notes_of(HostExport)
+        )
+    )
