@@ -13,7 +13,8 @@ from collections.abc import Sequence
 USAGE = """\
 meldc INPUT… [-o OUT] [options]    fuse components into one core module
 meldc passes [NAME]                list the passes, or describe one
-meldc run FILE… [--invoke CALL]     run a module, or components, under wasmtime"""
+meldc run FILE… [--invoke CALL]     run a module, or components, under wasmtime
+meldc inspect FILE… [--json]       show what a program is made of"""
 
 EPILOG = """\
 examples:
@@ -26,7 +27,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the script `meldc`; returns the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
-    commands = {"passes": _passes, "run": _run}
+    commands = {"passes": _passes, "run": _run, "inspect": _inspect}
     try:
         return commands[args[0]](args[1:]) if args and args[0] in commands else _compile(args)
     except BrokenPipeError:
@@ -133,3 +134,18 @@ examples:
     from meld.runtime.run import run_files
 
     return run_files(args.files, args.invoke or [], links=args.link, stop_after=args.stop_after)
+
+
+def _inspect(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="meldc inspect",
+        description="Show imports, exports, instances, memories, resources, and who calls whom: of a core module (a "
+        "text dump says more than a binary), or of components as they are linked.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a core module, or components; .wasm or .wat")
+    parser.add_argument("--link", metavar="A:IMPORT=B", action="append", default=[], help="as in `meldc`")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    args = parser.parse_args(argv)
+    from meld.inspect_command import inspect_command
+
+    return inspect_command(args.files, args.link, as_json=args.json)

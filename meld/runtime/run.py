@@ -15,7 +15,8 @@ from meld.abi.boundary import HostExport
 from meld.diagnostics import MeldError
 from meld.driver import Options, build, load
 from meld.ir.module import KEYWORD_OF, Function, Module
-from meld.ir.types import AbstractHeap, NumType, RefType, TypeDef, ValType
+from meld.ir.show import item_type, type_name
+from meld.ir.types import NumType, ValType
 from meld.runtime.instantiate import Running, Trapped, instantiate
 from meld.runtime.typed import call, signature
 from meld.runtime.wave import split_call
@@ -116,21 +117,8 @@ def _list_exports(running: Running) -> None:
             continue
         line = f"{KEYWORD_OF[type(export.item)]:6} {export.name}"
         if isinstance(export.item, Function):
-            t = export.item.signature
-            line += f" ({', '.join(map(type_name, t.params))}) -> ({', '.join(map(type_name, t.results))})"
+            line += f" {item_type(export.item)}"
         print(line)
-
-
-def type_name(t: ValType) -> str:
-    """A value type for people; references by the name of what they refer to."""
-    match t:
-        case NumType():
-            return t.value
-        case RefType(nullable, AbstractHeap(value=name)):
-            return f"(ref {'null ' * nullable}{name})"
-        case RefType(nullable, TypeDef(name=name)):
-            return f"(ref {'null ' * nullable}{f'${name}' if name else '…'})"
-    raise TypeError(f"unknown type {t!r}")
 
 
 def _arguments(running: Running, name: str, args: Sequence[str]) -> list[Any]:

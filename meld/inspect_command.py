@@ -1,0 +1,85 @@
+"""`meldc inspect`: what a program is made of, as tables or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from meld.diagnostics import MeldError
+from meld.driver import Options, build, load
+from meld.inspection import inspect
+from meld.ir.module import Module
+
+TITLES = {
+    "instances": "Instances",
+    "calls": "Who calls whom",
+    "streams": "Streams",
+    "resources": "Resources",
+    "memories": "Memories",
+    "imports": "Imports",
+    "exports": "Exports",
+}
+"""The tables, in the order in which they are shown."""
+
+
+def inspect_command(paths: Sequence[str], links: Sequence[str], *, as_json: bool) -> int:
+    """Shows what is in a module, or in components as they are linked.
+
+    Args:
+        paths: a core module, or components.
+        links: as for ``--link``.
+        as_json: print JSON instead of tables.
+
+    Raises:
+        MeldError: the files are no program.
+    """
+    found = inspect(_module(paths, links))
+    if as_json:
+        print(json.dumps({"inputs": list(paths), **found}, indent=2, ensure_ascii=False))
+    else:
+        _show(found)
+    return 0
+
+
+def _module(paths: Sequence[str], links: Sequence[str]) -> Module:
+    """The module in the file, or what components are up to where streams are decided on and nothing is lowered."""
+    program = load(paths[0]) if len(paths) == 1 else None
+    if isinstance(program, Module):
+        if links:
+            raise MeldError("is a module already; --link is about components", where=paths[0])
+        return program
+    program = build(paths, Options(links=links, stop_after="detect-pairs")).program
+    assert isinstance(program, Module)
+    return program
+
+
+def _show(found: dict[str, Any]) -> None:
+    """One table per kind of thing that there is; columns that say nothing are left out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if found["facts"]:
+        console.print("facts:", ", ".join(found["facts"]), highlight=False)
+    for key, title in TITLES.items():
+        rows = found[key]
+        if not rows:
+            continue
+        columns = [name for name in rows[0] if any(row[name] not in (None, False, 0) for row in rows)]
+        table = Table(*columns, title=f"{title} ({len(rows)})", title_justify="left", title_style="bold")
+        for row in rows:
+            table.add_row(*(_cell(row[name]) for name in columns))
+        console.print(table)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None | False:
+            return ""
+        case True:
+            return "yes"
+        case _:
+            from rich.markup import escape
+
+            return escape(str(value))
