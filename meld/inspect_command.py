@@ -63,7 +63,7 @@ def _show(found: dict[str, Any]) -> None:
     if found["facts"]:
         console.print("facts:", ", ".join(found["facts"]), highlight=False)
     for key, title in TITLES.items():
-        rows = found[key]
+        rows = [row for row in found[key] if _shown(key, row)]
         if not rows:
             continue
         columns = [name for name in rows[0] if any(row[name] not in (None, False, 0) for row in rows)]
@@ -71,6 +71,17 @@ def _show(found: dict[str, Any]) -> None:
         for row in rows:
             table.add_row(*(_cell(row[name]) for name in columns))
         console.print(table)
+
+
+def _shown(key: str, row: dict[str, Any]) -> bool:
+    """Whether a row is worth a line: not an instance without code, nor an import that is listed as a call."""
+    match key:
+        case "imports":
+            return bool(row["stands-for"] in ("host", "stream"))
+        case "instances":
+            return any(value for name, value in row.items() if name != "name")
+        case _:
+            return True
 
 
 def _cell(value: Any) -> str:
@@ -82,4 +93,5 @@ def _cell(value: Any) -> str:
         case _:
             from rich.markup import escape
 
-            return escape(str(value))
+            # Names come from the program; what a terminal would act on is not shown.
+            return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value)))

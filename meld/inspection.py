@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 
 from meld.abi.boundary import Boundary, CanonCall, HostCall, HostExport, Link
 from meld.abi.intrinsics import MODULE
-from meld.abi.types import Resource, show
-from meld.ir.module import KEYWORD_OF, CoreItem, Function, Memory, Module
+from meld.abi.types import Resource
+from meld.abi.wit_text import wit, wit_function
+from meld.ir.module import KEYWORD_OF, CoreItem, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.show import item_type
 from meld.passes.adapter_wiring import Wired
@@ -21,7 +22,8 @@ from meld.passes.detect_pairs import Domain, Pair
 Row: TypeAlias = dict[str, Any]
 
 HOST = "(host)"
-"""Stands for the host where an instance is named."""
+CANON = "(built-in)"
+"""What stands for the host, and for the canonical built-ins, where an instance is named."""
 
 
 def inspect(module: Module) -> dict[str, Any]:
@@ -75,11 +77,11 @@ def _import(item: CoreItem) -> Row:
     for note in item.notes:
         match note:
             case Boundary():
-                stands_for, component = "call", show(note.type)
+                stands_for, component = "call", wit_function(note.type)
             case CanonCall():
                 stands_for = "built-in"
             case HostCall():
-                component = show(note.type)
+                component = wit_function(note.type)
     if item.imported.module == MODULE:
         stands_for = "stream"
     return {
@@ -102,7 +104,7 @@ def _exports(module: Module) -> Iterator[Row]:
             "kind": KEYWORD_OF[type(export.item)],
             "type": item_type(export.item),
             "instance": _name(note.instance if note else export.item.owner),
-            "component-type": show(note.type) if note else None,
+            "component-type": wit_function(note.type) if note else None,
         }
 
 
@@ -122,19 +124,19 @@ def _memory(number: int, memory: Memory) -> Row:
 
 def _calls(module: Module) -> Iterator[Row]:
     for wired in module.notes_of(Wired):
-        yield _call(_name(wired.caller), _name(wired.callee), wired.label, show(wired.type), wired.how)
+        yield _call(_name(wired.caller), _name(wired.callee), wired.label, wit_function(wired.type), wired.how)
     for item in module.imports:
         for note in item.notes:
             match note:
                 case Boundary():
-                    yield _call(_name(note.caller), _name(note.callee), note.label, show(note.type), "pending")
+                    yield _call(_name(note.caller), _name(note.callee), note.label, wit_function(note.type), "pending")
                 case HostCall():
                     assert item.imported is not None
                     interface = "" if item.imported.module == "$root" else f"{item.imported.module}#"
-                    yield _call(_name(note.instance), HOST, interface + note.label, show(note.type), "host")
+                    yield _call(_name(note.instance), HOST, interface + note.label, wit_function(note.type), "host")
                 case CanonCall():
-                    assert isinstance(item, Function)
-                    yield _call(_name(note.instance), HOST, note.builtin, item_type(item), "built-in")
+                    of = f" {wit(note.type)}" if note.type is not None else ""
+                    yield _call(_name(note.instance), CANON, note.builtin + of, item_type(item), "built-in")
 
 
 def _call(caller: str | None, callee: str | None, function: str, type_: str, how: str) -> Row:
@@ -150,7 +152,7 @@ def _streams(module: Module) -> Iterator[Row]:
             if pair.domain is domain:
                 yield {
                     "kind": kind,
-                    "element": None if domain.element is None else show(domain.element),
+                    "element": None if domain.element is None else wit(domain.element),
                     "producer": _name(pair.producer),
                     "consumer": _name(pair.consumer),
                     "where": "module" if domain.bridged else "host",

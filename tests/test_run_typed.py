@@ -130,7 +130,7 @@ def test_a_binary_says_nothing_of_component_types(echo: Path, capsys: pytest.Cap
 def test_exports_are_listed_by_their_types(echo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(echo)]) == 0
     listed = capsys.readouterr().out
-    assert "func   text: (s: string) -> string\n" in listed and "only-here: (c: char) -> char" in listed
+    assert "func   text: func(s: string) -> string\n" in listed and "only-here: func(c: char) -> char" in listed
 
 
 def test_what_the_host_lacks_traps_when_it_is_called(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meld.abi.boundary import HostExport
 from meld.abi.layout import Layouts
-from meld.abi.types import show
+from meld.abi.wit_text import wit_function
 from meld.diagnostics import MeldError
 from meld.ir.module import Module
 from meld.runtime.instantiate import Running
@@ -62,7 +62,5 @@ def call(running: Running, text: CallText) -> str | None:
 
 
 def signature(export: HostExport) -> str:
-    """A component function for people: ``run: (n: u32) -> string``."""
-    params = ", ".join(f"{name}: {show(t)}" for name, t in export.type.params)
-    result = "" if export.type.result is None else f" -> {show(export.type.result)}"
-    return f"{export.label}: {'async ' * export.type.is_async}({params}){result}"
+    """A component function for people: ``run: func(n: u32) -> string``."""
+    return f"{export.label}: {wit_function(export.type)}"

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from meld.abi.types import Type, show
+from meld.abi.types import Type
+from meld.abi.wit_text import wit
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir import component as c
 from meld.runtime.canonical import Value
@@ -112,7 +113,7 @@ class _Reader:
 
     def wrong(self, t: Type) -> MeldError:
         found = f"`{self.here.text}`" if self.here.text else "the end"
-        return self.error(f"expected a value of type {show(t)}, found {found}", hint=_HINT)
+        return self.error(f"expected a value of type {wit(t)}, found {found}", hint=_HINT)
 
     def take(self, text: str) -> bool:
         """Passes a token if it is there."""
@@ -140,7 +141,7 @@ class _Reader:
 
     def parameters(self, params: Sequence[tuple[str, Type]]) -> list[Value]:
         values: list[Value] = []
-        takes = ", ".join(f"{name}: {show(t)}" for name, t in params)
+        takes = ", ".join(f"{name}: {wit(t)}" for name, t in params)
 
         def one() -> None:
             if len(values) == len(params):
@@ -180,7 +181,7 @@ class _Reader:
                 if self.here.kind == "label" and self.here.text in ("ok", "err"):
                     return self._keyword(t, {"ok": (0, ok), "err": (1, error)})
                 return (0, self._flat(t, ok))
-        raise self.error(f"a value of type {show(t)} cannot be written", hint="handles and streams have no text form")
+        raise self.error(f"a value of type {wit(t)} cannot be written", hint="handles and streams have no text form")
 
     def _flat(self, t: Type, inner: Type | None) -> Value:
         """The payload of an option or a result without its `some(…)` or `ok(…)`."""
@@ -328,7 +329,7 @@ class _Reader:
                 raise self.error(f"`{token.text}` has no value", token)
             return None
         if not self.take("("):
-            raise self.error(f"`{token.text}` needs a value of type {show(payload)}: {token.text}(…)", token)
+            raise self.error(f"`{token.text}` needs a value of type {wit(payload)}: {token.text}(…)", token)
         value = self.value(payload)
         self.expect(")")
         return value

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from meld.abi.types import Type, show
+from meld.abi.types import Type
+from meld.abi.wit_text import wit
 from meld.ir import component as c
 from meld.runtime.canonical import Value
 from meld.runtime.wave import KEYWORDS
@@ -10,7 +11,7 @@ from meld.runtime.wave_scalars import INTEGERS, escaped, float_text
 
 
 def text_of(value: Value, t: Type) -> str:
-    """A value as text. A handle, which has no text form, shows as ``<own $r>``."""
+    """A value as text. A handle, which has no text form, shows as ``<cart>``."""
     match t:
         case c.Prim.BOOL:
             return "true" if value else "false"
@@ -41,7 +42,7 @@ def text_of(value: Value, t: Type) -> str:
             return _with("some", value[1], element) if value[0] else "none"
         case c.Result(ok, error):
             return _with("err", value[1], error) if value[0] else _with("ok", value[1], ok)
-    return f"<{show(t).strip('()')}>"
+    return f"<{wit(t)}>"
 
 
 def _record(value: Value, fields: tuple[tuple[str, Type], ...]) -> str:
