@@ -21,6 +21,7 @@ examples:
   meldc producer.wasm consumer.wasm -o fused.wasm
   meldc a.wat b.wat --dump-after=emit-bridge --explain -o fused.wasm
   meldc a.wasm b.wasm --passes=detect-pairs,emit-bridge{slots=16},rewire-calls --emit=wat
+  meldc app.wasm library.wasm --emit=component -o app.fused.wasm
   meldc dump.wat --passes=finish -o fused.wasm"""
 
 
@@ -75,7 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--dump-before", metavar="PASS", action="append", default=[], help="show the IR before a pass, or `all`")
     add("--dump-after", metavar="PASS", action="append", default=[], help="show the IR after a pass, or `all`")
     add("--dump-dir", metavar="DIR", help="write dumps to numbered files here instead of standard error")
-    add("--emit", choices=("wasm", "wat"), help="form of the product; by OUT's suffix without it")
+    add(
+        "--emit",
+        choices=("wasm", "wat", "component"),
+        help="form of the product; by OUT's suffix without it. component: wrapped as a component again",
+    )
     add("--link", metavar="A:IMPORT=B", action="append", default=[], help="link import IMPORT of input A to input B")
     add("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
     add("--explain", action="store_true", help="say what was done with each stream domain and boundary, and why")

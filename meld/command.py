@@ -18,7 +18,9 @@ from meld.passmanager import Step
 
 def compile_command(args: argparse.Namespace) -> int:
     """`meldc INPUT…`."""
-    emit = args.emit or ("wat" if args.output is None or args.output.endswith(".wat") else "wasm")
+    wrap = args.emit == "component"
+    form = "wat" if args.output is None or args.output.endswith(".wat") else "wasm"
+    emit = args.emit if args.emit and not wrap else form
     if args.output is None and emit == "wasm" and sys.stdout.isatty():
         raise MeldError("will not write a binary to a terminal", hint="name a file with -o, or use --emit=wat")
     registry = Registry.standard(args.plugin)
@@ -26,7 +28,7 @@ def compile_command(args: argparse.Namespace) -> int:
         registry.get(name)
     with Progress(quiet=args.quiet) as progress:
         dump = dumper(args.dump_before, args.dump_after, Path(args.dump_dir) if args.dump_dir else None)
-        options = Options(args.passes, args.stop_after, args.link, args.plugin, [progress.observe, dump])
+        options = Options(args.passes, args.stop_after, args.link, args.plugin, [progress.observe, dump], wrap)
         outcome = build(args.inputs, options)
         progress.say("writing")
         product = render(outcome.program, emit)

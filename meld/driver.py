@@ -19,6 +19,9 @@ from meld.passmanager import Observer, Ran, parse_pipeline, plan_default, plan_n
 MAX_INPUT = 1 << 30
 """Bytes; larger inputs are refused."""
 
+WRAP = "wrap"
+"""The pass that makes a component of a fused module."""
+
 
 @note("input")
 class Input(Note):
@@ -39,13 +42,14 @@ class Wanted(Note):
 
 @dataclass(slots=True)
 class Options:
-    """What a compilation is asked to do; as on the command line."""
+    """What a compilation is asked to do; as on the command line. `wrap`: the product is to be a component."""
 
     passes: str | None = None
     stop_after: str | None = None
     links: Sequence[str] = ()
     plugins: Sequence[str] = ()
     observers: Iterable[Observer] = ()
+    wrap: bool = False
 
 
 @dataclass(slots=True)
@@ -65,6 +69,11 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options) -> Outcome:
         plan = plan_default(program, registry)
     else:
         plan = plan_named(parse_pipeline(options.passes, registry), program, registry)
+    if options.wrap and not any(step.name == WRAP for step in plan.steps):
+        if options.stop_after is not None:
+            raise MeldError(f"--emit=component runs all passes, --stop-after={options.stop_after} does not")
+        last = parse_pipeline(WRAP, registry, source="--emit=component")
+        plan = plan_named([*plan.steps, *last], program, registry)
     names = [step.name for step in plan.steps]
     if options.stop_after is not None and options.stop_after not in names:
         registry.get(options.stop_after)

@@ -15,6 +15,7 @@ from typing import Any
 
 from meld.diagnostics import MeldError, Remark, Source, Span
 from meld.ir.component import Component
+from meld.ir.module import Module
 from meld.passes import Registry
 from meld.passes.base import OptionInfo, Pass, PassContext, Program, options_of, parse_option
 
@@ -335,7 +336,7 @@ def _run_one(step: Step, program: Program, cx: PassContext) -> Program:
             f"`{step.name}` declares that it writes a {one.writes.__name__.lower()}, but left a {type(after).__name__}",
             where=f"pass {step.name}",
         )
-    if after is not program:
+    if after is not program and not (isinstance(program, Module) and isinstance(after, Component)):
         after.facts = [*program.facts, *(f for f in after.facts if f not in program.facts)]
     after.facts += sorted(set(one.establishes) - set(after.facts))
     return after

@@ -138,6 +138,18 @@ class HostExport(Note):
     lift: Options = coded(_write_options, _read_options, default=Options())
 
 
+@note("reexport")
+class HostReexport(Note):
+    """On the module: a function of the host, `module` and `field`, that the program exports under the name `label`.
+
+    A core module has no form for it; a component has.
+    """
+
+    label: str = text(positional=True)
+    module: str = text()
+    field: str = text()
+
+
 @note("intrinsic")
 class IntrinsicEntry(Note):
     """On a function: what an instance calls for an intrinsic of `pulseengine:async`, before any bridge.

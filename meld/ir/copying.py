@@ -37,6 +37,11 @@ class Copier:
         assert isinstance(copy, Import)
         return copy
 
+    def copy_type(self, declared: T) -> T:
+        """The type of an import or export, over the copies of what it refers to."""
+        copy: T = self._part(declared)
+        return copy
+
     def copy(self, item: Definition) -> Definition:
         """The copy of a definition, made if it was not there yet."""
         if item in self.map:

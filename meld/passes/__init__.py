@@ -23,10 +23,11 @@ BUILTIN = {
     "adapter-wiring": "meld.passes.adapter_wiring:AdapterWiring",
     "finish": "meld.passes.finish:Finish",
     "lower-multi-memory": "meld.passes.lower_multi_memory:LowerMultiMemory",
+    "wrap": "meld.passes.wrap:Wrap",
 }
 """Name → ``module:Class``. Nothing is imported before it is used."""
 
-ON_REQUEST = frozenset({"lower-multi-memory"})
+ON_REQUEST = frozenset({"lower-multi-memory", "wrap"})
 """Passes that no default pipeline has."""
 
 GROUP = "meld.passes"

@@ -44,25 +44,28 @@ def export_options(module: Module) -> None:
 
     The first goes under the name that `wasm-tools component new` expects, others under a name of their own.
     """
-    taken = {export.name for export in module.exports}
     have = {export.item for export in module.exports}
     for options in host_options(module):
         for item, name in ((options.memory, "memory"), (options.realloc, "cabi_realloc")):
             if item is not None and item not in have:
-                owner = item.owner.name if item.owner is not None else None
-                fresh = name if name not in taken else f"{owner or 'meld'}/{name}"
-                n = 1
-                while fresh in taken:
-                    n += 1
-                    fresh = f"{owner or 'meld'}/{name}#{n}"
-                module.exports.append(Export(fresh, item))
-                taken.add(fresh)
+                module.exports.append(Export(fresh_name(module, item, name), item))
                 have.add(item)
     section = world_section(module)
     if section is not None:
         exports = [decl for decl in read_world(section).decls if isinstance(decl, ExportDecl)]
         plain = all(decl.sort in (Sort.FUNC, Sort.INSTANCE) for decl in exports)
         section.name = TOOL_SECTION if plain and fits_tools(module) else SECTION
+
+
+def fresh_name(module: Module, item: CoreItem, name: str) -> str:
+    """A name for an export: the one that is wished, or else qualified by the instance that the item belongs to."""
+    taken = {export.name for export in module.exports}
+    owner = (item.owner.name if item.owner is not None else None) or "meld"
+    found, n = name, 1
+    while found in taken:
+        found = f"{owner}/{name}" if n == 1 else f"{owner}/{name}#{n}"
+        n += 1
+    return found
 
 
 def fits_tools(module: Module) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from meld.abi.boundary import HostExport, Link, Partner
+from meld.abi.boundary import HostExport, HostReexport, Link, Partner
 from meld.ir.component import Component, ComponentInstance
 from meld.ir.module import CustomSection, Export, Function, Global, Memory, Module, Table, Tag
 from meld.passes.base import Pass, PassContext
@@ -111,6 +111,7 @@ class _Exporter:
                     if item.options.post_return:
                         self.add(f"cabi_post_{full}", item.options.post_return, item.instance.name or "")
                 case HostFunction():
+                    self.module.notes.append(HostReexport(full, item.module, item.field))
                     self.cx.remark(f"export `{full}` is an import of the host ({item.module} {item.field}); left out")
                 case InstanceValue():
                     self.export(item, f"{full}#")
