@@ -1,7 +1,8 @@
 """What the bytes of a memory mean: lifting after the text of the specification, as an oracle beside the engine.
 
-Source: Component Model, CanonicalABI.md: Loading, Flat Lifting. Values come out in one form whatever the encoding and
-the width of addresses, so that what one side sent can be compared with what the other side got.
+Lifting is that of `meld.runtime.lifting`, which shares nothing with the adapters under test. Values come out in one
+form whatever the encoding and the width of addresses, so that what one side sent can be compared with what the other
+side got.
 """
 
 from __future__ import annotations
@@ -11,22 +12,13 @@ from typing import Any
 
 from adapter_pairs import ARGUMENTS, RECEIVED, RESULTS, Form, Pair
 
-from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, Layouts
+from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts
 from meld.ir.types import F32, F64, I32, I64, FuncType, NumType, ValType
+from meld.runtime.canonical import Side, trap_if
+from meld.runtime.lifting import lift_flat, load
+from meld.runtime.streams import HostTrap
 
-MAX_BYTES = (1 << 28) - 1
-_UNSIGNED = {Kind.U8: 8, Kind.U16: 16, Kind.U32: 32, Kind.U64: 64, Kind.F32: 32, Kind.F64: 64}
-_SIGNED = {Kind.S8: 8, Kind.S16: 16, Kind.S32: 32, Kind.S64: 64}
 _BITS = {I32: 32, I64: 64, F32: 32, F64: 64}
-
-
-class Trapped(Exception):
-    """Lifting traps."""
-
-
-def trap_if(condition: bool) -> None:
-    if condition:
-        raise Trapped
 
 
 @dataclass(frozen=True)
@@ -37,99 +29,19 @@ class Memory:
     bytes: bytes
 
     @property
-    def width(self) -> int:
-        return 8 if self.form.pointer is I64 else 4
+    def side(self) -> Side:
+        return Side(lambda: memoryview(self.bytes), self.form.pointer, self.form.encoding)
 
     def number(self, at: int, size: int) -> int:
         return int.from_bytes(self.bytes[at : at + size], "little")
 
     def area(self, layout: Layout, at: int) -> Any:
         """A value that lies at an address that core code gave."""
-        trap_if(at % layout.align != 0 or at + layout.size > len(self.bytes))
-        return self.load(layout, at)
-
-    def load(self, layout: Layout, at: int) -> Any:
-        """A value in memory."""
-        match layout.kind:
-            case Kind.RECORD:
-                return tuple(self.load(part, at + offset) for offset, part in layout.fields)
-            case Kind.FIXED_LIST:
-                assert layout.element is not None
-                return tuple(self.load(layout.element, at + i * layout.element.size) for i in range(layout.length))
-            case Kind.VARIANT:
-                case = self.number(at, layout.discriminant)
-                trap_if(case >= len(layout.cases))
-                inner = layout.cases[case]
-                return (case, None if inner is None else self.load(inner, at + layout.payload))
-            case Kind.STRING | Kind.LIST:
-                return self._range(layout, self.number(at, self.width), self.number(at + self.width, self.width))
-            case _:
-                return _scalar(layout, self.number(at, layout.size))
+        return load(self.side, layout, self.side.check_area(layout, at))
 
     def lift(self, layout: Layout, cores: list[int]) -> Any:
         """A value in core values, which are taken from the front of the list; as unsigned bits."""
-        match layout.kind:
-            case Kind.RECORD:
-                return tuple(self.lift(part, cores) for _, part in layout.fields)
-            case Kind.FIXED_LIST:
-                assert layout.element is not None
-                return tuple(self.lift(layout.element, cores) for _ in range(layout.length))
-            case Kind.VARIANT:
-                case, joined = cores[0], cores[1 : len(layout.flat)]
-                del cores[: len(layout.flat)]
-                case &= 0xFFFFFFFF
-                trap_if(case >= len(layout.cases))
-                inner = layout.cases[case]
-                if inner is None:
-                    return (case, None)
-                return (case, self.lift(inner, [x & _mask(t) for x, t in zip(joined, inner.flat, strict=False)]))
-            case Kind.STRING | Kind.LIST:
-                return self._range(layout, cores.pop(0), cores.pop(0))
-            case _:
-                return _scalar(layout, cores.pop(0))
-
-    def _range(self, layout: Layout, at: int, length: int) -> Any:
-        if layout.kind is Kind.LIST:
-            element = layout.element
-            assert element is not None
-            trap_if(length * element.size > MAX_BYTES)
-            trap_if(at % element.align != 0 or at + length * element.size > len(self.bytes))
-            return [self.load(element, at + i * element.size) for i in range(length)]
-        tag = 1 << (8 * self.width - 1)
-        encoding, unit, align = {
-            "utf8": ("utf-8", 1, 1),
-            "utf16": ("utf-16-le", 2, 2),
-            "latin1+utf16": ("utf-16-le", 2, 2) if length & tag else ("latin-1", 1, 2),
-        }[self.form.encoding]
-        if self.form.encoding == "latin1+utf16":
-            length &= ~tag
-        trap_if(length * unit > MAX_BYTES or at % align != 0 or at + length * unit > len(self.bytes))
-        try:
-            return self.bytes[at : at + length * unit].decode(encoding)
-        except UnicodeError:
-            raise Trapped from None
-
-
-def _mask(core: NumType) -> int:
-    return (1 << _BITS[core]) - 1
-
-
-def _scalar(layout: Layout, bits: int) -> Any:
-    kind = layout.kind
-    if kind in _UNSIGNED:
-        return bits & ((1 << _UNSIGNED[kind]) - 1)
-    if kind in _SIGNED:
-        half = 1 << (_SIGNED[kind] - 1)
-        return ((bits & (2 * half - 1)) ^ half) - half
-    match kind:
-        case Kind.BOOL:
-            return bits & 0xFFFFFFFF != 0
-        case Kind.CHAR:
-            trap_if(bits >= 0x110000 or 0xD800 <= bits <= 0xDFFF)
-            return chr(bits)
-        case Kind.FLAGS:
-            return bits & ((1 << layout.labels) - 1)
-    raise TypeError(kind)
+        return lift_flat(self.side, layout, cores)
 
 
 @dataclass(frozen=True)
@@ -147,7 +59,7 @@ def expected(pair: Pair, caller: Memory, callee: Memory) -> Expected:
     try:
         arguments = _arguments(caller, pair.up, pair.lower, pair, ARGUMENTS)
         result = None if pair.type.result is None else _returned(pair, caller, callee)
-    except Trapped:
+    except HostTrap:
         return Expected(True)
     return Expected(False, _size((arguments, result)) > 2000, arguments, result)
 
@@ -171,7 +83,7 @@ def _returned(pair: Pair, caller: Memory, callee: Memory) -> Any:
     if len(down.flat) <= MAX_FLAT_RESULTS:
         return callee.lift(down, cores)
     out = _cores(caller, pair.lower.params, ARGUMENTS)[-1]
-    trap_if(out % up.align != 0 or out + up.size > len(caller.bytes))
+    trap_if(out % up.align != 0 or out + up.size > len(caller.bytes), "no place for the result")
     return callee.area(down, cores[0])
 
 
