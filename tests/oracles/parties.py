@@ -1,20 +1,40 @@
 """Components that stream, made to order, and a driver for what they are fused to.
 
 A party's core module exports each intrinsic it has under ``party_intrinsic``, without the `mem` argument, which it
-passes as 0; and its memory as ``party_memory``.
+passes as 0; and ``party_peek`` and ``party_poke``, which read and write a byte of its memory. The memory itself is not
+exported: `lower-multi-memory` would refuse two of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import wasmtime
+from stages import PASSES
+
 import meld
 from meld.abi.intrinsics import INTRINSICS
+from meld.ir.module import Export, Global, Memory, Module
 from meld.runtime.host import Host
-from meld.runtime.instantiate import Running, instantiate
+from meld.runtime.instantiate import Running, engine, instantiate
+
+OWN_MEMORY = "(memory $buffer 1)"
+HOST_MEMORY = '(import "env" "memory" (memory $buffer 1))'
+
+
+class Form(Enum):
+    """Whose memory the parties use."""
+
+    OWN = "each its own"
+    SHARED = "all import the same memory of the host"
+    LOWERED = "each its own, and then lower-multi-memory makes one of them"
+
+
+LOWERED_PASSES = ",".join([*PASSES[1:-1], "lower-multi-memory", PASSES[-1]])
 
 
 @dataclass(frozen=True)
@@ -26,7 +46,7 @@ class Party:
         builtins: the canonical built-ins that it declares, each for each of `elements`: ``stream.write``, ….
         elements: element types as text; the empty one is the untyped stream.
         links: names of parties whose core module it imports.
-        memory: its memory as text of the core module; the default is one page of its own.
+        memory: its memory `$buffer` as text of the core module; the default is one page of its own.
         more: further definitions of the component.
     """
 
@@ -34,7 +54,7 @@ class Party:
     builtins: tuple[str, ...]
     elements: tuple[str, ...] = ("",)
     links: tuple[str, ...] = ()
-    memory: str = "(memory $memory 1)"
+    memory: str = OWN_MEMORY
     more: str = ""
 
     def text(self) -> str:
@@ -83,8 +103,9 @@ class Party:
             wrappers.append(
                 f'    (func (export "{self.name}_{name}") {params}{result} (call ${name} {gets}{mem}))',
             )
-        exported = f'(export "{self.name}_memory" (memory $memory))'
-        return "\n".join([*lines, f"    {self.memory}", f"    {exported}", *wrappers, "  )"])
+        peek = f'(func (export "{self.name}_peek") (param i32) (result i32) (i32.load8_u (local.get 0)))'
+        poke = f'(func (export "{self.name}_poke") (param i32 i32) (i32.store8 (local.get 0) (local.get 1)))'
+        return "\n".join([*lines, f"    {self.memory}", *wrappers, f"    {peek}", f"    {poke}", "  )"])
 
 
 def files(parties: Sequence[Party], directory: Path) -> list[Path]:
@@ -101,20 +122,35 @@ class Fused:
     """Parties compiled to one module, and running."""
 
     def __init__(
-        self, parties: Sequence[Party], directory: Path, stop_after: str | None = None, **options: Any
+        self,
+        parties: Sequence[Party],
+        directory: Path,
+        stop_after: str | None = None,
+        *,
+        form: Form = Form.OWN,
+        passes: str | None = None,
+        given: dict[tuple[str, str], Any] | None = None,
+        **host: Any,
     ) -> None:
-        given = options.pop("given", None)
-        store = options.pop("store", None)
-        limit, future_size = options.pop("limit", 4096), options.pop("future_size", 4)
-        self.module = meld.compile(files(parties, directory), stop_after=stop_after, **options)
-        self.host = Host(limit, future_size=future_size)
-        self.running: Running = instantiate(meld.encode(self.module), self.host, given, store=store)
-        memories = self.running.module.space("memories")
-        self.memories = {
-            export.name: memories.index(export.item)
-            for export in self.running.module.exports
-            if export.item in memories
-        }
+        store = wasmtime.Store(engine())
+        given = dict(given or {})
+        match form:
+            case Form.OWN:
+                pass
+            case Form.SHARED:
+                parties = [replace(p, memory=HOST_MEMORY) if p.memory == OWN_MEMORY else p for p in parties]
+                limits = wasmtime.MemoryType(wasmtime.Limits(1, 1))
+                given["env", "memory"] = wasmtime.Memory(store, limits)
+            case Form.LOWERED if stop_after is not None:  # this pass, and then at once to one memory
+                passes = ",".join(PASSES[1 : PASSES.index(stop_after) + 1]) + ",lower-multi-memory"
+                stop_after = None
+            case Form.LOWERED:
+                passes = LOWERED_PASSES if passes is None else f"{passes},lower-multi-memory"
+        self.module: Module = meld.compile(files(parties, directory), passes=passes, stop_after=stop_after)
+        self.host = Host(**{"limit": 4096, **host})
+        regions = {f"region:{g.name}": g for g in self.module.globals if g.synthetic == "memory-region"}
+        shown = replace(self.module, exports=[*self.module.exports, *(Export(n, g) for n, g in regions.items())])
+        self.running: Running = instantiate(meld.encode(shown), self.host, given, store=store)
 
     def __getattr__(self, name: str) -> Any:
         """``fused.a_stream_read(handle, ptr, len)`` calls that export."""
@@ -128,8 +164,20 @@ class Fused:
         return pair & 0xFFFF_FFFF, pair >> 32 & 0xFFFF_FFFF
 
     def memory(self, party: str) -> memoryview:
-        """A party's memory."""
-        return self.running.memory(self.memories[f"{party}_memory"])
+        """A party's memory. Valid until a memory grows."""
+        name = f"{party}/buffer"
+        regions = {g.name: g for g in self.module.globals if g.synthetic == "memory-region"}
+        if f"{name}.base" in regions:
+            base, size = (self._global(regions[f"{name}.{what}"]) for what in ("base", "size"))
+            return self.running.memory(0)[base : base + size * 65536]
+        memories: list[Memory] = self.module.space("memories")
+        named = [i for i, m in enumerate(memories) if m.name == name]
+        imported = [i for i, m in enumerate(memories) if m.imported]  # the one that all share
+        return self.running.memory((named or imported)[0])
+
+    def _global(self, item: Global) -> int:
+        found = self.running.instance.exports(self.running.store)[f"region:{item.name}"]
+        return int(found.value(self.running.store)) & 0xFFFF_FFFF
 
     def send(self, party: str, handle: int, data: bytes, at: int = 64) -> int:
         """Lets a party write bytes into a stream; what was accepted."""

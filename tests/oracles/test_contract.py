@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wasmtime
-from parties import Fused, Party
+from conftest import Fuse
+from parties import Form, Fused, Party
 
 import meld
 from meld.abi.intrinsics import INTRINSICS
@@ -15,7 +15,7 @@ from meld.diagnostics import MeldError
 from meld.driver import Options, build
 from meld.passes.detect_pairs import Domain
 from meld.runtime.host import Host
-from meld.runtime.instantiate import Trapped, engine
+from meld.runtime.instantiate import Trapped
 
 LOCAL, WRITABLE = 1 << 31, 1 << 30
 INVALID, CLOSED, PENDING = -2, -1, -5
@@ -25,9 +25,9 @@ B = Party("b", ("stream.read",), links=("a",))
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Fused:
+def pair(fuse: Fuse) -> Fused:
     """A writes, b reads; the host must not be called."""
-    fused = Fused([A, B], tmp_path)
+    fused = fuse([A, B])
     fused.host.forbid = set(INTRINSICS)
     return fused
 
@@ -171,11 +171,11 @@ class TestBounds:
 class TestElements:
     """Elements are whole; what holds pointers or handles is not copied."""
 
-    def test_counts_are_multiples_of_the_element(self, tmp_path: Path) -> None:
+    def test_counts_are_multiples_of_the_element(self, fuse: Fuse) -> None:
         record = '(record (field "x" u32) (field "y" u32) (field "z" u32))'
         a = Party("a", ("stream.write",), (record,))
         b = Party("b", ("stream.read",), (record,), links=("a",))
-        fused = Fused([a, b], tmp_path)
+        fused = fuse([a, b])
         readable, writable = fused.new("a")
         assert readable & LOCAL
         assert fused.a_stream_write(writable, 0, 23) == 12
@@ -186,36 +186,36 @@ class TestElements:
         assert fused.b_stream_read(readable, 0, 5000) == 4092
 
     @pytest.mark.parametrize("element", ["string", "(list u8)", '(record (field "s" string))'])
-    def test_pointers_stay_on_the_host_with_a_remark(self, element: str, tmp_path: Path) -> None:
+    def test_pointers_stay_on_the_host_with_a_remark(self, element: str, fuse: Fuse, tmp_path: Path) -> None:
         a = Party("a", ("stream.write",), (element,))
         b = Party("b", ("stream.read",), (element,), links=("a",))
-        fused = Fused([a, b], tmp_path)
+        fused = fuse([a, b])
         assert not fused.new("a")[0] & LOCAL
         (domain,) = fused.module.notes_of(Domain)
         assert "pointers" in domain.host
         outcome = build([tmp_path / "a.wat", tmp_path / "b.wat"], Options())
         assert any("stays on the host" in str(remark) for remark in outcome.remarks)
 
-    def test_types_are_compared_by_structure(self, tmp_path: Path) -> None:
+    def test_types_are_compared_by_structure(self, fuse: Fuse) -> None:
         """The same record through another index and another name."""
         a = Party("a", ("stream.write",), ('(record (field "x" u32))',))
         b = Party("b", ("stream.read",), ("u64", '(record (field "x" u32))'), links=("a",))
-        assert Fused([a, b], tmp_path).new("a")[0] & LOCAL
+        assert fuse([a, b]).new("a")[0] & LOCAL
 
     @pytest.mark.parametrize("other", ["u64", '(record (field "y" u32))', '(record (field "x" s32))'])
-    def test_linked_ends_of_different_types_are_an_error(self, other: str, tmp_path: Path) -> None:
+    def test_linked_ends_of_different_types_are_an_error(self, other: str, fuse: Fuse) -> None:
         a = Party("a", ("stream.write",), ('(record (field "x" u32))',))
         b = Party("b", ("stream.read",), (other,), links=("a",))
         with pytest.raises(MeldError, match="which is linked to it"):
-            Fused([a, b], tmp_path)
+            fuse([a, b])
 
 
 class TestTopologies:
     """Shims belong to instances: whoever reads and writes, the bytes arrive in the right memory."""
 
-    def test_two_readers(self, tmp_path: Path) -> None:
+    def test_two_readers(self, fuse: Fuse) -> None:
         c = Party("c", ("stream.read",), links=("a",))
-        fused = Fused([A, B, c], tmp_path)
+        fused = fuse([A, B, c])
         streams = {"b": fused.new("a"), "c": fused.new("a")}
         for name, (_, writable) in streams.items():
             fused.send("a", writable, f"for {name}".encode())
@@ -223,20 +223,20 @@ class TestTopologies:
             assert fused.receive(name, readable, 99) == f"for {name}".encode()
         assert fused.host.total == 0
 
-    def test_two_pairs_that_do_not_know_each_other(self, tmp_path: Path) -> None:
+    def test_two_pairs_that_do_not_know_each_other(self, fuse: Fuse) -> None:
         c = Party("c", ("stream.write",))
         d = Party("d", ("stream.read",), links=("c",))
-        fused = Fused([A, B, c, d], tmp_path)
+        fused = fuse([A, B, c, d])
         for writer, reader in (("a", "b"), ("c", "d")):
             readable, writable = fused.new(writer)
             fused.send(writer, writable, writer.encode())
             assert fused.receive(reader, readable, 9) == writer.encode()
         assert fused.host.total == 0
 
-    def test_a_chain_of_three(self, tmp_path: Path) -> None:
+    def test_a_chain_of_three(self, fuse: Fuse) -> None:
         b = Party("b", ("stream.read", "stream.write"), links=("a",))
         c = Party("c", ("stream.read",), links=("b",))
-        fused = Fused([A, b, c], tmp_path)
+        fused = fuse([A, b, c])
         first, second = fused.new("a"), fused.new("b")
         for part in (b"through", b" two", b" streams"):
             assert fused.send("a", first[1], part) == len(part)
@@ -246,10 +246,10 @@ class TestTopologies:
         assert fused.receive("c", second[0], 99) == b"THROUGH TWO STREAMS"
         assert fused.host.total == 0
 
-    def test_both_directions(self, tmp_path: Path) -> None:
+    def test_both_directions(self, fuse: Fuse) -> None:
         a = Party("a", ("stream.read", "stream.write"))
         b = Party("b", ("stream.read", "stream.write"), links=("a",))
-        fused = Fused([a, b], tmp_path)
+        fused = fuse([a, b])
         there, back = fused.new("a"), fused.new("b")
         fused.send("a", there[1], b"ping")
         assert fused.receive("b", there[0], 9) == b"ping"
@@ -257,9 +257,9 @@ class TestTopologies:
         assert fused.receive("a", back[0], 9) == b"pong"
         assert fused.host.total == 0
 
-    def test_one_that_is_linked_to_nobody_keeps_its_streams_on_the_host(self, tmp_path: Path) -> None:
+    def test_one_that_is_linked_to_nobody_keeps_its_streams_on_the_host(self, fuse: Fuse) -> None:
         other = Party("other", ("stream.read", "stream.write"))
-        fused = Fused([A, B, other], tmp_path)
+        fused = fuse([A, B, other])
         assert fused.new("a")[0] & LOCAL
         readable, writable = fused.new("other")
         assert not readable & LOCAL
@@ -267,8 +267,8 @@ class TestTopologies:
         assert fused.receive("other", readable, 9) == b"outside", "the host found its memory, which is not number 0"
         assert dict(fused.host.calls) == {"stream_new": 1, "stream_write": 1, "stream_read": 1}
 
-    def test_the_host_path_of_a_bridged_instance_names_its_memory(self, tmp_path: Path) -> None:
-        fused = Fused([A, B], tmp_path, passes="detect-pairs,emit-bridge{slots=1},rewire-calls,adapter-wiring,finish")
+    def test_the_host_path_of_a_bridged_instance_names_its_memory(self, fuse: Fuse) -> None:
+        fused = fuse([A, B], passes="detect-pairs,emit-bridge{slots=1},rewire-calls,adapter-wiring,finish")
         fused.new("a")
         readable, writable = fused.new("a")
         assert not readable & LOCAL
@@ -276,14 +276,12 @@ class TestTopologies:
         assert fused.receive("b", readable, 99) == b"by the host"
 
     def test_both_in_one_memory(self, tmp_path: Path) -> None:
-        """Two components that import the same memory."""
-        shared = '(import "env" "memory" (memory $memory 1))'
-        a = Party("a", ("stream.write",), memory=shared)
-        b = Party("b", ("stream.read",), links=("a",), memory=shared)
-        store = wasmtime.Store(engine())
-        memory = wasmtime.Memory(store, wasmtime.MemoryType(wasmtime.Limits(1, 1)))
-        fused = Fused([a, b], tmp_path, store=store, given={("env", "memory"): memory})
-        assert fused.memories["a_memory"] == fused.memories["b_memory"]
+        """Two components that import the same memory; the other tests run with one too."""
+        fused = Fused([A, B], tmp_path, form=Form.SHARED)
+        memories = fused.module.space("memories")
+        assert [m.name for m in memories] == ["memory", "bridge"]
+        fused.memory("a")[5] = 42
+        assert fused.b_peek(5) == 42
         readable, writable = fused.new("a")
         data = bytes(i * 7 & 0xFF for i in range(4000))
         for _ in range(3):  # across the edge of the ring
@@ -291,6 +289,18 @@ class TestTopologies:
             assert fused.receive("b", readable, 4096) == data
         assert fused.send("a", writable, bytes(5000)) == 4096
         assert fused.host.total == 0
+
+    def test_lowered_to_one_memory(self, tmp_path: Path) -> None:
+        """What `memory` of a party is here, is what the party sees."""
+        fused = Fused([A, B], tmp_path, form=Form.LOWERED)
+        assert len(fused.module.space("memories")) == 1
+        for party, value in (("a", 42), ("b", 43)):
+            fused.running.call(f"{party}_poke", 5, value)
+            assert fused.memory(party)[5] == value
+            fused.memory(party)[65535] = value
+            assert fused.running.call(f"{party}_peek", 65535) == value
+            with pytest.raises(Trapped):
+                fused.running.call(f"{party}_peek", 65536)
 
 
 class TestWhoStays:
@@ -317,9 +327,9 @@ class TestWhoStays:
         [(TAKES, "export `take`"), (GIVES, "import `give`"), (JOINS, "waitable set")],
         ids=["export", "import", "waitables"],
     )
-    def test_it_works_there(self, more: str, reason: str, tmp_path: Path) -> None:
+    def test_it_works_there(self, more: str, reason: str, fuse: Fuse) -> None:
         b = Party("b", ("stream.read",), links=("a",), more=more)
-        fused = Fused([A, b], tmp_path, given={("$root", "give"): lambda handle: None})
+        fused = fuse([A, b], given={("$root", "give"): lambda handle: None})
         (domain,) = fused.module.notes_of(Domain)
         assert not domain.bridged and reason in domain.host
         readable, writable = fused.new("a")
@@ -353,14 +363,14 @@ def conversation(fused: Fused) -> list[Any]:
     return seen
 
 
-def test_host_and_bridge_cannot_be_told_apart(tmp_path: Path) -> None:
-    fused, merged = Fused([A, B], tmp_path), Fused([A, B], tmp_path, stop_after="merge")
+def test_host_and_bridge_cannot_be_told_apart(fuse: Fuse) -> None:
+    fused, merged = fuse([A, B]), fuse([A, B], stop_after="merge")
     assert conversation(fused) == conversation(merged)
     assert fused.host.total == 0 < merged.host.total
 
 
-def test_a_host_that_is_asked_for_a_ninth_stream_may_refuse(tmp_path: Path) -> None:
-    fused = Fused([A, B], tmp_path)
+def test_a_host_that_is_asked_for_a_ninth_stream_may_refuse(fuse: Fuse) -> None:
+    fused = fuse([A, B])
     fused.host.streams = Host(capacity=0).streams
     for _ in range(8):
         assert fused.new("a")[0] & LOCAL

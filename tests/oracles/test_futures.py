@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Fuse
 from parties import Fused, Party
 
 from meld.abi.intrinsics import INTRINSICS
@@ -22,9 +22,9 @@ def parties(element: str) -> list[Party]:
 
 
 @pytest.fixture
-def fused(tmp_path: Path) -> Fused:
+def fused(fuse: Fuse) -> Fused:
     """Futures of 8 bytes; the host must not be called."""
-    made = Fused(parties("u64"), tmp_path)
+    made = fuse(parties("u64"))
     made.host.forbid = set(INTRINSICS)
     return made
 
@@ -85,8 +85,8 @@ def test_bounds(fused: Fused, ptr: int) -> None:
     assert bytes(fused.memory("b")) == before
 
 
-def test_a_ninth_one_lives_on_the_host(tmp_path: Path) -> None:
-    fused = Fused(parties("u64"), tmp_path, future_size=8)
+def test_a_ninth_one_lives_on_the_host(fuse: Fuse) -> None:
+    fused = fuse(parties("u64"), future_size=8)
     for _ in range(8):
         assert fused.new("a", "future")[0] & LOCAL
     assert fused.host.total == 0
@@ -99,24 +99,24 @@ def test_a_ninth_one_lives_on_the_host(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("element", "size"), [("", 0), ("u8", 1), ("u16", 2), ("u64", 8), ("(tuple u32 u8)", 8)])
-def test_values_of_all_sizes_as_on_the_host(element: str, size: int, tmp_path: Path) -> None:
+def test_values_of_all_sizes_as_on_the_host(element: str, size: int, fuse: Fuse) -> None:
     def exchange(fused: Fused) -> list[Any]:
         readable, writable = fused.new("a", "future")
         fused.memory("a")[:16] = bytes(range(1, 17))
-        seen = [fused.b_future_read(readable, 0), fused.a_future_write(writable, 0), fused.b_future_read(readable, 4)]
-        return [*seen, bytes(fused.memory("b")[:32])]
+        seen = [fused.b_future_read(readable, 0), fused.a_future_write(writable, 0), fused.b_future_read(readable, 99)]
+        return [*seen, bytes(fused.memory("b")[90:120])]
 
-    bridged = Fused(parties(element), tmp_path, future_size=size)
-    assert exchange(bridged) == exchange(Fused(parties(element), tmp_path, stop_after="merge", future_size=size))
+    bridged = fuse(parties(element), future_size=size)
+    assert exchange(bridged) == exchange(fuse(parties(element), stop_after="merge", future_size=size))
     assert bridged.host.total == 0
-    assert bytes(bridged.memory("b")[4 : 4 + size]) == bytes(range(1, size + 1))
-    assert not any(bridged.memory("b")[4 + size :])
+    assert bytes(bridged.memory("b")[99 : 99 + size]) == bytes(range(1, size + 1))
+    assert not any(bridged.memory("b")[99 + size :])
 
 
-def test_streams_and_futures_are_told_apart(tmp_path: Path) -> None:
+def test_streams_and_futures_are_told_apart(fuse: Fuse) -> None:
     a = Party("a", ("stream.write", "future.write"), ("u32",))
     b = Party("b", ("stream.read", "future.read"), ("u32",), links=("a",))
-    fused = Fused([a, b], tmp_path)
+    fused = fuse([a, b])
     stream, future = fused.new("a"), fused.new("a", "future")
     assert fused.b_stream_read(future[0], 0, 4) == fused.a_stream_write(future[1], 0, 4) == INVALID
     assert fused.b_future_read(stream[0], 0) == fused.a_future_write(stream[1], 0) == INVALID
@@ -132,9 +132,9 @@ def test_streams_and_futures_are_told_apart(tmp_path: Path) -> None:
     assert fused.host.total == 0
 
 
-def test_several_sizes_stay_on_the_host(tmp_path: Path) -> None:
+def test_several_sizes_stay_on_the_host(fuse: Fuse) -> None:
     a = Party("a", ("future.write",), ("u32", "u64"))
     b = Party("b", ("future.read",), ("u32", "u64"), links=("a",))
-    fused = Fused([a, b], tmp_path)
+    fused = fuse([a, b])
     assert not fused.new("a", "future")[0] & LOCAL
     assert all("several sizes" in domain.host for domain in fused.module.notes_of(Domain))

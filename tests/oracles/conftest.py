@@ -1,0 +1,19 @@
+"""Fixtures of the tests that run fused programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from parties import Form, Fused
+
+Fuse: TypeAlias = Callable[..., Fused]
+
+
+@pytest.fixture(params=Form, ids=lambda form: form.name.lower())
+def fuse(request: pytest.FixtureRequest, tmp_path: Path) -> Fuse:
+    """``fuse(parties, …)`` compiles and runs parties; each test that asks for it runs with memories in all forms."""
+    return partial(Fused, directory=tmp_path, form=request.param)
