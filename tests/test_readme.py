@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -28,22 +29,31 @@ def run(words: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """Where the two components are, as binaries, and two more under the names that the README uses."""
-    for name, other in (("producer", "a"), ("consumer", "b")):
-        binary = tmp_path / f"{name}.wasm"
-        text = ROOT / "examples" / "stream" / f"{name}.wat"
+    for name, other in (
+        ("stream/producer", "a"),
+        ("stream/consumer", "b"),
+        ("greet/crowd", "c"),
+        ("greet/greeter", "d"),
+    ):
+        text = ROOT / "examples" / f"{name}.wat"
+        binary = tmp_path / f"{text.stem}.wasm"
         assert run(["wasm-tools", "parse", str(text), "-o", str(binary)], tmp_path).returncode == 0
         (tmp_path / f"{other}.wasm").write_bytes(binary.read_bytes())
     return tmp_path
 
 
 def test_the_commands(directory: Path) -> None:
-    commands = [line.partition("#")[0].split() for block in blocks("sh") for line in block.splitlines()]
+    commands = [shlex.split(line.partition(" #")[0]) for block in blocks("sh") for line in block.splitlines()]
     ours = [words for words in commands if words and words[0] == "meldc"]
-    assert len(ours) == 3
+    assert len(ours) == 5
+    outputs = {}
     for words in ours:
         done = run(words, directory)
         assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"-?\d+\n", done.stdout), "the last command printed a stream's ends"
+        outputs[words[1], words[-1]] = done.stdout
+    assert re.fullmatch(r"-?\d+\n", outputs["run", "p_new"]), "the command printed a stream's ends"
+    assert outputs["run", 'welcome(["Ann"])'] == '["hello, Ann"]\n'
+    assert "welcome" in outputs["inspect", "greeter.wasm"]
 
 
 def test_the_pass(directory: Path) -> None:
