@@ -74,15 +74,19 @@ class _Shim:
                     raise MeldError(f"the interface holds a {what}, which cannot be wrapped yet")
 
     def export_interface(self, interface: c.InstanceType) -> None:
-        """Exports them again, the functions in terms of the exported types."""
+        """Exports them again, in terms of what is exported: a name on the import side is none outside."""
         shown = dict(self.here)
         for decl in interface.decls:
             match decl:
                 case c.TypeDefinition():
                     self._define(decl, shown)
-                case c.ExportDecl(type=ExternType(sort, of)):
-                    ascribed = ExternType(sort, shown[_definition(of)]) if sort is Sort.FUNC else None
+                case c.ExportDecl(type=ExternType(Sort.FUNC, of)):
+                    ascribed = ExternType(Sort.FUNC, shown[_definition(of)])
                     shown[decl] = c.Export(decl.extern, self.here[decl], ascribed)
+                    self.definitions.append(shown[decl])
+                case c.ExportDecl(type=ExternType(Sort.TYPE, of)):
+                    target = self.here[decl] if of is None else shown[_definition(of)]
+                    shown[decl] = c.Export(decl.extern, target)
                     self.definitions.append(shown[decl])
 
     def _define(self, decl: c.TypeDefinition, names: dict[Definition, Definition]) -> None:
