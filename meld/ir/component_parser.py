@@ -103,6 +103,8 @@ class _ComponentReader(CanonReader):
                 continue
             if node.type == "ANNOTATION":
                 self.annotation(self.span(node), found, annotations)
+        for export in self.here.exports:
+            self.here.define(export, None, export.span or self.place)
         self.notes.pending.insert(0, (found.notes, annotations))
         self.notes.finish()
         for note in [note for note in found.notes if isinstance(note, Facts)]:
@@ -324,7 +326,7 @@ class _ComponentReader(CanonReader):
         place = self.place
         name, desc, *ascribed = (node for node in parts if isinstance(node, Tree))
         extern, target = self.extern_name(name), self.described(desc)
-        t = self.described_type(ascribed[0]) if ascribed else None
+        t = self.described_type(ascribed[0])[0] if ascribed else None
         if t is not None and t.sort is not target.sort:
             raise self.error(token(keyword), "the type of this export is of another sort than what is exported")
         self.place = place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from meld.diagnostics import MeldError, Span
-from meld.ir.component import CoreType, Definition, OuterAlias, Sort, StartDefinition
+from meld.ir.component import CoreType, Definition, Export, OuterAlias, Sort, StartDefinition
 from meld.ir.literals import identifier
 from meld.ir.text_names import similar
 from meld.ir.types import TypeDef
@@ -21,6 +21,7 @@ class TextScope:
     Attributes:
         definitions: what has been read, in order; also what sugar stands for: aliases, types without a name.
         name: its ``$name``, by which outer aliases may refer to it.
+        exports: what definitions export by themselves; that comes behind all definitions.
         is_type: whether these are declarations of a component or instance type.
     """
 
@@ -30,7 +31,7 @@ class TextScope:
     definitions: list[Definition] = field(default_factory=list)
     spaces: dict[Sort, list[Definition]] = field(default_factory=lambda: {sort: [] for sort in Sort})
     names: dict[Sort, dict[str, Definition]] = field(default_factory=lambda: {sort: {} for sort in Sort})
-    outer: dict[Definition, OuterAlias] = field(default_factory=dict)
+    exports: list[Export] = field(default_factory=list)
 
     def define(self, item: Definition, name: str | None, span: Span) -> None:
         """Gives a definition its place and the name by which the text refers to it. Raises MeldError if it is taken."""
@@ -54,7 +55,7 @@ class TextScope:
         """The definition that a name or a number means.
 
         A name that only an enclosing component knows stands for an outer alias, which is put in front of what is being
-        read.
+        read, one for each use: numbers in the text count them.
 
         Raises:
             MeldError: there is none.
@@ -75,10 +76,9 @@ class TextScope:
                 hint = f"a {sort.value} of an enclosing component has to be handed in by an import"
                 raise MeldError(f"{sort.value} `{identifier(name)}` is outside this component", span=span, hint=hint)
             if found is not None:
-                if found not in self.outer:
-                    self.outer[found] = OuterAlias(found, depth, sort)
-                    self.define(self.outer[found], None, span)
-                return self.outer[found]
+                alias = OuterAlias(found, depth, sort)
+                self.define(alias, None, span)
+                return alias
             scope, depth = scope.parent, depth + 1
         raise MeldError(f"unknown {sort.value} `{identifier(name)}`", span=span, hint=similar(name, self._known(sort)))
 

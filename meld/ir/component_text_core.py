@@ -10,7 +10,7 @@ from meld.ir.component import CoreExternType, Definition, ModuleType, OuterAlias
 from meld.ir.component_scope import TextScope, core_typedef
 from meld.ir.instructions import Scope
 from meld.ir.literals import identifier
-from meld.ir.text_names import TextContext, key_of, plain_type
+from meld.ir.text_names import TextContext, key_of
 from meld.ir.text_types import Node, TextTypes, rec_groups
 from meld.ir.types import FuncType, RecGroup, TypeDef
 
@@ -54,11 +54,10 @@ class _ModuleTypeReader:
         self.types = TextTypes(context, Scope(names={"types": {}}), self._implicit)
 
     def _implicit(self, shape: FuncType) -> TypeDef:
-        found = plain_type(self.types.scope.types, shape)
-        if found is None:
-            found = TypeDef(shape)
-            self.found.decls.append(RecGroup([found]))
-            self.types.scope.types.append(found)
+        """A type that is written out: always a definition of its own here, unlike in a module."""
+        found = TypeDef(shape)
+        self.found.decls.append(RecGroup([found]))
+        self.types.scope.types.append(found)
         return found
 
     def declaration(self, node: Tree[Token]) -> None:

@@ -143,30 +143,41 @@ class DeclarationReader(TypeReader):
         if more:
             raise self.misplaced(more[0])
         extern, place = self.extern_name(name), self.place
-        t = self.described_type(desc)
+        t, inner_name = self.described_type(desc)
         self.place = place
+        if inner_name is not None:
+            head.key = self.identifier(inner_name)
+            head.name = head.name or head.key
         self.add(c.ExportDecl(extern, t), head)
 
-    def is_reference(self, desc: Tree[Token]) -> bool:
-        """Whether a `desc` refers to a definition; otherwise it is a type. A value's is both: see `described_type`."""
-        _, taken = self.sort_of(desc.children)
+    def split(self, desc: Tree[Token]) -> tuple[Sort, Token | None, list[Node], bool]:
+        """The sort, the name and the rest of a `desc`, and whether it refers to a definition; else it is a type.
+
+        A value's name or number can be both; it counts as a reference.
+        """
+        sort, taken = self.sort_of(desc.children)
         rest = desc.children[taken:]
-        return bool(rest) and isinstance(rest[0], Token) and rest[0].type in ("NAME", "NUMBER")
+        first, *more = rest or [None]
+        if not isinstance(first, Token) or first.type not in ("NAME", "NUMBER"):
+            return sort, None, rest, False
+        is_reference = all(isinstance(node, Token) and node.type == "STRING" for node in more)
+        return sort, first, more, is_reference
 
     def described(self, desc: Tree[Token]) -> Definition:
         """The definition to which a `desc` refers."""
-        sort, taken = self.sort_of(desc.children)
-        if not self.is_reference(desc):
+        sort, name, rest, is_reference = self.split(desc)
+        if name is None or not is_reference:
             raise self.error(token(desc.children[0]), f"expected a reference to a {sort.value}, found a type")
-        target, *strings = desc.children[taken:]
-        return self.through(sort, target, strings)
+        return self.through(sort, name, rest)
 
-    def described_type(self, desc: Tree[Token]) -> ExternType:
-        """The type that a `desc` is."""
-        sort, taken = self.sort_of(desc.children)
-        if sort is not Sort.VALUE and self.is_reference(desc):
+    def described_type(self, desc: Tree[Token]) -> tuple[ExternType, Token | None]:
+        """The type that a `desc` is, and the name that it gives to what is of that type."""
+        sort, name, rest, is_reference = self.split(desc)
+        if is_reference and sort is Sort.VALUE and not rest and name is not None:
+            return self.extern_type(sort, [name]), None
+        if is_reference:
             raise self.error(token(desc.children[0]), f"expected the type of a {sort.value}, found a reference")
-        return self.extern_type(sort, desc.children[taken:])
+        return self.extern_type(sort, rest), name
 
     def extern_type(self, sort: Sort, nodes: list[Node]) -> ExternType:
         """The type of an import or export of a sort; what is written out becomes a definition."""

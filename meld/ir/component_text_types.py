@@ -307,12 +307,12 @@ class TypeReader(TextTypes):
         self.inline_exports(self.add(TypeDefinition(shape), head), exports)
 
     def inline_exports(self, item: Definition, nodes: Iterable[Node]) -> None:
-        """``(export "a")`` inside a definition."""
+        """``(export "a")`` inside a definition: an export at the end of the component."""
         for node in nodes:
             assert isinstance(node, Tree)
             if self.here.is_type:
                 raise self.misplaced(node)
-            self.add(c.Export(self.extern_name(node.children[1]), item))
+            self.here.exports.append(c.Export(self.extern_name(node.children[1]), item, span=self.place))
 
     def extern_name(self, node: Node) -> ExternName:
         """The name of an import or export, with its attributes."""
