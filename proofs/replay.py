@@ -15,6 +15,7 @@ from typing import Any
 
 import wasmtime
 
+from proofs import running
 from proofs.subject import HEADER, WORDS, Shape, Subject
 from specs.stream_model import Caller, Ends, Futures, Slot, Streams, Trap
 
@@ -110,8 +111,7 @@ class Engine:
         store = wasmtime.Store(self.engine)
         imports = [self._host(store, item, calls) for item in self.module.imports]
         exports = wasmtime.Instance(store, self.module, imports).exports(store)
-        bridge, memory = exports["bridge"], exports["memory"]
-        assert isinstance(bridge, wasmtime.Memory) and isinstance(memory, wasmtime.Memory)
+        bridge, memory = running.memory(exports, "bridge"), running.memory(exports, "memory")
         memory.grow(store, trace.pages)
         spans = stretches(trace, shape)
         for start, end in spans:
@@ -120,8 +120,7 @@ class Engine:
         for number, words in trace.headers.items():
             data = b"".join(words[name].to_bytes(4, "little") for name in WORDS)
             bridge.write(store, data, shape.first_header + number * HEADER)
-        shim = exports[trace.operation]
-        assert isinstance(shim, wasmtime.Func)
+        shim = running.function(exports, trace.operation)
         try:
             result, trapped = shim(store, *map(signed, trace.arguments)), False
         except wasmtime.Trap:
