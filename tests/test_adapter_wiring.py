@@ -335,3 +335,47 @@ def test_an_asynchronous_call_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MeldError, match="asynchronous calls") as caught:
         compiled(text, tmp_path)
     assert re.search(r"provider/go.*consumer", str(caught.value))
+
+
+# --- types of any size -----------------------------------------------------------------------------------------------
+
+TYPED = """(component
+  (component $a {types}
+    (core module $m (memory (export "memory") 1)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 64)
+      (func (export "f") (param i32 i32) (result i32) local.get 1))
+    (core instance $i (instantiate $m))
+    (func (export "f") (param "x" (list $t)) (result u32) (canon lift (core func $i "f")
+      (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
+  (instance $a (instantiate $a))
+  (component $b {types}
+    (import "f" (func $f (param "x" (list $t)) (result u32)))
+    (core module $mem (memory (export "memory") 1))
+    (core instance $mem (instantiate $mem))
+    (core func $f (canon lower (func $f) (memory (core memory $mem "memory"))))
+    (core module $m (import "" "f" (func $f (param i32 i32) (result i32)))
+      (func (export "run") (result i32) (call $f (i32.const 0) (i32.const 3))))
+    (core instance $i (instantiate $m (with "" (instance (export "f" (func $f))))))
+    (func (export "run") (result u32) (canon lift (core func $i "run"))))
+  (instance $b (instantiate $b (with "f" (func $a "f"))))
+  (export "run" (func $b "run")))"""
+
+
+def doubled(shape: str, times: int) -> str:
+    """Types of which each holds the one before it twice, written out in a few words."""
+    steps = [f"(type $t{i} {shape.replace('T', f'$t{i - 1}')})" for i in range(1, times)]
+    return f"(type $t0 (option u8)) {' '.join(steps)} (type $t (option $t{times - 1}))"
+
+
+@pytest.mark.parametrize(("shape", "times"), [("(option T)", 90), ("(list T)", 90), ("(result T (error T))", 8)])
+def test_deep_types(shape: str, times: int, tmp_path: Path) -> None:
+    assert same(TYPED.replace("{types}", doubled(shape, times)), tmp_path, ("run",)) == [3]
+
+
+@pytest.mark.parametrize("shape", ["(tuple T T)", "(result T (error T))", '(variant (case "a" T) (case "b" T))'])
+def test_types_that_grow_without_end_are_refused(shape: str, tmp_path: Path) -> None:
+    text = TYPED.replace("{types}", doubled(shape, 60))
+    path = tmp_path / "composition.wat"
+    path.write_text(text)
+    with pytest.raises(MeldError, match="a type has more than 100000 parts"):
+        meld.compile(path)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from meld.abi.types import Type
+from meld.abi.types import MAX_TYPE_DEPTH, Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.types import F32, F64, I32, I64, FuncType, NumType
@@ -24,7 +24,6 @@ MAX_FLAT = 16
 """No call carries more core values than this; `Layout.flat` is cut one beyond it."""
 MAX_VALUE_BYTES = (1 << 28) - 1
 MAX_FLAGS = 32
-MAX_DEPTH = 100
 
 
 class Kind(Enum):
@@ -177,8 +176,8 @@ class Layouts:
 
     def of(self, t: Type, depth: int = 0) -> Layout:
         """The layout of a resolved type."""
-        if depth > MAX_DEPTH:
-            raise MeldError(f"a type is nested more than {MAX_DEPTH} deep")
+        if depth > MAX_TYPE_DEPTH:
+            raise MeldError(f"a type is nested more than {MAX_TYPE_DEPTH} deep")
         known = self._of.get(id(t))
         if known is None:
             layout = self._make(t, depth + 1)

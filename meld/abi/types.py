@@ -9,11 +9,15 @@ The text form is that of WAT, written out in place: ``(record (field "x" u32))``
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.notes import NameOf, Note, Quoted, Resolve, Sexp, Symbol, note, ref, symbol, text
+
+MAX_TYPE_DEPTH = 100
+MAX_TYPE_PARTS = 100_000
 
 Type: TypeAlias = Any
 """A resolved value type: `Prim`, `Record`, `Variant`, `ListType`, … whose children are resolved."""
@@ -78,8 +82,10 @@ def write_type(t: Type, name_of: NameOf) -> Sexp:
     raise TypeError(f"not a resolved type: {t!r}")
 
 
-def read_type(s: Sexp, resolve: Resolve) -> Type:
-    """The reverse of `write_type`. Raises MeldError."""
+def read_type(s: Sexp, resolve: Resolve, depth: int = 0) -> Type:
+    """The reverse of `write_type`; `depth` says how deep in a type it stands. Raises MeldError."""
+    if depth >= MAX_TYPE_DEPTH:
+        raise MeldError(f"a type is nested more than {MAX_TYPE_DEPTH} deep")
     if isinstance(s, Symbol):
         try:
             return c.Prim(s.text)
@@ -90,7 +96,7 @@ def read_type(s: Sexp, resolve: Resolve) -> Type:
     rest = s[1:]
 
     def sub(x: Sexp) -> Type:
-        return read_type(x, resolve)
+        return read_type(x, resolve, depth + 1)
 
     def opt(parts: list[Sexp]) -> Type | None:
         return sub(parts[0]) if parts else None
@@ -197,29 +203,55 @@ def _show(s: Sexp) -> str:
     raise TypeError(repr(s))
 
 
+def inner_types(t: Type) -> tuple[Type, ...]:
+    """The types directly inside a resolved value type."""
+    match t:
+        case c.Prim() | c.Flags() | c.EnumType() | c.Own() | c.Borrow():
+            return ()
+        case c.Record(fields):
+            return tuple(x for _, x in fields)
+        case c.Variant(cases):
+            return tuple(x for _, x in cases if x is not None)
+        case c.ListType(element) | c.Option(element):
+            return (element,)
+        case c.MapType(key, value):
+            return (key, value)
+        case c.Tuple(elements):
+            return elements
+        case c.Result(ok, error):
+            return tuple(x for x in (ok, error) if x is not None)
+        case c.Stream(element) | c.Future(element):
+            return () if element is None else (element,)
+    raise TypeError(f"unknown type {t!r}")
+
+
 def parts_of(t: Type) -> Iterator[Type]:
     """A resolved type and everything inside it."""
-    pending = [t]
+    pending = [] if t is None else [t]
     while pending:
         part = pending.pop()
         yield part
-        match part:
-            case c.Prim() | c.Flags() | c.EnumType() | c.Own() | c.Borrow() | None:
-                pass
-            case c.Record(fields):
-                pending += [x for _, x in fields]
-            case c.Variant(cases):
-                pending += [x for _, x in cases if x is not None]
-            case c.ListType(element) | c.Option(element):
-                pending.append(element)
-            case c.MapType(key, value):
-                pending += [key, value]
-            case c.Tuple(elements):
-                pending += elements
-            case c.Result(ok, error):
-                pending += [x for x in (ok, error) if x is not None]
-            case c.Stream(element) | c.Future(element):
-                if element is not None:
-                    pending.append(element)
-            case _:
-                raise TypeError(f"unknown type {part!r}")
+        pending += inner_types(part)
+
+
+@dataclass(slots=True)
+class Extents:
+    """How large types are when written out: a few definitions that use each other twice make a type of any size.
+
+    Types are measured as they are defined, those inside before those around.
+    """
+
+    _known: dict[int, tuple[Type, int, int]] = field(default_factory=dict)  # by id; the type is kept alive
+
+    def check(self, t: Type, where: str) -> None:
+        """Measures a type. Raises MeldError if it has more parts, or nests deeper, than anything here has to handle."""
+        parts = depth = 0
+        for inner in inner_types(t):
+            _, inner_parts, inner_depth = self._known.get(id(inner), (inner, 1, 1))
+            parts += inner_parts
+            depth = max(depth, inner_depth)
+        if parts >= MAX_TYPE_PARTS:
+            raise MeldError(f"a type has more than {MAX_TYPE_PARTS} parts", where=where)
+        if depth >= MAX_TYPE_DEPTH:
+            raise MeldError(f"a type is nested more than {MAX_TYPE_DEPTH} deep", where=where)
+        self._known[id(t)] = (t, parts + 1, depth + 1)

@@ -10,7 +10,7 @@ from meld.ir.literals import identifier, identifier_name, integer, quoted, strin
 from meld.ir.notes import Quoted, Ref, Sexp, Symbol
 from meld.ir.wat_lexer import Scanner
 
-MAX_DEPTH = 100
+MAX_DEPTH = 300
 """How deep the parentheses of an annotation may nest."""
 
 _LABEL = re.compile(r"\(@([0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+|\"[^\"\\]*(?:\\.[^\"\\]*)*\")", re.DOTALL)

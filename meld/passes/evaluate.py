@@ -24,7 +24,7 @@ from meld.abi.boundary import (
 )
 from meld.abi.intrinsics import Intrinsic
 from meld.abi.signatures import builtin_type, lowered_type
-from meld.abi.types import Resource, Type
+from meld.abi.types import Extents, Resource, Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, ImportName, Item, Module
@@ -75,6 +75,7 @@ class Evaluator:
     _bound: set[Any] = field(default_factory=set)
     _made: list[tuple[Env, c.Component]] = field(default_factory=list)
     _names: dict[str, int] = field(default_factory=dict)
+    _extents: Extents = field(default_factory=Extents)
 
     def evaluate_root(self, component: c.Component) -> InstanceValue:
         """The root instance; its imports are the host's."""
@@ -253,7 +254,9 @@ class Evaluator:
             case c.ComponentType() | c.InstanceType():
                 return TypeValue(item.type, env, item)
             case _:
-                return TypeValue(self._resolve_parts(item.type, env), env, item)
+                resolved = self._resolve_parts(item.type, env)
+                self._extents.check(resolved, self._where(env))
+                return TypeValue(resolved, env, item)
 
     def _function_type(
         self, definition: c.CompValType | None, env: Env, given: c.CompFuncType | None = None
