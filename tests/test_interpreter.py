@@ -210,6 +210,42 @@ def test_calls_from_the_start_function() -> None:
     assert wiring.unfused(text, ("run",)) == [5] == [answers(text)]
 
 
+def chain(length: int) -> str:
+    """Components that each call the one before and add 1."""
+    calls = "".join(
+        f'(instance $i{i} (instantiate $next (with "f" (func $i{i - 1} "f"))))' for i in range(1, length + 1)
+    )
+    return f"""(component
+      (component $first
+        (core module $m (func (export "f") (param i32) (result i32) local.get 0))
+        (core instance $i (instantiate $m))
+        (func (export "f") (param "x" u8) (result u8) (canon lift (core func $i "f"))))
+      (instance $i0 (instantiate $first))
+      (component $next
+        (import "f" (func $f (param "x" u8) (result u8)))
+        (core func $f (canon lower (func $f)))
+        (core module $m (import "" "f" (func $f (param i32) (result i32)))
+          (func (export "f") (param i32) (result i32) (i32.add (i32.const 1) (call $f (local.get 0)))))
+        (core instance $i (instantiate $m (with "" (instance (export "f" (func $f))))))
+        (func (export "f") (param "x" u8) (result u8) (canon lift (core func $i "f"))))
+      {calls}
+      (component $run
+        (import "f" (func $f (param "x" u8) (result u8)))
+        (core func $f (canon lower (func $f)))
+        (core module $m (import "" "f" (func $f (param i32) (result i32)))
+          (func (export "run") (result i32) (call $f (i32.const 7))))
+        (core instance $i (instantiate $m (with "" (instance (export "f" (func $f))))))
+        (func (export "run") (result u8) (canon lift (core func $i "run"))))
+      (instance $run (instantiate $run (with "f" (func $i{length} "f"))))
+      (export "run" (func $run "run")))"""
+
+
+@pytest.mark.parametrize(("length", "got"), [(60, 67), (1000, wiring.TRAP)])
+def test_calls_within_calls(length: int, got: Any) -> None:
+    """Python's stack bounds them; what is too deep is a trap like any other."""
+    assert answers(chain(length)) == got
+
+
 # --- resources -------------------------------------------------------------------------------------------------------
 
 RESOURCES = """(component

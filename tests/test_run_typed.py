@@ -163,7 +163,7 @@ def _cases() -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.skipif(not FIXTURES.exists(), reason="the fixtures are not here")
-@pytest.mark.parametrize("stage", ["merge", "handle-tables"])
+@pytest.mark.parametrize("stage", ["merge", "handle-tables", "rewire-calls"])
 @pytest.mark.parametrize(("inputs", "call", "answer"), _cases())
 def test_real_components(stage: str, inputs: str, call: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Programs from C with strings, records, variants and resources, their boundaries interpreted."""

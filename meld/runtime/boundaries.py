@@ -61,8 +61,12 @@ class Interpreter:
     _layouts: dict[NumType, Layouts] = field(default_factory=lambda: {t: Layouts(t) for t in (I32, I64)})
     _tables: dict[Instance, Table] = field(default_factory=dict)
     _closed: set[Instance] = field(default_factory=set)
+    _inside: dict[Instance, HandleTable] = field(default_factory=dict)
+    _numbers: dict[Resource, int] = field(default_factory=dict)  # of resource types, in the module's handle tables
 
     def __post_init__(self) -> None:
+        self._inside = {note.instance: note for note in self.module.notes_of(HandleTable)}
+        self._numbers = {resource: i for i, resource in enumerate(self.module.notes_of(Resource), 1)}
         needed = _needed(self.module)
         if needed:
             for space, prefix in RESERVED.items():
@@ -217,16 +221,15 @@ class Interpreter:
         return side
 
     def _handles(self, instance: Instance, scope: Scope, store: Store) -> Held | Inside:
-        for note in self.module.notes_of(HandleTable):
-            if note.instance is instance:
-                numbers = {r: i for i, r in enumerate(self.module.notes_of(Resource), 1)}
-                return Inside(
-                    note,
-                    lambda function, *args: (self._call(store, function, args) or [0])[0],
-                    lambda item: int(self._reach(item, store).value(store)),
-                    numbers,
-                )
-        return Held(self._table(instance), instance, scope)
+        note = self._inside.get(instance)
+        if note is None:
+            return Held(self._table(instance), instance, scope)
+        return Inside(
+            note,
+            lambda function, *args: (self._call(store, function, args) or [0])[0],
+            lambda item: int(self._reach(item, store).value(store)),
+            self._numbers,
+        )
 
     def _table(self, instance: Instance) -> Table:
         return self._tables.setdefault(instance, Table())
