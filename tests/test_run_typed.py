@@ -163,6 +163,16 @@ def _cases() -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.skipif(not FIXTURES.exists(), reason="the fixtures are not here")
+def test_a_handle_comes_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an exported resource: it has no text form, and none can be given."""
+    provider = str(FIXTURES / "shop/provider.wasm")
+    assert main(["run", provider, "--invoke", '[constructor]cart("x")']) == 0
+    assert capsys.readouterr().out == "<cart>\n"
+    assert main(["run", provider, "--invoke", "[method]cart.total(1)"]) == 2
+    assert "borrow<cart> cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not FIXTURES.exists(), reason="the fixtures are not here")
 @pytest.mark.parametrize("stage", ["merge", "handle-tables", "rewire-calls"])
 @pytest.mark.parametrize(("inputs", "call", "answer"), _cases())
 def test_real_components(stage: str, inputs: str, call: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:

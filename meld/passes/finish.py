@@ -15,6 +15,7 @@ from meld.ir.module import CoreItem, ElementSegment, Function, Global, Item, Mem
 from meld.ir.notes import Attributed, Note
 from meld.ir.types import FUNCREF
 from meld.passes.base import Pass, PassContext, option
+from meld.passes.handle_tables import tables_of_exports
 from meld.passes.host_options import export_options, option_items, rebind_options
 
 
@@ -156,6 +157,8 @@ def reachable(module: Module) -> set[Any]:
     pending += [module.start] if module.start else []
     for n in module.notes_of(HostExport):
         pending += [n.target, *option_items(n.lift)]
+    for table in tables_of_exports(module):
+        pending += [item for f in fields(table) if isinstance(item := getattr(table, f.name), Item)]
     by_target: dict[Any, list[Any]] = {}
     for element in module.elements:
         if element.table is not None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from meld.abi.boundary import Boundary, CanonCall
+from meld.abi.boundary import Boundary, CanonCall, HostExport
 from meld.abi.types import Resource, Type, parts_of
 from meld.diagnostics import MeldError
 from meld.ir import component as c
@@ -93,6 +93,20 @@ def _holders(module: Module) -> Iterator[Instance]:
             elif isinstance(n, Boundary) and any(_of_program(t) for t in function_types(n.type)):
                 yield n.caller
                 yield n.callee
+    yield from _exporters(module)
+
+
+def _exporters(module: Module) -> Iterator[Instance]:
+    """The instances whose functions the program exports with such handles."""
+    for export in module.notes_of(HostExport):
+        if any(_of_program(t) for t in function_types(export.type)):
+            yield export.instance
+
+
+def tables_of_exports(module: Module) -> list[HandleTable]:
+    """The tables that lifting and lowering at the edge of the program needs."""
+    exporters = set(_exporters(module))
+    return [table for table in module.notes_of(HandleTable) if table.instance in exporters]
 
 
 def _of_program(t: Type) -> bool:
