@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import wasmtime
-from wasmtime._instance import InstanceExports
-from wasmtime._instance import InstanceExports
 
 
-def memory(exports: InstanceExports, name: str) -> wasmtime.Memory:
+def memory(exports: Any, name: str) -> wasmtime.Memory:
     """An exported memory."""
     item = exports[name]
     assert isinstance(item, wasmtime.Memory), f"{name} is no memory"
     return item
 
 
-def function(exports: InstanceExports, name: str) -> wasmtime.Func:
+def function(exports: Any, name: str) -> wasmtime.Func:
     """An exported function."""
     item = exports[name]
     assert isinstance(item, wasmtime.Func), f"{name} is no function"
