@@ -136,6 +136,11 @@ class EmitBridge(Pass):
         if not domains:
             cx.remark("no stream domain is bridged; no bridge memory is added")
             return
+        if "one-memory" in module.facts:
+            raise MeldError(
+                "the memories that streams would be copied between are regions of one already",
+                hint="run lower-multi-memory after rewire-calls",
+            )
         value = max((-(-max(d.size, 1) // 8) * 8 for d in domains if d.future), default=0)
         layout = Layout(self.slots, self.ring, value)
         if layout.pages > PAGE:

@@ -12,7 +12,9 @@
     (if (i64.gt_u
           (i64.add (i64.extend_i32_u (local.get $address)) (local.get $reach))
           (i64.shl (i64.extend_i32_u (global.get $size)) (i64.const 16)))
-      (then (unreachable)))
+      (then
+        (drop (i64.load $memory offset=0xffffffff (i32.const -1))) ;; never in bounds: the trap that it was
+        (unreachable)))
     (i32.add (global.get $base) (local.get $address)))
 
   ;; memory.grow of the region: the old size in pages, or −1.
