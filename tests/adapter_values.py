@@ -96,14 +96,15 @@ _UTF8_HEX = (
     " edbfbf ee8080 efbfbf f0808080 f08fbfbf f0908080 f09f98 f09f9880 f48fbfbf f4908080 f5808080 f8 ff e2827f e2c2ac"
     " f09fc080 f07f9880"
 )
-_UTF8_PARTS = st.sampled_from([bytes.fromhex(part) for part in _UTF8_HEX.split()])
-_UTF16_PARTS = st.sampled_from([0x41, 0x7F, 0x80, 0xFF, 0x100, 0xD7FF, 0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0xE000, 0xFFFF])
+UTF8_PARTS = [bytes.fromhex(part) for part in _UTF8_HEX.split()]
+"""Pieces of UTF-8 at the limits of each length, valid and not."""
+UTF16_PARTS = [0x41, 0x7F, 0x80, 0xFF, 0x100, 0xD7FF, 0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0xE000, 0xFFFF]
 
-bad_utf8 = st.lists(_UTF8_PARTS | st.binary(max_size=2), max_size=12).map(b"".join)
+bad_utf8 = st.lists(st.sampled_from(UTF8_PARTS) | st.binary(max_size=2), max_size=12).map(b"".join)
 bad_utf16 = st.builds(
     lambda n, units: b"a\0" * n + b"".join(u.to_bytes(2, "little") for u in units),
     st.integers(0, 20),
-    st.lists(_UTF16_PARTS, max_size=12),
+    st.lists(st.sampled_from(UTF16_PARTS), max_size=12),
 )
 _ADDRESSES = [0, 1, 2, 3, 4, 6, 1025, 0x3FFF8, 0x3FFFC, 0x3FFFE, 0x3FFFF, 0x40000, 0x40001, 0x80000000, 0xFFFFFFF8]
 _LENGTHS = [

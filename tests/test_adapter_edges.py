@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from adapter_linked import Linked
 from adapter_pairs import STRAIGHT, Form, Pair, Raw, Skew, images
-from test_adapters import Both, check_meaning, shared_engine
+from adapter_values import ENCODINGS, UTF8_PARTS
+from test_adapters import Both, check_meaning, shared_engine, string_pair
 
 from meld.ir import component as c
 from meld.ir.types import I32, I64
@@ -86,6 +87,27 @@ def test_joined_core_values(a: c.Prim) -> None:
         for case, t in ((0, a), (1, b)):
             value = (case, SOME.get(t, 0xFFF8123456789ABC))
             assert not both.call((value,), value).trap
+
+
+@pytest.mark.parametrize("down", ENCODINGS)
+def test_utf8(down: str) -> None:
+    """Every limit of every length, at the start, at the end of a plain run, and before another char."""
+    both = string_pair("utf8", down)
+    for part in UTF8_PARTS:
+        for before, after in ((b"", b""), (b"a" * 15, b""), (b"a" * 16, b"b" * 16), (b"\xe2\x82\xac", b"a")):
+            both.call((before + part + after,), "")
+
+
+@pytest.mark.parametrize("down", ENCODINGS)
+def test_utf16(down: str) -> None:
+    """Surrogates in pairs and alone, in the code units that are looked at one by one and eight at a time."""
+    both = string_pair("utf16", down)
+    limits = (0x41, 0xFF, 0xD7FF, 0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0xE000)
+    for first in limits:
+        for second in limits:
+            for before, after in (([], []), ([0x61] * 15, [0x100] * 8)):
+                units = [*before, first, second, *after]
+                both.call((b"".join(unit.to_bytes(2, "little") for unit in units),), "")
 
 
 EMPTY_AT = [0, 1, END - 2, END - 1, END, END + 1, 0xFFFFFFFF]
