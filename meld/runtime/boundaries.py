@@ -22,12 +22,13 @@ from typing import Any, TypeAlias
 import wasmtime
 
 from meld.abi.boundary import Boundary, CanonCall, HostCall, HostExport, Options
-from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts
+from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts, core_type, pointer_of
 from meld.abi.types import Resource, show
+from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Module
 from meld.ir.notes import Instance
-from meld.ir.types import I32, I64, NumType, ValType
+from meld.ir.types import I32, I64, FuncType, NumType, ValType
 from meld.passes.handle_tables import HandleTable
 from meld.runtime.canonical import MASK32, MASK64, Side, Value, trap_if
 from meld.runtime.host import view
@@ -92,7 +93,7 @@ class Interpreter:
                 case Boundary():
                     return self._boundary(note, wanted)
                 case CanonCall():
-                    return self._builtin(note)
+                    return self._builtin(note, wanted)
         return None
 
     def guarded(self, wanted: Function, given: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,6 +109,9 @@ class Interpreter:
         return call
 
     def _boundary(self, note: Boundary, wanted: Function) -> Callable[..., Any]:
+        where = f"call of `{note.label}` from `{note.caller.name}` into `{note.callee.name}`"
+        _check_shape(note.type, note.lower, wanted, where, lower=True)
+        _check_shape(note.type, note.lift, note.target, where, lower=False)
         params = [t for _, t in note.type.params]
         results = [] if note.type.result is None else [note.type.result]
 
@@ -137,13 +141,15 @@ class Interpreter:
 
         return call
 
-    def _builtin(self, note: CanonCall) -> Callable[..., Any]:
+    def _builtin(self, note: CanonCall, wanted: Function) -> Callable[..., Any]:
         found: Any = note.type.resource if isinstance(note.type, c.Own) else None
         name = note.builtin
         ours = isinstance(found, Resource) and found.owner is not None
         if not ours or name not in ("resource.new", "resource.rep", "resource.drop"):
             return _pending(f"the canonical built-in {name} of `{note.instance.name}`")
         resource: Resource = found
+        if wanted.signature != FuncType((I32,), () if name == "resource.drop" else (I32,)):
+            raise MeldError(f"the import {wanted.imported} is not of the type of {name}")
 
         def call(caller: wasmtime.Caller, value: int) -> int | None:
             table = self._table(note.instance)
@@ -185,10 +191,12 @@ class Interpreter:
 
         Raises:
             HostTrap: lifting or lowering trapped. What the engine raises comes through.
+            MeldError: the function does not have the type that the export says.
         """
         assert self._instance is not None
         store = self._instance[1]
         self._refuse_async(export.label, export.type, export.lift)
+        _check_shape(export.type, export.lift, export.target, f"export `{export.label}`", lower=False)
         results = [] if export.type.result is None else [export.type.result]
         handles = self._handles(export.instance, Scope(), store)
         side = self._side(export.lift, handles, store)
@@ -284,6 +292,20 @@ def _needed(module: Module) -> dict[CoreItem, None]:
         add(table.lift_own, table.lift_borrow, table.lower_own, table.lower_borrow)
         add(table.end_borrows, table.end_loans, table.loans)
     return found
+
+
+def _check_shape(t: c.CompFuncType, options: Options, function: Function, where: str, *, lower: bool) -> None:
+    """Refuses a note, perhaps written by hand, that does not fit the core functions it speaks of."""
+    if t.is_async or options.is_async:
+        return  # refused when it is called
+    pointer = pointer_of(options.memory is not None and options.memory.limits.is64)
+    core = core_type(t, Layouts(pointer), lower=lower)
+    if function.signature != core:
+        raise MeldError(f"its core function does not have the type of {show(t)}", where=where)
+    if options.realloc is not None and options.realloc.signature != FuncType((pointer,) * 4, (pointer,)):
+        raise MeldError("its `realloc` does not have the type of one", where=where)
+    if options.post_return is not None and options.post_return.signature != FuncType(core.results):
+        raise MeldError("its `post-return` does not take what the function returns", where=where)
 
 
 def _pending(what: str) -> Callable[..., Any]:
