@@ -9,6 +9,7 @@ import pytest
 import wasmtime
 from smith import MIXES, printed, smith, wasm_tools
 
+from meld.binary.leb import section
 from meld.binary.reader import read_module
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError
@@ -91,10 +92,48 @@ def test_every_kind_of_entry_comes_back() -> None:
     assert write_module(module) == write_module(read_module(data))
 
 
-def test_padded_numbers_are_kept_where_nothing_changes() -> None:
-    # (func call 0) with the index in five bytes
-    data = module_of({1: "01 60 00 00", 3: "01 00", 10: "01 08 00 10 80 80 80 80 00 0b"})
-    assert write_module(read_module(data)) == data
+PADDED = {
+    # what stands in the code section → what is written
+    "10 80 80 80 80 00": "10 00",  # call 0
+    "41 ff 80 80 80 00 1a": "41 ff 00 1a",  # i32.const 127
+    "41 ff ff ff ff 7f 1a": "41 7f 1a",  # i32.const -1
+    "41 c0 00 1a": "41 c0 00 1a",  # i32.const 64, as short as it goes
+    "41 80 7f 1a": "41 80 7f 1a",  # i32.const -128
+    "42 80 80 80 80 80 80 80 80 80 7f 1a": "42 80 80 80 80 80 80 80 80 80 7f 1a",  # the least i64
+    "42 81 80 80 00 1a": "42 01 1a",
+    "02 80 80 80 00 0b": "02 00 0b",  # block (type 0)
+    "02 40 0c 80 00 0b": "02 40 0c 00 0b",  # br 0
+    "41 00 28 02 81 80 80 80 00 1a": "41 00 28 02 01 1a",  # i32.load offset=1
+    "41 00 28 42 80 00 08 1a": "41 00 28 02 08 1a",  # i32.load of a memory 0 that is named
+    "41 00 28 42 81 00 08 1a": "41 00 28 42 01 08 1a",  # i32.load of memory 1
+    "41 00 0e 81 00 80 00 00": "41 00 0e 01 00 00",  # br_table
+    "43 00 00 80 3f fc 80 00 1a": "43 00 00 80 3f fc 00 1a",  # i32.trunc_sat_f32_s
+}
+
+
+def code_of(*bodies: str) -> bytes:
+    """A module with a function per body, given as local declarations and instructions in hexadecimal."""
+    code = " ".join(f"{len(bytes.fromhex(body)) + 1:02x} {body} 0b" for body in bodies)
+    count = f"{len(bodies):02x}"
+    return module_of({1: "01 60 00 00", 3: count + " 00" * len(bodies), 5: "02 00 00 00 00", 10: f"{count} {code}"})
+
+
+@pytest.mark.parametrize("kernel", ["on", "off"])
+def test_numbers_are_written_in_the_shortest_form(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MELDC_KERNEL", kernel)
+    data = code_of(*(f"00 {body}" for body in PADDED))
+    wanted = code_of(*(f"00 {body}" for body in PADDED.values()))
+    assert printed(data) == printed(wanted)
+    decoded = read_module(data)
+    decode_all(decoded)
+    assert write_module(read_module(data)).hex() == write_module(decoded).hex() == wanted.hex()
+
+
+@pytest.mark.parametrize("kernel", ["on", "off"])
+def test_locals_are_declared_in_the_fewest_runs(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MELDC_KERNEL", kernel)
+    data = code_of("00", "03 01 7f 01 7f 01 7e", "01 00 7e", "01 82 00 7e", "02 01 70 01 63 70")
+    assert write_module(read_module(data)) == code_of("00", "02 02 7f 01 7e", "00", "01 02 7e", "01 02 70")
 
 
 def test_all_indices_move_when_items_are_inserted() -> None:
@@ -130,7 +169,7 @@ def module_of(sections: dict[int, str]) -> bytes:
     out = b"\0asm\x01\0\0\0"
     for number, text in sections.items():
         payload = bytes.fromhex(text)
-        out += bytes((number, len(payload))) + payload
+        out += section(number, payload)
     return out
 
 

@@ -49,6 +49,9 @@ UNSIGNED, SIGNED = -1, -2
 Site = tuple[int, int, str, int, int]
 """Start, end, index space, index, form: `UNSIGNED`, `SIGNED`, or the alignment of a memory argument."""
 
+CONSTANT = ""
+"""In place of an index space: a number that is no index and takes more bytes than it needs."""
+
 
 @dataclass(eq=False, slots=True)
 class RawBody:
@@ -60,6 +63,9 @@ class RawBody:
     section: CodeSection
     number: int  # which function of the section
     sites: list[Site] | None = None
+    padded: frozenset[int] = frozenset()  # where the sites start whose numbers take more bytes than they need
+    canonical: bool = True  # whether everything else is spelled as the encoder does
+    alike: tuple[tuple[int, int], ...] = ()  # types of locals declared one after the other, but for their index alike
 
     def cursor(self) -> Cursor:
         """A cursor over the body; its positions count from the body's first byte."""
@@ -86,8 +92,8 @@ class EncodedBody:
     def sites(self) -> list[Site]:
         """The places that hold an index. Raises MeldError if the body is malformed."""
         if self.raw.sites is None:
-            self.raw.sites = scan(self.raw, self.scope)
-        return self.raw.sites
+            scan(self.raw, self.scope)
+        return self.raw.sites or []
 
     def uses(self) -> Iterator[Any]:
         """The items that the body names, type definitions aside; some may come more than once."""
@@ -97,19 +103,28 @@ class EncodedBody:
         else:
             found = {(SPACES[use >> 28], use & 0xFFFFFFF) for use in bulk[self.raw.number]}
         for space, index in found:
-            if space != "types":
+            if space not in ("types", CONSTANT):
                 yield getattr(self.scope, space)[index]
 
     def encoded(self, numbering: Numbering) -> bytes | memoryview:
-        """The bytes of the body with the indices of another module."""
+        """The bytes of the body with the indices of another module, each number in the shortest form.
+
+        So a body that goes through text, or that a pass decodes, comes out as one that nobody looked at.
+        """
         data, scope = self.raw.data, self.scope
+        sites, padded = self.sites(), self.raw.padded
+        types = numbering.map_of(scope, "types")
+        if not self.raw.canonical or any(types[a] == types[b] for a, b in self.raw.alike):
+            from meld.binary.encode import Encoder
+
+            return Encoder(numbering).body(self.decode())
         out: list[bytes | memoryview] = []
         done = 0
-        for start, end, space, index, form in self.sites():
-            new = numbering.map_of(scope, space)[index]
-            if new == index:
+        for start, end, space, index, form in sites:
+            new = numbering.map_of(scope, space)[index] if space else index
+            if new == index and start not in padded:
                 continue
-            if new < 0:
+            if new < 0 and space:
                 numbering.index(space, getattr(scope, space)[index])
             out.append(data[done:start])
             if form == UNSIGNED:
@@ -152,24 +167,37 @@ _SIZES = {Imm.F32: 4, Imm.F64: 8, Imm.V128: 16, Imm.LANES: 16, Imm.LANE: 1}
 _SKIPPED = frozenset({Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT})
 
 
-def scan(raw: RawBody, scope: Scope) -> list[Site]:
+def scan(raw: RawBody, scope: Scope) -> None:
     """Finds the sites of a body and checks its shape: known opcodes, immediates, nesting, indices in range."""
-    return _Scanner(raw.cursor(), scope).run()
+    scanner = _Scanner(raw.cursor(), scope)
+    raw.sites = scanner.run()
+    raw.padded, raw.canonical, raw.alike = frozenset(scanner.padded), scanner.canonical, tuple(scanner.alike)
 
 
 class _Scanner:
     def __init__(self, c: Cursor, scope: Scope) -> None:
         self.c = c
         self.sites: list[Site] = []
+        self.padded: set[int] = set()
+        self.canonical = True
+        self.alike: list[tuple[int, int]] = []
         self.sizes = {space: len(getattr(scope, space)) for space in Scope.SPACES}
 
     def run(self) -> list[Site]:
         c = self.c
-        for _ in range(c.count("local declarations")):
-            c.u32("count of locals")
-            self.valtype()
-        depth = 1
         data, end = c.data, c.end
+        previous: tuple[int, int] | None = None
+        for _ in range(self.count("local declarations")):
+            start = c.pos
+            if not c.u32("count of locals") or self.is_padded(start):
+                self.canonical = False
+            t = self.valtype()
+            if t == previous:
+                self.canonical = False
+            elif previous is not None and t[0] == previous[0] and t[1] >= 0 and previous[1] >= 0:
+                self.alike.append((t[1], previous[1]))
+            previous = t
+        depth = 1
         while depth:
             at = c.pos
             if at >= end:
@@ -195,13 +223,44 @@ class _Scanner:
         return self.sites
 
     def prefixed(self, byte: int, at: int) -> tuple[Step, ...]:
-        return PLANS[_opcode(self.c, byte, at)]
+        plan = PLANS[_opcode(self.c, byte, at)]
+        if byte in _PREFIXES and self.is_padded(at + 1):
+            self.canonical = False
+        return plan
+
+    def is_padded(self, start: int, sign: int = 0) -> bool:
+        """Whether the number that starts there and ends here takes more bytes than it needs.
+
+        Args:
+            sign: 0x40 if the number is signed.
+        """
+        data, end = self.c.data, self.c.pos
+        if end - start < 2:
+            return False
+        last, bit = data[end - 1], data[end - 2] & sign
+        return (last == 0x7F) if bit else (last == 0)
+
+    def count(self, what: str) -> int:
+        """The length of a vector."""
+        start = self.c.pos
+        count = self.c.count(what)
+        if self.is_padded(start):
+            self.canonical = False
+        return count
+
+    def constant(self, start: int, value: int, form: int) -> None:
+        """A number that was read and is no index."""
+        if self.is_padded(start, 0x40 if form == SIGNED else 0):
+            self.padded.add(start)
+            self.sites.append((start, self.c.pos, CONSTANT, value, form))
 
     def site(self, space: str, at: int) -> None:
         c = self.c
         start = c.pos
         index = c.u32(f"{space} index")
         self.check(space, index, start)
+        if self.is_padded(start):
+            self.padded.add(start)
         self.sites.append((start, c.pos, space, index, UNSIGNED))
 
     def check(self, space: str, index: int, at: int) -> None:
@@ -218,66 +277,85 @@ class _Scanner:
         if align & 0x40:
             index = c.u32("memory index")
         self.check("memories", index, start)
+        # a memory argument that names memory 0 says more than it needs
+        if c.pos - start > 1 and (not index or self.is_padded(start) or self.c.data[start] >= 0x80):
+            self.padded.add(start)
         self.sites.append((start, c.pos, "memories", index, align & 0x3F))
-        c.u64("offset")
+        start = c.pos
+        self.constant(start, c.u64("offset"), UNSIGNED)
 
     def step(self, step: Step, at: int) -> None:
         c = self.c
+        start = c.pos
         if step in _SKIPPED:
-            c.u32("immediate")
+            self.constant(start, c.u32("immediate"), UNSIGNED)
         elif step is Imm.BLOCK:
             self.blocktype()
         elif step is Imm.I32:
-            c.s32("i32 constant")
+            self.constant(start, c.s32("i32 constant"), SIGNED)
         elif step is Imm.I64:
-            c.s64("i64 constant")
+            self.constant(start, c.s64("i64 constant"), SIGNED)
         elif step in _SIZES:
             assert isinstance(step, Imm)
             c.take(_SIZES[step], "constant")
         elif step is Imm.LABELS:
-            for _ in range(c.count("labels") + 1):
-                c.u32("label")
+            for _ in range(self.count("labels") + 1):
+                self.label()
         elif step is Imm.HEAP:
             self.heaptype()
         elif step is Imm.RESULTS:
-            for _ in range(c.count("result types")):
+            for _ in range(self.count("result types")):
                 self.valtype()
         elif step is Imm.CATCHES:
-            for _ in range(c.count("catch clauses")):
+            for _ in range(self.count("catch clauses")):
                 kind = c.u8("catch clause")
                 if kind > 3:
                     raise c.error(f"malformed catch clause {kind:#04x}", c.pos - 1)
                 if kind < 2:
                     self.site("tags", at)
-                c.u32("label")
+                self.label()
         elif step is Imm.FENCE:
             _fence(c)
         elif step == "cast":
             if c.u8("cast flags") > 3:
                 raise c.error("malformed cast flags", c.pos - 1)
-            c.u32("label")
+            self.label()
             self.heaptype()
             self.heaptype()
         else:
             raise AssertionError(step)
 
-    def heaptype(self) -> None:
+    def label(self) -> None:
+        start = self.c.pos
+        self.constant(start, self.c.u32("label"), UNSIGNED)
+
+    def heaptype(self) -> int:
+        """A heap type: the index of a type definition, or the negative code of an abstract one."""
         c = self.c
         start = c.pos
         value = c.s33("heap type")
         if value >= 0:
             self.check("types", value, start)
+            if self.is_padded(start, 0x40):
+                self.padded.add(start)
             self.sites.append((start, c.pos, "types", value, SIGNED))
         elif value < -64 or value & 0x7F not in HEAP_BY_CODE:
             raise c.error("malformed heap type", start)
+        elif c.pos - start > 1:
+            self.canonical = False
+        return value
 
-    def valtype(self) -> None:
+    def valtype(self) -> tuple[int, int]:
+        """A value type: its first byte, and what follows it in a reference type."""
         c = self.c
-        byte = c.u8("type")
+        byte, heap = c.u8("type"), -1
         if byte in (0x63, 0x64):
-            self.heaptype()
+            heap = self.heaptype()
+            if heap < 0 and byte == 0x63:
+                self.canonical = False  # there is a shorter form
         elif byte not in NUM_BY_CODE and byte not in HEAP_BY_CODE:
             raise c.error(f"malformed type {byte:#04x}", c.pos - 1)
+        return byte, heap
 
     def blocktype(self) -> None:
         c = self.c
@@ -292,6 +370,8 @@ class _Scanner:
             if value < 0:
                 raise c.error("malformed block type", start)
             self.check("types", value, start)
+            if self.is_padded(start, 0x40):
+                self.padded.add(start)
             self.sites.append((start, c.pos, "types", value, SIGNED))
 
 

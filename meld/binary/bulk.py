@@ -28,12 +28,10 @@ class CodeSection:
     Attributes:
         data: sizes and bodies, one function after the other.
         count: how many functions.
-        announced: whether the module announced its data segments, which bodies that name some need.
     """
 
     data: memoryview
     count: int
-    announced: bool
     _uses: list[array[int]] | None = None
     _refused: bool = False
 
@@ -53,8 +51,13 @@ class CodeSection:
                 self._refused = True
         return self._uses
 
-    def rewritten(self, scope: Scope, numbering: Numbering, numbers: Sequence[int]) -> list[memoryview] | None:
-        """Some of the bodies, each behind its size, with the indices of another module; None where Python has to."""
+    def rewritten(
+        self, scope: Scope, numbering: Numbering, numbers: Sequence[int]
+    ) -> tuple[list[memoryview], bool] | None:
+        """Some of the bodies, each behind its size, with the indices of another module; None where Python has to.
+
+        With them, whether a body names a data segment.
+        """
         if not self.pays():
             return None
         from meld.binary.bodies import SPACES
@@ -70,7 +73,7 @@ class CodeSection:
         except Refused:
             return None
         starts = [0, *written.ends]
-        return [written.data[starts[number] : written.ends[number]] for number in numbers]
+        return [written.data[starts[number] : written.ends[number]] for number in numbers], written.names_data
 
     def _kernel(self, scope: Scope) -> Kernel:
         from meld.binary.kernel import Kernel, sizes_of

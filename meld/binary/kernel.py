@@ -23,7 +23,7 @@ from meld.ir.opcodes import Imm
 PLANS_AT, PREFIXED, TABLES_END = 128, 1152, 1152 + 4 * 2048
 ROW = 16
 STEP_OF: dict[Step, int] = {
-    **dict.fromkeys((Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT, Imm.I32), 1),
+    **dict.fromkeys((Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT), 1),
     Imm.I64: 2,
     Imm.LANE: 3,
     Imm.FENCE: 3,
@@ -40,6 +40,7 @@ STEP_OF: dict[Step, int] = {
     OPEN: 13,
     CLOSE: 14,
     "cast": 15,
+    Imm.I32: 24,
     **{imm: 16 + SPACES.index(space) for imm, space in SPACE_OF_IMM.items()},
 }
 UNKNOWN = 255
@@ -47,7 +48,7 @@ NOWHERE = 0xFFFFFFFF
 
 
 class Refused(Exception):
-    """The kernel met something malformed, or an index whose object is not in the module."""
+    """The kernel met something malformed, a rare spelling, or an index whose object is not in the module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Written:
 
     data: memoryview
     ends: list[int]
+    names_data: bool  # whether a body names a data segment
 
 
 def plan_table() -> bytes:
@@ -96,6 +98,7 @@ class Kernel:
         exports = wasmtime.Instance(self._store, module, []).exports(self._store)
         self._memory: Any = exports["memory"]
         self._run: Any = exports["run"]
+        self._names_data: Any = exports["names_data"]
         self._count = count
         self._sizes = [sizes[space] for space in SPACES]
         position = TABLES_END
@@ -146,7 +149,8 @@ class Kernel:
         self._grow(self._room + room)
         end = self._call(self._keep if keep is not None else 0, self._room, self._room + room, 0)
         data = memoryview(self._read(self._room, end))
-        return Written(data, [position - self._room for position in self._read_rows()[2::4]])
+        ends = [position - self._room for position in self._read_rows()[2::4]]
+        return Written(data, ends, bool(self._names_data.value(self._store)))
 
     def _call(self, keep: int, out: int, limit: int, uses: int) -> int:
         try:

@@ -7,11 +7,13 @@
 ;;   128    plans of opcodes without prefix (256 × u32), then those of prefix FB, FC, FD, FE (512 × u32 each)
 ;;   above  maps, stamps, the code of a section (size and body of each function), and what is written
 ;;
-;; Steps: 0 done, 1 LEB of 32 bits, 2 LEB of 64, 3 one byte, 4 four bytes, 5 eight, 6 sixteen, 7 labels, 8 heap type,
-;; 9 value types, 10 catches, 11 memory argument, 12 block type, 13 open, 14 close, 15 cast, 16+k index of space k
-;; (0 types, 1 functions, 2 tables, 3 memories, 4 globals, 5 tags, 6 elements, 7 datas), 255 unknown opcode.
+;; Steps: 0 done, 1 LEB of 32 bits, 2 signed LEB of 64, 3 one byte, 4 four bytes, 5 eight, 6 sixteen, 7 labels,
+;; 8 heap type, 9 value types, 10 catches, 11 memory argument, 12 block type, 13 open, 14 close, 15 cast, 16+k index of space k
+;; (0 types, 1 functions, 2 tables, 3 memories, 4 globals, 5 tags, 6 elements, 7 datas), 24 signed LEB of 32 bits,
+;; 255 unknown opcode.
 ;;
-;; Malformed input traps; the caller then has the Python reader say what is wrong, and where.
+;; Numbers that take more bytes than they need are written in the shortest form. Malformed input traps; the caller then
+;; has the Python reader say what is wrong, and where. So do other spellings that the encoder does not use.
 (module
   (memory (export "memory") 1)
   (global $in (mut i32) (i32.const 0))      ;; next byte to read
@@ -22,6 +24,7 @@
   (global $uses (mut i32) (i32.const 0))    ;; where the next use goes; 0 if uses are not wanted
   (global $stamp (mut i32) (i32.const 0))   ;; the number of the function, from 1
   (global $rewrite (mut i32) (i32.const 0)) ;; whether to write
+  (global $names_data (export "names_data") (mut i32) (i32.const 0)) ;; whether a data segment was named
 
   (func $u8 (result i32)
     (if (i32.ge_u (global.get $in) (global.get $end)) (then (unreachable)))
@@ -48,13 +51,52 @@
       (br_if $more (i32.ge_u (local.get $byte) (i32.const 128))))
     (local.get $value))
 
-  ;; Skips a LEB of at most `bytes` bytes.
-  (func $leb (param $bytes i32)
+  ;; Whether the LEB from `start` to where we are takes more bytes than it needs. `sign`: 0x40 if it is signed.
+  (func $is_padded (param $start i32) (param $sign i32) (result i32)
+    (if (i32.lt_u (i32.sub (global.get $in) (local.get $start)) (i32.const 2)) (then (return (i32.const 0))))
+    (call $redundant (i32.sub (global.get $in) (i32.const 1)) (local.get $sign)))
+
+  ;; Whether the last byte of a LEB, at `last`, says nothing that the one before does not say.
+  (func $redundant (param $last i32) (param $sign i32) (result i32)
+    (i32.eq
+      (i32.and (i32.load8_u (local.get $last)) (i32.const 127))
+      (select
+        (i32.const 127)
+        (i32.const 0)
+        (i32.and (i32.load8_u (i32.sub (local.get $last) (i32.const 1))) (local.get $sign)))))
+
+  ;; A LEB of at most `bytes` bytes; a padded one is written in the shortest form. `sign`: 0x40 if it is signed.
+  (func $leb (param $bytes i32) (param $sign i32)
+    (local $start i32) (local $last i32)
+    (local.set $start (global.get $in))
+    (if (i32.lt_u (call $u8) (i32.const 128)) (then (return)))
     (loop $more
-      (if (i32.lt_u (call $u8) (i32.const 128)) (then (return)))
-      (local.set $bytes (i32.sub (local.get $bytes) (i32.const 1)))
-      (br_if $more (local.get $bytes)))
-    (unreachable))
+      (if (i32.ge_u (i32.sub (global.get $in) (local.get $start)) (local.get $bytes)) (then (unreachable)))
+      (br_if $more (i32.ge_u (call $u8) (i32.const 128))))
+    (if (i32.eqz (global.get $rewrite)) (then (return)))
+    (if (i32.eqz (call $is_padded (local.get $start) (local.get $sign))) (then (return)))
+    (call $flush (local.get $start))
+    (local.set $last (i32.sub (global.get $in) (i32.const 1)))
+    (loop $more
+      (local.set $last (i32.sub (local.get $last) (i32.const 1)))
+      (if (i32.gt_u (local.get $last) (local.get $start))
+        (then (br_if $more (call $redundant (local.get $last) (local.get $sign))))))
+    (loop $more
+      (if (i32.lt_u (local.get $start) (local.get $last))
+        (then
+          (call $put (i32.load8_u (local.get $start)))
+          (local.set $start (i32.add (local.get $start) (i32.const 1)))
+          (br $more))))
+    (call $put (i32.and (i32.load8_u (local.get $last)) (i32.const 127)))
+    (global.set $from (global.get $in)))
+
+  ;; The length of a vector, or an opcode behind its prefix.
+  (func $count (result i32)
+    (local $start i32)
+    (local.set $start (global.get $in))
+    (call $u32)
+    (if (global.get $rewrite)
+      (then (if (call $is_padded (local.get $start) (i32.const 0)) (then (unreachable))))))
 
   (func $put (param $byte i32)
     (i32.store8 (global.get $out) (local.get $byte))
@@ -86,6 +128,18 @@
     (global.set $out (i32.add (global.get $out) (local.get $size)))
     (global.set $from (local.get $until)))
 
+  ;; Whether an index that stood from `start` to where we are takes more bytes than it needs.
+  (func $site_is_padded (param $start i32) (param $index i32) (param $form i32) (result i32)
+    (if (i32.eq (i32.sub (global.get $in) (local.get $start)) (i32.const 1)) (then (return (i32.const 0))))
+    (if (i32.lt_s (local.get $form) (i32.const 0))
+      (then
+        (return
+          (call $is_padded (local.get $start) (i32.shl (i32.eq (local.get $form) (i32.const -2)) (i32.const 6))))))
+    ;; a memory argument: the flags take a byte, and memory 0 need not be named
+    (if (i32.or (i32.eqz (local.get $index)) (i32.ge_u (i32.load8_u (local.get $start)) (i32.const 128)))
+      (then (return (i32.const 1))))
+    (call $is_padded (i32.add (local.get $start) (i32.const 1)) (i32.const 0)))
+
   ;; An index of space `space` that stood from `start` to where we are. `form`: −1 unsigned, −2 signed, else the flags
   ;; of a memory argument.
   (func $site (param $space i32) (param $start i32) (param $index i32) (param $form i32)
@@ -102,8 +156,11 @@
             (i32.store (global.get $uses) (i32.or (i32.shl (local.get $space) (i32.const 28)) (local.get $index)))
             (global.set $uses (i32.add (global.get $uses) (i32.const 4)))))))
     (if (i32.eqz (global.get $rewrite)) (then (return)))
+    (if (i32.eq (local.get $space) (i32.const 7)) (then (global.set $names_data (i32.const 1))))
     (local.set $new (i32.load (i32.add (i32.load (local.get $row)) (i32.shl (local.get $index) (i32.const 2)))))
-    (if (i32.eq (local.get $new) (local.get $index)) (then (return)))
+    (if (i32.eq (local.get $new) (local.get $index))
+      (then
+        (if (i32.eqz (call $site_is_padded (local.get $start) (local.get $index) (local.get $form))) (then (return)))))
     (if (i32.eq (local.get $new) (i32.const -1)) (then (unreachable)))
     (call $flush (local.get $start))
     (global.set $from (global.get $in))
@@ -131,10 +188,11 @@
     (if (i32.ge_u (local.get $flags) (i32.const 128)) (then (unreachable)))
     (if (i32.and (local.get $flags) (i32.const 64)) (then (local.set $memory (call $u32))))
     (call $site (i32.const 3) (local.get $start) (local.get $memory) (i32.and (local.get $flags) (i32.const 63)))
-    (call $leb (i32.const 10)))
+    (call $leb (i32.const 10) (i32.const 0)))
 
   ;; A heap type, or a block type that is not a value type: a signed LEB of 33 bits. Not negative: a type index.
-  (func $heap
+  ;; Returns the new index of the type, −1 for an abstract heap type.
+  (func $heap (result i32)
     (local $start i32) (local $byte i32) (local $value i32) (local $shift i32)
     (local.set $start (global.get $in))
     (loop $more
@@ -146,56 +204,65 @@
         (then
           (if (i32.eq (local.get $shift) (i32.const 35)) (then (unreachable)))
           (br $more))))
-    (if (i32.and (local.get $byte) (i32.const 64)) (then (return)))
-    (call $site (i32.const 0) (local.get $start) (local.get $value) (i32.const -2)))
+    (if (i32.and (local.get $byte) (i32.const 64))
+      (then
+        (if (i32.gt_u (local.get $shift) (i32.const 7)) (then (unreachable)))
+        (return (i32.const -1))))
+    (call $site (i32.const 0) (local.get $start) (local.get $value) (i32.const -2))
+    (i32.load (i32.add (i32.load (i32.const 0)) (i32.shl (local.get $value) (i32.const 2)))))
 
-  (func $valtype
-    (local $byte i32)
+  ;; A value type. Returns what it will be: its byte, and above that one more than the new index of a type it names.
+  (func $valtype (result i32)
+    (local $byte i32) (local $heap i32)
     (local.set $byte (call $u8))
     (if (i32.eq (i32.or (local.get $byte) (i32.const 7)) (i32.const 0x67))
       (then
-        (if (i32.lt_u (i32.sub (local.get $byte) (i32.const 0x63)) (i32.const 2)) (then (call $heap) (return)))
-        (unreachable)))
+        (if (i32.ge_u (i32.sub (local.get $byte) (i32.const 0x63)) (i32.const 2)) (then (unreachable)))
+        (local.set $heap (i32.add (call $heap) (i32.const 1)))
+        ;; there is a shorter form for what is nullable and abstract
+        (if (i32.and (i32.eqz (local.get $heap)) (i32.eq (local.get $byte) (i32.const 0x63))) (then (unreachable)))
+        (return (i32.or (local.get $byte) (i32.shl (local.get $heap) (i32.const 8))))))
     (if (i32.or (i32.lt_u (local.get $byte) (i32.const 0x69)) (i32.gt_u (local.get $byte) (i32.const 0x7f)))
-      (then (unreachable))))
+      (then (unreachable)))
+    (local.get $byte))
 
   (func $block_type
     (local $byte i32)
     (local.set $byte (i32.load8_u (global.get $in)))
     (if (i32.or (i32.lt_u (local.get $byte) (i32.const 64)) (i32.ge_u (local.get $byte) (i32.const 128)))
-      (then (call $heap) (return)))
+      (then (drop (call $heap)) (return)))
     (if (i32.eq (local.get $byte) (i32.const 64)) (then (drop (call $u8)) (return)))
-    (call $valtype))
+    (drop (call $valtype)))
 
   (func $labels
     (local $count i32)
-    (local.set $count (call $u32))
+    (local.set $count (call $count))
     (if (i32.gt_u (local.get $count) (i32.sub (global.get $end) (global.get $in))) (then (unreachable)))
     (loop $more
-      (call $leb (i32.const 5))
+      (call $leb (i32.const 5) (i32.const 0))
       (local.set $count (i32.sub (local.get $count) (i32.const 1)))
       (br_if $more (i32.ge_s (local.get $count) (i32.const 0)))))
 
   (func $valtypes
     (local $count i32)
-    (local.set $count (call $u32))
+    (local.set $count (call $count))
     (loop $more
       (if (local.get $count)
         (then
-          (call $valtype)
+          (drop (call $valtype))
           (local.set $count (i32.sub (local.get $count) (i32.const 1)))
           (br $more)))))
 
   (func $catches
     (local $count i32) (local $kind i32)
-    (local.set $count (call $u32))
+    (local.set $count (call $count))
     (loop $more
       (if (local.get $count)
         (then
           (local.set $kind (call $u8))
           (if (i32.gt_u (local.get $kind) (i32.const 3)) (then (unreachable)))
           (if (i32.lt_u (local.get $kind) (i32.const 2)) (then (call $index (i32.const 5))))
-          (call $leb (i32.const 5))
+          (call $leb (i32.const 5) (i32.const 0))
           (local.set $count (i32.sub (local.get $count) (i32.const 1)))
           (br $more)))))
 
@@ -205,7 +272,7 @@
     (local.set $byte (call $u8))
     (if (i32.lt_u (i32.sub (local.get $byte) (i32.const 0xfb)) (i32.const 4))
       (then
-        (local.set $code (call $u32))
+        (local.set $code (call $count))
         (if (i32.ge_u (local.get $code) (i32.const 512)) (then (unreachable)))
         (return
           (i32.load offset=1152
@@ -216,13 +283,16 @@
 
   ;; The body between `in` and `end`: local declarations, then instructions to the `end` that closes the function.
   (func $body
-    (local $depth i32) (local $plan i32) (local $step i32)
-    (local.set $depth (call $u32))
+    (local $depth i32) (local $plan i32) (local $step i32) (local $type i32) (local $last i32)
+    (local.set $depth (call $count))
     (loop $locals
       (if (local.get $depth)
         (then
-          (call $leb (i32.const 5))
-          (call $valtype)
+          ;; a run of no locals, or two runs of one type: not what the encoder writes
+          (if (i32.and (i32.eqz (call $count)) (global.get $rewrite)) (then (unreachable)))
+          (local.set $type (call $valtype))
+          (if (i32.and (i32.eq (local.get $type) (local.get $last)) (global.get $rewrite)) (then (unreachable)))
+          (local.set $last (local.get $type))
           (local.set $depth (i32.sub (local.get $depth) (i32.const 1)))
           (br $locals))))
     (local.set $depth (i32.const 1))
@@ -235,21 +305,23 @@
             (local.set $plan (i32.shr_u (local.get $plan) (i32.const 8)))
             (if (i32.ge_u (local.get $step) (i32.const 16))
               (then
-                (if (i32.ge_u (local.get $step) (i32.const 24)) (then (unreachable)))
+                (if (i32.eq (local.get $step) (i32.const 24))
+                  (then (call $leb (i32.const 5) (i32.const 0x40)) (br $steps)))
+                (if (i32.gt_u (local.get $step) (i32.const 24)) (then (unreachable)))
                 (call $index (i32.sub (local.get $step) (i32.const 16)))
                 (br $steps)))
             (block $cast (block $close (block $open (block $block (block $memarg (block $catches (block $types
               (block $heap (block $labels (block $b16 (block $b8 (block $b4 (block $b1 (block $l64 (block $l32
                 (br_table $l32 $l32 $l64 $b1 $b4 $b8 $b16 $labels $heap $types $catches $memarg $block $open $close
                   $cast (local.get $step)))
-                (call $leb (i32.const 5)) (br $steps))
-                (call $leb (i32.const 10)) (br $steps))
+                (call $leb (i32.const 5) (i32.const 0)) (br $steps))
+                (call $leb (i32.const 10) (i32.const 0x40)) (br $steps))
                 (call $skip (i32.const 1)) (br $steps))
                 (call $skip (i32.const 4)) (br $steps))
                 (call $skip (i32.const 8)) (br $steps))
                 (call $skip (i32.const 16)) (br $steps))
                 (call $labels) (br $steps))
-                (call $heap) (br $steps))
+                (drop (call $heap)) (br $steps))
                 (call $valtypes) (br $steps))
                 (call $catches) (br $steps))
                 (call $memarg) (br $steps))
@@ -258,9 +330,9 @@
                 (local.set $depth (i32.sub (local.get $depth) (i32.const 1))) (br $steps))
             ;; cast: flags, label, two heap types
             (call $skip (i32.const 1))
-            (call $leb (i32.const 5))
-            (call $heap)
-            (call $heap)
+            (call $leb (i32.const 5) (i32.const 0))
+            (drop (call $heap))
+            (drop (call $heap))
             (br $steps))))
       (br_if $next (local.get $depth)))
     (if (i32.ne (global.get $in) (global.get $end)) (then (unreachable))))
@@ -280,6 +352,7 @@
     (global.set $limit (local.get $limit))
     (global.set $uses (local.get $uses))
     (global.set $stamp (local.get $stamp))
+    (global.set $names_data (i32.const 0))
     (loop $functions
       (if (i32.lt_u (local.get $number) (local.get $count))
         (then

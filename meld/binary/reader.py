@@ -263,7 +263,7 @@ class _Reader:
 
     def code(self, c: Cursor) -> None:
         count = c.count("function bodies")
-        section = CodeSection(c.data[c.pos : c.end], count, self.data_count is not None)
+        section = CodeSection(c.data[c.pos : c.end], count)
         for number in range(count):
             size = c.u32("size of a function body")
             start = c.pos

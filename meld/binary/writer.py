@@ -175,10 +175,11 @@ class _Writer:
         found: dict[int, Piece] = {}
         for group in groups.values():
             section, scope = group[0][1].raw.section, group[0][1].scope
-            self.announced = self.announced or section.announced
             written = section.rewritten(scope, self.numbering, [body.raw.number for _, body in group])
             if written is not None:
-                found.update(zip((number for number, _ in group), written, strict=True))
+                bodies, names_data = written
+                self.announced = self.announced or names_data
+                found.update(zip((number for number, _ in group), bodies, strict=True))
         return found
 
     def body(self, function: Function) -> bytes:
@@ -193,6 +194,7 @@ class _Writer:
     def _body(self, function: Function) -> bytes:
         body = function.body
         if isinstance(body, EncodedBody):
+            self.announced = self.announced or any(site[2] == "datas" for site in body.sites())
             return bytes(body.encoded(self.numbering))
         code = function.view()
         if not self.announced:
