@@ -231,7 +231,7 @@ class _Reader:
         if not flags & 1:
             table = self.item(c, "tables") if flags & 2 else self.first(c, "tables", "table")
             assert isinstance(table, Table)
-            segment.table, segment.explicit_table = table, bool(flags & 2)
+            segment.table, segment.explicit_table = table, bool(flags & 2) and table is self.scope.tables[0]
             segment.offset = self.expression(c)
         if flags & 4:
             if flags & 3:
@@ -286,7 +286,7 @@ class _Reader:
         if flags != 1:
             memory = self.item(c, "memories") if flags == 2 else self.first(c, "memories", "memory")
             assert isinstance(memory, Memory)
-            segment.memory, segment.explicit_memory = memory, flags == 2
+            segment.memory, segment.explicit_memory = memory, flags == 2 and memory is self.scope.memories[0]
             segment.offset = self.expression(c)
         segment.data = c.take(c.u32("size of a data segment"), "data segment")
         self.module.datas.append(segment)

@@ -101,11 +101,11 @@ def splice(
 
     result = Spliced(new)
     for index, segment in enumerate(source.elements):
-        element = replace(segment, **base(segment, index))
+        element = replace(segment, explicit_table=False, **base(segment, index))
         new[segment] = element
         result.elements.append(element)
     for index, data in enumerate(source.datas):
-        copied = replace(data, **base(data, index))
+        copied = replace(data, explicit_memory=False, **base(data, index))
         new[data] = copied
         result.datas.append(copied)
     _fill(source, into, result)
