@@ -1,4 +1,4 @@
-"""`lower-multi-memory`: intrinsics of the host that get a pointer and the number of a memory. See lower_multi_memory.py.
+"""`lower-multi-memory`: intrinsics of the host that get a pointer and a memory's number. See lower_multi_memory.py.
 
 What is done to the arguments stands in lower_multi_memory_host.wat.
 """
