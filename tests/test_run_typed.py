@@ -150,13 +150,13 @@ def test_what_the_host_lacks_traps_when_it_is_called(tmp_path: Path, capsys: pyt
 
 
 def _cases() -> list[tuple[str, str, str]]:
-    """Fixtures without a host of their own: inputs, call, answer."""
+    """Fixtures that need nothing of a host: inputs, call, answer."""
     manifest = FIXTURES / "manifest.json"
     if not manifest.exists():
         return []
     found = []
     for case in json.loads(manifest.read_text()):
-        if case["case"] in ("greet", "shop") and case["variant"] in ("c-c", "c"):
+        if case["case"] in ("greet", "shop", "arcjet-redact") and case["variant"] in ("c-c", "c", "rust+c"):
             for call, answer in case["expected"].items():
                 found += [(" ".join(case["inputs"]), call, answer), (case["composed"], call, answer)]
     return found
@@ -176,7 +176,15 @@ def test_a_handle_comes_out(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("stage", ["merge", "handle-tables", "rewire-calls"])
 @pytest.mark.parametrize(("inputs", "call", "answer"), _cases())
 def test_real_components(stage: str, inputs: str, call: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Programs from C with strings, records, variants and resources, their boundaries interpreted."""
+    """Programs from C and Rust with strings, records, variants and resources, their boundaries interpreted."""
     files = [str(FIXTURES / name) for name in inputs.split()]
     assert main(["run", *files, f"--stop-after={stage}", "--invoke", call]) == 0
     assert capsys.readouterr().out == answer + "\n"
+
+
+@pytest.mark.skipif(not FIXTURES.exists(), reason="the fixtures are not here")
+def test_an_engine_in_an_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    """A provider in JavaScript: a whole interpreter, with a virtual WASI beside it, handles between all of them."""
+    files = [str(FIXTURES / name) for name in ("greet/cons.wasm", "greet/qjsprov.wasm")]
+    assert main(["run", *files, "--stop-after=merge", "--invoke", "run(10)"]) == 0
+    assert capsys.readouterr().out == '"hello 45"\n'
