@@ -1,0 +1,286 @@
+"""`--emit=component` on components made to order: worlds of every kind, several memories, start functions, refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wasmtime
+from wrapped import ROOT, Hosts, Running, fuse, meldc, tool, wit
+
+WORLDS = {
+    "functions": "export run: func(a: string, b: list<tuple<u8, char>>) -> result<option<f32>, string>;",
+    "no-types": "import log: func(s: string); export a: interface { f: func(); } export b: interface { f: func(); }",
+    "names": """
+        use types.{point};
+        import user;
+        import plain: func(a: string, p: point) -> list<u8>;
+        import inline: interface { h: func(s: string) -> u8; record z { q: bool } k: func(z: z); }
+        export out; export local; export chained;
+        export run: func(p: point) -> result;
+        export other: interface { use types.{shape}; h: func(s: shape) -> u8; }""",
+    "both-ways": "import local; export local; export chained;",
+    "exported-types": "export types-only; export uses-them;",
+    "resources": "import types; export passes;",
+}
+INTERFACES = """
+interface types {
+  record point { x: u32, y: s64 }
+  record same { x: u32, y: s64 }
+  type alias = point;
+  type number = u16;
+  enum color { red, green }
+  flags perms { r, w }
+  variant shape { dot, at(point), named(string), col(color) }
+  resource host-res {
+    constructor(n: number); get: func() -> option<shape>; make: static func(p: point) -> host-res;
+  }
+  holds: func(h: borrow<host-res>, o: host-res) -> result<host-res, color>;
+  pass: func(a: alias, s: same, p: perms) -> tuple<point, same>;
+}
+interface user {
+  use types.{point, shape, host-res, alias as renamed};
+  record line { start: point, to: renamed }
+  variant event { drawn(line), owned(host-res) }
+  draw: func(l: list<line>) -> result<list<shape>, string>;
+  take: func(h: host-res) -> event;
+}
+interface out {
+  use types.{point, host-res};
+  use user.{line, event};
+  record picture { lines: list<line>, origin: point }
+  show: func(p: picture) -> string;
+  handle: func(e: event, h: borrow<host-res>) -> option<host-res>;
+}
+interface local {
+  record outer { a: string, b: list<inner> }
+  record inner { c: char, d: f64 }
+  f: func(x: outer) -> inner;
+}
+interface chained {
+  use local.{outer};
+  g: func(x: list<outer>) -> tuple<outer, u8>;
+}
+interface types-only { record only { a: u8 } type more = list<only>; }
+interface uses-them { use types-only.{only, more}; f: func(m: more) -> option<only>; }
+interface passes { use types.{host-res}; through: func(h: host-res) -> host-res; }
+"""
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_same_world(name: str, tmp_path: Path) -> None:
+    """A component for a world, its bodies made up by `wasm-tools`: the wrapped one has the same world."""
+    (tmp_path / "w.wit").write_text(f"package t:w@1.2.3;\n{INTERFACES}\nworld w {{ {WORLDS[name]} }}")
+    tool("component", "embed", "--dummy", tmp_path / "w.wit", "-w", "w", "-o", tmp_path / "core.wasm")
+    tool("component", "new", tmp_path / "core.wasm", "-o", tmp_path / "made.wasm")
+    made = fuse([tmp_path / "made.wasm"], tmp_path / "fused.wasm")
+    assert wit(made) == wit(tmp_path / "made.wasm")
+    again = fuse([made], tmp_path / "again.wasm")
+    assert wit(again) == wit(made)
+
+
+def both(text: str, tmp_path: Path, hosts: Hosts, *calls: tuple[Any, ...]) -> list[Any]:
+    """Runs calls unfused and fused; returns what both did. `hosts` is called for each, for it may count."""
+    source = tmp_path / "source.wasm"
+    source.write_bytes(wasmtime.wat2wasm(text))
+    made = fuse([source], tmp_path / "fused.wasm")
+    want = [Running(source, hosts).call(*call) for call in calls]
+    assert [Running(made, hosts).call(*call) for call in calls] == want
+    assert wit(made) == wit(source)
+    return want
+
+
+LIBRARY = """
+  (core module $libc
+    (memory (export "memory") 1)
+    (global $free (mut i32) (i32.const {free}))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local i32)
+      (local.set 4 (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+      (global.set $free (i32.add (local.get 4) (local.get 3)))
+      (memory.copy (local.get 4) (local.get 0)
+        (select (local.get 1) (local.get 3) (i32.lt_u (local.get 1) (local.get 3))))
+      (local.get 4)))
+  (core instance $libc (instantiate $libc))
+"""
+LOWER = '(memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))'
+
+
+def party(name: str, encoding: str, free: int) -> str:
+    """A component with a memory of its own that passes a string on to the host's `say`."""
+    return f"""(component ${name}
+      (import "say" (func $say (param "s" string) (result string)))
+      {LIBRARY.replace("{free}", str(free))}
+      (core func $say (canon lower (func $say) {LOWER} string-encoding={encoding}))
+      (core module $m
+        (import "" "say" (func $say (param i32 i32 i32)))
+        (func (export "speak") (param i32 i32) (result i32)
+          (call $say (local.get 0) (local.get 1) (i32.const 16)) (i32.const 16)))
+      (core instance $i (instantiate $m (with "" (instance (export "say" (func $say))))))
+      (func (export "speak") (param "s" string) (result string)
+        (canon lift (core func $i "speak") {LOWER} string-encoding={encoding})))"""
+
+
+def test_several_memories(tmp_path: Path) -> None:
+    """Two instances lower the same import with memories, allocators and encodings of their own."""
+    text = f"""(component
+      (import "say" (func $say (param "s" string) (result string)))
+      {party("a", "utf8", 1024)} {party("b", "utf16", 4096)} {party("c", "latin1+utf16", 9000)}
+      (instance $a (instantiate $a (with "say" (func $say))))
+      (instance $b (instantiate $b (with "say" (func $say))))
+      (instance $c (instantiate $c (with "say" (func $say))))
+      (export "one" (func $a "speak")) (export "two" (func $b "speak")) (export "three" (func $c "speak")))"""
+    hosts: Hosts = {"say": lambda s: f"<{s}>"}
+    calls = [(name, text) for name in ("one", "two", "three") for text in ("", "plain", "wörld €", "😀" * 40)]
+    assert both(text, tmp_path, hosts, *calls) == [f"<{text}>" for _, text in calls]
+
+
+def test_start_calls_the_host(tmp_path: Path) -> None:
+    """A start function that passes a string to the host runs when the host can read it, and in order."""
+    said: list[str] = []
+    text = f"""(component
+      (import "say" (func $say (param "s" string) (result u32)))
+      (import "tick" (func $tick (result u32)))
+      {LIBRARY.replace("{free}", "1024")}
+      (core func $say (canon lower (func $say) {LOWER}))
+      (core func $tick (canon lower (func $tick)))
+      (core module $first
+        (import "" "say" (func $say (param i32 i32) (result i32)))
+        (import "" "memory" (memory 1))
+        (global $got (mut i32) (i32.const 0))
+        (data (i32.const 32) "first")
+        (func $start (global.set $got (call $say (i32.const 32) (i32.const 5))))
+        (start $start)
+        (func (export "got") (result i32) (global.get $got)))
+      (core module $second
+        (import "" "tick" (func $tick (result i32)))
+        (import "" "say" (func $say (param i32 i32) (result i32)))
+        (import "" "memory" (memory 1))
+        (global $got (mut i32) (i32.const 0))
+        (data (i32.const 32) "second")
+        (func $start (global.set $got (i32.add (call $tick) (call $say (i32.const 32) (i32.const 6)))))
+        (start $start)
+        (func (export "got") (result i32) (global.get $got)))
+      (core instance $args
+        (export "say" (func $say)) (export "tick" (func $tick)) (export "memory" (memory $libc "memory")))
+      (core instance $one (instantiate $first (with "" (instance $args))))
+      (core instance $two (instantiate $second (with "" (instance $args))))
+      (func (export "one") (result u32) (canon lift (core func $one "got")))
+      (func (export "two") (result u32) (canon lift (core func $two "got"))))"""
+
+    def say(s: str) -> int:
+        said.append(s)
+        return len(said) * 10 + len(s)
+
+    hosts: Hosts = {"say": say, "tick": lambda: said.append("tick") or 0}
+    source = tmp_path / "source.wasm"
+    source.write_bytes(wasmtime.wat2wasm(text))
+    made = fuse([source], tmp_path / "fused.wasm")
+    seen = []
+    for path in (source, made):
+        said.clear()
+        running = Running(path, hosts)
+        seen.append((list(said), running.call("one"), running.call("two")))
+    assert seen[0] == seen[1] == (["first", "tick", "second"], 15, 36)
+
+
+def test_imports_exported_again(tmp_path: Path) -> None:
+    """A component that gives its imports on: a function, an interface with its types, beside a function of its own.
+
+    Engines run such a component only where its imports are another component's.
+    """
+    interface = """(instance
+        (type $r (record (field "a" u8)))
+        (export "r" (type $e (eq $r)))
+        (export "f" (func (param "x" $e) (result u32))))"""
+    text = f"""(component
+      (type $t {interface})
+      (import "a:b/c" (instance $c (type $t)))
+      (import "g" (func $g (param "x" u32) (result u32)))
+      (core module $m (func (export "h") (result i32) (i32.const 7)))
+      (core instance $m (instantiate $m))
+      (export "g-again" (func $g))
+      (export "a:b/c" (instance $c))
+      (func (export "h") (result u32) (canon lift (core func $m "h"))))"""
+    source = tmp_path / "source.wasm"
+    source.write_bytes(wasmtime.wat2wasm(text))
+    made = fuse([source], tmp_path / "fused.wasm")
+    point = type("Record", (), {"a": 5})()
+    for path in (source, made):
+        outer = f"""(component
+          {tool("print", path).replace("(component", "(component $inner", 1)}
+          (component $provider
+            (core module $m (func (export "f") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 10))))
+            (core instance $m (instantiate $m))
+            (type $r' (record (field "a" u8)))
+            (export $r "r" (type $r'))
+            (func (export "f") (param "x" $r) (result u32) (canon lift (core func $m "f")))
+            (func (export "g") (param "x" u32) (result u32) (canon lift (core func $m "f"))))
+          (instance $p (instantiate $provider))
+          (instance $i (instantiate $inner (with "a:b/c" (instance $p)) (with "g" (func $p "g"))))
+          (export "g" (func $i "g-again"))
+          (export "a:b/c" (instance $i "a:b/c"))
+          (export "h" (func $i "h")))"""
+        running = Running(bytes(wasmtime.wat2wasm(outer)))
+        assert [running.call("g", 3), running.call("a:b/c#f", point), running.call("h")] == [30, 50, 7]
+
+
+def test_exports_that_a_component_ascribes(tmp_path: Path) -> None:
+    """Types at the root, and functions whose exported type is in terms of them."""
+    text = """(component
+      (component $inner
+        (type $p' (record (field "x" u32) (field "y" u32)))
+        (export $p "point" (type $p'))
+        (core module $m (func (export "f") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))
+        (core instance $m (instantiate $m))
+        (func $f (param "p" $p) (result u32) (canon lift (core func $m "f")))
+        (export "sum" (func $f)))
+      (instance $i (instantiate $inner))
+      (alias export $i "point" (type $p'))
+      (export $p "point" (type $p'))
+      (export "sum" (func $i "sum") (func (param "p" $p) (result u32)))
+      (export "a:b/i" (instance $i)))"""
+    source = tmp_path / "source.wasm"
+    source.write_bytes(wasmtime.wat2wasm(text))
+    made = fuse([source], tmp_path / "fused.wasm")
+    point = type("Record", (), {})()
+    point.x, point.y = 4, 5
+    for path in (source, made):
+        assert Running(path).call("sum", point) == Running(path).call("a:b/i#sum", point) == 9
+
+
+REFUSED = {
+    "component": ("""(component (component $c) (export "c" (component $c)))""", "is a component"),
+    "module": ("""(component (core module $c) (export "c" (core module $c)))""", "is a core module"),
+    "asynchronous": (
+        """(component
+          (core module $m (func (export "f") (result i32) i32.const 0)
+            (func (export "cb") (param i32 i32 i32) (result i32) i32.const 0))
+          (core instance $i (instantiate $m))
+          (func (export "f") async (canon lift (core func $i "f") async (callback (core func $i "cb")))))""",
+        "asynchronous",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str, tmp_path: Path) -> None:
+    text, message = REFUSED[name]
+    source = tmp_path / "source.wasm"
+    source.write_bytes(wasmtime.wat2wasm(text))
+    done = meldc(source, "--emit=component", "-o", tmp_path / "fused.wasm")
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "fused.wasm").exists()
+
+
+def test_refused_without_a_world(tmp_path: Path) -> None:
+    """Imports that no component describes; a module that no `merge` made; half a pipeline."""
+    pair = [ROOT / "examples/stream/producer.wat", ROOT / "examples/stream/consumer.wat"]
+    out = tmp_path / "out.wasm"
+    assert "no component describes" in meldc(*pair, "--emit=component", "-o", out).stderr
+    assert "--stop-after=merge" in meldc(*pair, "--emit=component", "--stop-after=merge", "-o", out).stderr
+    assert "`finish`" in meldc(*pair, "--emit=component", "--passes=merge", "-o", out).stderr
+    plain = tmp_path / "plain.wat"
+    plain.write_text("(module)")
+    assert meldc(plain, "--emit=component", "-o", out).returncode == 2
+    assert not out.exists()
