@@ -131,7 +131,7 @@ class EmitBridge(Pass):
             raise MeldError(f"{self.slots} rings of {self.ring} bytes do not fit into a memory of 4 GiB")
 
     def run(self, module: Module, cx: PassContext) -> None:
-        _keep_large_on_host(module, self.ring, cx)
+        _keep_on_host(module, self.ring, cx)
         domains = [d for d in module.notes_of(Domain) if d.bridged]
         if not domains:
             cx.remark("no stream domain is bridged; no bridge memory is added")
@@ -169,7 +169,11 @@ class EmitBridge(Pass):
         entries: dict[str, Function],
     ) -> None:
         caller = _memory_of(module, instance)
-        page_bits = caller.limits.page_size_log2 if caller is not None else None
+        if caller is None:
+            # whatever bytes go to or from it are out of bounds
+            caller = Memory(Limits(0, 0), name=f"{instance.name}/no-memory", synthetic=KIND)
+            module.memories.append(caller)
+        page_bits = caller.limits.page_size_log2
         params = layout.params(kind) | {"page_bits": 16 if page_bits is None else page_bits}
         if kind == "stream":
             params |= {"whole": math.gcd(*sizes), "unit": math.lcm(*sizes)}
@@ -184,7 +188,7 @@ class EmitBridge(Pass):
                 case "meld", "bridge":
                     bindings[item] = bridge
                 case "meld", "memory":
-                    bindings[item] = caller or bridge
+                    bindings[item] = caller
                 case "host", field if field in entries:
                     bindings[item] = entries[field]
                 case "host", field:
@@ -201,11 +205,13 @@ class EmitBridge(Pass):
                 new.notes.append(Shim(entries[old.name], instance))
 
 
-def _keep_large_on_host(module: Module, ring: int, cx: PassContext) -> None:
-    """Streams whose elements do not fit into a ring stay on the host, and with them those that share intrinsics."""
-    pending = [d for d in module.notes_of(Domain) if d.bridged and not d.future and d.size > ring]
-    for domain in pending:
-        domain.host = f"its elements of {domain.size} bytes do not fit into a ring of {ring} bytes"
+def _keep_on_host(module: Module, ring: int, cx: PassContext) -> None:
+    """Streams that the shims cannot carry stay on the host, and with them those that share intrinsics."""
+    pending = []
+    for domain in (d for d in module.notes_of(Domain) if d.bridged):
+        domain.host = _obstacle(module, domain, ring)
+        if domain.host is not None:
+            pending.append(domain)
     while pending:
         domain = pending.pop()
         domain.bridged = False
@@ -216,6 +222,31 @@ def _keep_large_on_host(module: Module, ring: int, cx: PassContext) -> None:
                 if shared:
                     other.host = f"`{shared[0].name}` uses the same intrinsics for `{domain.name}`, on the host"
                     pending.append(other)
+
+
+def _obstacle(module: Module, domain: Domain, ring: int) -> str | None:
+    """Why the shims cannot carry a domain, if so."""
+    for instance in domain.instances:
+        memory = _memory_of(module, instance)
+        if memory is not None and memory.limits.is64:
+            return f"the memory of `{instance.name}` has addresses of 64 bits, the intrinsics' pointers have 32"
+    if domain.future:
+        return None
+    if domain.size > ring:
+        return f"its elements of {domain.size} bytes do not fit into a ring of {ring} bytes"
+    for instance in domain.instances:
+        sizes = sorted(
+            {d.size for d in module.notes_of(Domain) if d.bridged and not d.future and instance in d.instances}
+        )
+        whole = math.lcm(*sizes)
+        if whole > ring:
+            # writes take space in multiples of all sizes, since they do not know whose stream it is
+            shown = ", ".join(map(str, sizes[:-1])) + f" and {sizes[-1]}"
+            return (
+                f"`{instance.name}` has elements of {shown} bytes, which its intrinsics cannot tell apart, "
+                f"and a ring of {ring} bytes does not hold {whole}"
+            )
+    return None
 
 
 def _entries(module: Module) -> dict[Instance, dict[str, Function]]:
