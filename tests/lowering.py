@@ -96,6 +96,7 @@ class Beside:
         make: makes the original, twice.
         given: for imports, what makes the engine's item in a store.
         after: further changes of the lowered module.
+        host: makes the host of either.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Beside:
         make: Callable[[], Module],
         given: Mapping[Any, Any] | None = None,
         after: Callable[[Module], None] = lambda module: None,
+        host: Callable[[], Host] = Host,
     ) -> None:
         first, second = make(), make()
         for module in (first, second):
@@ -112,7 +114,7 @@ class Beside:
         self.remarks = lower(second)
         after(second)
         assert len(second.space("memories")) == 1
-        self.hosts = Host(), Host()
+        self.hosts = host(), host()
         self.original = Side(first, names, given, self.hosts[0])
         self.lowered = Side(second, names, given, self.hosts[1])
         self.same_state()

@@ -211,6 +211,11 @@ class TestGrow:
         assert lowered.call("load_b", (last + 1,)) == lowered.call("load_a", (PAGE,)) == ("trap", AS_MEMORY)
         assert lowered.call("copy_bb", (last + 4, last + 4, 0)) == ("result", None)
 
+    def test_a_region_without_pages_at_the_very_end(self) -> None:
+        module = parse_module('(module (memory 65536) (memory 0) (data (memory 1) (i32.const 0) ""))', "test.wat")
+        lower(module)
+        instantiate(module)
+
     def test_no_pages_at_first(self) -> None:
         both = Beside(text("(module (memory $a 0) (memory $b 0 3)" + BULK_OF_TWO))
         assert both("load_a", 0) == both("load_b", 0) == OUT_OF_BOUNDS

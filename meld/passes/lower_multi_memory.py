@@ -45,8 +45,8 @@ class LowerMultiMemory(Pass):
         if len(memories) < 2:
             cx.remark("there is one memory at most; nothing to lower")
             return
-        for memory in memories:
-            _refuse(memory)
+        for number, memory in enumerate(module.space("memories")):
+            _refuse(memory, _name(memory, number))
         single = Memory(_joint_limits(memories), name="memory", synthetic=KIND)
         regions = _regions(module, memories)
         for region in regions:
@@ -58,13 +58,13 @@ class LowerMultiMemory(Pass):
             if export.item in lowering.regions:
                 export.item = single
         rebind_options(module, dict.fromkeys(lowering.regions, single))
-        wrap_intrinsics(module, single, regions)
+        wrap_intrinsics(module, single, regions, cx)
         _forget(module, lowering.regions)
         cx.stats["regions"] = len(regions)
         cx.stats["checked accesses"] = accesses
         cx.remark(
             f"{len(regions)} memories are one now, in the order "
-            + ", ".join(f"`{region.memory.name or region.number}`" for region in regions)
+            + ", ".join(f"`{_name(region.memory, region.number)}`" for region in regions)
             + f": each of {accesses} accesses is checked against its region by a call, and growing a region copies "
             "what lies behind it"
         )
@@ -88,7 +88,7 @@ def _in_order(module: Module) -> list[Memory]:
                 )
     seen_by_host |= {o.memory for o in options if o.memory is not None}
     if len(seen_by_host) > 1 and len(memories) > 1:
-        names = ", ".join(sorted(f"`{m.name}`" for m in seen_by_host))
+        names = ", ".join(f"`{_name(m, number)}`" for number, m in enumerate(memories) if m in seen_by_host)
         raise MeldError(
             f"the host is given pointers into several memories ({names})",
             hint="in a single memory it could not tell them apart",
@@ -96,7 +96,11 @@ def _in_order(module: Module) -> list[Memory]:
     return sorted(memories, key=lambda m: m not in seen_by_host)
 
 
-def _refuse(memory: Memory) -> None:
+def _name(memory: Memory, number: int) -> str:
+    return memory.name or f"memory{number}"
+
+
+def _refuse(memory: Memory, name: str) -> None:
     limits = memory.limits
     for wrong, what in (
         (memory.imported is not None, "is imported"),
@@ -105,7 +109,7 @@ def _refuse(memory: Memory) -> None:
         (limits.page_size_log2 not in (None, PAGE_BITS), "has pages of another size"),
     ):
         if wrong:
-            raise MeldError(f"memory `{memory.name}` {what} and cannot become a region of a single memory")
+            raise MeldError(f"memory `{name}` {what} and cannot become a region of a single memory")
 
 
 def _joint_limits(memories: list[Memory]) -> Limits:
@@ -119,8 +123,9 @@ def _joint_limits(memories: list[Memory]) -> Limits:
 def _regions(module: Module, memories: list[Memory]) -> list[Region]:
     regions = []
     page = 0
-    for number, memory in enumerate(memories):
-        name = memory.name or f"memory{number}"
+    numbers = {memory: number for number, memory in enumerate(module.space("memories"))}
+    for memory in memories:
+        name = _name(memory, numbers[memory])
 
         def made(what: str, value: int, name: str = name, memory: Memory = memory) -> Global:
             init = [Instruction("i32.const", (value,))]
@@ -128,15 +133,15 @@ def _regions(module: Module, memories: list[Memory]) -> list[Region]:
             module.add(item)
             return item
 
-        base, size = made("base", page << PAGE_BITS), made("size", memory.limits.minimum)
-        regions.append(Region(number, memory, page, base, size))
+        base, size = made("base", page << PAGE_BITS & 0xFFFF_FFFF), made("size", memory.limits.minimum)
+        regions.append(Region(numbers[memory], memory, page, base, size))
         page += memory.limits.minimum
     return regions
 
 
 def _emit(module: Module, single: Memory, region: Region, regions: list[Region]) -> None:
     """Adds the region's functions."""
-    behind = regions[region.number + 1 :]
+    behind = regions[regions.index(region) + 1 :]
     maximum = region.memory.limits.maximum
     source = template(
         "lower_multi_memory.wat",
@@ -155,7 +160,7 @@ def _emit(module: Module, single: Memory, region: Region, regions: list[Region])
     given: dict[str, Any] = {"memory": single, "base": region.base, "size": region.size}
     given |= {f"base{r.number}": r.base for r in behind}
     bindings = {item: given[item.imported.field] for item in source.imports if item.imported}
-    prefix = region.memory.name or f"memory{region.number}"
+    prefix = _name(region.memory, region.number)
     new = splice(source, module, bindings, synthetic=KIND, rename=lambda item: f"{prefix}.{item.name}").new
     region.at, region.grow = (new[f] for f in source.functions)
 

@@ -19,7 +19,7 @@ PREFIX_TYPES: dict[str, ValType] = {"i32": I32, "i64": I64, "f32": F32, "f64": F
 
 @dataclass(slots=True)
 class Region:
-    """What stands for one memory: its number, first page, and the functions and globals of its template."""
+    """What stands for one memory, which had the index `number`: the functions and globals of its template."""
 
     number: int
     memory: Memory
@@ -100,7 +100,7 @@ class Lowering:
             case [Instruction(op="i32.const", args=(int(value),))]:
                 start = value & 0xFFFFFFFF
                 if start + len(data.data) <= data.memory.limits.minimum << PAGE_BITS:
-                    return [Instruction("i32.const", ((region.first_page << PAGE_BITS) + start,))]
+                    return [Instruction("i32.const", ((region.first_page << PAGE_BITS) + start & 0xFFFF_FFFF,))]
         return None
 
 

@@ -13,6 +13,7 @@ from meld.abi.layout import Layouts
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Memory, Module
 from meld.ir.splice import splice
+from meld.passes.base import PassContext
 from meld.passes.lower_multi_memory_bodies import KIND, Region
 from meld.passes.template import template
 
@@ -42,21 +43,29 @@ BEYOND_OF_STREAM = """\
 BEYOND_OF_FUTURE = "    (call $host (local.get $handle) (local.get $ptr) (i32.const -1))"
 
 
-def wrap_intrinsics(module: Module, single: Memory, regions: list[Region]) -> int:
-    """Puts a wrapper between the program and each intrinsic that has a `mem` parameter; returns how many."""
+def wrap_intrinsics(module: Module, single: Memory, regions: list[Region], cx: PassContext) -> None:
+    """Puts a wrapper between the program and each intrinsic that has a `mem` parameter."""
     new: dict[Any, Any] = {}
     for item in list(module.imports):
         if isinstance(item, Function) and item.imported is not None and item.imported.module == MODULE:
             intrinsic = INTRINSICS.get(item.imported.field)
             if intrinsic is not None and intrinsic.mem is not None:
-                new[item] = _wrapper(module, item, intrinsic, single, regions)
+                reach = None if "len" in intrinsic.params else _reach(module, item)
+                new[item] = _wrapper(module, item, intrinsic, single, regions, reach)
+                if reach == WHOLE:
+                    cx.remark(
+                        f"nothing declares how large the values are that `{item.name}` moves; an attempt to move one "
+                        "traps"
+                    )
     wrappers = {id(f) for f in new.values()}
     module.replace_uses(new, unless=lambda item: id(item) in wrappers)
-    return len(new)
 
 
-def _wrapper(module: Module, host: Function, intrinsic: Intrinsic, single: Memory, regions: list[Region]) -> Function:
-    stream = "len" in intrinsic.params
+def _wrapper(
+    module: Module, host: Function, intrinsic: Intrinsic, single: Memory, regions: list[Region], reach: int | None
+) -> Function:
+    """A wrapper that checks for `reach` bytes, for as many as the call says if that is None."""
+    stream = reach is None
     source = template(
         "lower_multi_memory_host.wat",
         {
@@ -74,7 +83,7 @@ def _wrapper(module: Module, host: Function, intrinsic: Intrinsic, single: Memor
                 f"          (br $found)))"
                 for r in regions
             ),
-            "reach": "(i64.extend_i32_u (local.get $len))" if stream else f"(i64.const {_reach(module, host)})",
+            "reach": "(i64.extend_i32_u (local.get $len))" if stream else f"(i64.const {reach})",
             "passed": _passed(intrinsic, "0"),
             "passed_nowhere": _passed(intrinsic, "-1"),
             "beyond": BEYOND_OF_STREAM if stream else BEYOND_OF_FUTURE,
