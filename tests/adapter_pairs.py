@@ -104,6 +104,9 @@ class Image:
     def _range(self, layout: Layout, value: Any) -> list[int]:
         if isinstance(value, Raw):
             return list(value.cores)
+        if isinstance(value, Cut):
+            at, length = self._range(layout, value.data)
+            return [at, length - value.units]
         if layout.kind is Kind.LIST:
             element = layout.element
             at = self.alloc(element.size * len(value), element.align)
@@ -133,6 +136,14 @@ class Raw:
     """Core values in place of a value: an address and a length, say."""
 
     cores: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A string that stops so many code units before its bytes do."""
+
+    data: bytes
+    units: int
 
 
 # --- the two core modules ------------------------------------------------------------------------------------------

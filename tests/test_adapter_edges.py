@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from adapter_linked import Linked
-from adapter_pairs import STRAIGHT, Form, Pair, Raw, Skew, images
+from adapter_pairs import STRAIGHT, Cut, Form, Pair, Raw, Skew, images
 from adapter_values import ENCODINGS, UTF8_PARTS
 from test_adapters import Both, check_meaning, shared_engine, string_pair
 
@@ -108,6 +108,32 @@ def test_utf16(down: str) -> None:
             for before, after in (([], []), ([0x61] * 15, [0x100] * 8)):
                 units = [*before, first, second, *after]
                 both.call((b"".join(unit.to_bytes(2, "little") for unit in units),), "")
+
+
+@pytest.mark.parametrize("down", ENCODINGS)
+def test_strings_that_stop_within_a_char(down: str) -> None:
+    """What lies behind the end would complete it, and is not read."""
+    utf8, utf16 = string_pair("utf8", down), string_pair("utf16", down)
+    for char in "\u00e9\u20ac\U0001f600":
+        for before in ("", "a" * 13, "\u20ac" * 5):
+            data = (before + char).encode()
+            for missing in range(1, len(char.encode())):
+                assert utf8.call((Cut(data, missing),), "").trap
+    for before in ("", "a" * 7, "\u20ac" * 15):
+        assert utf16.call((Cut((before + "\U0001f600").encode("utf-16-le"), 1),), "").trap
+
+
+def test_values_that_travel_in_memory() -> None:
+    """The address of the parameters, of the result, and of the place for it."""
+    many = c.Tuple((P.U64,) * 17)
+    both = Both(Pair(takes(many, result=many)))
+    value = tuple(range(17))
+    assert not both.call((value,), value).trap
+    assert not both.call((value,), value, Skew(params=8, returned=8, received=8)).trap
+    for skew in (1, 2, 4, END - 64, END, (1 << 32) - 2048):
+        assert both.call((value,), value, Skew(params=skew)).trap
+        assert both.call((value,), value, Skew(returned=skew)).trap
+        assert both.call((value,), value, Skew(received=skew)).trap
 
 
 EMPTY_AT = [0, 1, END - 2, END - 1, END, END + 1, 0xFFFFFFFF]
