@@ -151,7 +151,8 @@ KNOWN = re.compile(r"streams-massive-send\.wast.*expected `\(` or `\)`, found `i
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_form(name: str) -> None:
     text = getattr(samples, name)
-    same_meaning(text)
+    # names of the results of `start` are written by us only
+    same_meaning(text.replace("(result (value $result)", "(result (value)").replace("(value $result)", "(value 1)"))
     round_trip(read(text))
     round_trip(read_component(wasm_tools("parse", data=text.encode())))
 
@@ -226,7 +227,7 @@ def test_notes_stay_where_they_are() -> None:
     assert re.findall(r"\(@[^()]*", text) == [
         *("(@meld.facts linked other", "(@meld.input $b ", '(@meld.unknown 1 "two" ', '(@n "a"', "(@other note"),
         *("(@meld.outside ", "(@meld.plugin 1", "(@x", "(@meld.facts inner", "(@meld.count 2"),
-        *("(@meld.partner $y", "(@meld.partner $x", "(@meld.a"),
+        *("(@meld.partner $y ", "(@meld.partner $x", "(@meld.a"),
         *("(@meld.outside ", "(@meld.of-definition", "(@meld.facts merged", "(@meld.instance $y", "(@meld.b"),
     ]
 

@@ -106,10 +106,17 @@ def _entries(definitions: Iterable[Definition]) -> Iterator[Definition]:
 
 
 class ModuleTypeNames:
-    """The core types that a module type declares or takes from outside: names by `TypeDef`."""
+    """The core types that a module type declares or takes from outside.
+
+    Attributes:
+        core_types: what type uses refer to.
+        numbers: the same for reference types, where wasm-tools does not resolve names.
+        declarations: how each says its name.
+    """
 
     def __init__(self, module_type: ModuleType) -> None:
         self.core_types: dict[TypeDef, str] = {}
+        self.numbers: dict[TypeDef, str] = {}
         self.declarations: dict[TypeDef | OuterAlias, str] = {}
         namer, count = UniqueNames(), 0
         for decl in module_type.decls:
@@ -120,8 +127,9 @@ class ModuleTypeNames:
                 entries = [decl]
             for entry in entries:
                 unique = count if entry.name is None else namer.give(entry.name)
-                count += 1
                 self.declarations[entry] = declare(entry.name, unique)
                 typedef = entry if isinstance(entry, TypeDef) else core_typedef(entry)
                 if typedef is not None:
                     self.core_types.setdefault(typedef, refer(unique))
+                    self.numbers.setdefault(typedef, str(count))
+                count += 1

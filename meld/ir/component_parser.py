@@ -326,7 +326,9 @@ class _ComponentReader(CanonReader):
         place = self.place
         name, desc, *ascribed = (node for node in parts if isinstance(node, Tree))
         extern, target = self.extern_name(name), self.described(desc)
-        t = self.described_type(ascribed[0])[0] if ascribed else None
+        t, named = self.described_type(ascribed[0]) if ascribed else (None, [])
+        if named:
+            raise self.error(token(named[0]), "the type of an export has no name here")
         if t is not None and t.sort is not target.sort:
             raise self.error(token(keyword), "the type of this export is of another sort than what is exported")
         self.place = place

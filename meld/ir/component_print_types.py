@@ -214,7 +214,9 @@ class TypePrinter:
                 declared = self.head("", item)[1:].strip()
                 self.line(f"(import {self.extern(extern)} {self.extern_type(t, declared)})")
             case c.ExportDecl(extern=extern, type=t):
-                self.line(f"{self.head('export', item)} {self.extern(extern)} {self.extern_type(t)})")
+                parts = [*map(self.note, item.notes), self.extern(extern)]
+                parts.append(self.extern_type(t, self.scope.declaration(item)))
+                self.line(f"(export {' '.join(parts)})")
             case _:
                 raise MeldError(f"a component cannot be printed with a {type(item).__name__} in this place")
 
@@ -289,8 +291,11 @@ class TypePrinter:
                 return f"(global {f'(mut {text})' if t.mutable else text})"
         raise MeldError(f"a module type with a {t.kind} of a type that it cannot have")
 
-    def _core_type_ref(self, typedef: TypeDef) -> str:
-        names = self._module_type.core_types if self._module_type else self.scope.core_types
+    def _core_type_ref(self, typedef: TypeDef, in_type: bool = False) -> str:
+        if self._module_type is None:
+            names = self.scope.core_types
+        else:
+            names = self._module_type.numbers if in_type else self._module_type.core_types
         try:
             return names[typedef]
         except KeyError:
@@ -327,7 +332,7 @@ class TypePrinter:
             case RefType(nullable, heap):
                 if nullable and isinstance(heap, AbstractHeap):
                     return _ABBREVIATIONS[heap]
-                name = heap.value if isinstance(heap, AbstractHeap) else self._core_type_ref(heap)
+                name = heap.value if isinstance(heap, AbstractHeap) else self._core_type_ref(heap, in_type=True)
                 return f"(ref {'null ' if nullable else ''}{name})"
         raise TypeError(f"not a value type: {t!r}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from lark import Token, Tree
 
@@ -21,6 +22,16 @@ _TYPE_OF = {
 }
 CORE_EXPORT_SORTS = frozenset((Sort.CORE_FUNC, Sort.CORE_TABLE, Sort.CORE_MEMORY, Sort.CORE_GLOBAL, Sort.CORE_TAG))
 """What a core instance exports."""
+
+
+@dataclass(slots=True)
+class _Desc:
+    """A `desc` taken apart: its sort, the name and its annotations, the rest."""
+
+    sort: Sort
+    name: list[Node]
+    rest: list[Node]
+    is_reference: bool = False
 
 
 class DeclarationReader(TypeReader):
@@ -138,46 +149,42 @@ class DeclarationReader(TypeReader):
     def export_declaration(self, nodes: list[Node]) -> None:
         """``(export "name" (func …))`` in a type."""
         keyword, *parts = nodes
-        head = self.head(keyword, [node for node in parts if isinstance(node, Token)])
+        tokens = [node for node in parts if isinstance(node, Token)]
         name, desc, *more = (node for node in parts if isinstance(node, Tree))
         if more:
             raise self.misplaced(more[0])
-        extern, place = self.extern_name(name), self.place
-        t, inner_name = self.described_type(desc)
-        self.place = place
-        if inner_name is not None:
-            head.key = self.identifier(inner_name)
-            head.name = head.name or head.key
-        self.add(c.ExportDecl(extern, t), head)
+        self.place = self.span(token(keyword))
+        extern = self.extern_name(name)
+        t, named = self.described_type(desc)
+        self.add(c.ExportDecl(extern, t), self.head(keyword, [*tokens, *named]))
 
-    def split(self, desc: Tree[Token]) -> tuple[Sort, Token | None, list[Node], bool]:
-        """The sort, the name and the rest of a `desc`, and whether it refers to a definition; else it is a type.
-
-        A value's name or number can be both; it counts as a reference.
-        """
+    def split(self, desc: Tree[Token]) -> _Desc:
+        """Takes a `desc` apart. A value's name or number can be a reference and a type; it counts as a reference."""
         sort, taken = self.sort_of(desc.children)
         rest = desc.children[taken:]
-        first, *more = rest or [None]
-        if not isinstance(first, Token) or first.type not in ("NAME", "NUMBER"):
-            return sort, None, rest, False
-        is_reference = all(isinstance(node, Token) and node.type == "STRING" for node in more)
-        return sort, first, more, is_reference
+        if not rest or not isinstance(rest[0], Token) or rest[0].type not in ("NAME", "NUMBER"):
+            return _Desc(sort, [], rest)
+        if all(isinstance(node, Token) and node.type == "STRING" for node in rest[1:]):
+            return _Desc(sort, rest[:1], rest[1:], is_reference=True)
+        count = 1 + sum(isinstance(node, Token) and node.type == "ANNOTATION" for node in rest)
+        return _Desc(sort, rest[:count], rest[count:])
 
     def described(self, desc: Tree[Token]) -> Definition:
         """The definition to which a `desc` refers."""
-        sort, name, rest, is_reference = self.split(desc)
-        if name is None or not is_reference:
-            raise self.error(token(desc.children[0]), f"expected a reference to a {sort.value}, found a type")
-        return self.through(sort, name, rest)
+        found = self.split(desc)
+        if not found.is_reference:
+            raise self.error(token(desc.children[0]), f"expected a reference to a {found.sort.value}, found a type")
+        return self.through(found.sort, found.name[0], found.rest)
 
-    def described_type(self, desc: Tree[Token]) -> tuple[ExternType, Token | None]:
-        """The type that a `desc` is, and the name that it gives to what is of that type."""
-        sort, name, rest, is_reference = self.split(desc)
-        if is_reference and sort is Sort.VALUE and not rest and name is not None:
-            return self.extern_type(sort, [name]), None
-        if is_reference:
-            raise self.error(token(desc.children[0]), f"expected the type of a {sort.value}, found a reference")
-        return self.extern_type(sort, rest), name
+    def described_type(self, desc: Tree[Token]) -> tuple[ExternType, list[Node]]:
+        """The type that a `desc` is; and the name, with its annotations, that it gives to what is of that type."""
+        found = self.split(desc)
+        if found.is_reference and found.sort is Sort.VALUE and not found.rest:
+            return self.extern_type(found.sort, found.name), []
+        if found.is_reference:
+            what = f"expected the type of a {found.sort.value}, found a reference"
+            raise self.error(token(desc.children[0]), what)
+        return self.extern_type(found.sort, found.rest), found.name
 
     def extern_type(self, sort: Sort, nodes: list[Node]) -> ExternType:
         """The type of an import or export of a sort; what is written out becomes a definition."""

@@ -95,8 +95,9 @@ class ComponentContext(TextContext):
         return self.here.find(sort, key, span)
 
     def finish(self) -> None:
-        """Reads the notes of this component, now that all that they can refer to is there. Raises MeldError."""
+        """Reads the notes of this component, now that all that they can refer to is there; once. Raises MeldError."""
         reader = NoteReader(self)
         reader.declare(span for _, spans in self.pending for span in spans)
-        for holder, spans in self.pending:
+        pending, self.pending = self.pending, []
+        for holder, spans in pending:
             holder.extend(reader.read(span) for span in spans)
