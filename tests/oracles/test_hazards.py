@@ -1,0 +1,153 @@
+"""Ways to lose something that are in no fixture: found by going through the contract. See specs/loss-scenarios.toml."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from conftest import Fuse
+from parties import Fused, Party
+from stages import PASSES
+
+from meld.abi.intrinsics import INTRINSICS
+from meld.passes.detect_pairs import Domain
+from meld.runtime.instantiate import Trapped
+
+LOCAL = 1 << 31
+A = Party("a", ("stream.write",))
+B = Party("b", ("stream.read",), links=("a",))
+PENDING = -5
+
+
+def passes(ring: int) -> str:
+    """The default pipeline with rings of another size."""
+    return ",".join(PASSES[1:]).replace("emit-bridge", f"emit-bridge{{ring={ring}}}")
+
+
+@dataclass(frozen=True)
+class Bare(Party):
+    """A party that never looks into its memory, which may then be missing, or of another kind."""
+
+    def _core_module(self) -> str:
+        lines = super()._core_module().splitlines()
+        return "\n".join(line for line in lines if "_peek" not in line and "_poke" not in line)
+
+
+@pytest.mark.loss("LS-ST-34")
+def test_an_instance_without_memory_reaches_no_other(fuse: Fuse) -> None:
+    """Its pointers mean nothing; they must not come to mean the bridge memory."""
+    fused = fuse([A, Bare("b", ("stream.read", "stream.write"), links=("a",), memory="")])
+    readable, writable = fused.new("a")
+    assert readable & LOCAL
+    other = fused.new("a")
+    fused.send("a", writable, b"kept")
+    for pointer in (0, 8, 65536, 65535):
+        with pytest.raises(Trapped):
+            fused.b_stream_read(readable, pointer, 4)
+        with pytest.raises(Trapped):
+            fused.b_stream_write(writable, pointer, 4)
+    assert fused.b_stream_read(readable, 0, 0) == PENDING
+    assert fused.a_stream_read(readable, 128, 99) == 4
+    assert fused.memory("a")[128:132] == b"kept"
+    fused.send("a", other[1], b"too")
+    assert fused.receive("a", other[0], 99) == b"too"
+
+
+ELEMENTS = ("u64", "(tuple u32 u32 u32)")
+
+
+@pytest.mark.loss("LS-ST-33")
+def test_sizes_that_a_ring_does_not_hold_together_stay_on_the_host(fuse: Fuse) -> None:
+    """8 and 12 bytes: space is taken in multiples of 24, and a ring of 16 would never have any."""
+    a, b = (replace(party, elements=ELEMENTS) for party in (A, B))
+    fused = fuse([a, b], passes=passes(16))
+    reasons = [domain.host for domain in fused.module.notes_of(Domain)]
+    assert len(reasons) == 2 and all("cannot tell apart" in reason for reason in reasons)
+    readable, writable = fused.new("a")
+    assert not readable & LOCAL
+    assert fused.send("a", writable, b"12345678") == 8
+    assert fused.receive("b", readable, 8) == b"12345678"
+
+
+@pytest.mark.loss("LS-ST-33")
+def test_sizes_that_a_ring_holds_together_never_stall(fuse: Fuse) -> None:
+    a, b = (replace(party, elements=ELEMENTS) for party in (A, B))
+    fused = fuse([a, b], passes=passes(32))
+    for size in (8, 12):
+        readable, writable = fused.new("a")
+        assert readable & LOCAL
+        sent = received = b""
+        data = bytes(range(size * 10))
+        for _ in range(40):
+            count = fused.send("a", writable, data[len(sent) :])
+            assert count % size == 0
+            sent += data[len(sent) : len(sent) + count]
+            got = fused.receive("b", readable, size)
+            received += got if isinstance(got, bytes) else b""
+        assert received == data
+
+
+@pytest.mark.loss("LS-ST-33")
+def test_an_element_larger_than_a_ring_stays_on_the_host(fuse: Fuse) -> None:
+    a, b = (replace(party, elements=("(tuple u32 u32 u32)",)) for party in (A, B))
+    fused = fuse([a, b], passes=passes(8))
+    (domain,) = fused.module.notes_of(Domain)
+    assert "12 bytes" in domain.host
+    readable, writable = fused.new("a")
+    assert not readable & LOCAL
+    assert fused.send("a", writable, b"twelve bytes") == 12
+    assert fused.receive("b", readable, 12) == b"twelve bytes"
+
+
+@pytest.mark.loss("LS-ST-35")
+def test_a_memory_of_64_bit_addresses_stays_on_the_host(tmp_path: Path) -> None:
+    """Not in the other forms: such a memory is not shared here, and cannot be lowered."""
+    wide = Bare("b", ("stream.read",), links=("a",), memory="(memory $buffer i64 1)")
+    fused = Fused([A, wide], tmp_path)
+    (domain,) = fused.module.notes_of(Domain)
+    assert "64 bits" in domain.host
+    assert not fused.new("a")[0] & LOCAL
+
+
+CALL = re.compile(r"\(call \$(\w+)(.*)\)\)$")
+
+
+@dataclass(frozen=True)
+class Roundabout(Party):
+    """A party that reaches its intrinsics through a table, or by reference."""
+
+    by_reference: bool = False
+
+    def _core_module(self) -> str:
+        lines = super()._core_module().splitlines()
+        names = [n for n in INTRINSICS if any(f"(func ${n} " in line for line in lines)]
+        types, table = [], f"    (table funcref (elem {' '.join('$' + n for n in names)}))"
+        for number, name in enumerate(names):
+            core = " ".join(["(param i32)"] * len(INTRINSICS[name].params))
+            result = "".join(f" (result {t.value})" for t in INTRINSICS[name].results)
+            types.append(f"    (type ${name}.type (func {core}{result}))")
+            for i, line in enumerate(lines):
+                match = CALL.search(line)
+                if match and match[1] == name and "(export" in line:
+                    arguments = match[2]
+                    by_table = f"(call_indirect (type ${name}.type){arguments} (i32.const {number}))"
+                    by_reference = f"(call_ref ${name}.type{arguments} (ref.func ${name}))"
+                    lines[i] = line[: match.start()] + (by_reference if self.by_reference else by_table) + ")"
+        return "\n".join([lines[0], *types, *lines[1:-1], table, lines[-1]])
+
+
+@pytest.mark.loss("LS-ST-36")
+@pytest.mark.parametrize("by_reference", [False, True], ids=["call_indirect", "ref.func"])
+def test_an_intrinsic_is_rewired_however_it_is_called(by_reference: bool, fuse: Fuse) -> None:
+    a = Roundabout("a", ("stream.write",), by_reference=by_reference)
+    b = Roundabout("b", ("stream.read",), links=("a",), by_reference=by_reference)
+    fused = fuse([a, b], forbid=set(INTRINSICS))
+    readable, writable = fused.new("a")
+    assert readable & LOCAL
+    assert fused.send("a", writable, b"round and about") == 15
+    assert fused.receive("b", readable, 99) == b"round and about"
+    fused.a_stream_drop_writable(writable)
+    assert fused.receive("b", readable, 99) == 0
+    fused.b_stream_drop_readable(readable)
