@@ -20,7 +20,7 @@ MAX_INPUT = 1 << 30
 """Bytes; larger inputs are refused."""
 
 WRAP = "wrap"
-"""The pass that makes a component of a fused module."""
+"""The pass that makes a component of a fused module: the last of all."""
 
 
 @note("input")
@@ -66,12 +66,12 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options) -> Outcome:
     registry = Registry.standard(list(options.plugins))
     program = compose([load(path) for path in inputs], inputs, options.links)
     if options.passes is None:
-        plan = plan_default(program, registry)
+        plan = plan_default(program, registry, ("expose-resources",) if options.wrap else ())
     else:
         plan = plan_named(parse_pipeline(options.passes, registry), program, registry)
+    if options.wrap and options.stop_after not in (None, WRAP):
+        raise MeldError(f"--emit=component runs all passes, --stop-after={options.stop_after} does not")
     if options.wrap and not any(step.name == WRAP for step in plan.steps):
-        if options.stop_after is not None:
-            raise MeldError(f"--emit=component runs all passes, --stop-after={options.stop_after} does not")
         last = parse_pipeline(WRAP, registry, source="--emit=component")
         plan = plan_named([*plan.steps, *last], program, registry)
     names = [step.name for step in plan.steps]

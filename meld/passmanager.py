@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,12 +129,14 @@ def _spaces(text: str, at: int) -> int:
 # --- planning ------------------------------------------------------------------------------------------------------
 
 
-def plan_default(program: Program, registry: Registry) -> Plan:
+def plan_default(program: Program, registry: Registry, also: Collection[str] = ()) -> Plan:
     """The default pipeline from where the program stands: what its facts say has run is left out.
+
+    `also` names passes of the compiler that otherwise run on request only.
 
     A pass whose facts nobody can establish any more (a core module that no `merge` made) is left out too.
     """
-    classes = registry.placed()
+    classes = registry.placed(also)
     facts = set(program.facts)
     language: type[Any] = type(program)
     order = _sorted(classes)

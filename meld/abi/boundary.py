@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from meld.abi.types import read_func_type, read_type, write_func_type, write_type
+from meld.abi.types import Resource, read_func_type, read_type, write_func_type, write_type
 from meld.diagnostics import MeldError
 from meld.ir.component import CompFuncType
 from meld.ir.module import Function, Memory
@@ -117,6 +117,14 @@ class CanonCall(Note):
     cancellable: bool = flag(default=False)
 
 
+def resource_of(n: Note) -> Resource | None:
+    """The resource type that a built-in is about (``resource.new``, ``.rep``, ``.drop``); None for anything else."""
+    if isinstance(n, CanonCall) and n.builtin.startswith("resource."):
+        resource: Any = getattr(n.type, "resource", None)
+        return resource if isinstance(resource, Resource) else None
+    return None
+
+
 @note("host")
 class HostCall(Note):
     """On an import: a function that the host provides, lowered by one instance."""
@@ -136,6 +144,19 @@ class HostExport(Note):
     target: Function = ref("functions")
     type: CompFuncType = coded(write_func_type, read_func_type)
     lift: Options = coded(_write_options, _read_options, default=Options())
+
+
+@note("resource-export")
+class ResourceExport(Note):
+    """On the module: a resource type of the program that the interface `module` exports, or the root (``$root``).
+
+    Attributes:
+        label: the name that it is exported by.
+    """
+
+    resource: Any = ref("note", positional=True)
+    module: str = text()
+    label: str = text()
 
 
 @note("reexport")

@@ -30,8 +30,9 @@ class Resource(Note):
     ``(@meld.resource $r (label "conn") (owner $producer) (dtor $f))``; no owner: the host defines it.
 
     Attributes:
-        module: of a resource of the host: where it is imported from, as core imports name it (``wasi:io/error@0.2.0``,
-            ``$root``).
+        module: the core import module of its built-ins, if its handles come from outside. For a resource of the host,
+            where it is imported from (``wasi:io/error@0.2.0``, ``$root``). For one that the program exports,
+            ``[export]`` and where it is exported, once `expose-resources` has run.
     """
 
     label: str = text()
@@ -39,6 +40,15 @@ class Resource(Note):
     rep: str = symbol(default="i32")
     dtor: Any = ref("functions", default=None)
     module: str | None = text(default=None)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether its handles live in tables inside the module, one for each instance.
+
+        If not, a handle is the same number in every instance, and passes unchanged from one to another, except that the
+        instance that defines an exposed resource gets the representation for a `borrow`.
+        """
+        return self.owner is not None and self.module is None
 
 
 def write_type(t: Type, name_of: NameOf) -> Sexp:
@@ -255,3 +265,10 @@ class Extents:
         if depth >= MAX_TYPE_DEPTH:
             raise MeldError(f"a type is nested more than {MAX_TYPE_DEPTH} deep", where=where)
         self._known[id(t)] = (t, parts + 1, depth + 1)
+
+
+def function_types(function: c.CompFuncType) -> Iterator[Type]:
+    """All types inside the parameters and the result of a function, themselves included."""
+    results = [] if function.result is None else [function.result]
+    for t in (*(t for _, t in function.params), *results):
+        yield from parts_of(t)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module, util
 from importlib.metadata import EntryPoint, entry_points
@@ -19,6 +19,7 @@ BUILTIN = {
     "detect-pairs": "meld.passes.detect_pairs:DetectPairs",
     "emit-bridge": "meld.passes.emit_bridge:EmitBridge",
     "rewire-calls": "meld.passes.rewire_calls:RewireCalls",
+    "expose-resources": "meld.passes.expose_resources:ExposeResources",
     "handle-tables": "meld.passes.handle_tables:HandleTables",
     "adapter-wiring": "meld.passes.adapter_wiring:AdapterWiring",
     "finish": "meld.passes.finish:Finish",
@@ -27,7 +28,7 @@ BUILTIN = {
 }
 """Name → ``module:Class``. Nothing is imported before it is used."""
 
-ON_REQUEST = frozenset({"lower-multi-memory", "wrap"})
+ON_REQUEST = frozenset({"expose-resources", "lower-multi-memory", "wrap"})
 """Passes that no default pipeline has."""
 
 GROUP = "meld.passes"
@@ -122,13 +123,13 @@ class Registry:
         self._loaded[name] = cls
         return cls
 
-    def placed(self) -> list[type[Pass]]:
-        """The passes that a default pipeline is made of: the compiler's own unless they run on request only, and
-        plugins that name their place.
+    def placed(self, also: Collection[str] = ()) -> list[type[Pass]]:
+        """The passes that a default pipeline is made of: the compiler's own unless they run on request only, plugins
+        that name their place, and those that `also` names.
 
         A plugin that does not load is left out, with a remark.
         """
-        found = [self.get(name) for name in BUILTIN if name not in ON_REQUEST]
+        found = [self.get(name) for name in BUILTIN if name not in ON_REQUEST or name in also]
         for name in self.sources:
             if name in BUILTIN:
                 continue

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from meld.abi.boundary import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options
+from meld.abi.boundary import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options, resource_of
 from meld.abi.types import show
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction, references
@@ -62,7 +62,8 @@ def _refuse_pending(module: Module) -> None:
                     f"the call of `{n.label}` {show(n.type)} from `{n.caller.name}` is still a boundary",
                     hint="adapter-wiring makes an adapter of it",
                 )
-            if isinstance(n, CanonCall):
+            resource = resource_of(n)
+            if isinstance(n, CanonCall) and (resource is None or resource.is_inside):
                 raise MeldError(f"the canonical built-in `{n.builtin}` of `{n.instance.name}` cannot be fused yet")
         if item.imported and item.imported.module == BOUNDARY_MODULE:
             raise MeldError(f"the import {item.imported} has lost the note that says what it stands for")

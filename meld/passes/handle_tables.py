@@ -10,11 +10,11 @@ canon_resource_rep, lift_own, lift_borrow, lower_own, lower_borrow).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from meld.abi.boundary import Boundary, CanonCall, HostExport
-from meld.abi.types import Resource, Type, parts_of
+from meld.abi.boundary import Boundary, CanonCall, HostExport, resource_of
+from meld.abi.types import Resource, Type, function_types
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.instructions import Code, Instruction
@@ -63,7 +63,7 @@ class HandleTables(Pass):
         new: dict[Any, Any] = {}
         for item in module.imports:
             for n in item.notes:
-                resource = _resource_of(n)
+                resource = _inside_of(n)
                 if resource is not None:
                     assert isinstance(item, Function) and isinstance(n, CanonCall)
                     new[item] = _builtin(item, n, resource, numbers[resource], tables[n.instance])
@@ -74,20 +74,17 @@ class HandleTables(Pass):
         cx.stats["resource built-ins"] = len(new)
 
 
-def _resource_of(n: Note) -> Resource | None:
-    """The resource, defined in the program, that a built-in is about; None for anything else."""
-    if isinstance(n, CanonCall) and n.builtin.startswith("resource.") and isinstance(n.type, c.Own):
-        resource = n.type.resource
-        if isinstance(resource, Resource) and resource.owner is not None:
-            return resource
-    return None
+def _inside_of(n: Note) -> Resource | None:
+    """The resource, living in the module, that a built-in is about; None for anything else."""
+    resource = resource_of(n)
+    return resource if resource is not None and resource.is_inside else None
 
 
 def _holders(module: Module) -> Iterator[Instance]:
     """The instances that have handles of resources that the program defines."""
     for item in module.imports:
         for n in item.notes:
-            if _resource_of(n) is not None:
+            if _inside_of(n) is not None:
                 assert isinstance(n, CanonCall)
                 yield n.instance
             elif isinstance(n, Boundary) and any(_of_program(t) for t in function_types(n.type)):
@@ -110,14 +107,7 @@ def tables_of_exports(module: Module) -> list[HandleTable]:
 
 
 def _of_program(t: Type) -> bool:
-    return isinstance(t, c.Own | c.Borrow) and isinstance(t.resource, Resource) and t.resource.owner is not None
-
-
-def function_types(function: c.CompFuncType) -> Iterator[Type]:
-    """All types inside the parameters and the result of a function, themselves included."""
-    types: Iterable[Type] = [t for _, t in function.params]
-    for t in (*types, *([] if function.result is None else [function.result])):
-        yield from parts_of(t)
+    return isinstance(t, c.Own | c.Borrow) and isinstance(t.resource, Resource) and t.resource.is_inside
 
 
 def _emit(module: Module, instance: Instance, lends: Memory, top: Global) -> dict[str, Function]:

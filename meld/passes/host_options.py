@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from meld.abi.boundary import HostCall, HostExport, Options
+from meld.abi.boundary import HostCall, HostExport, Options, resource_of
+from meld.abi.types import function_types
+from meld.ir import component as c
 from meld.ir.component import ExportDecl, Sort
 from meld.ir.module import CoreItem, Export, Module
+from meld.ir.notes import Note
 from meld.passes.world import SECTION, TOOL_SECTION, read_world, world_section
 
 CORE_OPTIONS = ("memory", "realloc", "post_return", "callback")
@@ -68,6 +71,25 @@ def fresh_name(module: Module, item: CoreItem, name: str) -> str:
     return found
 
 
+def is_host_call(n: Note) -> bool:
+    """Whether what an import stands for can be made where the module is instantiated."""
+    resource = resource_of(n)
+    return isinstance(n, HostCall) or (resource is not None and not resource.is_inside)
+
+
+def edge_problem(export: HostExport) -> str | None:
+    """Why a function cannot be lifted outside the module for the handles in its type; None if it can."""
+    for t in function_types(export.type):
+        if not isinstance(t, c.Own | c.Borrow):
+            continue
+        resource: Any = t.resource
+        if resource.is_inside:
+            return f"handles of the resource `{resource.label}` live inside the module"
+        if isinstance(t, c.Borrow) and resource.owner not in (None, export.instance):
+            return f"it borrows the resource `{resource.label}`, which another component of the program defines"
+    return None
+
+
 def fits_tools(module: Module) -> bool:
     """Whether `wasm-tools component new` makes the right component of a module.
 
@@ -83,7 +105,8 @@ def fits_tools(module: Module) -> bool:
             and options.realloc in (None, exported.get("cabi_realloc"))
             for options in host_options(module)
         )
-        and all(any(isinstance(n, HostCall) for n in item.notes) for item in module.imports)
+        and all(any(is_host_call(n) for n in item.notes) for item in module.imports)
+        and all(edge_problem(n) is None for n in module.notes_of(HostExport))
         and all(
             exported.get(n.label) is n.target and n.lift.post_return in (None, exported.get(f"cabi_post_{n.label}"))
             for n in module.notes_of(HostExport)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from meld.abi.boundary import HostExport, HostReexport, Link, Partner
+from meld.abi.boundary import HostExport, HostReexport, Link, Partner, ResourceExport
+from meld.abi.types import Resource
 from meld.ir.component import Component, ComponentInstance
 from meld.ir.module import CustomSection, Export, Function, Global, Memory, Module, Table, Tag
 from meld.passes.base import Pass, PassContext
-from meld.passes.evaluate import Evaluator
+from meld.passes.evaluate import ROOT_MODULE, Evaluator
 from meld.passes.start import order_start
-from meld.passes.values import HostFunction, InstanceValue, LiftedFunction
+from meld.passes.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
 from meld.passes.world import attach_world, world_of
 
 DROPPED_CUSTOMS = (
@@ -115,6 +116,11 @@ class _Exporter:
                     self.cx.remark(f"export `{full}` is an import of the host ({item.module} {item.field}); left out")
                 case InstanceValue():
                     self.export(item, f"{full}#")
+                case TypeValue(type=Resource() as resource) if resource.owner is not None:
+                    known = [n.resource for n in self.module.notes_of(ResourceExport)]
+                    if resource not in known:
+                        place = prefix.removesuffix("#") or ROOT_MODULE
+                        self.module.notes.append(ResourceExport(resource, place, name))
                 case _:
                     pass  # types, modules and components have no core form
 

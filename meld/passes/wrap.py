@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from meld.abi.boundary import HostExport, HostReexport, Options
+from meld.abi.boundary import HostExport, HostReexport, Options, ResourceExport
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, ExternType, Sort
 from meld.ir.copying import Copier
 from meld.ir.module import SPACE_OF, CoreItem, Export, Function, ImportName, Memory, Module
 from meld.ir.type_parts import with_referred
+from meld.ir.types import I32
 from meld.passes.base import Pass, PassContext
-from meld.passes.host_options import fresh_name
+from meld.passes.evaluate import ROOT_MODULE
+from meld.passes.host_options import edge_problem, fresh_name
 from meld.passes.world import read_world, world_section
 from meld.passes.wrap_imports import HostItems, Imports
 from meld.passes.wrap_interface import shim_component
@@ -43,7 +45,7 @@ class Wrap(Pass):
         wrapper = _Wrapper(module, read_world(section).decls)
         module.customs.remove(section)
         component = wrapper.wrap()
-        cx.stats["imports by way of the shim"] = len(wrapper.imports.indirect)
+        cx.stats["functions by way of the shim"] = len(wrapper.imports.late)
         return component
 
 
@@ -62,7 +64,7 @@ class _Wrapper:
 
     def __post_init__(self) -> None:
         self.copier = Copier(self.out, self.map)
-        self.imports = Imports(self.module, self.out, HostItems(self.out))
+        self.imports = Imports(self.module, self.out, HostItems(self.out), self._core_item, self._options)
 
     def wrap(self) -> Component:
         """The component."""
@@ -86,13 +88,13 @@ class _Wrapper:
     def _instantiate(self) -> None:
         """Instantiates the module; its start function waits until its imports are in place."""
         args = self.imports.before()
-        start = self.module.start if self.imports.indirect else None
+        start = self.module.start if self.imports.late else None
         if start is not None:
             self.module.start = None
         core = c.CoreModule(self.module, name="main")
         self.main = c.CoreInstance(core, args, name="main")
         self.out += [core, self.main]
-        self.imports.after(None if start is None else self._core_item(start), self._options)
+        self.imports.after(None if start is None else self._core_item(start))
 
     def _core_item(self, item: CoreItem) -> Definition:
         """An item of the module, exported by it."""
@@ -145,7 +147,7 @@ class _Wrapper:
             case ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as of)):
                 target = self._interface(str(decl.extern), of)
             case ExternType(Sort.TYPE):
-                target = self._resource(str(decl.extern))
+                target = self._resource(ROOT_MODULE, str(decl.extern))
             case _:
                 raise MeldError(f"is a {decl.type.sort.value}, which fusion cannot keep")
         made = c.Export(decl.extern, target)
@@ -161,16 +163,22 @@ class _Wrapper:
                 case HostExport() if n.label == label:
                     if n.lift.is_async or n.type.is_async:
                         raise MeldError("is asynchronous, which cannot be wrapped yet")
+                    problem = edge_problem(n)
+                    if problem is not None:
+                        raise MeldError(f"cannot be wrapped: {problem}", hint="fuse to a core module, with --emit=wasm")
                     lifted = c.CanonLift(self._core_item(n.target), of, self._options(n.lift))
                     self.out.append(lifted)
                     return lifted
         raise MeldError("the module has no function for it")
 
-    def _resource(self, name: str) -> Definition:
-        raise MeldError(
-            f"the program defines the resource `{name}`, and a wrapped module cannot export its own resources yet",
-            hint="fuse to a core module, with --emit=wasm",
-        )
+    def _resource(self, module: str, label: str) -> Definition:
+        """The resource type that is exported under a name. One that no exported function mentions is a new one."""
+        for n in self.module.notes_of(ResourceExport):
+            if (n.module, n.label) == (module, label) and n.resource in self.imports.resources:
+                return self.imports.resources[n.resource]
+        made = c.TypeDefinition(c.ResourceType(I32))
+        self.out.append(made)
+        return made
 
     def _interface(self, name: str, interface: c.InstanceType) -> Definition:
         """The instance for an exported interface."""
@@ -182,7 +190,7 @@ class _Wrapper:
                     self.map[decl] = c.TypeDefinition(with_referred(decl.type, self.map.__getitem__))
                     self.out.append(self.map[decl])
                 case c.ExportDecl(type=ExternType(Sort.TYPE, None)):
-                    self.map[decl] = self._resource(f"{name}#{decl.extern}")
+                    self.map[decl] = self._resource(name, str(decl.extern))
                 case c.ExportDecl(type=ExternType(Sort.TYPE, Definition() as of)):
                     self.map[decl] = self.map[of]
                 case c.ExportDecl(type=ExternType(Sort.FUNC, Definition() as of)):

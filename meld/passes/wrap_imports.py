@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from meld.abi.boundary import HostCall, Options
+from meld.abi.boundary import CanonCall, HostCall, Options, ResourceExport, resource_of
+from meld.abi.types import Resource
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Definition, Sort
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Module
 from meld.ir.parser import parse_module
-from meld.ir.types import FuncType, NumType, ValType
+from meld.ir.types import I32, FuncType, NumType, ValType
+from meld.passes.host_options import is_host_call
 
 DROP = "[resource-drop]"
 """What wit-component puts before the name of a resource to name the function that drops a handle."""
@@ -81,23 +84,41 @@ class _Call:
     """An import of the module: what it stands for, and the name it came with."""
 
     function: Function
-    note: HostCall
+    note: HostCall | CanonCall
     name: ImportName
 
     @property
-    def is_indirect(self) -> bool:
+    def is_late(self) -> bool:
         """Whether it can only be lowered when the module is there."""
-        return self.note.lower.memory is not None or self.note.lower.realloc is not None
+        options = self.note.lower if isinstance(self.note, HostCall) else self.note.options
+        return options.memory is not None or options.realloc is not None
+
+
+@dataclass(slots=True)
+class _Late:
+    """A function that can only be made when the module is there, and whether it has a stand-in until then."""
+
+    signature: FuncType
+    make: Callable[[], Definition]
+    stand_in: Definition | None = None
 
 
 @dataclass(slots=True)
 class Imports:
-    """Gives a module its imports: `before` it is instantiated, and `after`."""
+    """Gives a module its imports: `before` it is instantiated, and `after`.
+
+    Attributes:
+        core, options: core items of the module and canonical options, in terms of the component.
+        resources: the types that the component defines for resources of the program, which it exports.
+    """
 
     module: Module
     into: list[Definition]
     host: HostItems
-    indirect: list[_Call] = field(default_factory=list)
+    core: Callable[[CoreItem], Definition]
+    options: Callable[[Options], c.CanonOptions]
+    resources: dict[Resource, Definition] = field(default_factory=dict)
+    late: list[_Late] = field(default_factory=list)
     shim: Definition | None = None
 
     def before(self) -> list[tuple[str, Definition]]:
@@ -107,17 +128,23 @@ class Imports:
             MeldError: an import that is no function of the host.
         """
         calls = [_call(item) for item in self.module.imports]
-        self.indirect = [call for call in calls if call.is_indirect]
-        stand_ins = self._instantiate_shim()
+        late = {call.function: self._add(call.function, partial(self._lower, call)) for call in calls if call.is_late}
+        exposed: list[Resource] = [n.resource for n in self.module.notes_of(ResourceExport) if not n.resource.is_inside]
+        dtors = {r: self._add(r.dtor, partial(self.core, r.dtor)) for r in exposed if r.dtor is not None}
+        self._instantiate_shim()
+        for resource in exposed:
+            dtor = dtors[resource].stand_in if resource in dtors else None
+            self.resources[resource] = c.TypeDefinition(c.ResourceType(I32, dtor))
+            self.into.append(self.resources[resource])
         given: dict[str, dict[str, Definition]] = {}
         for call in calls:
-            definition = stand_ins.get(call.function) or self._lower(call, c.CanonOptions())
+            stand_in = late[call.function].stand_in if call.function in late else None
             of_module = given.setdefault(call.name.module, {})
             label, n = call.name.field, 1
             while label in of_module:
                 n += 1
                 label = f"{call.name.field} {n}"
-            of_module[label] = definition
+            of_module[label] = stand_in or self._lower(call)
             call.function.imported = ImportName(call.name.module, label)
         args: list[tuple[str, Definition]] = []
         for module, functions in given.items():
@@ -125,57 +152,60 @@ class Imports:
             self.into.append(args[-1][1])
         return args
 
-    def after(self, start: Definition | None, options: Callable[[Options], c.CanonOptions]) -> None:
+    def after(self, start: Definition | None) -> None:
         """Makes the functions that need the module, and has the fixup put them in their place; then the module starts.
 
         Args:
             start: a core function that is to be called when all is in place.
-            options: canonical options in terms of the component.
         """
         if self.shim is None:
             return
         table = c.CoreExportAlias(self.shim, "table", Sort.CORE_TABLE)
         self.into.append(table)
         given: list[tuple[str, Definition]] = [("table", table)]
-        for number, call in enumerate(self.indirect):
-            given.append((str(number), self._lower(call, options(call.note.lower))))
+        given += [(str(number), one.make()) for number, one in enumerate(self.late)]
         if start is not None:
             given.append(("start", start))
-        text = fixup_text([call.function.signature for call in self.indirect], start is not None)
+        text = fixup_text([one.signature for one in self.late], start is not None)
         fixup = c.CoreModule(parse_module(text, "fixup"), name="fixup")
         args = c.CoreInlineInstance(given)
         self.into += [fixup, args, c.CoreInstance(fixup, [("", args)], name="fixup")]
 
-    def _lower(self, call: _Call, options: c.CanonOptions) -> Definition:
-        target = self.host.get(call.name)
+    def _add(self, function: Function, make: Callable[[], Definition]) -> _Late:
+        self.late.append(_Late(function.signature, make))
+        return self.late[-1]
+
+    def _lower(self, call: _Call) -> Definition:
         made: Definition
-        if call.name.field.startswith(DROP):
-            made = c.CanonBuiltin("resource.drop", target)
-        elif call.note.lower.is_async:
-            raise MeldError(f"{call.name} is called asynchronously, which cannot be wrapped yet")
-        else:
-            made = c.CanonLower(target, options)
+        match call.note:
+            case CanonCall(builtin=builtin):
+                resource = resource_of(call.note)
+                assert resource is not None
+                made = c.CanonBuiltin(builtin, self.resources[resource])
+            case HostCall() if call.name.field.startswith(DROP):
+                made = c.CanonBuiltin("resource.drop", self.host.get(call.name))
+            case HostCall(lower=lower):
+                if lower.is_async:
+                    raise MeldError(f"{call.name} is called asynchronously, which cannot be wrapped yet")
+                made = c.CanonLower(self.host.get(call.name), self.options(lower))
         self.into.append(made)
         return made
 
-    def _instantiate_shim(self) -> dict[Function, Definition]:
-        if not self.indirect:
-            return {}
-        text = shim_text([call.function.signature for call in self.indirect])
-        shim = c.CoreModule(parse_module(text, "shim"), name="shim")
+    def _instantiate_shim(self) -> None:
+        if not self.late:
+            return
+        shim = c.CoreModule(parse_module(shim_text([one.signature for one in self.late]), "shim"), name="shim")
         self.shim = c.CoreInstance(shim, name="shim")
         self.into += [shim, self.shim]
-        out: dict[Function, Definition] = {}
-        for number, call in enumerate(self.indirect):
-            out[call.function] = c.CoreExportAlias(self.shim, str(number), Sort.CORE_FUNC)
-            self.into.append(out[call.function])
-        return out
+        for number, one in enumerate(self.late):
+            one.stand_in = c.CoreExportAlias(self.shim, str(number), Sort.CORE_FUNC)
+            self.into.append(one.stand_in)
 
 
 def _call(item: CoreItem) -> _Call:
-    note = next((n for n in item.notes if isinstance(n, HostCall)), None)
+    note = next((n for n in item.notes if is_host_call(n)), None)
     assert item.imported is not None
-    if not isinstance(item, Function) or note is None:
+    if not isinstance(item, Function) or not isinstance(note, HostCall | CanonCall):
         raise MeldError(
             f"no component describes the import {item.imported} (a {KEYWORD_OF[type(item)]}); none can import it",
             hint="fuse to a core module, with --emit=wasm",

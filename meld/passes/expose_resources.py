@@ -1,0 +1,53 @@
+"""The pass `expose-resources`: handles of resources that the program exports are those of whoever instantiates it.
+
+Without it they live in tables inside the module, and mean nothing outside. With it the built-ins of such a resource are
+imports, in the names that wit-component has for them: ``[export]iface`` ``[resource-new]r``, and the destructor is the
+export ``iface#[dtor]r``. `--emit=component` runs it; `wasm-tools component new` takes the core module that it leaves.
+"""
+
+from __future__ import annotations
+
+from meld.abi.boundary import CanonCall, HostExport, ResourceExport, resource_of
+from meld.abi.types import Resource, function_types
+from meld.ir import component as c
+from meld.ir.module import Export, ImportName, Module
+from meld.passes.base import Pass, PassContext
+from meld.passes.host_options import fresh_name
+
+
+class ExposeResources(Pass):
+    """Let who instantiates the module keep the handles of the resources that it exports.
+
+    Only of those that an exported function takes or returns; the others stay inside.
+    """
+
+    name = "expose-resources"
+    requires = frozenset({"merged"})
+    establishes = frozenset({"exposed-resources"})
+    before = ("handle-tables", "adapter-wiring")
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        if "handle-tables" in module.facts:
+            cx.remark("handle-tables has run: the handles of all resources are inside the module already")
+            return
+        mentioned = {
+            t.resource
+            for export in module.notes_of(HostExport)
+            for t in function_types(export.type)
+            if isinstance(t, c.Own | c.Borrow)
+        }
+        for export in module.notes_of(ResourceExport):
+            if export.resource in mentioned:
+                self._expose(module, export)
+                cx.stats["exposed resources"] += 1
+
+    def _expose(self, module: Module, export: ResourceExport) -> None:
+        resource: Resource = export.resource
+        resource.module, resource.label = f"[export]{export.module}", export.label
+        for item in module.imports:
+            for n in item.notes:
+                if isinstance(n, CanonCall) and resource_of(n) is resource:
+                    item.imported = ImportName(resource.module, f"[{n.builtin.replace('.', '-')}]{export.label}")
+        if resource.dtor is not None:
+            name = fresh_name(module, resource.dtor, f"{export.module}#[dtor]{export.label}")
+            module.exports.append(Export(name, resource.dtor))
