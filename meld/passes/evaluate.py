@@ -476,11 +476,12 @@ class Evaluator:
 
     def instantiate_bare_modules(self) -> None:
         """Instantiates what imports `pulseengine:async` and is instantiated by nothing; its imports are the host's."""
+        instantiated = set(self._instantiated)  # a component that is instantiated twice has two of its bare modules
         for env, component in self._made:
             for definition in component.of(c.CoreModule):
                 source = definition.module
                 imports = {item.imported.module for item in source.imports if item.imported}
-                if intrinsics.MODULE not in imports or id(source) in self._instantiated:
+                if intrinsics.MODULE not in imports or id(source) in instantiated:
                     continue
                 self._bare(source, env)
 

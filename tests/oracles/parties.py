@@ -17,7 +17,7 @@ import wasmtime
 from stages import PASSES
 
 import meld
-from meld.abi.intrinsics import INTRINSICS
+from meld.abi.intrinsics import INTRINSICS, Intrinsic
 from meld.ir.module import Export, Global, Memory, Module
 from meld.runtime.host import Host
 from meld.runtime.instantiate import Running, engine, instantiate
@@ -34,6 +34,16 @@ class Form(Enum):
     LOWERED = "each its own, and then lower-multi-memory makes one of them"
 
 
+class Calls(Enum):
+    """How a core module uses what it imports."""
+
+    DIRECT = "call"
+    TABLE = "call_indirect, through an element segment"
+    GLOBAL_TABLE = "call_indirect, through a table whose elements the start function sets with ref.func"
+    REFERENCE = "call_ref of a ref.func"
+    REEXPORT = "not at all: it exports the import"
+
+
 LOWERED_PASSES = ",".join([*PASSES[1:-1], "lower-multi-memory", PASSES[-1]])
 
 
@@ -48,6 +58,7 @@ class Party:
         links: names of parties whose core module it imports.
         memory: its memory `$buffer` as text of the core module; the default is one page of its own.
         more: further definitions of the component.
+        calls: how its exports get to the intrinsics.
     """
 
     name: str
@@ -56,6 +67,7 @@ class Party:
     links: tuple[str, ...] = ()
     memory: str = OWN_MEMORY
     more: str = ""
+    calls: Calls = Calls.DIRECT
 
     def text(self) -> str:
         """The component as text."""
@@ -88,24 +100,45 @@ class Party:
 
     def _core_module(self) -> str:
         kinds = {builtin.partition(".")[0] for builtin in self.builtins}
+        used = [one for one in INTRINSICS.values() if one.kind.value in kinds]
         lines = ["  (core module $main"]
-        wrappers = []
-        for name, intrinsic in INTRINSICS.items():
-            if intrinsic.kind.value not in kinds:
-                continue
-            core = " ".join(["(param i32)"] * len(intrinsic.params))
-            result = "".join(f" (result {t.value})" for t in intrinsic.results)
-            lines.append(f'    (import "pulseengine:async" "{name}" (func ${name} {core}{result}))')
-            shown = [p for p in intrinsic.params if p != "mem"]
-            gets = " ".join(f"(local.get {i})" for i in range(len(shown)))
-            mem = " (i32.const 0)" if intrinsic.mem is not None else ""
-            params = " ".join(["(param i32)"] * len(shown))
-            wrappers.append(
-                f'    (func (export "{self.name}_{name}") {params}{result} (call ${name} {gets}{mem}))',
-            )
+        for one in used:
+            core = " ".join(["(param i32)"] * len(one.params)) + "".join(f" (result {t.value})" for t in one.results)
+            lines.append(f"    (type $of_{one.name} (func {core}))")
+            lines.append(f'    (import "pulseengine:async" "{one.name}" (func ${one.name} (type $of_{one.name})))')
+        lines.append(f"    {self.memory}")
+        names = " ".join(f"${one.name}" for one in used)
+        match self.calls:
+            case Calls.TABLE:
+                lines.append(f"    (table $calls funcref (elem {names}))")
+            case Calls.GLOBAL_TABLE:
+                sets = "".join(f"(table.set $calls (i32.const {i}) (ref.func ${u.name}))" for i, u in enumerate(used))
+                lines += [f"    (table $calls {len(used)} funcref)", f"    (elem declare func {names})"]
+                lines += [f"    (func $start {sets})", "    (start $start)"]
+            case Calls.REFERENCE:
+                lines.append(f"    (elem declare func {names})")
+            case Calls.DIRECT | Calls.REEXPORT:
+                pass
+        lines += [self._export(number, one) for number, one in enumerate(used)]
         peek = f'(func (export "{self.name}_peek") (param i32) (result i32) (i32.load8_u (local.get 0)))'
         poke = f'(func (export "{self.name}_poke") (param i32 i32) (i32.store8 (local.get 0) (local.get 1)))'
-        return "\n".join([*lines, f"    {self.memory}", *wrappers, f"    {peek}", f"    {poke}", "  )"])
+        return "\n".join([*lines, f"    {peek}", f"    {poke}", "  )"])
+
+    def _export(self, number: int, one: Intrinsic) -> str:
+        """What leads from an export of the core module to an intrinsic."""
+        shown = [p for p in one.params if p != "mem"]
+        operands = " ".join(f"(local.get {i})" for i in range(len(shown))) + " (i32.const 0)" * ("mem" in one.params)
+        match self.calls:
+            case Calls.DIRECT:
+                call = f"(call ${one.name} {operands})"
+            case Calls.TABLE | Calls.GLOBAL_TABLE:
+                call = f"(call_indirect $calls (type $of_{one.name}) {operands} (i32.const {number}))"
+            case Calls.REFERENCE:
+                call = f"(call_ref $of_{one.name} {operands} (ref.func ${one.name}))"
+            case Calls.REEXPORT:
+                return f'    (export "{self.name}_{one.name}" (func ${one.name}))'
+        core = " ".join(["(param i32)"] * len(shown)) + "".join(f" (result {t.value})" for t in one.results)
+        return f'    (func (export "{self.name}_{one.name}") {core} {call})'
 
 
 def files(parties: Sequence[Party], directory: Path) -> list[Path]:
@@ -156,11 +189,16 @@ class Fused:
         """``fused.a_stream_read(handle, ptr, len)`` calls that export."""
         if name.startswith("_"):
             raise AttributeError(name)
-        return lambda *args: self.running.call(name, *args)
+        return lambda *args: self.call(name, *args)
+
+    def call(self, name: str, *args: Any) -> Any:
+        """Calls an export. One that is an intrinsic itself, re-exported, is given its memory: number 0."""
+        wanted = len(self.running.signature(name).params)
+        return self.running.call(name, *args, *[0] * (wanted - len(args)))
 
     def new(self, party: str, kind: str = "stream") -> tuple[int, int]:
         """A new stream or future of a party: its readable and its writable end."""
-        pair = self.running.call(f"{party}_{kind}_new")
+        pair = self.call(f"{party}_{kind}_new")
         return pair & 0xFFFF_FFFF, pair >> 32 & 0xFFFF_FFFF
 
     def memory(self, party: str) -> memoryview:
@@ -182,9 +220,9 @@ class Fused:
     def send(self, party: str, handle: int, data: bytes, at: int = 64) -> int:
         """Lets a party write bytes into a stream; what was accepted."""
         self.memory(party)[at : at + len(data)] = data
-        return int(self.running.call(f"{party}_stream_write", handle, at, len(data)))
+        return int(self.call(f"{party}_stream_write", handle, at, len(data)))
 
     def receive(self, party: str, handle: int, length: int, at: int = 32768) -> bytes | int:
         """Lets a party read from a stream; the bytes, or the code if there are none."""
-        count = int(self.running.call(f"{party}_stream_read", handle, at, length))
+        count = int(self.call(f"{party}_stream_read", handle, at, length))
         return bytes(self.memory(party)[at : at + count]) if count > 0 else count
