@@ -1,4 +1,4 @@
-"""Strings across a boundary: which functions of `strings.wat` a pair of encodings takes.
+"""Strings across a boundary: which functions of `transcode.wat` a pair of encodings takes.
 
 Source: Component Model, CanonicalABI.md: `load_string`, `store_string`.
 """
@@ -61,7 +61,7 @@ def _tag(side: Side) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Strings:
-    """The pieces of `strings.wat` for one pair of memories."""
+    """The pieces of `strings.wat` and `transcode.wat` for one pair of memories."""
 
     items: Items
     source: Side
@@ -85,7 +85,7 @@ class _Strings:
         return self.items.helper(key, template, lambda name: piece(template, name, self))
 
     def __getitem__(self, param: str) -> str:
-        """What a ``{param}`` of `strings.wat` stands for: an expression, a name, or another piece."""
+        """What a ``{param}`` of theirs stands for: an expression, a name, or another piece."""
         p, q = self.source.pointer, self.target.pointer
 
         def to_q(expr: str) -> str:

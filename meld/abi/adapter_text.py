@@ -222,7 +222,7 @@ _PIECE = re.compile(r"^  \(func \$(\w+)(?:.*\n)*?(?=^$|\Z)", re.MULTILINE)
 @cache
 def _pieces() -> dict[str, str]:
     found: dict[str, str] = {}
-    for file in ("adapter.wat", "strings.wat"):
+    for file in ("adapter.wat", "strings.wat", "transcode.wat"):
         text = files("meld.abi").joinpath(file).read_text(encoding="utf-8")
         found |= {match[1]: match[0].rstrip() for match in _PIECE.finditer(text)}
     return found

@@ -1,0 +1,277 @@
+;; Whole strings from one memory to another: validated, transcoded, allocated as the Canonical ABI says (store_string).
+;;
+;; {realloc} is the target's checked realloc; {from}, {to}, {p}, {q} and the functions in braces are as in strings.wat. A
+;; function named a_to_b takes the address and the number of code units of a source that lies in its memory, aligned,
+;; and returns both for the target. "compact" is latin1+utf16: Latin-1, or UTF-16 with {tag} set in the length.
+
+  (func $utf8_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $to {q})
+    (call {validate_utf8} (local.get $from) ({p}.add (local.get $from) (local.get $length)))
+    (local.set $units {length})
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 1) (local.get $units)))
+    (memory.copy {to} {from} (local.get $to) (local.get $from) {units})
+    local.get $to
+    local.get $units)
+
+  (func $utf8_to_utf16 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
+    (local.set $worst ({q}.shl {length} ({q}.const 1)))
+    (local.set $end ({p}.add (local.get $from) (local.get $length)))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $worst)))
+    (local.set $out (local.get $to))
+    block $done
+      loop $next
+        (local.set $stop (call {widen_ascii} (local.get $from) (local.get $end) (local.get $out)))
+        (local.set $out ({q}.add (local.get $out) ({q}.shl {stop_from} ({q}.const 1))))
+        (local.set $from (local.get $stop))
+        loop $char
+          ({p}.eq (local.get $from) (local.get $end))
+          br_if $done
+          (call {decode_utf8} (local.get $from) (local.get $end))
+          local.set $from
+          local.set $char
+          (local.set $out (call {encode_utf16} (local.get $out) (local.get $char)))
+          (i32.ge_u (local.get $char) (i32.const 0x80))
+          br_if $char
+        end
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    ({q}.lt_u (local.get $out) (local.get $worst))
+    if
+      (local.set $to
+        (call {realloc} (local.get $to) (local.get $worst) ({q}.const 2) (local.get $out)))
+    end
+    local.get $to
+    ({q}.shr_u (local.get $out) ({q}.const 1)))
+
+  (func $utf8_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
+    (local.set $units {length})
+    (local.set $end ({p}.add (local.get $from) (local.get $length)))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
+    (local.set $out (local.get $to))
+    block $wide
+      loop $next
+        (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $out)))
+        (local.set $out ({q}.add (local.get $out) {stop_from}))
+        (local.set $from (local.get $stop))
+        ({p}.eq (local.get $from) (local.get $end))
+        if
+          (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+          ({q}.lt_u (local.get $out) (local.get $units))
+          if
+            (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 2) (local.get $out)))
+          end
+          (return (local.get $to) (local.get $out))
+        end
+        (call {decode_utf8} (local.get $from) (local.get $end))
+        local.set $stop
+        (i32.ge_u (local.tee $char) (i32.const 0x100))
+        br_if $wide
+        (i32.store8 {to} (local.get $out) (local.get $char))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+        (local.set $from (local.get $stop))
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    (local.set $worst ({q}.shl (local.get $units) ({q}.const 1)))
+    (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 2) (local.get $worst)))
+    (call {inflate} (local.get $to) (local.get $out))
+    (local.set $out ({q}.add (local.get $to) ({q}.shl (local.get $out) ({q}.const 1))))
+    block $done
+      loop $next
+        ({p}.eq (local.get $from) (local.get $end))
+        br_if $done
+        (call {decode_utf8} (local.get $from) (local.get $end))
+        local.set $from
+        local.set $char
+        (local.set $out (call {encode_utf16} (local.get $out) (local.get $char)))
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    ({q}.lt_u (local.get $out) (local.get $worst))
+    if
+      (local.set $to (call {realloc} (local.get $to) (local.get $worst) ({q}.const 2) (local.get $out)))
+    end
+    local.get $to
+    ({q}.or ({q}.shr_u (local.get $out) ({q}.const 1)) ({q}.const {tag})))
+
+  ;; Widens $count bytes at $at to code units, in place, from the last one down.
+  (func $inflate (param $at {q}) (param $count {q})
+    block $done
+      loop $next
+        ({q}.eqz (local.get $count))
+        br_if $done
+        (local.set $count ({q}.sub (local.get $count) ({q}.const 1)))
+        (i32.store16 {to}
+          ({q}.add (local.get $at) ({q}.shl (local.get $count) ({q}.const 1)))
+          (i32.load8_u {to} ({q}.add (local.get $at) (local.get $count))))
+        br $next
+      end
+    end)
+
+  (func $utf16_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
+    (local.set $units {length})
+    (local.set $end ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 1) (local.get $units)))
+    (local.set $stop (call {narrow_ascii} (local.get $from) (local.get $end) (local.get $to)))
+    ({p}.eq (local.get $stop) (local.get $end))
+    if
+      (return (local.get $to) (local.get $units))
+    end
+    (local.set $worst ({q}.mul (local.get $units) ({q}.const 3)))
+    (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 1) (local.get $worst)))
+    (local.set $out ({q}.add (local.get $to) ({q}.shr_u {stop_from} ({q}.const 1))))
+    (local.set $from (local.get $stop))
+    block $done
+      loop $next
+        loop $char
+          ({p}.eq (local.get $from) (local.get $end))
+          br_if $done
+          (call {decode_utf16} (local.get $from) (local.get $end))
+          local.set $from
+          local.set $char
+          (local.set $out (call {encode_utf8} (local.get $out) (local.get $char)))
+          (i32.ge_u (local.get $char) (i32.const 0x80))
+          br_if $char
+        end
+        (local.set $stop (call {narrow_ascii} (local.get $from) (local.get $end) (local.get $out)))
+        (local.set $out ({q}.add (local.get $out) ({q}.shr_u {stop_from} ({q}.const 1))))
+        (local.set $from (local.get $stop))
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    ({q}.lt_u (local.get $out) (local.get $worst))
+    if
+      (local.set $to (call {realloc} (local.get $to) (local.get $worst) ({q}.const 1) (local.get $out)))
+    end
+    local.get $to
+    local.get $out)
+
+  (func $utf16_to_utf16 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $bytes {q}) (local $to {q})
+    (call {validate_utf16}
+      (local.get $from)
+      ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
+    (local.set $bytes ({q}.shl {length} ({q}.const 1)))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $bytes)))
+    (memory.copy {to} {from} (local.get $to) (local.get $from) {bytes})
+    local.get $to
+    {length})
+
+  (func $utf16_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
+    (local.set $units {length})
+    (local.set $end ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
+    (local.set $out (local.get $to))
+    block $wide
+      loop $next
+        (local.set $stop (call {narrow_ascii} (local.get $from) (local.get $end) (local.get $out)))
+        (local.set $out ({q}.add (local.get $out) ({q}.shr_u {stop_from} ({q}.const 1))))
+        (local.set $from (local.get $stop))
+        ({p}.eq (local.get $from) (local.get $end))
+        if
+          (return (local.get $to) (local.get $units))
+        end
+        (local.set $char (i32.load16_u {from} (local.get $from)))
+        (i32.ge_u (local.get $char) (i32.const 0x100))
+        br_if $wide
+        (i32.store8 {to} (local.get $out) (local.get $char))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+        (local.set $from ({p}.add (local.get $from) ({p}.const 2)))
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    (local.set $worst ({q}.shl (local.get $units) ({q}.const 1)))
+    (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 2) (local.get $worst)))
+    (call {inflate} (local.get $to) (local.get $out))
+    (local.set $out ({q}.add (local.get $to) ({q}.shl (local.get $out) ({q}.const 1))))
+    (call {validate_utf16} (local.get $from) (local.get $end))
+    (local.set $stop (local.get $end))
+    (local.set $units {stop_from})
+    (memory.copy {to} {from} (local.get $out) (local.get $from) {units})
+    local.get $to
+    ({q}.or ({q}.shr_u (local.get $worst) ({q}.const 1)) ({q}.const {tag})))
+
+  (func $latin1_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p})
+    (local.set $units {length})
+    (local.set $end ({p}.add (local.get $from) (local.get $length)))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 1) (local.get $units)))
+    (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $to)))
+    ({p}.eq (local.get $stop) (local.get $end))
+    if
+      (return (local.get $to) (local.get $units))
+    end
+    (local.set $worst ({q}.shl (local.get $units) ({q}.const 1)))
+    (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 1) (local.get $worst)))
+    (local.set $out ({q}.add (local.get $to) {stop_from}))
+    (local.set $from (local.get $stop))
+    block $done
+      loop $next
+        ({p}.eq (local.get $from) (local.get $end))
+        br_if $done
+        (local.set $out (call {encode_utf8} (local.get $out) (i32.load8_u {from} (local.get $from))))
+        (local.set $from ({p}.add (local.get $from) ({p}.const 1)))
+        br $next
+      end
+    end
+    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    ({q}.lt_u (local.get $out) (local.get $worst))
+    if
+      (local.set $to (call {realloc} (local.get $to) (local.get $worst) ({q}.const 1) (local.get $out)))
+    end
+    local.get $to
+    local.get $out)
+
+  (func $latin1_to_utf16 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $to {q})
+    (local.set $to
+      (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) ({q}.shl {length} ({q}.const 1))))
+    (call {widen_latin1} (local.get $from) ({p}.add (local.get $from) (local.get $length)) (local.get $to))
+    local.get $to
+    {length})
+
+  (func $latin1_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $to {q})
+    (local.set $units {length})
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
+    (memory.copy {to} {from} (local.get $to) (local.get $from) {units})
+    local.get $to
+    local.get $units)
+
+  ;; UTF-16 out of latin1+utf16 is probably not Latin-1; where it is after all, it is narrowed.
+  (func $tagged_utf16_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $bytes {q}) (local $to {q}) (local $at {q}) (local $end {p})
+    (local.set $units {length})
+    (local.set $bytes ({q}.shl (local.get $units) ({q}.const 1)))
+    (local.set $end ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
+    (call {validate_utf16} (local.get $from) (local.get $end))
+    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $bytes)))
+    (memory.copy {to} {from} (local.get $to) (local.get $from) {bytes})
+    (i32.eqz (call {is_latin1} (local.get $from) (local.get $end)))
+    if
+      (return (local.get $to) ({q}.or (local.get $units) ({q}.const {tag})))
+    end
+    block $done
+      loop $next
+        ({q}.eq (local.get $at) (local.get $units))
+        br_if $done
+        (i32.store8 {to}
+          ({q}.add (local.get $to) (local.get $at))
+          (i32.load16_u {to} ({q}.add (local.get $to) ({q}.shl (local.get $at) ({q}.const 1)))))
+        (local.set $at ({q}.add (local.get $at) ({q}.const 1)))
+        br $next
+      end
+    end
+    ;; The text of the specification says alignment 1 here; engines ask for what the block was allocated with.
+    (call {realloc} (local.get $to) (local.get $bytes) ({q}.const 2) (local.get $units))
+    local.get $units)
