@@ -9,8 +9,9 @@ Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`, Lifting a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from meld.abi.adapter_text import Body, Items, Side
 from meld.abi.adapter_values import At, Copy, Flat, Place
@@ -23,8 +24,6 @@ from meld.ir.notes import Instance
 from meld.ir.types import FuncType, NumType
 
 NOT_YET = {
-    Kind.OWN: "resource handles",
-    Kind.BORROW: "resource handles",
     Kind.STREAM: "streams",
     Kind.FUTURE: "futures",
     Kind.ERROR_CONTEXT: "error contexts",
@@ -144,6 +143,22 @@ def _check_options(call: Call, where: str) -> None:
             raise MeldError(f"its `{canon}` has no `{option}`, which {show(call.boundary.type)} needs", where=where)
 
 
+class Handles(Protocol):
+    """How adapters carry resource handles from one instance to another."""
+
+    def carry(self, copy: Copy, layout: Layout, expr: str) -> str:
+        """The target's handle for the source's, as an expression."""
+
+    def begin(self, body: Body, call: Call) -> str | None:
+        """Before the parameters are carried over; what it answers is given to `end`."""
+
+    def returned(self, body: Body, call: Call) -> None:
+        """After the callee returned."""
+
+    def end(self, body: Body, call: Call, mark: str | None) -> None:
+        """After the result was carried over."""
+
+
 @dataclass(slots=True)
 class AdapterWriter:
     """Writes adapters into a module.
@@ -152,13 +167,13 @@ class AdapterWriter:
         items: the module being written.
         may_leave: for the instances that are ever closed, the name of the global that says whether they may call out.
         catches: whether exceptions can arise, which must not cross a boundary.
-        handle: how resource handles are carried over.
+        handles: how resource handles are carried over.
     """
 
     items: Items
     may_leave: Mapping[Instance, str]
     catches: bool
-    handle: Callable[[Copy, Layout, str], str]
+    handles: Handles
 
     def write(self, call: Call, name: str) -> str:
         """Writes the adapter of a call. Returns the name of its export; `name` is what it shall be called."""
@@ -169,12 +184,15 @@ class AdapterWriter:
             body.emit("unreachable")
             return self.items.add(body, name)
         self.check_may_leave(body, call.boundary.caller)
+        mark = self.handles.begin(body, call)
         arguments = self._lower_params(body, call, tuple(params))
         results = tuple((body.local(core), core) for core in _cores(call.lift.results))
         body.emit(f"(call {self.items.function(call.boundary.target)}{_gets(arguments)})")
         for local, _ in reversed(results):
             body.emit(f"local.set {local}")
+        self.handles.returned(body, call)
         returned = self._lower_results(body, call, tuple(params), results)
+        self.handles.end(body, call, mark)
         post_return = call.boundary.lift.post_return
         if post_return is not None:
             body.emit(f"(call {self.items.function(post_return)}{_gets(results)})")
@@ -219,7 +237,7 @@ class AdapterWriter:
                 f"(local.set {arguments[0][0]} (call {call.callee.realloc} ({q}.const 0) ({q}.const 0)"
                 f" ({q}.const {target.align}) ({q}.const {target.size})))"
             )
-        Copy(self.items, body, call.caller, call.callee, self.handle).inline(source, from_, target, to)
+        Copy(self.items, body, call.caller, call.callee, self.handles.carry).inline(source, from_, target, to)
         if closed:
             self._set_may_leave(body, call.boundary.callee, True)
         return arguments
@@ -243,7 +261,7 @@ class AdapterWriter:
             from_, to = At(call.callee, results[0][0]), At(call.caller, out)
         if target.allocates:
             self._set_may_leave(body, call.boundary.caller, False)
-        Copy(self.items, body, call.callee, call.caller, self.handle).inline(source, from_, target, to)
+        Copy(self.items, body, call.callee, call.caller, self.handles.carry).inline(source, from_, target, to)
         if target.allocates:
             self._set_may_leave(body, call.boundary.caller, True)
         return returned

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
 from typing import Any
 
 from meld.abi.adapter import AdapterWriter, Call, analyse, place_of
 from meld.abi.adapter_text import Items
-from meld.abi.adapter_values import Copy
-from meld.abi.boundary import Boundary, CanonCall, HostCall, Options
-from meld.abi.layout import Layout
+from meld.abi.boundary import Boundary, CanonCall, HostCall
 from meld.abi.types import read_func_type, write_func_type
 from meld.diagnostics import MeldError
 from meld.ir.component import CompFuncType
@@ -20,7 +17,9 @@ from meld.ir.notes import Instance, Note, coded, note, ref, symbol, text
 from meld.ir.parser import parse_module
 from meld.ir.splice import splice
 from meld.ir.types import I32
+from meld.passes.adapter_handles import Handles
 from meld.passes.base import Pass, PassContext
+from meld.passes.rebind import rebind_notes
 
 
 @note("wired")
@@ -59,9 +58,12 @@ class AdapterWiring(Pass):
     def run(self, module: Module, cx: PassContext) -> None:
         items = Items()
         calls = {f: analyse(items, b, f) for f, b in _noted(module, Boundary)}
+        handles = Handles.of(items, module)
+        for call in calls.values():
+            handles.check(call)
         flags = _make_flags(module, calls.values())
         catches = any(True for _ in _tags(module))
-        writer = AdapterWriter(items, {i: items.global_(g) for i, g in flags.items()}, catches, _no_handles)
+        writer = AdapterWriter(items, {i: items.global_(g) for i, g in flags.items()}, catches, handles)
 
         direct: dict[CoreItem, CoreItem] = {}
         written: dict[CoreItem, str] = {}
@@ -97,7 +99,7 @@ class AdapterWiring(Pass):
         new = _resolved({**direct, **{function: made[name] for function, name in written.items()}}, calls)
         new = {function: guards.get(item, item) for function, item in new.items()}
         module.replace_uses(new)
-        _rebind_notes(module, {**guards, **new})
+        rebind_notes(module, {**guards, **new})
         module.imports = [item for item in module.imports if item not in new]
         cx.stats["called directly"] += len(direct)
         cx.stats["adapted"] += len(written)
@@ -105,10 +107,10 @@ class AdapterWiring(Pass):
 
 
 def _noted(module: Module, kind: type[Any]) -> list[tuple[Function, Any]]:
-    """The imported functions with a note of a class, and the note."""
+    """The functions with a note of a class, and the note."""
     return [
         (item, found)
-        for item in module.imports
+        for item in (*module.imports, *module.functions)
         if isinstance(item, Function)
         for found in item.notes
         if isinstance(found, kind)
@@ -168,22 +170,3 @@ def _resolved(new: dict[CoreItem, CoreItem], calls: dict[Function, Call]) -> dic
                 raise MeldError("the call leads to itself", where=place_of(calls[function].boundary))
         out[function] = item
     return out
-
-
-def _rebind_notes(module: Module, new: dict[CoreItem, CoreItem]) -> None:
-    """Notes that speak of a replaced import (an export, its `realloc`) shall speak of what stands for it now."""
-
-    def rebound(value: Any) -> Any:
-        if isinstance(value, Options):
-            return replace(value, **{f.name: rebound(getattr(value, f.name)) for f in fields(value)})
-        return new.get(value, value) if isinstance(value, Function) else value
-
-    for holder in (*module.notes, *(n for item in module.items() for n in item.notes)):
-        for f in fields(holder):
-            value = getattr(holder, f.name)
-            if isinstance(value, Options | Function):
-                setattr(holder, f.name, rebound(value))
-
-
-def _no_handles(copy: Copy, layout: Layout, expr: str) -> str:
-    raise AssertionError("boundaries with handles are refused")

@@ -16,7 +16,8 @@ from meld.ir.notes import Attributed, Note
 from meld.ir.types import FUNCREF
 from meld.passes.base import Pass, PassContext, option
 from meld.passes.handle_tables import tables_of_exports
-from meld.passes.host_options import export_options, option_items, rebind_options
+from meld.passes.host_options import export_options, option_items
+from meld.passes.rebind import rebind_notes
 
 
 class Finish(Pass):
@@ -83,10 +84,7 @@ def _merge_imports(module: Module) -> int:
     if new:
         module.imports = [item for item in module.imports if item not in new]
         module.replace_uses(new)
-        rebind_options(module, new)
-        for holder in (module, *module.items()):
-            for n in holder.notes:
-                _replace_in_note(n, new)
+        rebind_notes(module, new)
     return len(new)
 
 
@@ -106,13 +104,6 @@ def _type_of(item: CoreItem) -> Any:
             return item.limits
         case Global():
             return (item.type, item.mutable)
-
-
-def _replace_in_note(n: Note, new: dict[Item, Item]) -> None:
-    for f in fields(n):
-        value = getattr(n, f.name)
-        if isinstance(value, Item) and value in new:
-            setattr(n, f.name, new[value])
 
 
 # --- liveness ------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from meld.ir.notes import Instance, Note, note, ref
 from meld.ir.splice import splice
 from meld.ir.types import I32, Limits, ValType
 from meld.passes.base import Pass, PassContext
+from meld.passes.rebind import rebind_notes
 from meld.passes.template import template
 
 KIND = "handle-table"
@@ -69,6 +70,7 @@ class HandleTables(Pass):
                     new[item] = _builtin(item, n, resource, numbers[resource], tables[n.instance])
         module.functions += new.values()
         module.replace_uses(new)
+        rebind_notes(module, new)
         module.imports = [item for item in module.imports if item not in new]
         cx.stats["handle tables"] = len(tables)
         cx.stats["resource built-ins"] = len(new)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from collections.abc import Iterator
 from typing import Any
 
 from meld.abi.boundary import HostCall, HostExport, Options, resource_of
@@ -30,16 +29,6 @@ def host_options(module: Module) -> list[Options]:
     """The options of all calls of the host and of all exports to it, exports first."""
     calls = [n.lower for item in module.imports for n in item.notes if isinstance(n, HostCall)]
     return [*(n.lift for n in module.notes_of(HostExport)), *calls]
-
-
-def rebind_options(module: Module, new: Mapping[Any, Any]) -> None:
-    """Replaces core items in all options that notes hold."""
-    for holder in (*module.notes, *(n for item in module.items() for n in item.notes)):
-        for f in fields(holder):
-            value = getattr(holder, f.name)
-            if isinstance(value, Options):
-                parts = {key: new.get(item, item) for key in CORE_OPTIONS if (item := getattr(value, key)) is not None}
-                setattr(holder, f.name, replace(value, **parts))
 
 
 def export_options(module: Module) -> None:

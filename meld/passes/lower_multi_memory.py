@@ -18,9 +18,9 @@ from meld.ir.notes import Note
 from meld.ir.splice import splice
 from meld.ir.types import I32, Limits
 from meld.passes.base import Pass, PassContext
-from meld.passes.host_options import rebind_options
 from meld.passes.lower_multi_memory_bodies import KIND, PAGE_BITS, Lowering, Region
 from meld.passes.lower_multi_memory_host import wrap_intrinsics
+from meld.passes.rebind import rebind_notes
 from meld.passes.template import template
 
 MAX_PAGES = 65536
@@ -57,9 +57,9 @@ class LowerMultiMemory(Pass):
         for export in module.exports:
             if export.item in lowering.regions:
                 export.item = single
-        rebind_options(module, dict.fromkeys(lowering.regions, single))
-        wrap_intrinsics(module, single, regions, cx)
         _forget(module, lowering.regions)
+        rebind_notes(module, dict.fromkeys(lowering.regions, single))
+        wrap_intrinsics(module, single, regions, cx)
         cx.stats["regions"] = len(regions)
         cx.stats["checked accesses"] = accesses
         cx.remark(

@@ -1,0 +1,100 @@
+"""Resource handles in adapters: from the table of one instance into that of another.
+
+Source: Component Model, CanonicalABI.md: lift_own, lift_borrow, lower_own, lower_borrow, and the end of a call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meld.abi.adapter import Call, place_of
+from meld.abi.adapter_text import Body, Items
+from meld.abi.adapter_values import Copy
+from meld.abi.layout import Kind, Layout
+from meld.abi.types import Resource, function_types, show
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.module import Function, Module
+from meld.ir.notes import Instance
+from meld.ir.types import I32
+from meld.passes.handle_tables import HandleTable
+
+
+@dataclass(slots=True)
+class Handles:
+    """How the adapters of a module carry handles. Each resource type has a number, its place among the notes."""
+
+    items: Items
+    tables: dict[Instance, HandleTable]
+    numbers: dict[Resource, int]
+
+    @classmethod
+    def of(cls, items: Items, module: Module) -> Handles:
+        """The tables that `handle-tables` made."""
+        numbers = {resource: i for i, resource in enumerate(module.notes_of(Resource), 1)}
+        return cls(items, {table.instance: table for table in module.notes_of(HandleTable)}, numbers)
+
+    def check(self, call: Call) -> None:
+        """Refuses a call whose handles cannot be carried. Raises MeldError."""
+        boundary = call.boundary
+        for t in function_types(boundary.type):
+            if not isinstance(t, c.Own | c.Borrow):
+                continue
+            resource = t.resource
+            assert isinstance(resource, Resource)
+            where = place_of(boundary)
+            if not resource.is_inside:
+                if isinstance(t, c.Borrow) and resource.owner is boundary.callee:
+                    raise MeldError(
+                        f"a borrow of `{resource.label}`, which the program exports, cannot cross into the instance "
+                        f"that defines it yet: {show(boundary.type)}",
+                        where=where,
+                    )
+            elif boundary.caller not in self.tables or boundary.callee not in self.tables:
+                raise MeldError(
+                    f"handles of `{resource.label}` cannot be carried over: {show(boundary.type)}",
+                    where=where,
+                    hint="run handle-tables before adapter-wiring",
+                )
+
+    def carry(self, copy: Copy, layout: Layout, expr: str) -> str:
+        """The target's handle for the source's, as an expression."""
+        resource = layout.resource
+        assert isinstance(resource, Resource)
+        if not resource.is_inside:
+            return expr
+        source, target = self.tables[copy.source.instance], self.tables[copy.target.instance]
+        number = f"(i32.const {self.numbers[resource]})"
+
+        def call(function: Function, operand: str) -> str:
+            return f"(call {self.items.function(function)} {number} {operand})"
+
+        if layout.kind is Kind.OWN:
+            return call(target.lower_own, call(source.lift_own, expr))
+        rep = call(source.lift_borrow, expr)
+        return rep if copy.target.instance is resource.owner else call(target.lower_borrow, rep)
+
+    def begin(self, body: Body, call: Call) -> str | None:
+        """Before the parameters of a call are carried over: remembers which loans are older. Answers their local."""
+        if not self._borrowed(call):
+            return None
+        mark = body.local(I32)
+        body.emit(f"(local.set {mark} (global.get {self.items.global_(self.tables[call.boundary.caller].loans)}))")
+        return mark
+
+    def returned(self, body: Body, call: Call) -> None:
+        """After the callee returned: it must have dropped every borrow handle that it was given."""
+        if any(resource.owner is not call.boundary.callee for resource in self._borrowed(call)):
+            body.emit(f"(call {self.items.function(self.tables[call.boundary.callee].end_borrows)})")
+
+    def end(self, body: Body, call: Call, mark: str | None) -> None:
+        """After the result was carried over: what was lent for the call is the caller's again."""
+        if mark is not None:
+            end_loans = self.items.function(self.tables[call.boundary.caller].end_loans)
+            body.emit(f"(call {end_loans} (local.get {mark}))")
+
+    @staticmethod
+    def _borrowed(call: Call) -> list[Resource]:
+        """The resources of the program that a call borrows."""
+        borrows = [t.resource for t in function_types(call.boundary.type) if isinstance(t, c.Borrow)]
+        return [resource for resource in borrows if isinstance(resource, Resource) and resource.is_inside]
