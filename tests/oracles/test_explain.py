@@ -1,0 +1,72 @@
+"""`--explain` on a program with four stream domains: four rows, four reasons, and each of them true when it runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from parties import Fused, Party, files
+
+from meld.explain import Row, rows
+
+WRITES, READS = ("stream.write",), ("stream.read",)
+SHOWS = """
+  (core module $take (func (export "take") (param i32)))
+  (core instance $take (instantiate $take))
+  (func $take (param "s" $stream0) (canon lift (core func $take "take")))
+  (export "take" (func $take))"""
+JOINS = "(core func (canon waitable.join))"
+
+PARTIES = [
+    *(Party("a", WRITES, ("u8",)), Party("b", READS, ("u8",), links=("a",))),
+    *(Party("c", WRITES, ("u16",)), Party("d", READS, ("u16",), links=("c",), more=SHOWS)),
+    *(Party("e", WRITES, ("string",)), Party("f", READS, ("string",), links=("e",))),
+    *(Party("g", WRITES, ("u64",)), Party("h", READS, ("u64",), links=("g",), more=JOINS)),
+]
+
+ROWS = [
+    Row("stream domain", "stream<u8>", "a → b", "bridged", "both ends are in the module"),
+    Row("stream domain", "stream<u16>", "c → d", "host", "the host can see it: export `take`"),
+    Row(
+        *("stream domain", "stream<string>", "e → f", "host"),
+        "its elements hold pointers or handles, which cannot be copied as bytes",
+    ),
+    Row("stream domain", "stream<u64>", "g → h", "host", "`h` joins its stream handles to a waitable set"),
+]
+
+
+@pytest.fixture
+def fused(tmp_path: Path) -> Fused:
+    """The program, running."""
+    return Fused(PARTIES, tmp_path)
+
+
+def test_rows(fused: Fused) -> None:
+    assert rows(fused.module) == ROWS
+
+
+def test_what_the_rows_say_is_true(fused: Fused) -> None:
+    for writer, reader, row in zip("aceg", "bdfh", ROWS, strict=True):
+        readable, writable = fused.new(writer)
+        assert bool(readable >> 31) is (row.decision == "bridged")
+        before = fused.host.total
+        fused.send(writer, writable, b"eight by")
+        assert fused.receive(reader, readable, 8) == b"eight by"
+        assert fused.host.total - before == (0 if row.decision == "bridged" else 2)
+
+
+def test_the_printed_table(tmp_path: Path) -> None:
+    paths = files(PARTIES, tmp_path)
+    command = [sys.executable, "-m", "meld", *map(str, paths), "--explain", "-o", str(tmp_path / "out.wasm")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    lines = [
+        tuple(cell.strip() for cell in line.strip("│").split("│"))
+        for line in done.stderr.splitlines()
+        if line.startswith("│")
+    ]
+    assert lines == [(row.kind, row.subject, row.parties, row.decision, row.reason) for row in ROWS]
