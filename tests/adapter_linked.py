@@ -30,8 +30,22 @@ from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, Limits, TypeDef
 
 
-def no_handles(copy: Any, layout: Layout, expr: str) -> str:
-    raise AssertionError("a handle")
+class NoHandles:
+    """These pairs have no resource handles."""
+
+    def carry(self, copy: Any, layout: Layout, expr: str) -> str:
+        raise AssertionError("a handle")
+
+    __call__ = carry
+
+    def begin(self, body: Any, call: Call) -> None:
+        pass
+
+    def returned(self, body: Any, call: Call) -> None:
+        pass
+
+    def end(self, body: Any, call: Call, mark: Any) -> None:
+        pass
 
 
 class Linked:
@@ -56,7 +70,7 @@ class Linked:
         for instance in self.call.leaves_closed:
             self.flags.setdefault(instance, Global(I32, mutable=True))
         flags = {i: self.items.global_(g) for i, g in self.flags.items()}
-        self.export = AdapterWriter(self.items, flags, False, no_handles).write(self.call, "f")
+        self.export = AdapterWriter(self.items, flags, False, NoHandles()).write(self.call, "f")
         self.text = self.items.text()
         self.adapter = wasmtime.Module(engine, self.text)
 
