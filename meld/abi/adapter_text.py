@@ -91,6 +91,16 @@ class Body:
         return "\n".join([head, *declared, *self.lines]) + ")"
 
 
+KIND_OF_HELPER = {
+    "string": "transcode",
+    "strings": "transcode",
+    "list": "memory-copy",
+    "elements": "memory-copy",
+    "copy": "memory-copy",
+}
+"""What a helper is by the first part of its key, for attribution; what is not here is an adapter's own business."""
+
+
 @dataclass(slots=True)
 class Items:
     """The items of the adapter module: imports of what the program has, helpers, adapters.
@@ -98,11 +108,13 @@ class Items:
     Attributes:
         bound: import name → the item of the program that it stands for.
         names: name in the text → name that the function shall have in the program.
+        kinds: name in the text → what kind of thing the function is, where it is not an adapter or a part of one.
         layouts: the layouts for 32- and 64-bit memories.
     """
 
     bound: dict[str, CoreItem] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
     layouts: dict[NumType, Layouts] = field(default_factory=lambda: {I32: Layouts(I32), I64: Layouts(I64)})
     _memories: dict[str, Memory] = field(default_factory=dict)
     _imports: list[str] = field(default_factory=list)
@@ -157,6 +169,8 @@ class Items:
         if name is None:
             name = self._helpers[key] = f"${stem}.{len(self._helpers)}"
             self.names[name[1:]] = f"adapter.{name[1:]}"
+            if key[0] in KIND_OF_HELPER:
+                self.kinds[name[1:]] = KIND_OF_HELPER[key[0]]
             self._pending.append((name, make))
         return name
 

@@ -90,9 +90,12 @@ class AdapterWiring(Pass):
         if written or guarded:
             source = parse_module(items.text(), "adapters")
             bindings = {i: items.bound[i.imported.field] for i in source.imports if i.imported is not None}
-            made = splice(
+            spliced = splice(
                 source, module, bindings, synthetic="adapter", rename=lambda i: items.names.get(i.name or "", i.name)
-            ).exports
+            )
+            for function in source.functions:
+                spliced.new[function].synthetic = items.kinds.get(function.name or "", "adapter")
+            made = spliced.exports
         guards = {function: made[name] for function, name in guarded.items()}
         guard_functions = {id(g) for g in guards.values()}
         module.replace_uses(guards, unless=lambda item: id(item) in guard_functions)
