@@ -36,8 +36,6 @@ class NoHandles:
     def carry(self, copy: Any, layout: Layout, expr: str) -> str:
         raise AssertionError("a handle")
 
-    __call__ = carry
-
     def begin(self, body: Any, call: Call) -> None:
         pass
 

@@ -74,7 +74,7 @@ def same(text: str, tmp_path: Path, *calls: tuple[Any, ...]) -> list[Any]:
     return want
 
 
-def pair(provider: str, consumer: str, functions: str, lift: str = "", lower: str = "", types: str = "") -> str:
+def pair(provider: str, consumer: str, functions: str, lift: str = "", lower: str = "") -> str:
     """Two components. `functions`: lines ``name: component type`` of what one provides and the other lowers.
 
     The provider's core module exports its functions by name; the consumer's imports them from ``p`` and exports `run`,
@@ -91,12 +91,12 @@ def pair(provider: str, consumer: str, functions: str, lift: str = "", lower: st
     (core instance $mem (instantiate $mem))
     (alias core export $mem "memory" (core memory $memory)) (alias core export $mem "realloc" (core func $realloc))"""
     return f"""(component
-  (component $provider {memory} {types}
+  (component $provider {memory}
     (core module $m {provider})
     (core instance $i (instantiate $m (with "own" (instance $mem))))
     {lifts})
   (instance $provider (instantiate $provider))
-  (component $consumer {memory} {types}
+  (component $consumer {memory}
     {imports}
     {lowers}
     (core module $m {consumer})
@@ -284,9 +284,6 @@ def test_no_exception_comes_out_of_a_component(type_: str, tmp_path: Path) -> No
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 REFUSED = {
-    "(own $r)": "resource handles",
-    "(borrow $r)": "resource handles",
-    "(list (own $r))": "resource handles",
     "(stream u8)": "streams",
     "(option (future u8))": "futures",
     "error-context": "error contexts",
@@ -296,28 +293,14 @@ REFUSED = {
 @pytest.mark.parametrize("type_", REFUSED)
 def test_what_cannot_cross_is_refused_by_name(type_: str, tmp_path: Path) -> None:
     """Names the function, both components and the type; offers a way out."""
-    wrapped = type_.startswith("(list") or type_.startswith("(option")
-    core = "i32 i32" if wrapped else "i32"
-    resource = "$r" in type_
+    core = "i32 i32" if type_.startswith("(option") else "i32"
     text = pair(
         f'(func (export "take-it") (param {core}))',
         f'(import "p" "take-it" (func (param {core}))) (func (export "run") (result i32) i32.const 0)',
-        f'take-it: (param "a" {type_})' if not resource else 'take-it: (param "a" $t)',
+        f'take-it: (param "a" {type_})',
         "(memory $memory) (realloc $realloc)",
         "(memory $memory)",
-        types=f"(type $t {type_})" if resource else "",
     )
-    if resource:
-        text = text.replace("(type $t", '(type $r (resource (rep i32))) (export "r" (type $r)) (type $t', 1)
-        head, tail = text.split("(component $consumer", 1)
-        tail = tail.replace("(type $t", '(import "r" (type $r (sub resource))) (type $t', 1)
-        text = (
-            head
-            + "(component $consumer"
-            + tail.replace("(instantiate $consumer", '(instantiate $consumer (with "r" (type $provider "r"))', 1)
-        )
-        text = text.replace('(export "r" (type $r)) ', '(export $re "r" (type $r)) ', 1)
-        text = text.replace(f"(type $t {type_})", f"(type $t {type_.replace('$r', '$re')})", 1)
     with pytest.raises(MeldError) as caught:
         compiled(text, tmp_path)
     message = str(caught.value)
