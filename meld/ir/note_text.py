@@ -76,11 +76,11 @@ class NoteReader:
 
     def declare(self, spans: Iterable[Span]) -> None:
         """First pass over annotations: makes the notes that others can refer to, still empty."""
-        load_notes()
         text = self.context.source.text
         for span in spans:
             if not text.startswith("(@meld.", span.start):
                 continue
+            load_notes()
             label, parts = read_annotation(span.source, span.start, span.end)
             cls = NOTES.get(label.removeprefix("meld."))
             if cls is None or not cls.declares:

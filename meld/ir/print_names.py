@@ -57,7 +57,8 @@ class Names:
         self.unique: dict[str, dict[Any, str]] = {}
         for space in Scope.SPACES:
             self.unique[space] = _unique(self.numbering.indices[space])
-        self.unique["note"] = _unique(note for note in module.notes if note.declares)
+        given = UniqueNames()
+        self.unique["note"] = {note: given.give(note.name or note.tag) for note in module.notes if note.declares}
 
     def ref(self, space: str, item: Any) -> str:
         """How an object is referred to. MeldError if it is not in the module."""
