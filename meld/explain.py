@@ -1,4 +1,7 @@
-"""`--explain`: what was done with each stream domain and each boundary, and why; read off the notes of the program."""
+"""`--explain`: what was done with each stream domain and each boundary, and why, and what the compiler made.
+
+Read off the program: its notes, and the marks on its functions.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 
 from meld.abi.boundary import Boundary, CanonCall
 from meld.abi.types import show
+from meld.binary.dwarf import FILE, line_of
 from meld.driver import Outcome
 from meld.ir.module import Module
 from meld.passes.adapter_wiring import Wired
@@ -47,10 +51,34 @@ def rows(module: Module) -> list[Row]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The functions of one kind that the compiler made; `line` is that of `FILE` which they are attributed to."""
+
+    kind: str
+    line: int
+    functions: tuple[str, ...]
+
+
+def made(module: Module) -> list[Made]:
+    """The generated functions by kind, in the order of their lines."""
+    kinds: dict[str, list[str]] = {}
+    for function in module.functions:
+        if function.synthetic is not None:
+            kinds.setdefault(function.synthetic, []).append(function.name or "")
+    found = [Made(kind, line_of(kind), tuple(names)) for kind, names in kinds.items()]
+    return sorted(found, key=lambda one: (one.line, one.kind))
+
+
+SHOWN = 3
+"""How many functions of a kind the table names."""
+
+
 def explain(outcome: Outcome) -> None:
-    """Prints the table to standard error."""
+    """Prints the tables to standard error."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text  # plain: names may have brackets, which are markup otherwise
 
     console = Console(stderr=True)
     program = outcome.program
@@ -59,8 +87,14 @@ def explain(outcome: Outcome) -> None:
         return
     table = Table("what", "which", "between", "decision", "why")
     for row in rows(program):
-        table.add_row(row.kind, row.subject, row.parties, row.decision, row.reason)
+        table.add_row(*(Text(cell) for cell in (row.kind, row.subject, row.parties, row.decision, row.reason)))
     if table.row_count:
         console.print(table)
     else:
         console.print("no stream domain and no boundary in this program")
+    table = Table("generated", "functions", f"line of {FILE}", "such as")
+    for one in made(program):
+        names = ", ".join(one.functions[:SHOWN]) + ", …" * (len(one.functions) > SHOWN)
+        table.add_row(*(Text(cell) for cell in (one.kind, str(len(one.functions)), str(one.line), names)))
+    if table.row_count:
+        console.print(table)

@@ -27,7 +27,13 @@ LINE_OF_KIND = {
     "task-return-shim": 9,
     "stream-bridge": 10,
 }
-"""Line per kind of generated code; a kind that is not here is line 1."""
+"""Line per kind of generated code."""
+
+
+def line_of(kind: str) -> int:
+    """The line of a kind of generated code; a kind that has none of its own is line 1."""
+    return LINE_OF_KIND.get(kind, LINE_OF_KIND["generated"])
+
 
 DW_TAG_COMPILE_UNIT, DW_TAG_SUBPROGRAM = 0x11, 0x2E
 DW_AT_NAME, DW_AT_STMT_LIST, DW_AT_LOW_PC, DW_AT_HIGH_PC, DW_AT_LANGUAGE = 0x03, 0x10, 0x11, 0x12, 0x13

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from meld.binary.bodies import EncodedBody
 from meld.binary.coretypes import CoreTypeWriter
-from meld.binary.dwarf import LINE_OF_KIND, Range, debug_sections
+from meld.binary.dwarf import Range, debug_sections, line_of
 from meld.binary.encode import Encoder
 from meld.binary.leb import name, section, unsigned, vector
 from meld.binary.names import write_names
@@ -76,8 +76,7 @@ class _Writer:
         for function, body in zip(self.module.functions, bodies, strict=True):
             end = position + len(body)
             if function.synthetic is not None:
-                line = LINE_OF_KIND.get(function.synthetic, LINE_OF_KIND["generated"])
-                yield Range(function.name or "", position + _prefix(body), end, line)
+                yield Range(function.name or "", position + _prefix(body), end, line_of(function.synthetic))
             position = end
 
     def customs(self, place: str) -> Iterator[bytes]:
