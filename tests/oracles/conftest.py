@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
-from parties import Form, Fused
-
-Fuse: TypeAlias = Callable[..., Fused]
+from parties import Form, Fuse, Fused
 
 
 @pytest.fixture(params=Form, ids=lambda form: form.name.lower())

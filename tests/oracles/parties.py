@@ -7,11 +7,11 @@ exported: `lower-multi-memory` would refuse two of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import wasmtime
 from stages import PASSES
@@ -226,3 +226,7 @@ class Fused:
         """Lets a party read from a stream; the bytes, or the code if there are none."""
         count = int(self.call(f"{party}_stream_read", handle, at, length))
         return bytes(self.memory(party)[at : at + count]) if count > 0 else count
+
+
+Fuse: TypeAlias = Callable[..., Fused]
+"""What the fixture `fuse` is: `Fused` with a directory and a form."""

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Fuse
-from parties import Form, Fused, Party
+from parties import Form, Fuse, Fused, Party
 
 import meld
 from meld.abi.intrinsics import INTRINSICS

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Fuse
-from parties import Fused, Party
+from parties import Fuse, Fused, Party
 
 from meld.abi.intrinsics import INTRINSICS
 from meld.passes.detect_pairs import Domain

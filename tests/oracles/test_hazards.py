@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from conftest import Fuse
-from parties import Fused, Party
+from parties import Fuse, Fused, Party
 from stages import PASSES
 
 from meld.abi.intrinsics import INTRINSICS

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import wasmtime
-from conftest import Fuse
-from parties import Fused, Party
+from parties import Fuse, Fused, Party
 
 from meld.abi.intrinsics import INTRINSICS
 from meld.runtime.instantiate import Trapped, engine

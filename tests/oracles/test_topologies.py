@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from conftest import Fuse
-from parties import Calls, Fused, Party
+from parties import Calls, Fuse, Fused, Party
 
 import meld
 from meld.passes.detect_pairs import Pair
