@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -17,6 +18,12 @@ FEATURES = (
 """What `wasm-tools smith` can be told to generate and current engines accept."""
 
 NEVER = ("compact-imports", "custom-descriptors", "shared-everything-threads")
+
+SEEDS = range(int(os.environ.get("MELD_SEEDS", "8")))
+"""Seeds of each mix; ``MELD_SEEDS=400`` makes 2,000 modules."""
+
+MUTATIONS = int(os.environ.get("MELD_MUTATIONS", "1500"))
+"""How many mutated binaries are read."""
 
 MIXES: dict[str, tuple[str, ...]] = {
     "all": FEATURES,
