@@ -112,6 +112,23 @@ def test_composes_further(tmp_path: Path) -> None:
             assert Running(again).call("run", 1000) == want
 
 
+def test_resources_for_others(tmp_path: Path) -> None:
+    """A provider of a resource, fused alone and wrapped: its consumer uses it as before; nothing leaks."""
+    consumer, provider = (FIXTURES / "shop" / f"{name}.wasm" for name in ("consumer", "provider"))
+    case = next(case for case in MANIFEST if case["case"] == "shop")
+    want = answers(FIXTURES / case["composed"], case, tmp_path)
+    wrapped = fuse([provider], tmp_path / "provider.wasm")
+    core, made = tmp_path / "core.wasm", tmp_path / "made.wasm"
+    passes = "--passes=merge,expose-resources,adapter-wiring,finish"
+    assert meldc(provider, "-q", passes, "-o", core).returncode == 0
+    tool("component", "new", core, "-o", made)
+    for one in (wrapped, made):
+        assert wit(one) == wit(provider)
+        for other in (consumer, fuse([consumer], tmp_path / "consumer.wasm")):
+            tool("compose", other, "-d", one, "-o", tmp_path / "composed.wasm")
+            assert answers(tmp_path / "composed.wasm", case, tmp_path) == want
+
+
 def test_text_and_dumps(tmp_path: Path) -> None:
     """As text the component is the same; and every dump leads to the same bytes."""
     source = FIXTURES / "cli/comp.wasm"

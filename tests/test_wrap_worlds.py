@@ -23,6 +23,8 @@ WORLDS = {
     "both-ways": "import local; export local; export chained;",
     "exported-types": "export types-only; export uses-them;",
     "resources": "import types; export passes;",
+    "own-resources": "export owner; export borrower;",
+    "two-owners": "import types; export owner; export owner2;",
 }
 INTERFACES = """
 interface types {
@@ -64,6 +66,15 @@ interface chained {
 }
 interface types-only { record only { a: u8 } type more = list<only>; }
 interface uses-them { use types-only.{only, more}; f: func(m: more) -> option<only>; }
+interface owner {
+  resource thing { constructor(s: string); name: func() -> string; join: static func(a: thing, b: thing) -> thing; }
+  resource unused;
+  record holder { t: thing, n: u8 }
+  keep: func(h: list<holder>) -> option<thing>;
+  look: func(t: borrow<thing>) -> u32;
+}
+interface borrower { use owner.{thing, holder}; swap: func(h: holder) -> tuple<thing, u8>; }
+interface owner2 { use types.{host-res}; resource thing { via: func(h: borrow<host-res>) -> host-res; } }
 interface passes { use types.{host-res}; through: func(h: host-res) -> host-res; }
 """
 
