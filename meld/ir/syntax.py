@@ -25,9 +25,12 @@ _PHRASES = {
     "NUMTYPE": "a type",
     "REFTYPE": "a reference type",
     "HEAPTYPE": "a heap type",
+    "PRIM": "a primitive type",
+    "BUILTIN": "a built-in",
+    "ENCODING": "`string-encoding=…`",
     "$END": "the end of the text",
 }
-_SILENT = frozenset({"ANNOTATION"})
+_SILENT = frozenset({"ANNOTATION", "CANCELLABLE", "ALWAYS_TASK_RETURN"})
 _SHOWN = 10
 """How many of the expected tokens a message lists."""
 
