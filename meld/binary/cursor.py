@@ -79,34 +79,32 @@ class Cursor:
         return self._signed(64, what)
 
     def _unsigned(self, bits: int, what: str) -> int:
-        at, value, shift = self.pos, 0, 0
-        while True:
-            byte = self.u8(what)
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 128:
-                break
-            if shift >= bits:
-                raise self.error(f"{what}: integer representation too long", at)
+        at = self.pos
+        value, _, _ = self._digits(bits, what)
         if value >> bits:
             raise self.error(f"{what}: integer too large", at)
         return value
 
     def _signed(self, bits: int, what: str) -> int:
+        at = self.pos
+        value, width, last = self._digits(bits, what)
+        if last & 0x40:
+            value -= 1 << width
+        if not -(1 << bits - 1) <= value < 1 << bits - 1:
+            raise self.error(f"{what}: integer too large", at)
+        return value
+
+    def _digits(self, bits: int, what: str) -> tuple[int, int, int]:
+        """The bits of a LEB128, how many there are, and its last byte."""
         at, value, shift = self.pos, 0, 0
         while True:
             byte = self.u8(what)
             value |= (byte & 0x7F) << shift
             shift += 7
             if byte < 128:
-                break
+                return value, shift, byte
             if shift >= bits:
                 raise self.error(f"{what}: integer representation too long", at)
-        if byte & 0x40:
-            value -= 1 << shift
-        if not -(1 << bits - 1) <= value < 1 << bits - 1:
-            raise self.error(f"{what}: integer too large", at)
-        return value
 
     def take(self, size: int, what: str) -> memoryview:
         """The next `size` bytes, not copied."""
