@@ -47,15 +47,6 @@ CALLS: dict[str, list[tuple[Any, ...]]] = {
 """Calls of a case, in the values of the engine's Python interface."""
 
 
-def fused(inputs: list[Path], out: Path) -> Path:
-    done = meldc(*inputs, "--emit=component", "-q", "-o", out)
-    if "resource handles cannot cross" in done.stderr:
-        pytest.xfail("adapters do not carry resource handles yet")
-    assert done.returncode == 0, done.stderr
-    tool("validate", "--features=all", out)
-    return out
-
-
 def answers(path: Path, case: dict[str, Any], directory: Path) -> list[Any]:
     run = case.get("run", {})
     wasi = Wasi(directory, run.get("args", ()), run.get("env", {}), run.get("stdin", ""))
@@ -64,8 +55,8 @@ def answers(path: Path, case: dict[str, Any], directory: Path) -> list[Any]:
 
 
 @pytest.mark.parametrize(("case", "form"), CASES)
-def test_answers_as_unfused(case: dict[str, Any], form: str, tmp_path: Path) -> None:
-    made = fused(files(case, form), tmp_path / "fused.wasm")
+def test_answers_as_unfuse(case: dict[str, Any], form: str, tmp_path: Path) -> None:
+    made = fuse(files(case, form), tmp_path / "fused.wasm")
     found = answers(made, case, tmp_path)
     assert found == answers(FIXTURES / case["composed"], case, tmp_path)
     expected = case["expected"]
@@ -83,7 +74,7 @@ def test_answers_as_unfused(case: dict[str, Any], form: str, tmp_path: Path) -> 
 )
 def test_same_world(path: str, tmp_path: Path) -> None:
     """Functions, interfaces, `use`, resources of the host: what the tools see of the component is what they saw."""
-    assert wit(fused([FIXTURES / path], tmp_path / "fused.wasm")) == wit(FIXTURES / path)
+    assert wit(fuse([FIXTURES / path], tmp_path / "fused.wasm")) == wit(FIXTURES / path)
 
 
 @pytest.mark.parametrize("path", ["greet/comp-cc.wasm", "cli/comp.wasm"])
@@ -100,7 +91,7 @@ def test_tools_take_the_core_module(path: str, tmp_path: Path) -> None:
 def test_composes_further(tmp_path: Path) -> None:
     """Either side of a pair, fused alone and wrapped, composes with the other side as it came, and fuses with it."""
     sides = {name: FIXTURES / "greet" / f"{name}.wasm" for name in ("cons", "prov")}
-    wrapped = {name: fused([path], tmp_path / f"{name}.wasm") for name, path in sides.items()}
+    wrapped = {name: fuse([path], tmp_path / f"{name}.wasm") for name, path in sides.items()}
     want = Running(FIXTURES / "greet/comp-cc.wasm").call("run", 1000)
     pairs = [(wrapped["cons"], sides["prov"]), (sides["cons"], wrapped["prov"]), (wrapped["cons"], wrapped["prov"])]
     for consumer, provider in pairs:

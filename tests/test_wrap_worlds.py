@@ -260,6 +260,107 @@ def test_exports_that_a_component_ascribes(tmp_path: Path) -> None:
         assert Running(path).call("sum", point) == Running(path).call("a:b/i#sum", point) == 9
 
 
+THINGS = """
+  (component $provider
+    (core module $d
+      (global $dropped (mut i32) (i32.const 0))
+      (func (export "dtor") (param i32) (global.set $dropped (i32.add (global.get $dropped) (local.get 0))))
+      (func (export "dropped") (result i32) (global.get $dropped)))
+    (core instance $d (instantiate $d))
+    (type $thing' (resource (rep i32) (dtor (core func $d "dtor"))))
+    (export $thing "thing" (type $thing'))
+    (core func $new (canon resource.new $thing'))
+    (core func $rep (canon resource.rep $thing'))
+    (core func $drop (canon resource.drop $thing'))
+    (core module $m
+      (import "" "new" (func $new (param i32) (result i32)))
+      (import "" "rep" (func $rep (param i32) (result i32)))
+      (import "" "drop" (func $drop (param i32)))
+      (func (export "make") (param i32) (result i32) (call $new (local.get 0)))
+      (func (export "get") (param i32) (result i32) (local.get 0))
+      (func (export "take") (param i32) (result i32)
+        (i32.mul (call $rep (local.get 0)) (i32.const 100)) (call $drop (local.get 0))))
+    (core instance $m (instantiate $m
+      (with "" (instance (export "new" (func $new)) (export "rep" (func $rep)) (export "drop" (func $drop))))))
+    (func (export "make") (param "n" u32) (result (own $thing)) (canon lift (core func $m "make")))
+    (func (export "get") (param "t" (borrow $thing)) (result u32) (canon lift (core func $m "get")))
+    (func (export "take") (param "t" (own $thing)) (result u32) (canon lift (core func $m "take")))
+    (func (export "dropped") (result u32) (canon lift (core func $d "dropped"))))
+  (component $consumer
+    (import "things" (instance $things
+      (export "thing" (type $thing (sub resource)))
+      (export "make" (func (param "n" u32) (result (own $thing))))
+      (export "get" (func (param "t" (borrow $thing)) (result u32)))
+      (export "take" (func (param "t" (own $thing)) (result u32)))))
+    (alias export $things "thing" (type $thing))
+    (core func $make (canon lower (func $things "make")))
+    (core func $get (canon lower (func $things "get")))
+    (core func $take (canon lower (func $things "take")))
+    (core func $drop (canon resource.drop $thing))
+    (core module $m
+      (import "" "make" (func $make (param i32) (result i32)))
+      (import "" "get" (func $get (param i32) (result i32)))
+      (import "" "take" (func $take (param i32) (result i32)))
+      (import "" "drop" (func $drop (param i32)))
+      (func (export "run") (param i32) (result i32) (local $a i32) (local $b i32)
+        (local.set $a (call $make (local.get 0)))
+        (local.set $b (call $make (i32.const 3)))
+        (i32.add (call $get (local.get $a)) (call $get (local.get $a)))
+        (call $drop (local.get $a))
+        (i32.add (call $take (local.get $b))))
+      (func (export "consume") (param i32) (result i32)
+        (call $get (local.get 0)) (call $drop (local.get 0)))
+      (func (export "misuse") (result i32) (call $get (i32.const 77))))
+    (core instance $m (instantiate $m (with "" (instance (export "make" (func $make))
+      (export "get" (func $get)) (export "take" (func $take)) (export "drop" (func $drop))))))
+    (func (export "run") (param "n" u32) (result u32) (canon lift (core func $m "run")))
+    (func (export "misuse") (result u32) (canon lift (core func $m "misuse")))
+    (func (export "consume") (param "t" (own $thing)) (result u32) (canon lift (core func $m "consume"))))
+  (instance $p (instantiate $provider))
+  (instance $c (instantiate $consumer (with "things" (instance $p))))
+"""
+
+
+def test_a_resource_inside_and_outside(tmp_path: Path) -> None:
+    """What one component defines and another uses is also the host's to use: made, lent, given away, destroyed."""
+    text = f"""(component {THINGS}
+      (export $things "a:b/things" (instance $p))
+      (alias export $things "thing" (type $thing))
+      (export "run" (func $c "run"))
+      (export "misuse" (func $c "misuse"))
+      (export "consume" (func $c "consume") (func (param "t" (own $thing)) (result u32))))"""
+    source = tmp_path / "source.wasm"
+    source.write_bytes(wasmtime.wat2wasm(text))
+    made = fuse([source], tmp_path / "fused.wasm")
+    again = fuse([made], tmp_path / "again.wasm")
+    assert wit(made) == wit(source)
+    for path in (source, made, again):
+        running = Running(path)
+        assert running.call("run", 5) == 5 + 5 + 300
+        assert running.call("a:b/things#dropped") == 5 + 3
+        seven, nine = running.call("a:b/things#make", 7), running.call("a:b/things#make", 9)
+        assert running.call("a:b/things#get", seven) == running.call("a:b/things#get", seven) == 7
+        assert running.call("consume", seven) == 7
+        assert running.call("a:b/things#dropped") == 5 + 3 + 7
+        assert running.call("a:b/things#take", nine) == 900
+        assert running.call("a:b/things#dropped") == 5 + 3 + 7 + 9
+        assert Running(path).call("misuse") == "trap"
+
+
+def test_a_borrow_for_another_than_the_owner(tmp_path: Path) -> None:
+    """The host has the representation, the function wants a handle: refused, and fused without the wrapper."""
+    lent = THINGS.replace('"consume") (param "t" (own $thing))', '"consume") (param "t" (borrow $thing))')
+    text = f"""(component {lent}
+      (export $things "a:b/things" (instance $p))
+      (alias export $things "thing" (type $thing))
+      (export "consume" (func $c "consume") (func (param "t" (borrow $thing)) (result u32))))"""
+    source = tmp_path / "source.wasm"
+    source.write_bytes(wasmtime.wat2wasm(text))
+    done = meldc(source, "--emit=component", "-o", tmp_path / "fused.wasm")
+    assert done.returncode == 2 and "borrows the resource `thing`" in done.stderr
+    assert meldc(source, "-o", tmp_path / "fused.wasm").returncode == 0
+
+
 REFUSED = {
     "component": ("""(component (component $c) (export "c" (component $c)))""", "is a component"),
     "module": ("""(component (core module $c) (export "c" (core module $c)))""", "is a core module"),

@@ -105,7 +105,7 @@ class Running:
         except wasmtime.ExitTrap as e:
             return ("exit", e.code)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as e:
-            assert "wasm trap" in str(e), e
+            assert "wasm trap" in str(e) or "error while executing" in str(e), e
             return "trap"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from meld.abi.adapter import Call, place_of
 from meld.abi.adapter_text import Body, Items
 from meld.abi.adapter_values import Copy
+from meld.abi.boundary import CanonCall, resource_of
 from meld.abi.layout import Kind, Layout
 from meld.abi.types import Resource, function_types, show
 from meld.diagnostics import MeldError
@@ -22,17 +23,29 @@ from meld.passes.handle_tables import HandleTable
 
 @dataclass(slots=True)
 class Handles:
-    """How the adapters of a module carry handles. Each resource type has a number, its place among the notes."""
+    """How the adapters of a module carry handles. Each resource type has a number, its place among the notes.
+
+    `reps`: the imports that give the representation for a handle that lives outside.
+    """
 
     items: Items
     tables: dict[Instance, HandleTable]
     numbers: dict[Resource, int]
+    reps: dict[Resource, Function]
 
     @classmethod
     def of(cls, items: Items, module: Module) -> Handles:
-        """The tables that `handle-tables` made."""
+        """The tables that `handle-tables` made, and what `expose-resources` left."""
         numbers = {resource: i for i, resource in enumerate(module.notes_of(Resource), 1)}
-        return cls(items, {table.instance: table for table in module.notes_of(HandleTable)}, numbers)
+        tables = {table.instance: table for table in module.notes_of(HandleTable)}
+        reps: dict[Resource, Function] = {}
+        for item in module.imports:
+            for n in item.notes:
+                if isinstance(item, Function) and isinstance(n, CanonCall) and n.builtin == "resource.rep":
+                    resource = resource_of(n)
+                    if resource is not None and not resource.is_inside:
+                        reps.setdefault(resource, item)
+        return cls(items, tables, numbers, reps)
 
     def check(self, call: Call) -> None:
         """Refuses a call whose handles cannot be carried. Raises MeldError."""
@@ -44,11 +57,12 @@ class Handles:
             assert isinstance(resource, Resource)
             where = place_of(boundary)
             if not resource.is_inside:
-                if isinstance(t, c.Borrow) and resource.owner is boundary.callee:
+                if isinstance(t, c.Borrow) and resource.owner is boundary.callee and resource not in self.reps:
                     raise MeldError(
-                        f"a borrow of `{resource.label}`, which the program exports, cannot cross into the instance "
-                        f"that defines it yet: {show(boundary.type)}",
+                        f"nothing gives the representation of `{resource.label}` that the callee is to borrow: "
+                        f"{show(boundary.type)}",
                         where=where,
+                        hint="expose-resources keeps an import for it",
                     )
             elif boundary.caller not in self.tables or boundary.callee not in self.tables:
                 raise MeldError(
@@ -62,7 +76,8 @@ class Handles:
         resource = layout.resource
         assert isinstance(resource, Resource)
         if not resource.is_inside:
-            return expr
+            lent_home = layout.kind is Kind.BORROW and copy.target.instance is resource.owner
+            return f"(call {self.items.function(self.reps[resource])} {expr})" if lent_home else expr
         source, target = self.tables[copy.source.instance], self.tables[copy.target.instance]
         number = f"(i32.const {self.numbers[resource]})"
 

@@ -7,10 +7,11 @@ export ``iface#[dtor]r``. `--emit=component` runs it; `wasm-tools component new`
 
 from __future__ import annotations
 
-from meld.abi.boundary import CanonCall, HostExport, ResourceExport, resource_of
+from meld.abi.boundary import Boundary, CanonCall, HostExport, ResourceExport, resource_of
 from meld.abi.types import Resource, function_types
 from meld.ir import component as c
-from meld.ir.module import Export, ImportName, Module
+from meld.ir.module import Export, Function, ImportName, Module
+from meld.ir.types import I32
 from meld.passes.base import Pass, PassContext
 from meld.passes.host_options import fresh_name
 
@@ -44,10 +45,38 @@ class ExposeResources(Pass):
     def _expose(self, module: Module, export: ResourceExport) -> None:
         resource: Resource = export.resource
         resource.module, resource.label = f"[export]{export.module}", export.label
+        builtins = {}
         for item in module.imports:
             for n in item.notes:
                 if isinstance(n, CanonCall) and resource_of(n) is resource:
-                    item.imported = ImportName(resource.module, f"[{n.builtin.replace('.', '-')}]{export.label}")
+                    item.imported = _name(resource, n.builtin)
+                    builtins[n.builtin] = item
+        if "resource.rep" not in builtins and _lent_to_owner(module, resource):
+            module.add(_rep(module, resource))
         if resource.dtor is not None:
             name = fresh_name(module, resource.dtor, f"{export.module}#[dtor]{export.label}")
             module.exports.append(Export(name, resource.dtor))
+
+
+def _name(resource: Resource, builtin: str) -> ImportName:
+    return ImportName(resource.module or "", f"[{builtin.replace('.', '-')}]{resource.label}")
+
+
+def _lent_to_owner(module: Module, resource: Resource) -> bool:
+    """Whether an instance lends the resource to the one that defines it, which gets the representation."""
+    return any(
+        isinstance(n, Boundary) and n.callee is resource.owner and c.Borrow(resource) in function_types(n.type)  # type: ignore[arg-type]
+        for item in module.imports
+        for n in item.notes
+    )
+
+
+def _rep(module: Module, resource: Resource) -> Function:
+    """An import that gives the representation for a handle; the owner itself has none."""
+    return Function(
+        module.func_type((I32,), (I32,)),
+        name=f"{resource.owner.name}/[resource-rep]{resource.label}",
+        imported=_name(resource, "resource.rep"),
+        owner=resource.owner,
+        notes=[CanonCall("resource.rep", resource.owner, c.Own(resource))],  # type: ignore[arg-type]
+    )
