@@ -11,6 +11,7 @@ from meld.binary.dwarf import Range, debug_sections, line_of
 from meld.binary.encode import Encoder
 from meld.binary.leb import name, section, unsigned, vector
 from meld.binary.names import write_names
+from meld.binary.provenance import SECTION, provenance
 from meld.binary.reader import MAGIC, SECTIONS
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, references
@@ -26,7 +27,7 @@ from meld.ir.module import (
     Table,
     Tag,
 )
-from meld.ir.notes import Attributed
+from meld.ir.notes import Attributed, Traced
 from meld.ir.numbering import Numbering
 from meld.ir.types import FUNCREF
 
@@ -41,7 +42,13 @@ def write_module(module: Module) -> bytes:
         MeldError: something refers to an object that is not in the module, or a body that is still encoded is
             malformed.
     """
-    return b"".join(_Writer(module).parts())
+    writer = _Writer(module)
+    sections = writer.sections()
+    parts = list(writer.parts(sections))
+    if module.notes_of(Traced):
+        code = [(start, end) for _, start, end in writer.bodies(sections[10])]
+        parts.append(section(0, name(SECTION) + provenance(module, code, parts)))
+    return b"".join(parts)
 
 
 class _Writer:
@@ -52,9 +59,8 @@ class _Writer:
         self.encoder = Encoder(self.numbering)
         self.announced = False  # data segments, which bodies that name some need
 
-    def parts(self) -> Iterator[bytes]:
-        """The module in pieces."""
-        sections = self.sections()
+    def parts(self, sections: dict[int, list[Piece] | bytes]) -> Iterator[bytes]:
+        """The module in pieces, of its sections and what belongs between and behind them."""
         yield MAGIC
         yield from self.customs("before first")
         for number, label in SECTIONS.items():
@@ -69,15 +75,20 @@ class _Writer:
             for label, data in debug_sections(list(self.ranges(sections[10]))).items():
                 yield section(0, name(label) + data)
 
-    def ranges(self, bodies: list[Piece] | bytes) -> Iterator[Range]:
-        """Where the functions that the compiler made lie in the code section."""
+    def bodies(self, bodies: list[Piece] | bytes) -> Iterator[tuple[Function, int, int]]:
+        """Where the functions lie in the contents of the code section: start, behind the size, and end."""
         assert isinstance(bodies, list)
         position = len(unsigned(len(bodies)))
         for function, body in zip(self.module.functions, bodies, strict=True):
             end = position + len(body)
-            if function.synthetic is not None:
-                yield Range(function.name or "", position + _prefix(body), end, line_of(function.synthetic))
+            yield function, position + _prefix(body), end
             position = end
+
+    def ranges(self, bodies: list[Piece] | bytes) -> Iterator[Range]:
+        """Where the functions that the compiler made lie in the code section."""
+        for function, start, end in self.bodies(bodies):
+            if function.synthetic is not None:
+                yield Range(function.name or "", start, end, line_of(function.synthetic))
 
     def customs(self, place: str) -> Iterator[bytes]:
         for custom in self.module.customs:

@@ -260,6 +260,11 @@ class Attributed(Note):
     """On the module: the encoder shall attribute what the compiler made by source lines (`meld.binary.dwarf`)."""
 
 
+@note("traced")
+class Traced(Note):
+    """On the module: the encoder shall say where each function comes from (`meld.binary.provenance`)."""
+
+
 @note("facts")
 class Facts(Note):
     """Which facts hold: ``(@meld.facts linked merged)``. Held by `Module.facts` and `Component.facts`."""

@@ -12,7 +12,7 @@ from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction, references
 from meld.ir.merge_types import merge_types
 from meld.ir.module import CoreItem, ElementSegment, Function, Global, Item, Memory, Module, Table, Tag
-from meld.ir.notes import Attributed, Note
+from meld.ir.notes import Attributed, Note, Traced
 from meld.ir.types import FUNCREF
 from meld.passes.base import Pass, PassContext, option
 from meld.passes.handle_tables import tables_of_exports
@@ -34,6 +34,7 @@ class Finish(Pass):
     after = ("rewire-calls", "adapter-wiring")
     repeatable = True
     lines: bool = option(True, "attribute generated functions by source lines (DWARF)")
+    provenance: bool = option(True, "say where each function comes from (section `component-provenance`)")
 
     def run(self, module: Module, cx: PassContext) -> None:
         before = sum(1 for _ in module.items())
@@ -41,6 +42,8 @@ class Finish(Pass):
         _refuse_pending(module)
         if self.lines:
             _attribute(module)
+        if self.provenance and not module.notes_of(Traced):
+            module.notes.append(Traced())
         cx.stats["merged imports"] = _merge_imports(module)
         cx.stats["merged types"] = merge_types(module)
         export_options(module)

@@ -31,6 +31,7 @@ DROPPED_CUSTOMS = (
     "dylink",
     "build_id",
     "component-type",
+    "component-provenance",
 )
 """Custom sections (by the start of their name) that speak of indices, offsets or a world, which merging changes."""
 

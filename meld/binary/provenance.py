@@ -1,0 +1,77 @@
+"""Where each function of a fused module comes from, for tools downstream: the section `component-provenance`.
+
+The bytes are those of the form ``SCPV``, version 3, that analysers of fused modules read; numbers are little-endian:
+
+    "SCPV", version: u8, bounded memory: u8, closed world: u8, SHA-256: 32 bytes, count: u32, then for each function
+    index: u32, size of the id: u32, id: UTF-8, original index: u32, ranged: u8 and, if 1, start: u32, end: u32
+
+A range lies in the contents of the code section. The hash is that of the module without this section, which comes last.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from meld.ir.module import Function, Module
+from meld.ir.notes import Instance
+
+SECTION = "component-provenance"
+MAGIC = b"SCPV"
+VERSION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a function of the fused module comes from: ``index`` → function ``original`` of ``component``.
+
+    `component` is the component instance; code of its second core instance is that of ``instance/1``, and so on, since
+    each core module counts its functions from 0.
+    """
+
+    index: int
+    component: str
+    original: int
+
+
+def origins(module: Module) -> Iterator[Origin]:
+    """The origins of all defined functions that the compiler did not make, in the order of their indices."""
+    first = sum(1 for item in module.imports if isinstance(item, Function))
+    for index, function in enumerate(module.functions, first):
+        if function.synthetic is None and function.owner is not None and function.origin is not None:
+            original, core = function.origin
+            yield Origin(index, component_name(function.owner, core), original)
+
+
+def component_name(instance: Instance, core: int) -> str:
+    """What the section calls a core instance of a component instance."""
+    return f"{instance.name}/{core}" if core else instance.name or ""
+
+
+def provenance(module: Module, code: Sequence[tuple[int, int]], rest: Sequence[bytes]) -> bytes:
+    """The contents of the section.
+
+    Args:
+        module: the module that is being written.
+        code: for each defined function the start and end of its body in the code section.
+        rest: the module without this section, in pieces.
+    """
+    entries = list(origins(module))
+    digest = sha256()
+    for piece in rest:
+        digest.update(piece)
+    first = sum(1 for item in module.imports if isinstance(item, Function))
+    out = [MAGIC, bytes((VERSION, _bounded(module), not module.imports)), digest.digest()]
+    out.append(struct.pack("<I", len(entries)))
+    for entry in entries:
+        name = entry.component.encode()
+        out.append(struct.pack("<II", entry.index, len(name)) + name)
+        out.append(struct.pack("<IBII", entry.original, 1, *code[entry.index - first]))
+    return b"".join(out)
+
+
+def _bounded(module: Module) -> bool:
+    """Whether no memory can grow. What may only be so, since nobody seems to grow it, counts as no."""
+    return all(memory.limits.maximum == memory.limits.minimum for memory in module.space("memories"))
