@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from proofs import refute, worlds
-from proofs.obligations import obligations, study
+from proofs.lemmas import lemmas
+from proofs.obligations import Obligation, obligations, study
 from proofs.subject import Shape, Subject, build
 
 SHAPES = (
@@ -40,18 +42,26 @@ class Report:
 
 
 def prove(subject: Subject) -> Report:
-    """Proves every obligation of every shim of a program. A solver that gives up raises `GaveUp`."""
+    """Proves every obligation of every shim of a program, and the lemmas about the contract.
+
+    A solver that gives up raises `GaveUp`.
+    """
     report = Report()
+    _discharge(lemmas(subject.shape), report)
     for operation in subject.shape.operations:
         case = study(subject, operation)
         report.paths += len(case.paths)
-        for obligation in obligations(case):
-            start = time.perf_counter()
-            if obligation.refute() is not None:
-                report.failed.append(obligation.name)
-            report.obligations += 1
-            report.slowest = max(report.slowest, time.perf_counter() - start)
+        _discharge(obligations(case), report)
     return report
+
+
+def _discharge(those: Iterable[Obligation], report: Report) -> None:
+    for obligation in those:
+        start = time.perf_counter()
+        if obligation.refute() is not None:
+            report.failed.append(obligation.name)
+        report.obligations += 1
+        report.slowest = max(report.slowest, time.perf_counter() - start)
 
 
 def main() -> int:

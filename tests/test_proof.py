@@ -10,9 +10,10 @@ import z3
 
 from proofs.counterexample import trace_of
 from proofs.division import without_division
-from proofs.executor import Executor, Path, Unmodelled, World, initial
+from proofs.executor import Executor, Path, Unmodelled, World, initial, possible
+from proofs.lemmas import lemmas
 from proofs.mutants import EQUIVALENT, WRONG, Mutant
-from proofs.obligations import PAGES, Case, study
+from proofs.obligations import PAGES, Case, obligations, study
 from proofs.prove import SHAPES, prove
 from proofs.refute import failing, refute
 from proofs.replay import Engine, Observation, Trace, differences
@@ -45,6 +46,16 @@ def test_a_mutant_is_refuted_by_a_call_that_shows_it(mutant: Mutant) -> None:
 @pytest.mark.parametrize("mutant", EQUIVALENT, ids=lambda m: m.name)
 def test_a_mutant_that_changes_nothing_is_proved(mutant: Mutant) -> None:
     assert [obligation.name for _, obligation in failing(mutant)] == [], mutant.why
+
+
+@pytest.mark.parametrize("shape", [SMALL, FUTURES], ids=str)
+def test_no_obligation_is_empty(shape: Shape) -> None:
+    """What an obligation assumes can be the case."""
+    cases = [study(build(shape), operation) for operation in shape.operations]
+    counted = {"moves", "byte", "elements"}  # about bytes, on paths that may move none
+    for obligation in (*lemmas(shape), *(o for case in cases for o in obligations(case))):
+        if not counted & set(obligation.name.split()):
+            assert possible(*obligation.given), obligation.name
 
 
 def test_what_is_not_modelled_stops_the_proof() -> None:
