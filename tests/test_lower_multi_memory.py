@@ -322,3 +322,9 @@ class TestRefusals:
         both("grow_b", 1)
         assert bytes(exported.read(both.lowered.running.store, 0, 4)) == b"\x44\x33\x22\x11"
         both.same_state()
+        exported.grow(both.lowered.running.store, 2)  # pages of nobody: no region has changed
+        both.same_state()
+        exported.write(both.lowered.running.store, b"host", 4 * PAGE)
+        for name in ("grow_a", "grow_b", "grow_a"):
+            both(name, 1)
+            both.same_state()

@@ -86,6 +86,58 @@ def test_an_adapter_copies_from_region_to_region(tmp_path: Path) -> None:
         ]
 
 
+def logging(*components: str) -> str:
+    """Two components with a memory each; those named give the host a string of theirs."""
+    parts = ["(component"]
+    for name in ("first", "second"):
+        logs = name in components
+        parts.append(f"""
+  (component ${name}
+    (import "log" (func $log (param "s" string)))
+    (core module $libc (memory (export "memory") 1) (data (i32.const 100) "{name}"))
+    (core instance $libc (instantiate $libc))
+    (core func $log (canon lower (func $log) (memory $libc "memory")))
+    (core module $m
+      (import "libc" "memory" (memory 1))
+      (import "host" "log" (func $log (param i32 i32)))
+      (func (export "run") (result i32)
+        (drop (memory.grow (i32.const 1)))
+        (i32.store8 (i32.const 131071) (i32.const 33))
+        {"(call $log (i32.const 100) (i32.const 6))" if logs else ""}
+        (i32.load8_u (i32.const 100))))
+    (core instance $i (instantiate $m (with "libc" (instance $libc))
+      (with "host" (instance (export "log" (func $log))))))
+    (func (export "run") (result u32) (canon lift (core func $i "run"))))""")
+    parts.append('(import "log" (func $log (param "s" string)))')
+    for name in ("first", "second"):
+        parts.append(f'(instance ${name} (instantiate ${name} (with "log" (func $log))))')
+        parts.append(f'(export "{name}" (func ${name} "run"))')
+    return "\n".join([*parts, ")"])
+
+
+def test_pointers_for_the_host_stay_right(tmp_path: Path) -> None:
+    """The memory that the host is given pointers into comes first, and stays where it is when another one grows."""
+    (tmp_path / "x.wat").write_text(logging("second"))
+    module = meld.compile([tmp_path / "x.wat"], passes="merge,finish,lower-multi-memory")
+    assert len(module.memories) == 1
+    seen: list[bytes] = []
+
+    def log(at: int, length: int) -> None:
+        seen.append(bytes(running.memory()[at : at + length]))
+
+    running = instantiate(meld.encode(module), given={("$root", "log"): log})
+    for _ in range(2):
+        assert chr(running.call("first")) == "f"
+        assert chr(running.call("second")) == "s"
+    assert seen == [b"second"] * 2
+
+
+def test_two_memories_that_the_host_is_given_pointers_into_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.wat").write_text(logging("first", "second"))
+    with pytest.raises(MeldError, match=r"several memories \(`first/memory`, `second/memory`\)"):
+        meld.compile([tmp_path / "x.wat"], passes="merge,finish,lower-multi-memory")
+
+
 CALLS = """(component
   (component $callee
     (core module $m

@@ -113,3 +113,25 @@ def test_row(row: Callable[[Ends], None], fuse: Fuse) -> None:
     fused = fuse([Party("a", ("stream.write",)), Party("b", ("stream.read",), links=("a",))])
     fused.host.forbid = set(INTRINSICS)
     row(Ends(fused))
+
+
+def test_the_published_sequence(fuse: Fuse) -> None:
+    """Partial write, full ring, drain, resume, and both sides across the edge of the ring."""
+    fused = fuse([Party("a", ("stream.write",)), Party("b", ("stream.read",), links=("a",))])
+    fused.host.forbid = set(INTRINSICS)
+    s = Ends(fused)
+    data = bytes((i + 1) * 3 & 0xFF for i in range(5000))
+    assert s.write(data[:4]) == 4
+    assert s.read(8) == data[:4]
+    assert s.write(data[:300]) == 300
+    assert s.read(RING) == data[:300]
+    assert [s.write(data), s.write(b"x")] == [RING, 0]
+    assert s.read(5000) == data[:RING]
+    assert s.write(data[RING:]) == 904
+    assert s.read(8192) == data[RING:]
+    assert s.write(data[:3500]) == 3500, "the cursors are at 5304, so this crosses the edge"
+    assert s.read(8192) == data[:3500]
+    assert s.read(1) == PENDING
+    s.write(data[:4])
+    s.drop_writer()
+    assert [s.read(3), s.read(3), s.read(3), s.read(3)] == [data[:3], data[3:4], 0, 0]
