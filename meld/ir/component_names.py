@@ -106,17 +106,13 @@ def _entries(definitions: Iterable[Definition]) -> Iterator[Definition]:
 
 
 class ModuleTypeNames:
-    """The core types that a module type declares or takes from outside.
+    """The core types that a module type declares or takes from outside: references, and how each says its name.
 
-    Attributes:
-        core_types: what type uses refer to.
-        numbers: the same for reference types, where wasm-tools does not resolve names.
-        declarations: how each says its name.
+    References are numbers, since wasm-tools does not resolve names in the reference types of a module type.
     """
 
     def __init__(self, module_type: ModuleType) -> None:
         self.core_types: dict[TypeDef, str] = {}
-        self.numbers: dict[TypeDef, str] = {}
         self.declarations: dict[TypeDef | OuterAlias, str] = {}
         namer, count = UniqueNames(), 0
         for decl in module_type.decls:
@@ -126,10 +122,8 @@ class ModuleTypeNames:
             elif isinstance(decl, OuterAlias):
                 entries = [decl]
             for entry in entries:
-                unique = count if entry.name is None else namer.give(entry.name)
-                self.declarations[entry] = declare(entry.name, unique)
+                self.declarations[entry] = declare(entry.name, count if entry.name is None else namer.give(entry.name))
                 typedef = entry if isinstance(entry, TypeDef) else core_typedef(entry)
                 if typedef is not None:
-                    self.core_types.setdefault(typedef, refer(unique))
-                    self.numbers.setdefault(typedef, str(count))
+                    self.core_types.setdefault(typedef, str(count))
                 count += 1

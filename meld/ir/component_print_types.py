@@ -10,28 +10,21 @@ from meld.ir.component import CompValType, Definition, Prim, Sort
 from meld.ir.component_names import ModuleTypeNames, ScopeNames
 from meld.ir.literals import quoted
 from meld.ir.notes import Note, Opaque, note_to_sexp
+from meld.ir.print_names import TypeText
 from meld.ir.sexp import annotation_text
 from meld.ir.types import (
-    AbstractHeap,
-    ArrayType,
-    FieldType,
-    FuncType,
     Limits,
     NumType,
-    Packed,
     RecGroup,
     RefType,
-    StorageType,
-    StructType,
     TypeDef,
-    ValType,
 )
 
 MAX_NESTING = 100
 """Components, component types and instance types within each other; the text parsers of others stop there too."""
 
 
-class TypePrinter:
+class TypePrinter(TypeText):
     """Writes lines. `scope` has the names of what is being printed, `depth` the levels of indentation."""
 
     def __init__(self) -> None:
@@ -160,7 +153,7 @@ class TypePrinter:
         raise TypeError(f"not a type: {t!r}")
 
     def _resource(self, t: c.ResourceType) -> str:
-        parts = [f"(rep {self.core_valtype(t.rep)})"]
+        parts = [f"(rep {self.type(t.rep)})"]
         if t.dtor is not None:
             callback = f" (callback {self.ref(t.dtor_callback)})" if t.dtor_callback is not None else ""
             parts.append(f"(dtor {'async ' if t.dtor_async else ''}{self.ref(t.dtor)}{callback})")
@@ -203,7 +196,7 @@ class TypePrinter:
             case c.CoreType(type=c.ModuleType() as module_type):
                 self._module(item, module_type)
             case c.CoreType(type=TypeDef() as typedef):
-                self.line(f"{self.head('core type', item)} {self.core_typedef(typedef)})")
+                self.line(f"{self.head('core type', item)} {self.shape(typedef)})")
             case c.ExportAlias(instance=instance, export=export, of=of):
                 self.line(f"(alias export {self.ref(instance)} {quoted(export)} {self.head(of.value, item)}))")
             case c.CoreExportAlias(instance=instance, export=export, of=of):
@@ -245,7 +238,7 @@ class TypePrinter:
             self.open("(core rec")
             for item in members:
                 assert isinstance(item.type, TypeDef)
-                self.line(f"{self.head('type', item)} {self.core_typedef(item.type)})")
+                self.line(f"{self.head('type', item)} {self.shape(item.type)})")
             self.close()
         else:
             self.declaration(members[0])
@@ -266,7 +259,7 @@ class TypePrinter:
     ) -> list[str]:
         match decl:
             case RecGroup(types=types, explicit=explicit):
-                lines = [f"(type {names.declarations[t]} {self.core_typedef(t)})" for t in types]
+                lines = [f"(type {names.declarations[t]} {self.shape(t)})" for t in types]
                 return ["(rec", *("  " + line for line in lines), ")"] if explicit or len(types) != 1 else lines
             case c.OuterAlias():
                 target = self.scope if decl.depth == 1 else self.scope.enclosing(decl.depth - 1)
@@ -281,78 +274,23 @@ class TypePrinter:
     def _core_extern(self, t: c.CoreExternType) -> str:
         match t.kind, t.type:
             case (("func" | "tag"), TypeDef() as typedef):
-                return f"({t.kind} (type {self._core_type_ref(typedef)}))"
+                return f"({t.kind} (type {self.type_name(typedef)}))"
             case "table", RefType() as element if t.limits is not None:
-                return f"(table {_limits(t.limits)} {self.core_valtype(element)})"
+                return f"(table {self.limits(t.limits)} {self.type(element)})"
             case "memory", Limits() as limits:
-                return f"(memory {_limits(limits)})"
+                return f"(memory {self.limits(limits)})"
             case "global", (NumType() | RefType()) as value:
-                text = self.core_valtype(value)
-                return f"(global {f'(mut {text})' if t.mutable else text})"
+                return f"(global {self.globaltype(value, t.mutable)})"
         raise MeldError(f"a module type with a {t.kind} of a type that it cannot have")
 
-    def _core_type_ref(self, typedef: TypeDef, in_type: bool = False) -> str:
-        if self._module_type is None:
-            names = self.scope.core_types
-        else:
-            names = self._module_type.numbers if in_type else self._module_type.core_types
+    def type_name(self, typedef: TypeDef) -> str:
+        """How a core type is referred to, in the component or in the module type that is being printed."""
+        names = self._module_type.core_types if self._module_type else self.scope.core_types
         try:
             return names[typedef]
         except KeyError:
             raise MeldError("a core type is used in a component that does not define it") from None
 
-    def core_typedef(self, typedef: TypeDef) -> str:
-        """``(func …)`` or ``(sub final? … (struct …))``."""
-        match typedef.shape:
-            case FuncType(params, results):
-                parts = [_form("param", map(self.core_valtype, params))] if params else []
-                parts += [_form("result", map(self.core_valtype, results))] if results else []
-                shape = _form("func", parts)
-            case StructType(fields):
-                shape = _form("struct", [f"(field {self._field(f)})" for f in fields])
-            case ArrayType(element):
-                shape = f"(array {self._field(element)})"
-            case _:
-                raise TypeError(f"not a core type: {typedef.shape!r}")
-        if typedef.final and not typedef.supers:
-            return shape
-        return _form("sub", [*(["final"] if typedef.final else []), *map(self._core_type_ref, typedef.supers), shape])
-
-    def _field(self, item: FieldType) -> str:
-        text = self.core_storage(item.storage)
-        return f"(mut {text})" if item.mutable else text
-
-    def core_storage(self, t: StorageType) -> str:
-        return t.value if isinstance(t, Packed) else self.core_valtype(t)
-
-    def core_valtype(self, t: ValType) -> str:
-        match t:
-            case NumType():
-                return t.value
-            case RefType(nullable, heap):
-                if nullable and isinstance(heap, AbstractHeap):
-                    return _ABBREVIATIONS[heap]
-                name = heap.value if isinstance(heap, AbstractHeap) else self._core_type_ref(heap, in_type=True)
-                return f"(ref {'null ' if nullable else ''}{name})"
-        raise TypeError(f"not a value type: {t!r}")
-
-
-_ABBREVIATIONS = {
-    **{heap: heap.value + "ref" for heap in AbstractHeap},
-    AbstractHeap.NONE: "nullref",
-    AbstractHeap.NOFUNC: "nullfuncref",
-    AbstractHeap.NOEXTERN: "nullexternref",
-    AbstractHeap.NOEXN: "nullexnref",
-}
-
 
 def _form(keyword: str, parts: Iterable[str]) -> str:
     return "(" + " ".join([keyword, *parts]) + ")"
-
-
-def _limits(limits: Limits) -> str:
-    parts = ["i64"] if limits.is64 else []
-    parts += [str(limits.minimum), *([] if limits.maximum is None else [str(limits.maximum)])]
-    parts += ["shared"] if limits.shared else []
-    parts += [] if limits.page_size_log2 is None else [f"(pagesize {1 << limits.page_size_log2})"]
-    return " ".join(parts)

@@ -110,7 +110,7 @@ class _Printer(TypePrinter):
         if item.table is not None:
             parts.append(self.ref(item.table))
         if item.slot is not None:
-            parts.append(f"{self.core_valtype(item.slot[0])} {item.slot[1]}")
+            parts.append(f"{self.type(item.slot[0])} {item.slot[1]}")
         if item.result is not None:
             parts.append(f"(result {self.value_type(item.result)})")
         if item.cancellable:

@@ -12,7 +12,7 @@ from meld.ir.module import Item, Module
 from meld.ir.notes import Instance, Note, Opaque, Origin, Owner, Ref, Sexp, Symbol, Synthetic, note_to_sexp
 from meld.ir.numbering import Numbering
 from meld.ir.sexp import annotation_text
-from meld.ir.types import ArrayType, FieldType, FuncType, RefType, StorageType, StructType, TypeDef
+from meld.ir.types import ArrayType, FieldType, FuncType, Limits, RefType, StorageType, StructType, TypeDef, ValType
 
 
 class UniqueNames:
@@ -49,7 +49,67 @@ def declarations(names: Mapping[int, str]) -> dict[int, tuple[str, str]]:
     return found
 
 
-class Names:
+class TypeText:
+    """Core types as text. What a type definition is called is up to `type_name`."""
+
+    def type_name(self, typedef: TypeDef) -> str:
+        """How a type definition is referred to."""
+        raise NotImplementedError
+
+    def type(self, t: StorageType) -> str:
+        """A value type or a storage type."""
+        if not isinstance(t, RefType):
+            return str(t.value)
+        if isinstance(t.heap, TypeDef):
+            heap = self.type_name(t.heap)
+        elif t.nullable:
+            return _SHORT.get(t.heap.value, f"{t.heap.value}ref")
+        else:
+            heap = t.heap.value
+        return f"(ref null {heap})" if t.nullable else f"(ref {heap})"
+
+    def types(self, word: str, types: Iterable[StorageType]) -> str:
+        """``(word type…)`` with a space in front; empty if there are no types."""
+        shown = " ".join(self.type(t) for t in types)
+        return f" ({word} {shown})" if shown else ""
+
+    def field(self, field: FieldType) -> str:
+        """The type of a field."""
+        return f"(mut {self.type(field.storage)})" if field.mutable else self.type(field.storage)
+
+    def shape(self, typedef: TypeDef) -> str:
+        """What a definition says the type is: ``(func …)``, ``(sub $super (struct …))``, …."""
+        match typedef.shape:
+            case FuncType(params, results):
+                shape = f"(func{self.types('param', params)}{self.types('result', results)})"
+            case StructType(fields):
+                names = declarations(typedef.field_names)
+                shown = (f"{names[i][0]} " if i in names else "" for i in range(len(fields)))
+                listed = "".join(f" (field {n}{self.field(f)})" for n, f in zip(shown, fields, strict=True))
+                shape = f"(struct{listed})"
+            case ArrayType(element):
+                shape = f"(array {self.field(element)})"
+        if typedef.supers or not typedef.final:
+            final = " final" if typedef.final else ""
+            supers = "".join(f" {self.type_name(t)}" for t in typedef.supers)
+            shape = f"(sub{final}{supers} {shape})"
+        return shape
+
+    def limits(self, limits: Limits) -> str:
+        """The limits of a memory or a table."""
+        shown = f"{'i64 ' if limits.is64 else ''}{limits.minimum}"
+        if limits.maximum is not None:
+            shown += f" {limits.maximum}"
+        if limits.shared:
+            shown += " shared"
+        return shown if limits.page_size_log2 is None else f"{shown} (pagesize {1 << limits.page_size_log2:#x})"
+
+    def globaltype(self, t: ValType, mutable: bool) -> str:
+        """The type of a global."""
+        return f"(mut {self.type(t)})" if mutable else self.type(t)
+
+
+class Names(TypeText):
     """What the printed text calls the objects of a module."""
 
     def __init__(self, module: Module) -> None:
@@ -96,48 +156,14 @@ class Names:
 
     # --- types ---
 
-    def type(self, t: StorageType) -> str:
-        """A value type or a storage type."""
-        if not isinstance(t, RefType):
-            return str(t.value)
-        if isinstance(t.heap, TypeDef):
-            heap = self.ref("types", t.heap)
-        elif t.nullable:
-            return _SHORT.get(t.heap.value, f"{t.heap.value}ref")
-        else:
-            heap = t.heap.value
-        return f"(ref null {heap})" if t.nullable else f"(ref {heap})"
-
-    def types(self, word: str, types: Iterable[StorageType]) -> str:
-        """``(word type…)`` with a space in front; empty if there are no types."""
-        shown = " ".join(self.type(t) for t in types)
-        return f" ({word} {shown})" if shown else ""
-
-    def field(self, field: FieldType) -> str:
-        """The type of a field."""
-        return f"(mut {self.type(field.storage)})" if field.mutable else self.type(field.storage)
+    def type_name(self, typedef: TypeDef) -> str:
+        """How a type definition is referred to."""
+        return self.ref("types", typedef)
 
     def definition(self, typedef: TypeDef) -> str:
         """``(type $t …)``."""
-        match typedef.shape:
-            case FuncType(params, results):
-                shape = f"(func{self.types('param', params)}{self.types('result', results)})"
-            case StructType(fields):
-                names = declarations(typedef.field_names)
-                shown = (f"{names[i][0]} " if i in names else "" for i in range(len(fields)))
-                shape = (
-                    "(struct"
-                    + "".join(f" (field {n}{self.field(f)})" for n, f in zip(shown, fields, strict=True))
-                    + ")"
-                )
-            case ArrayType(element):
-                shape = f"(array {self.field(element)})"
-        if typedef.supers or not typedef.final:
-            final = " final" if typedef.final else ""
-            supers = "".join(f" {self.ref('types', t)}" for t in typedef.supers)
-            shape = f"(sub{final}{supers} {shape})"
         notes = "".join(f" {self.note(note)}" for note in typedef.notes)
-        return f"(type{self.declared('types', typedef)}{notes} {shape})"
+        return f"(type{self.declared('types', typedef)}{notes} {self.shape(typedef)})"
 
 
 _SHORT = {"none": "nullref", "nofunc": "nullfuncref", "noextern": "nullexternref", "noexn": "nullexnref"}

@@ -28,7 +28,7 @@ from meld.ir.module import (
 from meld.ir.notes import Facts
 from meld.ir.print_body import BodyPrinter
 from meld.ir.print_names import Names, declaration, declarations
-from meld.ir.types import FuncType, Limits, TypeDef, ValType
+from meld.ir.types import FuncType, TypeDef, ValType
 
 
 def print_program(program: Module | Component) -> str:
@@ -81,7 +81,7 @@ class _ModulePrinter:
         yield from self.types()
         yield from (self.import_(item) for item in module.imports)
         yield from (self.table(item) for item in module.tables)
-        yield from (f"(memory{self.head(item)} {self.limits(item.limits)})" for item in module.memories)
+        yield from (f"(memory{self.head(item)} {self.names.limits(item.limits)})" for item in module.memories)
         yield from (f"(tag{self.head(item)}{self.typeuse(item.type)})" for item in module.tags)
         yield from (f"(global{self.head(item)} {self.global_(item)})" for item in module.globals)
         for export in module.exports:
@@ -124,11 +124,11 @@ class _ModulePrinter:
             case Function():
                 rest = self.signature(item, declarations(item.local_names))
             case Table():
-                rest = f" {self.limits(item.limits)} {self.names.type(item.type)}"
+                rest = f" {self.names.limits(item.limits)} {self.names.type(item.type)}"
             case Memory():
-                rest = f" {self.limits(item.limits)}"
+                rest = f" {self.names.limits(item.limits)}"
             case Global():
-                rest = f" {self.globaltype(item)}"
+                rest = f" {self.names.globaltype(item.type, item.mutable)}"
             case Tag():
                 rest = self.typeuse(item.type)
         assert item.imported is not None
@@ -182,28 +182,19 @@ class _ModulePrinter:
             raise
         yield ")"
 
-    def limits(self, limits: Limits) -> str:
-        """The limits of a memory or a table."""
-        shown = f"{'i64 ' if limits.is64 else ''}{limits.minimum}"
-        if limits.maximum is not None:
-            shown += f" {limits.maximum}"
-        if limits.shared:
-            shown += " shared"
-        return shown if limits.page_size_log2 is None else f"{shown} (pagesize {1 << limits.page_size_log2:#x})"
-
     def table(self, table: Table) -> str:
         """A table that is defined."""
         init = "" if table.init is None else f" {self.folded(table.init)}"
-        return f"(table{self.head(table)} {self.limits(table.limits)} {self.names.type(table.type)}{init})"
-
-    def globaltype(self, item: Global) -> str:
-        """The type of a global."""
-        return f"(mut {self.names.type(item.type)})" if item.mutable else self.names.type(item.type)
+        return f"(table{self.head(table)} {self.names.limits(table.limits)} {self.names.type(table.type)}{init})"
 
     def global_(self, item: Global) -> str:
         """The type and the value of a global."""
         init = self.bodies.line(item.init or ())
-        return f"{self.globaltype(item)} {init}" if init else self.globaltype(item)
+        return (
+            f"{self.names.globaltype(item.type, item.mutable)} {init}"
+            if init
+            else self.names.globaltype(item.type, item.mutable)
+        )
 
     def folded(self, expression: list[Instruction], word: str = "") -> str:
         """A constant expression: one instruction in parentheses, or several behind a word."""
