@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--link", metavar="A:IMPORT=B", action="append", default=[], help="link import IMPORT of input A to input B")
     add("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
+    add("--manifest", metavar="FILE", help="write how to call the module and where its functions come from, as JSON")
     add("--explain", action="store_true", help="say what was done with each stream domain and boundary, and why")
     add("-q", "--quiet", action="store_true", help="no remarks, no progress")
     add("--version", action="version", version=f"meldc {_version()}")

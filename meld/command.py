@@ -10,6 +10,7 @@ from types import TracebackType
 
 from meld.diagnostics import MeldError
 from meld.driver import Options, Outcome, build
+from meld.ir.module import Module
 from meld.output import dumper, render, write_file
 from meld.passes import BUILTIN, Registry
 from meld.passes.base import Program, options_of, summary_of
@@ -19,6 +20,8 @@ from meld.passmanager import Step
 def compile_command(args: argparse.Namespace) -> int:
     """`meldc INPUT…`."""
     wrap = args.emit == "component"
+    if args.manifest is not None and wrap:
+        raise MeldError("--manifest is about a core module; a component says itself what it is")
     form = "wat" if args.output is None or args.output.endswith(".wat") else "wasm"
     emit = args.emit if args.emit and not wrap else form
     if args.output is None and emit == "wasm" and sys.stdout.isatty():
@@ -32,6 +35,8 @@ def compile_command(args: argparse.Namespace) -> int:
         outcome = build(args.inputs, options)
         progress.say("writing")
         product = render(outcome.program, emit)
+    if args.manifest is not None:
+        _write_manifest(outcome.program, Path(args.manifest))
     if args.output is not None:
         write_file(Path(args.output), product)
     else:
@@ -39,6 +44,14 @@ def compile_command(args: argparse.Namespace) -> int:
         sys.stdout.buffer.flush()
     report(outcome, quiet=args.quiet, explain=args.explain)
     return 0
+
+
+def _write_manifest(program: Program, path: Path) -> None:
+    from meld.manifest import manifest_text
+
+    if not isinstance(program, Module):
+        raise MeldError("--manifest is about a core module, and the product is a composition", hint="run merge")
+    write_file(path, manifest_text(program).encode())
 
 
 def report(outcome: Outcome, *, quiet: bool, explain: bool) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from meld.abi import manifest
 from meld.abi.boundary import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options, resource_of
 from meld.abi.types import show
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction, references
 from meld.ir.merge_types import merge_types
-from meld.ir.module import CoreItem, ElementSegment, Function, Global, Item, Memory, Module, Table, Tag
+from meld.ir.module import CoreItem, CustomSection, ElementSegment, Function, Global, Item, Memory, Module, Table, Tag
 from meld.ir.notes import Attributed, Note, Traced
 from meld.ir.types import FUNCREF
 from meld.passes.base import Pass, PassContext, option
@@ -35,6 +36,7 @@ class Finish(Pass):
     repeatable = True
     lines: bool = option(True, "attribute generated functions by source lines (DWARF)")
     provenance: bool = option(True, "say where each function comes from (section `component-provenance`)")
+    signatures: bool = option(True, "say how each export is called (section `meld.signature-manifest`)")
 
     def run(self, module: Module, cx: PassContext) -> None:
         before = sum(1 for _ in module.items())
@@ -47,6 +49,8 @@ class Finish(Pass):
         cx.stats["merged imports"] = _merge_imports(module)
         cx.stats["merged types"] = merge_types(module)
         export_options(module)
+        if self.signatures:
+            _sign(module)
         cx.stats["dropped items"] = before - sum(1 for _ in module.items())
 
 
@@ -56,6 +60,13 @@ def _attribute(module: Module) -> None:
     own = any(section.name.startswith(".debug_") for section in module.customs)
     if generated and not own and not module.notes_of(Attributed):
         module.notes.append(Attributed())
+
+
+def _sign(module: Module) -> None:
+    """Writes the signature manifest, unless nothing is exported from a component."""
+    module.customs = [section for section in module.customs if section.name != manifest.SECTION]
+    if module.notes_of(HostExport):
+        module.customs.append(CustomSection(manifest.SECTION, manifest.section(module)))
 
 
 def _refuse_pending(module: Module) -> None:

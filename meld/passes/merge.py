@@ -32,6 +32,7 @@ DROPPED_CUSTOMS = (
     "build_id",
     "component-type",
     "component-provenance",
+    "meld.signature-manifest",
 )
 """Custom sections (by the start of their name) that speak of indices, offsets or a world, which merging changes."""
 
