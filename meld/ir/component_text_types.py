@@ -24,7 +24,7 @@ from meld.ir.text_types import Node, TextTypes
 from meld.ir.types import FuncType, RecGroup, TypeDef
 
 MAX_NESTING = 100
-"""How deep components, their types and their value types may nest, taken together."""
+"""How deep components, their types and their value types may nest, taken together, the outermost included."""
 
 VALUE_SHAPES = (
     *(Prim, c.Record, c.Variant, c.ListType, c.MapType, c.Tuple, c.Flags, c.EnumType, c.Option, c.Result),
@@ -63,7 +63,7 @@ class TypeReader(TextTypes):
     @contextmanager
     def nested(self) -> Iterator[None]:
         """One level further in. Raises MeldError beyond `MAX_NESTING`."""
-        if self.depth >= MAX_NESTING:
+        if self.depth + 1 >= MAX_NESTING:
             raise MeldError(f"nested more than {MAX_NESTING} deep", span=self.place)
         self.depth += 1
         yield
