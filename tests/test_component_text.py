@@ -13,6 +13,7 @@ from pathlib import Path
 import component_samples as samples
 import pytest
 import wasmtime
+import wasmtime.component
 from smith import WASM_TOOLS, printed, wasm_tools
 
 from meld.binary.component_codes import PREAMBLE
@@ -256,6 +257,33 @@ def test_sugar_that_only_we_take() -> None:
         (func (export "g1" (external-id "x")) (alias export $i "f"))
         (component $c (core type (module (import "a" "b" (func (type $ct))))) (core type (array (ref $ct)))))""")
     )
+
+
+RUNS = """
+(component $outer
+  (component $inner
+    (core module $m
+      (memory (export "mem") 1)
+      (data (i32.const 8) "four score")
+      (func (export "len") (param i32 i32) (result i32) (i32.mul (local.get 1) (i32.const 7)))
+      (func (export "alloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+    (core instance $a (instantiate $m))
+    (func (export "weigh") (param "text" string) (result u32)
+      (canon lift (core func $a "len") (memory (core memory $a "mem")) (realloc (core func $a "alloc")))))
+  (instance $i (instantiate $inner))
+  (export "weigh" (func $i "weigh")))
+"""
+
+
+def test_what_was_printed_runs() -> None:
+    """Text, objects, text, objects, binary: the engine gives the answer of the source."""
+    for text in (RUNS, print_program(read(RUNS))):
+        store = wasmtime.Store(wasmtime.Engine())
+        component = wasmtime.component.Component(store.engine, write_component(read(text)))
+        instance = wasmtime.component.Linker(store.engine).instantiate(store, component)
+        weigh = instance.get_func(store, "weigh")
+        assert weigh is not None
+        assert weigh(store, "sixsix") == 42
 
 
 def test_a_binary_in_text() -> None:
