@@ -12,11 +12,12 @@ import component_samples as samples
 import pytest
 from smith import WASM_TOOLS, printed, wasm_tools
 
-from meld.binary.component_codes import BUILTINS, PREAMBLE, Operand
+from meld.binary.component_codes import PREAMBLE
 from meld.binary.component_reader import read_component
 from meld.binary.component_writer import write_component
 from meld.binary.reader import MAGIC as MODULE_PREAMBLE
 from meld.diagnostics import MeldError
+from meld.ir.builtins import BUILTINS, Operand
 from meld.ir.component import CanonBuiltin, Component
 
 SHARED = Path(__file__).parent.parent.parent / "shared"

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from meld.binary.component_codes import (
-    BUILTIN_BY_CODE,
-    BUILTINS,
-    ENCODING_BY_CODE,
-    OPTION_BY_CODE,
-    Operand,
-    Option,
-)
+from meld.binary.component_codes import ENCODING_BY_CODE, OPTION_BY_CODE, Option
 from meld.binary.component_pieces import reference, typed_reference, zero
 from meld.binary.component_types import TypeReader
 from meld.binary.cursor import Cursor
+from meld.ir.builtins import BUILTIN_BY_CODE, BUILTINS, Operand
 from meld.ir.component import (
     CanonBuiltin,
     CanonLift,

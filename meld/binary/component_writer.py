@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from meld.binary.component_codes import (
-    BUILTINS,
-    ENCODINGS,
-    MAX_NESTING,
-    PREAMBLE,
-    SORT_CODES,
-    Operand,
-    Section,
-)
+from meld.binary.component_codes import MAX_NESTING, PREAMBLE, SORT_CODES, Section
 from meld.binary.component_codes import Option as CanonOption
 from meld.binary.component_names import write_names
 from meld.binary.component_spaces import Spaces, describe
@@ -18,6 +10,7 @@ from meld.binary.component_type_writer import TypeWriter, extern_name, too_deep
 from meld.binary.leb import name, section, unsigned, vector
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError
+from meld.ir.builtins import BUILTINS, ENCODINGS, Operand
 from meld.ir.component import (
     CanonBuiltin,
     CanonLift,

@@ -8,9 +8,9 @@ from typing import Any
 
 from lark import Token, Tree
 
-from meld.binary.component_codes import BUILTINS, ENCODINGS, Operand
 from meld.diagnostics import MeldError, Source
 from meld.ir import component as c
+from meld.ir.builtins import BUILTINS, ENCODINGS, Operand
 from meld.ir.component import CanonBuiltin, CanonOptions, Definition, Sort
 from meld.ir.component_text_decls import DeclarationReader
 from meld.ir.component_text_types import token, trees
