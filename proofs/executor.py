@@ -63,7 +63,10 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One symbolic state: a path condition, values, and what has happened so far."""
+    """One symbolic state: a path condition, values, and what has happened so far.
+
+    `witness` is a model of the path condition, if one is at hand: what holds in it needs no solver.
+    """
 
     condition: tuple[z3.BoolRef, ...] = ()
     locals: tuple[z3.BitVecRef, ...] = ()
@@ -72,6 +75,7 @@ class State:
     copies: tuple[Copy, ...] = ()
     calls: tuple[HostCall, ...] = ()
     violations: tuple[Violation, ...] = ()
+    witness: z3.ModelRef | None = None
 
     def push(self, *values: z3.BitVecRef) -> State:
         return replace(self, stack=self.stack + values)
@@ -145,13 +149,18 @@ def initial(word: Word) -> z3.BitVecRef:
 
 def possible(*condition: z3.BoolRef) -> bool:
     """Whether a condition can hold; `unknown` raises."""
+    return witness(*condition) is not None
+
+
+def witness(*condition: z3.BoolRef) -> z3.ModelRef | None:
+    """A model of a condition, or None if it cannot hold; `unknown` raises."""
     solver = z3.SolverFor("QF_BV")
     solver.add(*without_division(condition))
     match solver.check():
         case z3.sat:
-            return True
+            return solver.model()
         case z3.unsat:
-            return False
+            return None
     raise Unmodelled(f"z3 gave up: {solver.reason_unknown()}")
 
 
@@ -250,8 +259,12 @@ class Executor:
         condition = z3.simplify(condition)
         if z3.is_true(condition):
             yield state
-        elif not z3.is_false(condition) and possible(self.world.assumption, *state.condition, condition):
-            yield state.under(condition)
+        elif not z3.is_false(condition):
+            known = state.witness
+            if known is None or not z3.is_true(known.eval(condition, model_completion=True)):
+                known = witness(self.world.assumption, *state.condition, condition)
+            if known is not None:
+                yield replace(state.under(condition), witness=known)
 
     def instruction(self, i: Instruction, state: State) -> Iterator[tuple[Signal, State]]:
         match i.op, i.args:
@@ -349,10 +362,9 @@ class Executor:
         if self.world.slot is None:
             return Violation("", address, z3.BoolVal(True))
         header = z3.ZeroExt(32, self.world.slot) * HEADER + self.world.first_header
-        solver = z3.SolverFor("QF_BV")
-        solver.add(self.world.assumption, *state.condition)
-        assert solver.check() == z3.sat
-        offset = solver.model().eval(address - header, model_completion=True).as_long()
+        model = state.witness or witness(self.world.assumption, *state.condition)
+        assert model is not None
+        offset = model.eval(address - header, model_completion=True).as_long()
         elsewhere = address != header + offset
         if offset in range(0, HEADER, 4) and not possible(self.world.assumption, *state.condition, elsewhere):
             return FOCUS, offset
