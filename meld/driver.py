@@ -22,6 +22,9 @@ MAX_INPUT = 1 << 30
 WRAP = "wrap"
 """The pass that makes a component of a fused module: the last of all."""
 
+FOR_COMPONENTS = (("expose-resources",), ("guard-entries",))
+"""What runs as well if the product is to be a component, and what does not, since engines do it for components."""
+
 
 @note("input")
 class Input(Note):
@@ -66,7 +69,7 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options) -> Outcome:
     registry = Registry.standard(list(options.plugins))
     program = compose([load(path) for path in inputs], inputs, options.links)
     if options.passes is None:
-        plan = plan_default(program, registry, ("expose-resources",) if options.wrap else ())
+        plan = plan_default(program, registry, *(FOR_COMPONENTS if options.wrap else ()))
     else:
         plan = plan_named(parse_pipeline(options.passes, registry), program, registry)
     if options.wrap and options.stop_after not in (None, WRAP):

@@ -129,14 +129,16 @@ def _spaces(text: str, at: int) -> int:
 # --- planning ------------------------------------------------------------------------------------------------------
 
 
-def plan_default(program: Program, registry: Registry, also: Collection[str] = ()) -> Plan:
+def plan_default(
+    program: Program, registry: Registry, also: Collection[str] = (), without: Collection[str] = ()
+) -> Plan:
     """The default pipeline from where the program stands: what its facts say has run is left out.
 
-    `also` names passes of the compiler that otherwise run on request only.
+    `also` names passes of the compiler that otherwise run on request only, `without` those that shall not run.
 
     A pass whose facts nobody can establish any more (a core module that no `merge` made) is left out too.
     """
-    classes = registry.placed(also)
+    classes = [cls for cls in registry.placed(also) if cls.name not in without]
     facts = set(program.facts)
     language: type[Any] = type(program)
     order = _sorted(classes)

@@ -13,7 +13,7 @@ from meld.passes import Registry
 from meld.passes.base import Pass, PassContext, option
 from meld.passmanager import Plan, parse_pipeline, plan_default, plan_named, run
 
-DEFAULT = "link,merge,detect-pairs,emit-bridge,rewire-calls,handle-tables,adapter-wiring,finish"
+DEFAULT = "link,merge,detect-pairs,emit-bridge,rewire-calls,handle-tables,adapter-wiring,guard-entries,finish"
 
 
 def module(*facts: str) -> Module:
@@ -76,7 +76,7 @@ class TestOrder:
 
     def test_default_goes_on_from_facts(self) -> None:
         facts = ("linked", "merged", "stream-pairs", "stream-bridge")
-        assert plan_default(module(*facts), Registry()).spec() == "rewire-calls,handle-tables,adapter-wiring,finish"
+        assert plan_default(module(*facts), Registry()).spec() == "rewire-calls,handle-tables,adapter-wiring,guard-entries,finish"
 
     def test_plain_module_has_nothing_to_run(self) -> None:
         assert plan_default(module(), Registry()).steps == []

@@ -22,6 +22,7 @@ BUILTIN = {
     "expose-resources": "meld.passes.expose_resources:ExposeResources",
     "handle-tables": "meld.passes.handle_tables:HandleTables",
     "adapter-wiring": "meld.passes.adapter_wiring:AdapterWiring",
+    "guard-entries": "meld.passes.guard_entries:GuardEntries",
     "finish": "meld.passes.finish:Finish",
     "lower-multi-memory": "meld.passes.lower_multi_memory:LowerMultiMemory",
     "wrap": "meld.passes.wrap:Wrap",
