@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import wasmtime
 from parties import Fuse, Fused, Party
 from stages import PASSES
 
@@ -17,7 +18,7 @@ from meld.runtime.instantiate import Trapped
 LOCAL = 1 << 31
 A = Party("a", ("stream.write",))
 B = Party("b", ("stream.read",), links=("a",))
-PENDING = -5
+PENDING, INVALID = -5, -2
 
 
 def passes(ring: int) -> str:
@@ -150,3 +151,49 @@ def test_an_intrinsic_is_rewired_however_it_is_called(by_reference: bool, fuse: 
     fused.a_stream_drop_writable(writable)
     assert fused.receive("b", readable, 99) == 0
     fused.b_stream_drop_readable(readable)
+
+
+MILLION = """(module
+  (import "p" "a_stream_new" (func $new (result i64)))
+  (import "p" "a_stream_write" (func $write (param i32 i32 i32) (result i32)))
+  (import "p" "b_stream_read" (func $read (param i32 i32 i32) (result i32)))
+  (import "p" "a_stream_drop_writable" (func $drop_writable (param i32)))
+  (import "p" "b_stream_drop_readable" (func $drop_readable (param i32)))
+  ;; Opens, uses and closes streams one after another; how many were local and carried their bytes.
+  (func (export "run") (param $count i32) (result i32)
+    (local $ends i64) (local $readable i32) (local $writable i32) (local $good i32)
+    (loop $next
+      (local.set $ends (call $new))
+      (local.set $readable (i32.wrap_i64 (local.get $ends)))
+      (local.set $writable (i32.wrap_i64 (i64.shr_u (local.get $ends) (i64.const 32))))
+      (local.set $good (i32.add (local.get $good)
+        (i32.and
+          (i32.lt_s (local.get $readable) (i32.const 0))
+          (i32.and
+            (i32.eq (call $write (local.get $writable) (i32.const 64) (i32.const 3)) (i32.const 3))
+            (i32.eq (call $read (local.get $readable) (i32.const 128) (i32.const 9)) (i32.const 3))))))
+      (if (i32.and (local.get $count) (i32.const 1))
+        (then (call $drop_writable (local.get $writable)) (call $drop_readable (local.get $readable)))
+        (else (call $drop_readable (local.get $readable)) (call $drop_writable (local.get $writable))))
+      (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+      (br_if $next (local.get $count)))
+    (local.get $good)))"""
+
+
+@pytest.mark.loss("LS-ST-7")
+def test_a_million_streams_one_after_another_stay_local(fuse: Fuse) -> None:
+    fused = fuse([A, B], forbid=set(INTRINSICS))
+    first = fused.new("a")
+    fused.a_stream_drop_writable(first[1])
+    fused.b_stream_drop_readable(first[0])
+    store = fused.running.store
+    linker = wasmtime.Linker(store.engine)
+    linker.define_instance(store, "p", fused.running.instance)
+    looper = linker.instantiate(store, wasmtime.Module(store.engine, MILLION)).exports(store)["run"]
+    assert isinstance(looper, wasmtime.Func)
+    assert looper(store, 1_000_000) == 1_000_000
+    live = [fused.new("a") for _ in range(8)]
+    assert all(readable & LOCAL for readable, _ in live)
+    assert fused.b_stream_read(first[0], 0, 1) == fused.a_stream_write(first[1], 0, 1) == INVALID
+    with pytest.raises(Trapped):
+        fused.b_stream_drop_readable(first[0])
