@@ -19,6 +19,7 @@ from meld.ir.component import (
     TypeDefinition,
 )
 from meld.ir.module import Module
+from meld.ir.type_parts import outside
 from meld.ir.types import RecGroup, TypeDef
 
 T = TypeVar("T")
@@ -45,6 +46,9 @@ class Copier:
     def copy(self, item: Definition) -> Definition:
         """The copy of a definition, made if it was not there yet."""
         if item in self.map:
+            return self.map[item]
+        if isinstance(item, OuterAlias) and isinstance(self.map, _Chain):
+            self._declare(item)
             return self.map[item]
         made: Definition = replace(item, **{f.name: self._part(getattr(item, f.name)) for f in fields(item)})
         self.map[item] = made
@@ -90,6 +94,8 @@ class Copier:
     def unify(self, have: Import, other: Import, label: str) -> None:
         """Makes an import serve a second importer: instance types are joined, other types must have the same shape.
 
+        What is added to the import may refer to definitions that come after it: see `in_order`.
+
         Raises:
             MeldError: the two cannot be one import.
         """
@@ -103,10 +109,39 @@ class Copier:
         present = {str(d.extern): d for d in a.type.decls if isinstance(d, ExportDecl)}
         inner = Copier(a.type.decls, _Chain(self.map, self))
         for decl in b.type.decls:
-            if isinstance(decl, ExportDecl) and str(decl.extern) in present:
-                inner.map[decl] = present[str(decl.extern)]
+            if isinstance(decl, ExportDecl):
+                if str(decl.extern) in present:
+                    inner.map[decl] = present[str(decl.extern)]
+                else:
+                    inner.copy(decl)  # with what it needs, and no more
+
+
+def in_order(definitions: list[Definition]) -> list[Definition]:
+    """The same definitions, each after those that it refers to; otherwise in the order that they have.
+
+    Raises:
+        MeldError: some refer to each other in a circle.
+    """
+    out: dict[Definition, None] = {}
+    entered: set[Definition] = set()
+    here = set(definitions)
+    for item in definitions:
+        pending = [item]
+        while pending:
+            one = pending[-1]
+            if one in out:
+                pending.pop()
+                continue
+            missing = [d for d in dict.fromkeys(outside(one)) if d in here and d not in out]
+            if not missing:
+                out[one] = None
+                pending.pop()
+            elif one in entered:
+                raise MeldError("imports refer to each other's types in a circle")
             else:
-                inner._declare(decl)
+                entered.add(one)
+                pending += reversed(missing)
+    return list(out)
 
 
 class _Chain(dict[Definition, Definition]):

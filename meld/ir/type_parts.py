@@ -1,4 +1,4 @@
-"""The definitions that a component type refers to: found, and replaced."""
+"""The definitions that component types, and definitions, refer to: found, and replaced."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar
 
+from meld.ir import component as c
 from meld.ir.component import Definition
 
 T = TypeVar("T")
@@ -34,3 +35,31 @@ def with_referred(t: T, new: Callable[[Definition], Definition]) -> T:
         case _ if is_dataclass(t) and not isinstance(t, type):
             return replace(t, **{f.name: with_referred(getattr(t, f.name), new) for f in fields(t)})
     return t
+
+
+def outside(item: object) -> list[Definition]:
+    """What a definition at the top of a component refers to; for a type with declarations, by outer aliases."""
+    found: list[Definition] = []
+    pending: list[object] = [item]
+    while pending:
+        one = pending.pop()
+        match one:
+            case c.InstanceType(decls) | c.ComponentType(decls):
+                pending += decls
+            case c.OuterAlias(target=target):
+                found.append(target)
+            case c.TypeDefinition(type=c.InstanceType() | c.ComponentType() as nested):
+                pending.append(nested)
+            case c.ExportAlias(instance=instance):
+                found.append(instance)
+            case c.Import(type=declared) | c.ExportDecl(type=declared):
+                found += referred(declared)
+            case c.TypeDefinition(type=t):
+                found += referred(t)
+            case c.ComponentInstance(component=component, args=args):
+                found += [component, *(given for _, given in args)]
+            case c.Export(target=target, type=ascribed):
+                found += [target, *referred(ascribed)]
+            case _:
+                pass
+    return found

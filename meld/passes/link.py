@@ -22,7 +22,7 @@ from meld.ir.component import (
     NestedComponent,
     Sort,
 )
-from meld.ir.copying import Copier
+from meld.ir.copying import Copier, in_order
 from meld.passes.base import Pass, PassContext
 
 
@@ -62,6 +62,7 @@ class _Linker:
         feeds = {(name, i): self._providers(name, i) for name in self.inputs for i in _imports(self.inputs[name])}
         for name in self._order(feeds):
             self._instantiate(name, {i: providers for (n, i), providers in feeds.items() if n == name})
+        self.program.definitions = in_order(self.program.definitions)
         self._export_the_rest()
 
     def _check(self, wish: Wanted) -> None:

@@ -13,7 +13,7 @@ from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, ExternName, ExternType, Sort
 from meld.ir.copying import Copier
-from meld.ir.type_parts import referred, with_referred
+from meld.ir.type_parts import outside, with_referred
 
 
 def shim_component(
@@ -102,27 +102,3 @@ class _Shim:
 def _definition(of: c.CompValType | None) -> Definition:
     assert isinstance(of, Definition)
     return of
-
-
-def outside(item: object) -> list[Definition]:
-    """What a declaration of the world refers to in the world; for a type with declarations, by outer aliases."""
-    found: list[Definition] = []
-    pending: list[object] = [item]
-    while pending:
-        one = pending.pop()
-        match one:
-            case c.InstanceType(decls) | c.ComponentType(decls):
-                pending += decls
-            case c.OuterAlias(target=target):
-                found.append(target)
-            case c.TypeDefinition(type=c.InstanceType() | c.ComponentType() as nested):
-                pending.append(nested)
-            case c.ExportAlias(instance=instance):
-                found.append(instance)
-            case c.Import(type=declared) | c.ExportDecl(type=declared):
-                found += referred(declared)
-            case c.TypeDefinition(type=t):
-                found += referred(t)
-            case _:
-                pass
-    return found
