@@ -146,6 +146,40 @@ def test_several_memories(tmp_path: Path) -> None:
     assert both(text, tmp_path, hosts, *calls) == [f"<{text}>" for _, text in calls]
 
 
+def test_imports_that_two_inputs_share(tmp_path: Path) -> None:
+    """Each knows a part of an interface; the whole needs a type that the first imports later, or not at all."""
+    core = """(core module $m (import "" "f" (func $f (result i32)))
+        (func (export "run") (result i32) (i32.add (call $f) (i32.const {n}))))
+      (core func $f (canon lower (func $x "{f}")))
+      (core instance $i (instantiate $m (with "" (instance (export "f" (func $f))))))
+      (func (export "{run}") (result u32) (canon lift (core func $i "run")))"""
+    first = f"""(component
+      (import "a:b/x" (instance $x (export "f" (func (result u32)))))
+      (import "a:b/y" (instance $y (export "r" (type (sub resource)))))
+      {core.format(n=1, f="f", run="one")})"""
+    second = f"""(component
+      (import "a:b/z" (instance $z (type $p' (record (field "a" u8))) (export "p" (type (eq $p')))))
+      (alias export $z "p" (type $p))
+      (import "a:b/y" (instance $y (export "r" (type (sub resource))) (export "s" (type (sub resource)))))
+      (alias export $y "s" (type $s))
+      (import "a:b/x" (instance $x
+        (alias outer 1 $s (type $s'))
+        (export "s" (type $s (eq $s')))
+        (alias outer 1 $p (type $p'))
+        (export "p" (type $p (eq $p')))
+        (export "g" (func (result u32)))
+        (export "h" (func (param "p" $p) (param "s" (borrow $s))))))
+      {core.format(n=2, f="g", run="two")})"""
+    inputs = [tmp_path / "first.wasm", tmp_path / "second.wasm"]
+    for path, text in zip(inputs, (first, second), strict=True):
+        path.write_bytes(wasmtime.wat2wasm(text))
+    for order in (inputs, inputs[::-1]):
+        made = fuse(order, tmp_path / "fused.wasm")
+        hosts: Hosts = {"a:b/x": {"f": lambda: 10, "g": lambda: 20, "h": lambda p, s: None}}
+        running = Running(made, hosts, resources={"a:b/y": ["r", "s"]})
+        assert (running.call("one"), running.call("two")) == (11, 22)
+
+
 def test_start_calls_the_host(tmp_path: Path) -> None:
     """A start function that passes a string to the host runs when the host can read it, and in order."""
     said: list[str] = []

@@ -73,12 +73,22 @@ class Wasi:
 class Running:
     """A component instance under the engine."""
 
-    def __init__(self, path: Path | bytes, hosts: Hosts | None = None, wasi: Wasi | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | bytes,
+        hosts: Hosts | None = None,
+        wasi: Wasi | None = None,
+        resources: dict[str, list[str]] | None = None,
+    ) -> None:
         self.store = wasmtime.Store(ENGINE)
         linker = wc.Linker(ENGINE)
         if wasi is not None:
             self.store.set_wasi(wasi.config())
             linker.add_wasip2()
+        for name, labels in (resources or {}).items():
+            with linker.root() as root, root.add_instance(name) as instance:
+                for number, label in enumerate(labels):
+                    instance.add_resource(label, wc.ResourceType.host(number), lambda _store, _rep: None)
         if hosts:
             with linker.root() as root:
                 for name, given in hosts.items():
