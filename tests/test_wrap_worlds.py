@@ -419,6 +419,23 @@ def test_refused(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "fused.wasm").exists()
 
 
+@pytest.mark.parametrize("width", [1, 2])
+def test_instances_without_end(width: int, tmp_path: Path) -> None:
+    """Instances in instances: few definitions, and a depth or a number of exports that nobody can list."""
+    second = [' (export "b" (instance $i{i}))'] * (width - 1)
+    layer = " ".join(['(instance $i{next} (export "a" (instance $i{i}))', *second]) + ")"
+    layers = "\n".join(layer.format(i=i, next=i + 1) for i in range(2000))
+    source = tmp_path / "source.wat"
+    source.write_text(f"""(component
+      (core module $m (func (export "f"))) (core instance $m (instantiate $m))
+      (func $f (canon lift (core func $m "f")))
+      (instance $i0 (export "f" (func $f)))
+      {layers}
+      (export "all" (instance $i2000)))""")
+    done = meldc(source, "-o", tmp_path / "fused.wasm")
+    assert done.returncode == 2 and "exports more than" in done.stderr, done.stderr
+
+
 def test_refused_without_a_world(tmp_path: Path) -> None:
     """Imports that no component describes; a module that no `merge` made; half a pipeline."""
     pair = [ROOT / "examples/stream/producer.wat", ROOT / "examples/stream/consumer.wat"]

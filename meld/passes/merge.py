@@ -14,13 +14,14 @@ from dataclasses import dataclass
 
 from meld.abi.boundary import HostExport, HostReexport, Link, Partner, ResourceExport
 from meld.abi.types import Resource
+from meld.diagnostics import MeldError
 from meld.ir.component import Component, ComponentInstance
 from meld.ir.module import CustomSection, Export, Function, Global, Memory, Module, Table, Tag
 from meld.passes.base import Pass, PassContext
 from meld.passes.evaluate import ROOT_MODULE, Evaluator
 from meld.passes.start import order_start
 from meld.passes.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
-from meld.passes.world import attach_world, world_of
+from meld.passes.world import MAX_DEPTH, MAX_EXPORTS, attach_world, world_of
 
 DROPPED_CUSTOMS = (
     ".debug_",
@@ -68,7 +69,10 @@ class Merge(Pass):
                 exporter.add(name, item, owner.name or "")
         order_start(module, evaluator.events)
         _carry_customs(evaluator, module, cx)
-        attach_world(module, world_of(program, evaluator.root))
+        try:
+            attach_world(module, world_of(program, evaluator.root))
+        except MeldError as e:
+            cx.remark(f"the program cannot be wrapped as a component again: {e.message}")
         cx.stats["core instances"] = len(evaluator.events)
         return module
 
@@ -103,8 +107,14 @@ class _Exporter:
 
     module: Module
     cx: PassContext
+    left: int = MAX_EXPORTS
 
-    def export(self, value: InstanceValue, prefix: str) -> None:
+    def export(self, value: InstanceValue, prefix: str, depth: int = 0) -> None:
+        self.left -= len(value.exports)
+        if self.left < 0 or depth > MAX_DEPTH:
+            raise MeldError(
+                f"the program exports more than {MAX_EXPORTS} things, or instances nested more than {MAX_DEPTH} deep"
+            )
         for name, item in value.exports.items():
             full = f"{prefix}{name}"
             match item:
@@ -115,9 +125,11 @@ class _Exporter:
                         self.add(f"cabi_post_{full}", item.options.post_return, item.instance.name or "")
                 case HostFunction():
                     self.module.notes.append(HostReexport(full, item.module, item.field))
-                    self.cx.remark(f"export `{full}` is an import of the host ({item.module} {item.field}); left out")
+                    self.cx.remark(
+                        f"export `{full}` is an import of the host ({item.module} {item.field}); a core module cannot say it"
+                    )
                 case InstanceValue():
-                    self.export(item, f"{full}#")
+                    self.export(item, f"{full}#", depth + 1)
                 case TypeValue(type=Resource() as resource) if resource.owner is not None:
                     known = [n.resource for n in self.module.notes_of(ResourceExport)]
                     if resource not in known:

@@ -33,6 +33,10 @@ SECTION = "meld:world"
 TOOL_SECTION = "component-type:meld"
 """The section's name where `wasm-tools component new` may take the module as it is."""
 
+MAX_EXPORTS = 100_000
+MAX_DEPTH = 50
+"""Of what a program shows to the host, instances counted by what they hold: few definitions can make many exports."""
+
 ENCODING_VERSION = b"\x04\x00"
 """Of wit-component's section: the version of its form, and UTF-8 as the encoding of strings."""
 
@@ -54,18 +58,26 @@ def world_of(program: c.Component, env: Env) -> c.ComponentType:
 
 
 @dataclass(slots=True)
+class _Budget:
+    left: int = MAX_EXPORTS
+
+
+@dataclass(slots=True)
 class _Scope:
     """The declarations of a component or instance type so far.
 
     Attributes:
         known: what stands for a type here. Types are told apart by name; a resource also stands for itself.
         places: types that an instance exports: the instance and the name.
+        budget: how much more may be declared, in all scopes together.
     """
 
     parent: _Scope | None = None
+    depth: int = 0
     decls: list[Definition] = field(default_factory=list)
     known: dict[TypeValue | Resource, Definition] = field(default_factory=dict)
     places: dict[TypeValue | Resource, tuple[Definition, str]] = field(default_factory=dict)
+    budget: _Budget = field(default_factory=lambda: _Budget())
 
     def declare(self, imported: bool, extern: ExternName, value: Value, source: Definition | None = None) -> None:
         """Adds an import or export of a value."""
@@ -88,7 +100,10 @@ class _Scope:
             case LiftedFunction() | HostFunction():
                 return ExternType(Sort.FUNC, self.type(value.declared))
             case InstanceValue(exports):
-                inner = _Scope(self)
+                inner = _Scope(self, self.depth + 1, budget=self.budget)
+                self.budget.left -= len(exports)
+                if self.budget.left < 0 or inner.depth > MAX_DEPTH:
+                    raise MeldError("it shows too many things, or instances that nest too deep")
                 for name, item in exports.items():
                     inner.declare(False, ExternName(name), item)
                 return ExternType(Sort.INSTANCE, self._add(c.TypeDefinition(c.InstanceType(inner.decls))))

@@ -41,7 +41,7 @@ class Wrap(Pass):
     def run(self, module: Module, cx: PassContext) -> Component:
         section = world_section(module)
         if section is None:
-            raise MeldError("the module does not say what its world is", hint="only what `merge` made can be wrapped")
+            raise MeldError("the module does not say what its world is", hint="what `merge` makes says it, or why not")
         wrapper = _Wrapper(module, read_world(section).decls)
         module.customs.remove(section)
         component = wrapper.wrap()
@@ -60,9 +60,11 @@ class _Wrapper:
     copier: Copier = field(init=False)
     imports: Imports = field(init=False)
     main: Definition = field(init=False)
+    functions: dict[str, HostExport | HostReexport] = field(init=False)  # by the names they are exported under
     _core: dict[CoreItem, Definition] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.functions = {n.label: n for kind in (HostReexport, HostExport) for n in self.module.notes_of(kind)}
         self.copier = Copier(self.out, self.map)
         self.imports = Imports(self.module, self.out, HostItems(self.out), self._core_item, self._options)
 
@@ -156,19 +158,18 @@ class _Wrapper:
 
     def _function(self, label: str, of: Definition) -> Definition:
         """A function that is exported under a name (``run``, ``iface#func``): lifted, or the host's own."""
-        for n in self.module.notes:
-            match n:
-                case HostReexport() if n.label == label:
-                    return self.imports.host.get(ImportName(n.module, n.field))
-                case HostExport() if n.label == label:
-                    if n.lift.is_async or n.type.is_async:
-                        raise MeldError("is asynchronous, which cannot be wrapped yet")
-                    problem = edge_problem(n)
-                    if problem is not None:
-                        raise MeldError(f"cannot be wrapped: {problem}", hint="fuse to a core module, with --emit=wasm")
-                    lifted = c.CanonLift(self._core_item(n.target), of, self._options(n.lift))
-                    self.out.append(lifted)
-                    return lifted
+        match self.functions.get(label):
+            case HostReexport(module=module, field=field):
+                return self.imports.host.get(ImportName(module, field))
+            case HostExport() as export:
+                if export.lift.is_async or export.type.is_async:
+                    raise MeldError("is asynchronous, which cannot be wrapped yet")
+                problem = edge_problem(export)
+                if problem is not None:
+                    raise MeldError(f"cannot be wrapped: {problem}", hint="fuse to a core module, with --emit=wasm")
+                lifted = c.CanonLift(self._core_item(export.target), of, self._options(export.lift))
+                self.out.append(lifted)
+                return lifted
         raise MeldError("the module has no function for it")
 
     def _resource(self, module: str, label: str) -> Definition:
