@@ -126,7 +126,7 @@ class _Exporter:
                 case HostFunction():
                     self.module.notes.append(HostReexport(full, item.module, item.field))
                     self.cx.remark(
-                        f"export `{full}` is an import of the host ({item.module} {item.field}); a core module cannot say it"
+                        f"export `{full}` is an import of the host ({item.module} {item.field}): no core form"
                     )
                 case InstanceValue():
                     self.export(item, f"{full}#", depth + 1)
