@@ -94,8 +94,8 @@ RESOURCES = """(component
 
 PROGRAMS: dict[str, tuple[str | list[Path], set[str]]] = {
     "streams": (STREAM, {"stream-bridge", "adapter-shim"}),
-    "values": (VALUES, {"adapter", "transcode", "memory-copy", "start-wrapper"}),
-    "resources": (RESOURCES, {"handle-table", "adapter"}),
+    "values": (VALUES, {"adapter", "transcode", "memory-copy", "start-wrapper", "entry-guard"}),
+    "resources": (RESOURCES, {"handle-table", "adapter", "entry-guard"}),
 }
 
 
