@@ -52,7 +52,8 @@ class Run:
             "def pytest_configure(config):\n"
             "    lossgate.install(config, pathlib.Path(__file__).parent.parent / 'catalogue.toml')\n"
         )
-        result = self.pytester.runpytest_inprocess("-p", "no:randomly", *args)
+        # an inner run with faulthandler would, at its end, take away the signal handler by which the engine traps
+        result = self.pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:faulthandler", *args)
         return int(result.ret), "\n".join(result.outlines + result.errlines)
 
 
