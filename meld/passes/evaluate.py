@@ -27,7 +27,7 @@ from meld.abi.signatures import builtin_type, lowered_type
 from meld.abi.types import Extents, Resource, Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
-from meld.ir.module import CoreItem, Function, ImportName, Item, Module
+from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Item, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.splice import Spliced, splice
 from meld.ir.types import I32, TypeDef
@@ -46,6 +46,7 @@ from meld.passes.values import (
     TypeValue,
     Value,
     describe,
+    expect,
 )
 
 ROOT_MODULE = "$root"
@@ -134,14 +135,12 @@ class Evaluator:
             case c.InlineInstance():
                 values[item] = InstanceValue({str(n): env.get(d) for n, d in item.exports})
             case c.ExportAlias():
-                instance = env.get(item.instance)
-                assert isinstance(instance, InstanceValue)
+                instance = expect(env, item.instance, InstanceValue, "an instance")
                 if item.export not in instance.exports:
                     raise MeldError(f"{describe(item.instance)} has no export `{item.export}`", where=self._where(env))
                 values[item] = instance.exports[item.export]
             case c.CoreExportAlias():
-                core = env.get(item.instance)
-                assert isinstance(core, CoreInstanceValue)
+                core = expect(env, item.instance, CoreInstanceValue, "a core instance")
                 if item.export not in core.exports:
                     raise MeldError(f"{describe(item.instance)} has no export `{item.export}`", where=self._where(env))
                 values[item] = core.exports[item.export]
@@ -181,9 +180,8 @@ class Evaluator:
             case c.Sort.FUNC:
                 return HostFunction(module, name, self._function_type(declared.type, env), _type(declared, env))
             case c.Sort.INSTANCE:
-                of = _type(declared, env)
-                assert isinstance(of.type, c.InstanceType) and of.env is not None
-                return self._host_instance(of.type, of.env, name if module == ROOT_MODULE else f"{module}/{name}")
+                of, around = _instance_type(declared, env)
+                return self._host_instance(of, around, name if module == ROOT_MODULE else f"{module}/{name}")
             case c.Sort.TYPE:
                 if isinstance(declared.type, c.Definition):
                     return _named(_type(declared, env))
@@ -216,11 +214,10 @@ class Evaluator:
             case LiftedFunction() | HostFunction() if declared is not None:
                 return replace(value, declared=_type(declared, env))
             case InstanceValue() if declared is not None:
-                of = _type(declared, env)
-                assert isinstance(of.type, c.InstanceType) and of.env is not None
-                inner = Env(env.instance, of.env, {})
+                of, around = _instance_type(declared, env)
+                inner = Env(env.instance, around, {})
                 exports: dict[str, Value] = {}
-                for decl in of.type.decls:
+                for decl in of.decls:
                     if isinstance(decl, c.ExportDecl):
                         name = str(decl.extern)
                         if name not in value.exports:
@@ -262,10 +259,10 @@ class Evaluator:
         self, definition: c.CompValType | None, env: Env, given: c.CompFuncType | None = None
     ) -> c.CompFuncType:
         if given is None:
-            assert isinstance(definition, c.Definition)
-            value = env.get(definition)
-            assert isinstance(value, TypeValue) and isinstance(value.type, c.CompFuncType)
-            return value.type
+            found = expect(env, definition, TypeValue, "a function type").type
+            if not isinstance(found, c.CompFuncType):
+                raise MeldError("a type of another kind stands where a function type is due", where=self._where(env))
+            return found
         params = tuple((name, self._resolve(t, env)) for name, t in given.params)
         result = None if given.result is None else self._resolve(given.result, env)
         return c.CompFuncType(params, result, given.is_async)
@@ -274,9 +271,17 @@ class Evaluator:
         """A value type in place, resolved."""
         if isinstance(t, c.Prim):
             return t
-        value = env.get(t)
-        assert isinstance(value, TypeValue)
-        return value.type
+        found = expect(env, t, TypeValue, "a value type").type
+        if isinstance(found, Resource | c.CompFuncType | c.ComponentType | c.InstanceType):
+            raise MeldError(f"{describe(t)} stands where a value type is due", where=self._where(env))
+        return found
+
+    def _resolve_resource(self, definition: c.Definition, env: Env) -> Any:
+        """The resource type that a handle is of."""
+        found = expect(env, definition, TypeValue, "a resource type").type
+        if not isinstance(found, Resource):
+            raise MeldError(f"{describe(definition)} stands where a resource type is due", where=self._where(env))
+        return found
 
     def _resolve_parts(self, t: Any, env: Env) -> Type:
         def sub(x: c.CompValType) -> Type:
@@ -303,9 +308,9 @@ class Evaluator:
             case c.Result(ok, error):
                 return c.Result(opt(ok), opt(error))
             case c.Own(resource):
-                return c.Own(sub(resource))
+                return c.Own(self._resolve_resource(resource, env))
             case c.Borrow(resource):
-                return c.Borrow(sub(resource))
+                return c.Borrow(self._resolve_resource(resource, env))
             case c.Stream(element):
                 return c.Stream(opt(element))
             case c.Future(element):
@@ -315,14 +320,15 @@ class Evaluator:
     # --- canonical definitions -------------------------------------------------------------------------------------
 
     def _options(self, options: c.CanonOptions, env: Env) -> Options:
-        def item(definition: c.Definition | None) -> Any:
-            return None if definition is None else self._bind(env.get(definition))
+        def item(definition: c.Definition | None, kind: type[Any] = Function) -> Any:
+            what = f"a core {KEYWORD_OF[kind]}"
+            return None if definition is None else self._bind(expect(env, definition, kind, what))
 
         if options.gc or options.core_type:
             raise MeldError("GC canonical options are not supported", where=self._where(env))
         return Options(
             options.encoding or "utf8",
-            item(options.memory),
+            item(options.memory, Memory),
             item(options.realloc),
             item(options.post_return),
             options.is_async,
@@ -343,10 +349,8 @@ class Evaluator:
         ]
 
     def _lift(self, item: c.CanonLift, env: Env) -> LiftedFunction:
-        target = self._bind(env.get(item.function))
-        assert isinstance(target, Function)
-        declared = env.get(item.type)
-        assert isinstance(declared, TypeValue)
+        target = self._bind(expect(env, item.function, Function, "a core function"))
+        declared = expect(env, item.type, TypeValue, "a function type")
         options = self._options(item.options, env)
         return LiftedFunction(env.instance, target, self._function_type(item.type, env), options, declared)
 
@@ -385,9 +389,7 @@ class Evaluator:
         if item.result is not None:
             of = self._resolve(item.result, env)
         elif item.type is not None:
-            value = env.get(item.type)
-            assert isinstance(value, TypeValue)
-            of = value.type
+            of = expect(env, item.type, TypeValue, "a type").type
         if isinstance(of, c.Stream | c.Future) or item.builtin == "waitable.join":
             self._use_stream(env.instance, item.builtin, of)
         if item.builtin == "resource.drop" and isinstance(of, Resource) and of.module is not None:
@@ -428,17 +430,14 @@ class Evaluator:
     # --- core instances --------------------------------------------------------------------------------------------
 
     def _core_instance(self, item: c.CoreInstance, env: Env) -> CoreInstanceValue:
-        value = env.get(item.module)
-        assert isinstance(value, ModuleValue)
+        value = expect(env, item.module, ModuleValue, "a core module")
         if value.module is None:
             raise MeldError(
                 f"instantiates a core module that only the host could provide ({value.where})", where=self._where(env)
             )
         args: dict[str, CoreInstanceValue] = {}
         for name, definition in item.args:
-            arg = env.get(definition)
-            assert isinstance(arg, CoreInstanceValue)
-            args[name] = arg
+            args[name] = expect(env, definition, CoreInstanceValue, "a core instance")
         bindings: dict[CoreItem, CoreItem] = {}
         for wanted in value.module.imports:
             assert wanted.imported is not None
@@ -528,10 +527,15 @@ def _intrinsic(item: CoreItem) -> Intrinsic | None:
 
 def _type(declared: c.ExternType, env: Env) -> TypeValue:
     """The type that an import or export is declared to have."""
-    assert isinstance(declared.type, c.Definition)
-    value = env.get(declared.type)
-    assert isinstance(value, TypeValue)
-    return value
+    return expect(env, declared.type, TypeValue, "a type")
+
+
+def _instance_type(declared: c.ExternType, env: Env) -> tuple[c.InstanceType, Env]:
+    """The instance type that an import or export is declared to have, and where it was defined."""
+    value = _type(declared, env)
+    if not isinstance(value.type, c.InstanceType) or value.env is None:
+        raise MeldError("an instance is declared to be of a type that is no instance type", where=env.instance.name)
+    return value.type, value.env
 
 
 def _named(value: TypeValue) -> TypeValue:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from meld.abi.boundary import Options
 from meld.diagnostics import MeldError
@@ -112,6 +112,18 @@ def describe(definition: c.Definition) -> str:
     """A definition in words."""
     sort = definition.sort.value if definition.sort else "definition"
     return f"{sort} `{definition.name}`" if definition.name else f"a {sort}"
+
+
+V = TypeVar("V")
+
+
+def expect(env: Env, definition: object, kind: type[V], what: str) -> V:
+    """The value of a definition that must be of a class. Raises MeldError: it is something else."""
+    value = env.get(definition) if isinstance(definition, c.Definition) else None
+    if not isinstance(value, kind):
+        shown = describe(definition) if isinstance(definition, c.Definition) else "nothing"
+        raise MeldError(f"{shown} stands where {what} is due", where=f"component instance `{env.instance.name}`")
+    return value
 
 
 NOWHERE = Env(Instance(name="host"), None, {})
