@@ -76,7 +76,8 @@ class TestOrder:
 
     def test_default_goes_on_from_facts(self) -> None:
         facts = ("linked", "merged", "stream-pairs", "stream-bridge")
-        assert plan_default(module(*facts), Registry()).spec() == "rewire-calls,handle-tables,adapter-wiring,guard-entries,finish"
+        rest = "rewire-calls,handle-tables,adapter-wiring,guard-entries,finish"
+        assert plan_default(module(*facts), Registry()).spec() == rest
 
     def test_plain_module_has_nothing_to_run(self) -> None:
         assert plan_default(module(), Registry()).steps == []
