@@ -73,7 +73,7 @@ def edge_problem(export: HostExport) -> str | None:
             continue
         resource: Any = t.resource
         if resource.is_inside:
-            return f"handles of `{resource.label}` live inside the module (expose-resources did not run before handle-tables)"
+            return f"handles of `{resource.label}` live inside the module (expose-resources has not run in time)"
         if isinstance(t, c.Borrow) and resource.owner not in (None, export.instance):
             return f"it borrows the resource `{resource.label}`, which another component of the program defines"
     return None
