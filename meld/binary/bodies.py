@@ -42,9 +42,6 @@ OPENING = LABELLED
 CLOSING = frozenset({"end", "delegate"})
 CATCH_KINDS = ("catch", "catch_ref", "catch_all", "catch_all_ref")
 
-SPACES = ("types", "functions", "tables", "memories", "globals", "tags", "elements", "datas")
-"""Index spaces by the kernel's numbers."""
-
 UNSIGNED, SIGNED = -1, -2
 Site = tuple[int, int, str, int, int]
 """Start, end, index space, index, form: `UNSIGNED`, `SIGNED`, or the alignment of a memory argument."""
@@ -101,7 +98,7 @@ class EncodedBody:
         if bulk is None:
             found = {(site[2], site[3]) for site in self.sites()}
         else:
-            found = {(SPACES[use >> 28], use & 0xFFFFFFF) for use in bulk[self.raw.number]}
+            found = {(Scope.SPACES[use >> 28], use & 0xFFFFFFF) for use in bulk[self.raw.number]}
         for space, index in found:
             if space not in ("types", CONSTANT):
                 yield getattr(self.scope, space)[index]

@@ -60,7 +60,6 @@ class CodeSection:
         """
         if not self.pays():
             return None
-        from meld.binary.bodies import SPACES
         from meld.binary.kernel import Refused
 
         keep = bytearray(self.count)
@@ -68,7 +67,7 @@ class CodeSection:
             keep[number] = 1
         try:
             written = self._kernel(scope).rewrite(
-                {space: numbering.map_of(scope, space) for space in SPACES}, bytes(keep)
+                {space: numbering.map_of(scope, space) for space in Scope.SPACES}, bytes(keep)
             )
         except Refused:
             return None

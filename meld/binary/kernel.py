@@ -16,7 +16,7 @@ from typing import Any
 
 import wasmtime
 
-from meld.binary.bodies import CLOSE, OPEN, PLANS, SPACE_OF_IMM, SPACES, Step
+from meld.binary.bodies import CLOSE, OPEN, PLANS, SPACE_OF_IMM, Step
 from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
 
@@ -41,7 +41,7 @@ STEP_OF: dict[Step, int] = {
     CLOSE: 14,
     "cast": 15,
     Imm.I32: 24,
-    **{imm: 16 + SPACES.index(space) for imm, space in SPACE_OF_IMM.items()},
+    **{imm: 16 + Scope.SPACES.index(space) for imm, space in SPACE_OF_IMM.items()},
 }
 UNKNOWN = 255
 NOWHERE = 0xFFFFFFFF
@@ -100,7 +100,7 @@ class Kernel:
         self._run: Any = exports["run"]
         self._names_data: Any = exports["names_data"]
         self._count = count
-        self._sizes = [sizes[space] for space in SPACES]
+        self._sizes = [sizes[space] for space in Scope.SPACES]
         position = TABLES_END
         self._maps, self._stamps = [], []
         for size in self._sizes:
@@ -140,11 +140,11 @@ class Kernel:
         Raises:
             Refused: a body is malformed, or uses an index that has no new one.
         """
-        for space, position in zip(SPACES, self._maps, strict=True):
+        for space, position in zip(Scope.SPACES, self._maps, strict=True):
             self._put(position, array("I", [index & NOWHERE for index in maps[space]]).tobytes())
         if keep is not None:
             self._put(self._keep, keep)
-        growth = 5 if any(len(maps[space]) and max(maps[space]) > 127 for space in SPACES) else 2
+        growth = 5 if any(len(maps[space]) and max(maps[space]) > 127 for space in Scope.SPACES) else 2
         room = growth * self._size + 16 * self._count + 4096
         self._grow(self._room + room)
         end = self._call(self._keep if keep is not None else 0, self._room, self._room + room, 0)
@@ -188,4 +188,4 @@ class Kernel:
 
 def sizes_of(scope: Scope) -> dict[str, int]:
     """The size of each index space of a scope."""
-    return {space: len(getattr(scope, space)) for space in SPACES}
+    return {space: len(getattr(scope, space)) for space in Scope.SPACES}
