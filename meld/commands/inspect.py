@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from meld.diagnostics import MeldError
-from meld.driver import Options, build, load
-from meld.inspection import inspect
-from meld.ir.module import Module
+if TYPE_CHECKING:
+    from meld.ir.module import Module
 
 TITLES = {
     "instances": "Instances",
@@ -23,19 +21,26 @@ TITLES = {
 """The tables, in the order in which they are shown."""
 
 
-def inspect_command(paths: Sequence[str], links: Sequence[str], *, as_json: bool) -> int:
-    """Shows what is in a module, or in components as they are linked.
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.description = (
+        "Show imports, exports, instances, memories, resources, and who calls whom: of a core module (a "
+        "text dump says more than a binary), or of components as they are linked."
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a core module, or components; .wasm or .wat")
+    parser.add_argument("--link", metavar="A:IMPORT=B", action="append", default=[], help="as in `meldc`")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
-    Args:
-        paths: a core module, or components.
-        links: as for ``--link``.
-        as_json: print JSON instead of tables.
 
-    Raises:
-        MeldError: the files are no program.
-    """
-    found = inspect(_module(paths, links))
-    if as_json:
+def main(args: argparse.Namespace) -> int:
+    """Shows what is in a module, or in components as they are linked. Raises MeldError: the files are no program."""
+    import json
+
+    from meld.inspection import inspect
+
+    paths: list[str] = args.files
+    found = inspect(_module(paths, args.link))
+    if args.json:
         print(json.dumps({"inputs": list(paths), **found}, indent=2, ensure_ascii=False))
     else:
         _show(found)
@@ -44,6 +49,10 @@ def inspect_command(paths: Sequence[str], links: Sequence[str], *, as_json: bool
 
 def _module(paths: Sequence[str], links: Sequence[str]) -> Module:
     """The module in the file, or what components are up to where streams are decided on and nothing is lowered."""
+    from meld.diagnostics import MeldError
+    from meld.driver import Options, build, load
+    from meld.ir.module import Module
+
     program = load(paths[0]) if len(paths) == 1 else None
     if isinstance(program, Module):
         if links:

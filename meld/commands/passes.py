@@ -1,0 +1,56 @@
+"""`meldc passes`: what passes there are."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.description = "List the passes, or describe one."
+    parser.add_argument("name", nargs="?", metavar="NAME")
+    parser.add_argument("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Prints a table of the passes, or one of them with its options."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from meld.diagnostics import MeldError
+    from meld.passes import BUILTIN, Registry
+    from meld.passes.base import options_of, summary_of
+
+    registry = Registry.standard(args.plugin)
+    console = Console()
+    if args.name is not None:
+        cls = registry.get(args.name)
+        console.print(f"[bold]{cls.name}[/]: {summary_of(cls)}", highlight=False)
+        rest = "\n".join((cls.__doc__ or "").strip().splitlines()[1:])
+        if rest.strip():
+            import textwrap
+
+            console.print(textwrap.dedent(rest).strip("\n"), highlight=False, markup=False)
+        language = f"{cls.reads.__name__.lower()} → {cls.writes.__name__.lower()}"
+        rows = [("language", language), ("requires", ", ".join(sorted(cls.requires)) or "nothing")]
+        rows += [("establishes", ", ".join(sorted(cls.establishes)) or "nothing")]
+        rows += [("after", ", ".join(cls.after))] * bool(cls.after) + [("before", ", ".join(cls.before))] * bool(
+            cls.before
+        )
+        rows += [(f"option {o.name}", f"{o.type.__name__}, default {o.default}: {o.help}") for o in options_of(cls)]
+        width = max(len(key) for key, _ in rows)
+        for key, value in rows:
+            console.print(f"  {key:<{width}}  {value}", highlight=False, markup=False)
+        return 0
+    table = Table("pass", "from → to", "needs", "what it does", title=None)
+    for each in registry.names():
+        try:
+            cls = registry.get(each)
+        except MeldError as e:
+            table.add_row(each, "", "", f"[red]{e.message}[/]")
+            continue
+        origin = "" if each in BUILTIN else " (plugin)"
+        language = f"{cls.reads.__name__.lower()} → {cls.writes.__name__.lower()}"
+        table.add_row(each + origin, language, ", ".join(sorted(cls.requires)), summary_of(cls))
+    console.print(table)
+    return 0

@@ -1,0 +1,31 @@
+"""`meldc run`: runs a program under wasmtime."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.usage = "meldc run FILE… [options] [--invoke 'NAME(VALUE, …)' | --invoke NAME ARG…]"
+    parser.description = "Run a core module under wasmtime, or components, which are fused first."
+    parser.epilog = """\
+examples:
+  meldc run fused.wasm --invoke add 1 2             core values
+  meldc run a.wasm b.wasm --invoke 'f("a", [1,2])'  component values, in WAVE syntax
+  meldc run a.wasm b.wasm --stop-after=merge --invoke 'f()'  boundaries interpreted"""
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE", help="a core module, or components; .wasm or .wat")
+    add("--link", metavar="A:IMPORT=B", action="append", default=[], help="as in `meldc`")
+    add("--stop-after", metavar="PASS", help="run what stands after this pass")
+    add("--invoke", nargs=argparse.REMAINDER, metavar=("CALL", "ARG"), help="an export and its arguments; comes last")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the program; 1 if it traps."""
+    from meld.diagnostics import MeldError
+    from meld.runtime.run import run_files
+
+    if args.invoke == []:
+        raise MeldError("--invoke needs the name of an export")
+    return run_files(args.files, args.invoke or [], links=args.link, stop_after=args.stop_after)
