@@ -15,6 +15,7 @@ COMMANDS = {
     "passes": "list the passes, or describe one",
     "run": "run a module, or components, under wasmtime",
     "inspect": "show what a program is made of",
+    "plan": "show the pipeline as it will run, and why",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
 
@@ -47,18 +48,21 @@ def _command(args: list[str]) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     module = import_module(f"meld.commands.{name.replace('-', '_')}")
     module.configure(parser)
-    code: int = module.main(parser.parse_args(args))
+    parsed = parser.parse_args(args)
+    parsed.argv = args
+    code: int = module.main(parsed)
     return code
 
 
 def _failed(e: Exception) -> int:
-    from meld.diagnostics import MeldError
+    from meld.diagnostics import MeldError, PassFailure
 
+    defect = isinstance(e, PassFailure) and e.own
+    if (defect or not isinstance(e, MeldError)) and os.environ.get("MELDC_TRACEBACK"):
+        raise e
     if isinstance(e, MeldError):
         print(f"meldc: error: {e}", file=sys.stderr)
-        return 2
-    if os.environ.get("MELDC_TRACEBACK"):
-        raise e
+        return 70 if defect else 2
     if isinstance(e, MemoryError):
         print("meldc: error: out of memory", file=sys.stderr)
         return 2

@@ -91,6 +91,22 @@ class MeldError(Exception):
         return self
 
 
+class PassFailure(MeldError):
+    """A pass broke: it crashed, or what it left is not valid. Not the user's input, but the pass is to be mended.
+
+    Args:
+        number: of the step, from 1.
+        label: of the step: ``finish``, ``finish#2``.
+        own: whether it is a pass of the compiler; the exit code is 70 then, for a plugin 2.
+    """
+
+    def __init__(self, message: str, *, number: int, label: str, own: bool, hint: str | None = None) -> None:
+        super().__init__(message, where=f"pass {label}", hint=hint)
+        self.number = number
+        self.label = label
+        self.own = own
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """What a pass wants the reader to know: something decided, with its reason."""

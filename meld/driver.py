@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -13,8 +13,8 @@ from meld.ir.component import Component, NestedComponent
 from meld.ir.module import Module
 from meld.ir.notes import Note, note, ref, text
 from meld.passes import Registry
-from meld.passes.base import Program
-from meld.passmanager import Observer, Ran, parse_pipeline, plan_default, plan_named, run
+from meld.passes.base import Gate, Program
+from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, plan_named, run
 
 MAX_INPUT = 1 << 30
 """Bytes; larger inputs are refused."""
@@ -45,27 +45,65 @@ class Wanted(Note):
 
 @dataclass(slots=True)
 class Options:
-    """What a compilation is asked to do; as on the command line. `wrap`: the product is to be a component."""
+    """What a compilation is asked to do; as on the command line.
+
+    Attributes:
+        passes: a pipeline; the default one if None.
+        stop_after: the step to stop after: ``PASS`` or ``PASS#2``.
+        links: ``importer:import=exporter``.
+        plugins: Python files with passes.
+        observers: who watches the run.
+        wrap: the product is to be a component.
+        limit, fuel: how many rewrites may happen, in all and by step (`meld.passes.base.Gate`).
+    """
 
     passes: str | None = None
     stop_after: str | None = None
     links: Sequence[str] = ()
     plugins: Sequence[str] = ()
-    observers: Iterable[Observer] = ()
+    observers: Sequence[Observer] = ()
     wrap: bool = False
+    limit: int | None = None
+    fuel: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """The program at the end, and how it came about."""
+    """The program at the end, and how it came about. `plan` may be longer than what `ran`."""
 
     program: Program
+    plan: Plan
     ran: list[Ran] = field(default_factory=list)
-    remarks: list[Remark] = field(default_factory=list)
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """All remarks, in the order in which they were made."""
+        return self.plan.remarks + [remark for one in self.ran for remark in one.context.remarks]
 
 
-def build(inputs: Sequence[str | PathLike[str]], options: Options) -> Outcome:
-    """Loads the inputs, plans the passes, runs them. Raises MeldError."""
+def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int | None = None) -> Outcome:
+    """Loads the inputs, plans the passes, runs them.
+
+    Compiling is a function of its arguments, so what stood at an earlier point of a run is had by running again with
+    fewer `steps` (0: nothing has run yet). `None` is as many as `options` ask for.
+
+    Raises:
+        MeldError: bad input, an impossible plan, a failing pass (`PassFailure`).
+    """
+    program, plan = prepare(inputs, options)
+    for observer in options.observers:
+        observer.planned(plan)
+    if steps is None and options.stop_after is not None:
+        steps = plan.position(options.stop_after, option="--stop-after")
+    gate = Gate(options.limit, dict(options.fuel))
+    for label in gate.fuel:
+        plan.position(label, option="--fuel")
+    program, ran = run(plan, program, observers=options.observers, steps=steps, gate=gate)
+    return Outcome(program, plan, ran)
+
+
+def prepare(inputs: Sequence[str | PathLike[str]], options: Options) -> tuple[Program, Plan]:
+    """The inputs as one program, and the passes that will run on it. Raises MeldError."""
     registry = Registry.standard(list(options.plugins))
     program = compose([load(path) for path in inputs], inputs, options.links)
     if options.passes is None:
@@ -77,14 +115,7 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options) -> Outcome:
     if options.wrap and not any(step.name == WRAP for step in plan.steps):
         last = parse_pipeline(WRAP, registry, source="--emit=component")
         plan = plan_named([*plan.steps, *last], program, registry)
-    names = [step.name for step in plan.steps]
-    if options.stop_after is not None and options.stop_after not in names:
-        registry.get(options.stop_after)
-        raise MeldError(
-            f"--stop-after={options.stop_after}: that pass is not in the pipeline", hint="it is: " + ",".join(names)
-        )
-    program, ran = run(plan, program, observers=options.observers, stop_after=options.stop_after)
-    return Outcome(program, ran, plan.remarks + [remark for one in ran for remark in one.context.remarks])
+    return program, plan
 
 
 def load(path: str | PathLike[str]) -> Program:

@@ -7,17 +7,19 @@ anything runs; the default pipeline is derived from it.
 
 from __future__ import annotations
 
+import difflib
 import re
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from meld.diagnostics import MeldError, Remark, Source, Span
+from meld.diagnostics import MeldError, PassFailure, Remark, Source, Span
 from meld.ir.component import Component
 from meld.ir.module import Module
 from meld.passes import Registry
-from meld.passes.base import OptionInfo, Pass, PassContext, Program, options_of, parse_option
+from meld.passes.base import Gate, OptionInfo, Pass, PassContext, Program, options_of, parse_option
 
 FRONT = ("link", "merge")
 """What takes a composition to a module, put in front of a pipeline that starts beyond its input's language."""
@@ -25,14 +27,27 @@ FRONT = ("link", "merge")
 
 @dataclass(slots=True)
 class Step:
-    """One pass of a plan, with the place in the pipeline text that named it."""
+    """One pass of a plan, with the place in the pipeline text that named it.
+
+    `occurrence` counts the steps of one pass: the second has the label ``PASS#2``.
+    """
 
     instance: Pass
     span: Span | None = None
+    occurrence: int = 1
 
     @property
     def name(self) -> str:
         return self.instance.name
+
+    @property
+    def label(self) -> str:
+        """What the step is called where one is meant: ``finish``, ``finish#2``."""
+        return self.name if self.occurrence == 1 else f"{self.name}#{self.occurrence}"
+
+    def matches(self, wanted: str) -> bool:
+        """Whether a user who writes `wanted` means this step: a name means every occurrence, ``NAME#1`` the first."""
+        return wanted in (self.name, f"{self.name}#{self.occurrence}")
 
 
 @dataclass(slots=True)
@@ -41,6 +56,28 @@ class Plan:
 
     steps: list[Step]
     remarks: list[Remark] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        seen: Counter[str] = Counter()
+        for step in self.steps:
+            seen[step.name] += 1
+            step.occurrence = seen[step.name]
+
+    def position(self, wanted: str, *, option: str) -> int:
+        """How many steps have run after the last one that `wanted` (``PASS`` or ``PASS#2``) means.
+
+        Raises:
+            MeldError: there is none; `option` is what asked for it.
+        """
+        found = [number for number, step in enumerate(self.steps, 1) if step.matches(wanted)]
+        if not found:
+            labels = [step.label for step in self.steps]
+            near = difflib.get_close_matches(wanted, labels, 1)
+            raise MeldError(
+                f"{option}={wanted}: that pass is not in the pipeline",
+                hint=f"did you mean `{near[0]}`?" if near else "it is: " + ",".join(labels),
+            )
+        return found[-1]
 
     def spec(self) -> str:
         """The plan as a pipeline text."""
@@ -287,58 +324,91 @@ def _sorted(classes: list[type[Pass]]) -> list[type[Pass]]:
 
 @dataclass(slots=True)
 class Ran:
-    """The record of one step."""
+    """The record of one step: its number from 1, what it left in its context, when it began and how long it took.
 
+    Times are in seconds, by `time.perf_counter`.
+    """
+
+    number: int
     step: Step
     context: PassContext
+    begin: float
     seconds: float
 
 
-Observer = Callable[[str, int, Step, Program], None]
-"""Called as (``before`` or ``after``, number of the step from 1, step, program)."""
+class Observer:
+    """Somebody who watches a run. None of the methods may change the program."""
+
+    def planned(self, plan: Plan) -> None:
+        """This is what will run. MeldError if what the observer was asked for does not fit it."""
+
+    def before(self, number: int, step: Step, program: Program) -> None:
+        """The step with that number (from 1) is about to run."""
+
+    def after(self, ran: Ran, program: Program) -> None:
+        """A step has run and left that program."""
+
+    def failed(self, number: int, step: Step, program: Program, error: MeldError) -> None:
+        """A step has failed, or an observer has found fault with what it left; the run ends with `error`."""
 
 
 def run(
-    plan: Plan, program: Program, *, observers: Iterable[Observer] = (), stop_after: str | None = None
+    plan: Plan,
+    program: Program,
+    *,
+    observers: Iterable[Observer] = (),
+    steps: int | None = None,
+    gate: Gate | None = None,
 ) -> tuple[Program, list[Ran]]:
     """Runs a plan; returns the program as it is at the end and a record of each step.
+
+    Args:
+        steps: how many steps to run; all of them if None.
+        gate: how many rewrites may happen.
 
     Raises:
         MeldError: from a pass, with the pass named; a plugin that crashes is a MeldError too.
     """
     watchers = list(observers)
+    gate = gate or Gate()
     done: list[Ran] = []
-    for number, step in enumerate(plan.steps, 1):
-        cx = PassContext(step.name)
-        for observe in watchers:
-            observe("before", number, step, program)
+    for number, step in enumerate(plan.steps[:steps], 1):
+        cx = PassContext(step.label, gate=gate)
+        for observer in watchers:
+            observer.before(number, step, program)
         begin = time.perf_counter()
-        program = _run_one(step, program, cx)
-        done.append(Ran(step, cx, time.perf_counter() - begin))
-        for observe in watchers:
-            observe("after", number, step, program)
-        if step.name == stop_after:
-            break
+        try:
+            program = _run_one(number, step, program, cx)
+            done.append(Ran(number, step, cx, begin, time.perf_counter() - begin))
+            for observer in watchers:
+                observer.after(done[-1], program)
+        except MeldError as e:
+            for observer in watchers:
+                observer.failed(number, step, program, e)
+            raise
     return program, done
 
 
-def _run_one(step: Step, program: Program, cx: PassContext) -> Program:
+def _run_one(number: int, step: Step, program: Program, cx: PassContext) -> Program:
     one = step.instance
+    own = type(one).__module__.startswith("meld.passes.")
+
+    def failure(message: str) -> PassFailure:
+        return PassFailure(message, number=number, label=step.label, own=own)
+
     try:
         result = one.run(program, cx)
     except MeldError as e:
         if e.where is None and e.span is None:
-            e.where = f"pass {step.name}"
+            e.where = f"pass {step.label}"
         raise
     except Exception as e:
-        if type(one).__module__.startswith("meld.passes."):
-            raise
-        raise MeldError(f"plugin pass `{step.name}` failed: {type(e).__name__}: {e}", where=f"pass {step.name}") from e
+        who = "the compiler's pass" if own else "plugin pass"
+        raise failure(f"{who} `{step.name}` failed: {type(e).__name__}: {e}") from e
     after: Program = program if result is None else result
     if not isinstance(after, one.writes):
-        raise MeldError(
-            f"`{step.name}` declares that it writes a {one.writes.__name__.lower()}, but left a {type(after).__name__}",
-            where=f"pass {step.name}",
+        raise failure(
+            f"`{step.name}` declares that it writes a {one.writes.__name__.lower()}, but left a {type(after).__name__}"
         )
     if after is not program and not (isinstance(program, Module) and isinstance(after, Component)):
         after.facts = [*program.facts, *(f for f in after.facts if f not in program.facts)]

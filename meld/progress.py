@@ -7,10 +7,10 @@ import threading
 from types import TracebackType
 
 from meld.passes.base import Program
-from meld.passmanager import Step
+from meld.passmanager import Observer, Step
 
 
-class Progress:
+class Progress(Observer):
     """A line on standard error that names what is being done, if that is a terminal and it takes a while."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -42,7 +42,6 @@ class Progress:
         if self._shown:
             print(f"\r\x1b[K{what} …", end="", file=sys.stderr, flush=True)
 
-    def observe(self, when: str, number: int, step: Step, program: Program) -> None:
-        """An observer of the pass manager."""
-        if when == "before":
-            self.say(f"pass {number}: {step.name}")
+    def before(self, number: int, step: Step, program: Program) -> None:
+        """Shows the step that is about to run."""
+        self.say(f"pass {number}: {step.label}")

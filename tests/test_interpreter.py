@@ -21,7 +21,7 @@ from meld.ir.parser import parse_module
 from meld.ir.types import I32, I64
 from meld.passes import Registry
 from meld.passes.base import Program
-from meld.passmanager import plan_default, run
+from meld.passmanager import Observer, Ran, plan_default, run
 from meld.runtime.instantiate import Trapped, instantiate
 
 SETTINGS = settings(
@@ -45,11 +45,12 @@ def stages(program: Program, *names: str) -> list[meld.Module]:
     registry = Registry.standard()
     taken: list[meld.Module] = []
 
-    def observe(when: str, number: int, step: Any, program: Program) -> None:
-        if when == "after" and step.name in names:
-            taken.append(parse_module(meld.print_text(program), step.name))
+    class Stages(Observer):
+        def after(self, ran: Ran, program: Program) -> None:
+            if ran.step.name in names:
+                taken.append(parse_module(meld.print_text(program), ran.step.name))
 
-    final, _ = run(plan_default(program, registry), program, observers=[observe])
+    final, _ = run(plan_default(program, registry), program, observers=[Stages()])
     assert isinstance(final, meld.Module) and len(taken) == len(names)
     return [*taken, final]
 
@@ -347,7 +348,8 @@ def test_resources(stage: str, run_: str, keep: str, got: Any) -> None:
     text = RESOURCES.replace("{run}", run_).replace("{keep}", keep)
     assert wiring.unfused(text, ("run",)) == [got]
     program = decode(bytes(wasmtime.wat2wasm(text)), "composition")
-    module, _ = run(plan_default(program, Registry.standard()), program, stop_after=stage)
+    plan = plan_default(program, Registry.standard())
+    module, _ = run(plan, program, steps=plan.position(stage, option="stage"))
     assert isinstance(module, meld.Module)
     running = instantiate(parse_module(meld.print_text(module), stage))
     try:

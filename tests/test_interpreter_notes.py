@@ -26,7 +26,8 @@ from meld.runtime.instantiate import Trapped, instantiate
 
 def merged(text: str) -> str:
     program = decode(bytes(wasmtime.wat2wasm(text)), "composition")
-    module, _ = run(plan_default(program, Registry.standard()), program, stop_after="merge")
+    plan = plan_default(program, Registry.standard())
+    module, _ = run(plan, program, steps=plan.position("merge", option="stage"))
     return meld.print_text(module)
 
 

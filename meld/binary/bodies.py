@@ -76,6 +76,16 @@ class EncodedBody:
     raw: RawBody
     scope: Scope
 
+    @property
+    def source(self) -> object:
+        """The bytes."""
+        return self.raw
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.raw.data)
+
     def over(self, scope: Scope) -> EncodedBody:
         """The same body over another scope."""
         return EncodedBody(self.raw, scope)

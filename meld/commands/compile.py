@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from meld.driver import Outcome
+    from meld.driver import Options, Outcome
     from meld.passes.base import Program
+    from meld.passmanager import Observer
 
 EPILOG = """\
 examples:
@@ -30,34 +33,74 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("inputs", nargs="+", metavar="INPUT", help="components or a module, .wasm or .wat")
     add("-o", "--output", metavar="OUT", help="where the product goes; text goes to standard output without it")
-    add("--passes", metavar="PIPELINE", help="passes to run, with options: `detect-pairs,emit-bridge{slots=16}`")
-    add("--stop-after", metavar="PASS", help="stop after this pass and write what there is")
-    add("--dump-before", metavar="PASS", action="append", default=[], help="show the IR before a pass, or `all`")
-    add("--dump-after", metavar="PASS", action="append", default=[], help="show the IR after a pass, or `all`")
-    add("--dump-dir", metavar="DIR", help="write dumps to numbered files here instead of standard error")
     add(
         "--emit",
         choices=("wasm", "wat", "component"),
         help="form of the product; by OUT's suffix without it. component: wrapped as a component again",
     )
-    add("--link", metavar="A:IMPORT=B", action="append", default=[], help="link import IMPORT of input A to input B")
-    add("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
     add("--manifest", metavar="FILE", help="write how to call the module and where its functions come from, as JSON")
     add("--explain", action="store_true", help="say what was done with each stream domain and boundary, and why")
     add("-q", "--quiet", action="store_true", help="no remarks, no progress")
     add("--version", action="version", version=f"meldc {__version__}")
+    pipeline_arguments(parser)
+    watch = parser.add_argument_group("watching (PASS is a name, or PASS#2 for its second occurrence)").add_argument
+    watch("--dump-before", metavar="PASS", action="append", default=[], help="show the IR before a pass, or `all`")
+    watch(
+        "--dump-after",
+        metavar="PASS",
+        action="append",
+        default=[],
+        help="show the IR after a pass, or `all`, `changed` (those that changed something), `failed`",
+    )
+    watch("--dump", choices=("full", "diff", "stat"), default="full", help="form of the dumps after passes")
+    watch("--dump-only", metavar="GLOB", help="only what has a name like this")
+    watch("--dump-dir", metavar="DIR", help="write dumps to numbered files here, with an index.json")
+    watch("--journal", metavar="FILE", help="record the run, for `meldc trace`, `diff` and `report`")
+    watch("--verify", choices=("each", "ends"), help="check what each pass leaves, or only the input and the product")
+    watch("--verify-run", choices=("each",), help="run what each pass leaves: --check=CMD, or its exports `test…`")
+    watch("--check", metavar="CMD", help="what --verify-run runs; `{}` stands for the file")
+    watch("--time", nargs="?", choices=("tree", "json", "chrome"), const="tree", help="say how long each pass took")
+    watch("--stats", nargs="?", choices=("text", "json"), const="text", help="say what the passes counted")
+
+
+def pipeline_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments that say what runs; `pipeline_options` reads them. Other commands take them too."""
+    add = parser.add_argument_group("pipeline").add_argument
+    add("--passes", metavar="PIPELINE", help="passes to run, with options: `detect-pairs,emit-bridge{slots=16}`")
+    add("--stop-after", metavar="PASS", help="stop after this pass and write what there is")
+    add("--link", metavar="A:IMPORT=B", action="append", default=[], help="link import IMPORT of input A to input B")
+    add("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
+    add("--limit", metavar="N", type=int, help="do only the first N rewrites of all passes together")
+    add("--fuel", metavar="PASS:N", action="append", default=[], help="do only the first N rewrites of that pass")
+
+
+def pipeline_options(args: argparse.Namespace, *, wrap: bool = False) -> Options:
+    """What the arguments ask for. Raises MeldError."""
+    from meld.diagnostics import MeldError
+    from meld.driver import Options
+
+    fuel: dict[str, int] = {}
+    for text in args.fuel:
+        label, colon, count = text.rpartition(":")
+        if not (colon and label and count.isdigit()):
+            raise MeldError(f"--fuel={text}", hint="write --fuel=PASS:N, for example --fuel=adapter-wiring:3")
+        fuel[label] = int(count)
+    if args.limit is not None and args.limit < 0:
+        raise MeldError(f"--limit={args.limit}", hint="a number of rewrites, from 0")
+    return Options(args.passes, args.stop_after, args.link, args.plugin, wrap=wrap, limit=args.limit, fuel=fuel)
 
 
 def main(args: argparse.Namespace) -> int:
     """Compiles, and writes the product whole or not at all. Raises MeldError."""
+    import time
     from pathlib import Path
 
     from meld.diagnostics import MeldError
-    from meld.driver import Options, build
-    from meld.output import dumper, render, write_file
-    from meld.passes import Registry
+    from meld.driver import build
+    from meld.output import render, write_file
     from meld.progress import Progress
 
+    begin = time.perf_counter()
     wrap = args.emit == "component"
     if args.manifest is not None and wrap:
         raise MeldError("--manifest is about a core module; a component says itself what it is")
@@ -65,12 +108,9 @@ def main(args: argparse.Namespace) -> int:
     emit = args.emit if args.emit and not wrap else form
     if args.output is None and emit == "wasm" and sys.stdout.isatty():
         raise MeldError("will not write a binary to a terminal", hint="name a file with -o, or use --emit=wat")
-    registry = Registry.standard(args.plugin)
-    for name in {*args.dump_before, *args.dump_after} - {"all"}:
-        registry.get(name)
-    with Progress(quiet=args.quiet) as progress:
-        dump = dumper(args.dump_before, args.dump_after, Path(args.dump_dir) if args.dump_dir else None)
-        options = Options(args.passes, args.stop_after, args.link, args.plugin, [progress.observe, dump], wrap)
+    options = pipeline_options(args, wrap=wrap)
+    with Progress(quiet=args.quiet) as progress, watching(args) as watchers:
+        options.observers = [progress, *watchers]
         outcome = build(args.inputs, options)
         progress.say("writing")
         product = render(outcome.program, emit)
@@ -82,7 +122,48 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout.buffer.write(product)
         sys.stdout.buffer.flush()
     report(outcome, quiet=args.quiet, explain=args.explain)
+    if args.time:
+        from meld.timing import time_text
+
+        sys.stderr.write(time_text(outcome.ran, time.perf_counter() - begin, args.time))
+    if args.stats:
+        from meld.timing import stats_text
+
+        sys.stderr.write(stats_text(outcome.ran, args.stats))
     return 0
+
+
+@contextmanager
+def watching(args: argparse.Namespace) -> Iterator[list[Observer]]:
+    """The observers that the arguments ask for; the journal is written at the end, also of a run that fails."""
+    from pathlib import Path
+
+    from meld.diagnostics import MeldError
+
+    if args.check is not None and args.verify_run is None:
+        raise MeldError("--check is for --verify-run=each")
+    dumps = args.dump_before or args.dump_after
+    if not (dumps or args.journal or args.verify or args.verify_run):
+        yield []
+        return
+    from meld.dumps import Dumper
+    from meld.journal.recorder import Recorder
+    from meld.verification import Verifier
+
+    recorder = Recorder.of_files(args.argv, args.inputs)
+    watchers: list[Observer] = [recorder]
+    if dumps:
+        directory = Path(args.dump_dir) if args.dump_dir else None
+        watchers.append(
+            Dumper(recorder.journal, args.dump_before, args.dump_after, args.dump, args.dump_only, directory)
+        )
+    if args.verify or args.verify_run:
+        watchers.append(Verifier(recorder.journal, args.verify, args.verify_run is not None, args.check))
+    try:
+        yield watchers
+    finally:
+        if args.journal and recorder.journal.steps:
+            recorder.journal.save(args.journal)
 
 
 def _write_manifest(program: Program, path: Path) -> None:

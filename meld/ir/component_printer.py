@@ -26,13 +26,13 @@ def print_component(component: Component) -> str:
     Raises:
         MeldError: something refers to a definition that does not stand in the component, or the nesting is too deep.
     """
-    printer = _Printer()
+    printer = ComponentPrinter()
     name = [] if component.name is None else [declaration(component.name or "#empty", component.name)]
     printer.component(component, " ".join(["(component", *name]))
     return "\n".join(printer.lines) + "\n"
 
 
-class _Printer(TypePrinter):
+class ComponentPrinter(TypePrinter):
     """Writes lines; `lines` is the text so far."""
 
     def component(self, component: Component, head: str) -> None:

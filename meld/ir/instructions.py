@@ -107,6 +107,14 @@ class LazyBody(Protocol):
 
     scope: Scope
 
+    @property
+    def source(self) -> object:
+        """What was read; bodies of instances of one module share it."""
+
+    @property
+    def size(self) -> int:
+        """About how long it is, in bytes or characters."""
+
     def decode(self) -> Code:
         """Decodes the body. Raises `MeldError` with a place if it is malformed."""
 

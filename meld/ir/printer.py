@@ -7,6 +7,7 @@ Names are made unique where they are not, numbers are used where there are none.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from meld.diagnostics import MeldError
 from meld.ir.component import Component
@@ -18,6 +19,7 @@ from meld.ir.module import (
     CoreItem,
     DataSegment,
     ElementSegment,
+    Export,
     Function,
     Global,
     Memory,
@@ -52,13 +54,15 @@ def module_lines(module: Module, head: str | None = None, depth: int = 0) -> lis
         head: what stands in place of ``(module $name``, where the module is part of a component.
         depth: levels of indentation of the first line.
     """
-    return list(_ModulePrinter(module, depth).lines(head))
+    return list(ModulePrinter(module, depth).lines(head))
 
 
-class _ModulePrinter:
-    def __init__(self, module: Module, depth: int) -> None:
+class ModulePrinter:
+    """Prints the fields of a module, all or one by one."""
+
+    def __init__(self, module: Module, depth: int, names: Names | None = None) -> None:
         self.module = module
-        self.names = Names(module)
+        self.names = names or Names(module)
         self.bodies = BodyPrinter(self.names)
         self.depth = depth
 
@@ -80,13 +84,9 @@ class _ModulePrinter:
         yield from (self.names.note(note) for note in module.notes)
         yield from self.types()
         yield from (self.import_(item) for item in module.imports)
-        yield from (self.table(item) for item in module.tables)
-        yield from (f"(memory{self.head(item)} {self.names.limits(item.limits)})" for item in module.memories)
-        yield from (f"(tag{self.head(item)}{self.typeuse(item.type)})" for item in module.tags)
-        yield from (f"(global{self.head(item)} {self.global_(item)})" for item in module.globals)
-        for export in module.exports:
-            keyword, space = KEYWORD_OF[type(export.item)], SPACE_OF[type(export.item)]
-            yield f"(export {quoted(export.name)} ({keyword} {self.names.ref(space, export.item)}))"
+        defined: tuple[list[Any], ...] = (module.tables, module.memories, module.tags, module.globals)
+        yield from (line for items in defined for item in items for line in self.item(item))
+        yield from (self.export(export) for export in module.exports)
         if module.start is not None:
             yield f"(start {self.names.ref('functions', module.start)})"
         yield from (self.element(segment) for segment in module.elements)
@@ -95,6 +95,29 @@ class _ModulePrinter:
         yield from (self.datum(segment) for segment in module.datas)
         for custom in module.customs:
             yield f"(@custom {quoted(custom.name)} ({custom.place}) {quoted_bytes(custom.data)})"
+
+    def item(self, item: CoreItem | ElementSegment | DataSegment) -> Iterator[str]:
+        """An item that is defined; all but functions are one line."""
+        match item:
+            case Function():
+                yield from self.function(item)
+            case Table():
+                yield self.table(item)
+            case Memory():
+                yield f"(memory{self.head(item)} {self.names.limits(item.limits)})"
+            case Tag():
+                yield f"(tag{self.head(item)}{self.typeuse(item.type)})"
+            case Global():
+                yield f"(global{self.head(item)} {self.global_(item)})"
+            case ElementSegment():
+                yield self.element(item)
+            case DataSegment():
+                yield self.datum(item)
+
+    def export(self, export: Export) -> str:
+        """An export."""
+        keyword, space = KEYWORD_OF[type(export.item)], SPACE_OF[type(export.item)]
+        return f"(export {quoted(export.name)} ({keyword} {self.names.ref(space, export.item)}))"
 
     def types(self) -> Iterator[str]:
         """The type definitions."""
@@ -141,7 +164,11 @@ class _ModulePrinter:
         if not isinstance(shape, FuncType):
             raise MeldError(f"the type `{typedef.name}` is used as a function type and is none")
         written = self.names.types("param", shape.params) + self.names.types("result", shape.results)
-        return f" (type {self.names.ref('types', typedef)}){written}"
+        return self.typename(typedef) + written
+
+    def typename(self, typedef: TypeDef) -> str:
+        """The name in a type use."""
+        return f" (type {self.names.ref('types', typedef)})"
 
     def signature(self, function: Function, names: dict[int, tuple[str, str]]) -> str:
         """The type use of a function, with the names of its parameters."""
@@ -149,8 +176,7 @@ class _ModulePrinter:
             return self.typeuse(function.type)
         shape = function.type.shape
         params = self.variables("param", shape.params, names, 0)
-        used = f" (type {self.names.ref('types', function.type)})"
-        return used + params + self.names.types("result", shape.results)
+        return self.typename(function.type) + params + self.names.types("result", shape.results)
 
     def variables(self, word: str, types: tuple[ValType, ...], names: dict[int, tuple[str, str]], first: int) -> str:
         """Parameters or locals: those with a name for themselves, the others together."""

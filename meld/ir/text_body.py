@@ -45,6 +45,16 @@ class TextBody:
     text: BodyText
     scope: Scope
 
+    @property
+    def source(self) -> object:
+        """The stretch of text."""
+        return self.text
+
+    @property
+    def size(self) -> int:
+        """In characters."""
+        return self.text.end - self.text.start
+
     def over(self, scope: Scope) -> TextBody:
         """The same body over another scope."""
         return TextBody(self.text, scope)

@@ -17,12 +17,14 @@ A pass is a dataclass; its fields are its options, its docstring's first line is
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias, dataclass_transform, get_type_hints
 
 from meld.diagnostics import MeldError, Remark
 from meld.ir.component import Component
-from meld.ir.module import Module
+from meld.ir.module import Item, Module
 
 Program: TypeAlias = Component | Module
 
@@ -33,16 +35,84 @@ def option(default: Any, help: str = "") -> Any:
 
 
 @dataclass(slots=True)
+class Rewrite:
+    """One change that a pass makes to the program, or would have made.
+
+    Attributes:
+        number: from 1, within its pass.
+        what: the kind of change, a few words: ``bridge``, ``drop``.
+        item: the item that is changed, if it is one.
+        done: False if the gate refused it.
+    """
+
+    number: int
+    what: str
+    item: Item | None
+    done: bool
+
+    def __str__(self) -> str:
+        name = self.item.name if self.item is not None else None
+        return f"{self.what} {name}" if name else self.what
+
+
+@dataclass(slots=True)
+class Gate:
+    """How many rewrites may happen: in all (`limit`) and in one pass (`fuel`, by the label of its step); None: all."""
+
+    limit: int | None = None
+    fuel: dict[str, int] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+
+    def allows(self, label: str) -> bool:
+        """Counts a rewrite of the step with that label; whether it may happen."""
+        self.asked[label] += 1
+        fuel = self.fuel.get(label)
+        return (self.limit is None or self.asked.total() <= self.limit) and (fuel is None or self.asked[label] <= fuel)
+
+
+@dataclass(slots=True)
 class PassContext:
-    """What a pass gets besides the program, and where it leaves what it has to say."""
+    """What a pass gets besides the program, and where it leaves what it has to say.
+
+    A pass asks leave for each of its rewrites, so that they can be counted, traced, and held back one by one:
+
+        with cx.rewrite("inline", function) as go:
+            if go:
+                ...
+
+    What it does must be valid whichever of them are refused.
+
+    Attributes:
+        origin: the label of the step: the name of the pass, with ``#2`` the second time.
+        stats: how much of what was done.
+        remarks: what the user should know.
+        rewrites: those asked for so far.
+        on_rewrite: called with each rewrite before it happens.
+    """
 
     origin: str
     stats: Counter[str | None] = field(default_factory=Counter)
     remarks: list[Remark] = field(default_factory=list)
+    rewrites: list[Rewrite] = field(default_factory=list)
+    gate: Gate = field(default_factory=Gate)
+    on_rewrite: Callable[[Rewrite], None] | None = None
 
     def remark(self, message: str) -> None:
         """Says something that the user should know: a decision with its reason."""
         self.remarks.append(Remark(self.origin, message))
+
+    def asks(self, what: str, item: Item | None = None) -> bool:
+        """Asks leave for a rewrite; False if it must not happen."""
+        rewrite = Rewrite(len(self.rewrites) + 1, what, item, self.gate.allows(self.origin))
+        self.rewrites.append(rewrite)
+        if self.on_rewrite is not None:
+            self.on_rewrite(rewrite)
+        return rewrite.done
+
+    @contextmanager
+    def rewrite(self, what: str, item: Item | None = None) -> Iterator[bool]:
+        """`asks`, for a rewrite that is a block of code."""
+        yield self.asks(what, item)
 
 
 @dataclass_transform(field_specifiers=(option,))

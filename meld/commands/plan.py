@@ -1,0 +1,36 @@
+"""`meldc plan`: the pipeline as it will run, and why."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    from meld.commands.compile import pipeline_arguments
+
+    parser.description = "Show the pipeline as it will run on the inputs, with the reasons for its order."
+    parser.epilog = """\
+examples:
+  meldc plan a.wasm b.wasm
+  meldc plan a.wasm b.wasm --passes=detect-pairs,emit-bridge,rewire-calls --graph=dot | dot -Tpng -o plan.png"""
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="components or a module, .wasm or .wat")
+    parser.add_argument("--emit", choices=("component",), help="plan for a component as the product")
+    parser.add_argument("--graph", choices=("text", "dot", "svg"), help="the constraint graph instead, in that form")
+    pipeline_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Prints the plan. Raises MeldError."""
+    from meld.commands.compile import pipeline_options
+    from meld.driver import prepare
+    from meld.plan_text import graph_dot, graph_svg, graph_text, plan_text
+
+    _, plan = prepare(args.inputs, pipeline_options(args, wrap=args.emit == "component"))
+    show = {None: plan_text, "text": graph_text, "dot": graph_dot, "svg": graph_svg}[args.graph]
+    print(show(plan), end="")
+    return 0

@@ -1,0 +1,197 @@
+"""Checks of what each step leaves: by our own rules, by the engine, and by running it.
+
+A fault is a `PassFailure` of the step: it names the pass, the item, the place, and what the pass changed there.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meld.diagnostics import MeldError, PassFailure
+from meld.driver import encode
+from meld.ir.component import Component
+from meld.ir.module import Module
+from meld.journal import Journal
+from meld.passes.base import Program
+from meld.passmanager import Observer, Plan, Ran, Step
+
+if TYPE_CHECKING:
+    import wasmtime
+
+EACH, ENDS = "each", "ends"
+CHECK_LIMIT = 300
+"""Seconds that a command given with ``--check`` may take."""
+
+SHOWN = 24
+"""Lines of a difference that an error shows."""
+
+
+@dataclass(slots=True)
+class Verifier(Observer):
+    """Checks programs after steps.
+
+    Attributes:
+        journal: of the run, recorded before this observer is told.
+        verify: `EACH` step, or both `ENDS`; None: never.
+        run: whether each module is run as well.
+        check: the command that runs one: ``{}`` stands for the file, which otherwise comes last. None: the exports of
+            the module whose names begin with ``test`` are called; none may trap.
+    """
+
+    journal: Journal
+    verify: str | None = None
+    run: bool = False
+    check: str | None = None
+    last: int = 0
+
+    def planned(self, plan: Plan) -> None:
+        self.last = len(plan.steps)
+
+    def before(self, number: int, step: Step, program: Program) -> None:
+        if number == 1 and self.verify is not None:
+            fault = fault_of(program)
+            if fault is not None:
+                raise MeldError(f"the input is not valid: {fault.message}", where=fault.where, hint=fault.hint)
+
+    def after(self, ran: Ran, program: Program) -> None:
+        if self.verify == EACH or (self.verify == ENDS and ran.number == self.last):
+            fault = fault_of(program)
+            if fault is not None:
+                raise self._failure(ran.step, ran.number, "what it left is not valid", fault)
+        if self.run and isinstance(program, Module):
+            fault = self._run(program)
+            if fault is not None:
+                raise self._failure(ran.step, ran.number, "what it left fails when it is run", fault)
+
+    def _failure(self, step: Step, number: int, what: str, fault: MeldError) -> PassFailure:
+        message = f"{what}: {f'{fault.where}: ' if fault.where else ''}{fault.message}"
+        shown = self._difference(fault.where or "")
+        if shown:
+            message += "\n" + "\n".join(shown)
+        own = type(step.instance).__module__.startswith("meld.passes.")
+        return PassFailure(message, number=number, label=step.label, own=own, hint=fault.hint)
+
+    def _difference(self, where: str) -> list[str]:
+        """What the last step changed in the function that an error speaks of."""
+        number = self.journal.steps[-1].number
+        for one in self.journal.between(number - 1, number):
+            if f"`{one.symbol.name}`" in where:
+                lines = one.lines()
+                return lines[:SHOWN] + ["…"] * (len(lines) > SHOWN)
+        return []
+
+    def _run(self, module: Module) -> MeldError | None:
+        try:
+            return run_tests(module) if self.check is None else run_command(self.check, encode(module))
+        except MeldError as e:
+            return e
+
+
+def fault_of(program: Program) -> MeldError | None:
+    """What is wrong with a program by our own rules, or by the engine's; None if nothing is."""
+    try:
+        data = encode(program)
+    except MeldError as e:
+        return e
+    return engine_fault(program, data)
+
+
+def engine_fault(program: Program, data: bytes) -> MeldError | None:
+    """What the engine says against the binary of a program, with the function that it speaks of."""
+    import re
+
+    import wasmtime
+    import wasmtime.component
+
+    from meld.runtime.instantiate import engine
+
+    if isinstance(program, Component):
+        try:
+            wasmtime.component.Component(component_engine(), data)
+        except wasmtime.WasmtimeError as e:
+            return MeldError(" ".join(str(e).split()))
+        return None
+    try:
+        wasmtime.Module.validate(engine(), data)
+    except wasmtime.WasmtimeError as e:
+        message = str(e).strip()
+        offset = re.search(r"offset (0x[0-9a-f]+|\d+)", message)
+        where = _function_at(program, data, int(offset[1], 0)) if offset else None
+        return MeldError(message.splitlines()[-1].strip(" \t0123456789:") or message, where=where)
+    return None
+
+
+@cache
+def component_engine() -> wasmtime.Engine:
+    """An engine that takes everything that it knows of components, what is still being specified included."""
+    import wasmtime
+    from wasmtime import _ffi as ffi
+
+    config = wasmtime.Config()
+    for name in ("async", "more_async_builtins", "async_stackful", "threading", "error_context", "map", "implements"):
+        switch = getattr(ffi, f"wasmtime_config_wasm_component_model_{name}_set", None)
+        if switch is not None:
+            switch(config.ptr(), True)
+    for name in ("multi_memory", "memory64", "exceptions", "gc", "function_references", "tail_call"):
+        setattr(config, f"wasm_{name}", True)
+    return wasmtime.Engine(config)
+
+
+def _function_at(module: Module, data: bytes, offset: int) -> str | None:
+    """The function whose body is at an offset of the module's binary."""
+    from meld.binary.bodies import EncodedBody
+    from meld.binary.reader import read_module
+
+    for function, read in zip(module.functions, read_module(data, where="product").functions, strict=True):
+        body = read.body
+        if isinstance(body, EncodedBody) and body.raw.offset <= offset < body.raw.offset + len(body.raw.data):
+            return f"function `{function.name}`, byte {offset - body.raw.offset} of its body"
+    return None
+
+
+def run_command(command: str, data: bytes) -> MeldError | None:
+    """Runs a command on a file with the data; what it says if it fails."""
+    with tempfile.TemporaryDirectory(prefix="meldc-") as directory:
+        path = Path(directory) / "program.wasm"
+        path.write_bytes(data)
+        words = shlex.split(command)
+        if not words:
+            return MeldError("--check: the command is empty")
+        args = [word.replace("{}", str(path)) for word in words] if "{}" in command else [*words, str(path)]
+        try:
+            done = subprocess.run(args, capture_output=True, text=True, errors="replace", timeout=CHECK_LIMIT)
+        except OSError as e:
+            return MeldError(f"cannot run `{words[0]}`: {e.strerror}", hint="--check=CMD; `{}` stands for the file")
+        except subprocess.TimeoutExpired:
+            return MeldError(f"`{command}` takes more than {CHECK_LIMIT} s")
+    if done.returncode == 0:
+        return None
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-8:]
+    return MeldError("\n".join([f"`{command}` ended with exit code {done.returncode}", *said]))
+
+
+def run_tests(module: Module) -> MeldError | None:
+    """Calls the exports whose names begin with ``test`` and that take nothing."""
+    from meld.ir.module import Function
+    from meld.runtime.instantiate import Trapped, instantiate
+
+    names = [
+        export.name
+        for export in module.exports
+        if export.name.startswith("test") and isinstance(export.item, Function) and not export.item.signature.params
+    ]
+    if not names:
+        return None
+    running = instantiate(module)
+    for name in names:
+        try:
+            running.call(name)
+        except Trapped as e:
+            return MeldError(str(e), where=f"export `{name}`")
+    return None
