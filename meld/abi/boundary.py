@@ -7,6 +7,7 @@ After `merge` every import is one of three: a call into another component (`Boun
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +104,10 @@ class Boundary(Note):
     lower: Options = coded(_write_options, _read_options, default=Options())
     lift: Options = coded(_write_options, _read_options, default=Options())
 
+    def problems(self, holder: Any, program: Any) -> Iterator[str]:
+        """The function has the core type that its component type is lowered to."""
+        yield from _not_lowered(holder, self.type, self.lower)
+
 
 @note("canon")
 class CanonCall(Note):
@@ -133,6 +138,23 @@ class HostCall(Note):
     label: str = text()
     type: CompFuncType = coded(write_func_type, read_func_type)
     lower: Options = coded(_write_options, _read_options, default=Options())
+
+    def problems(self, holder: Any, program: Any) -> Iterator[str]:
+        """The function has the core type that its component type is lowered to."""
+        yield from _not_lowered(holder, self.type, self.lower)
+
+
+def _not_lowered(holder: Any, t: CompFuncType, options: Options) -> Iterator[str]:
+    """What is wrong with a function that stands for a lowered one. Whatever is no function cannot."""
+    from meld.abi.signatures import lowered_type
+    from meld.ir.show import signature
+
+    if not isinstance(holder, Function):
+        yield "stands on something that is no function"
+        return
+    expected = lowered_type(t, options)
+    if holder.signature != expected:
+        yield f"its type lowers to {signature(expected)}, and the function is {signature(holder.signature)}"
 
 
 @note("export")

@@ -102,16 +102,16 @@ class EncodedBody:
             scan(self.raw, self.scope)
         return self.raw.sites or []
 
-    def uses(self) -> Iterator[Any]:
-        """The items that the body names, type definitions aside; some may come more than once."""
+    def entries(self) -> set[tuple[str, int]]:
+        """The entries of the scope that the body names, as (space, index). Raises MeldError if it is malformed."""
         bulk = self.raw.section.uses(self.scope)
         if bulk is None:
-            found = {(site[2], site[3]) for site in self.sites()}
-        else:
-            found = {(Scope.SPACES[use >> 28], use & 0xFFFFFFF) for use in bulk[self.raw.number]}
-        for space, index in found:
-            if space not in ("types", CONSTANT):
-                yield getattr(self.scope, space)[index]
+            return {(site[2], site[3]) for site in self.sites() if site[2] != CONSTANT}
+        return {(Scope.SPACES[use >> 28], use & 0xFFFFFFF) for use in bulk[self.raw.number]}
+
+    def uses(self) -> Iterator[Any]:
+        """The items that the body names, type definitions aside; some may come more than once."""
+        return (getattr(self.scope, space)[index] for space, index in self.entries() if space != "types")
 
     def encoded(self, numbering: Numbering) -> bytes | memoryview:
         """The bytes of the body with the indices of another module, each number in the shortest form.

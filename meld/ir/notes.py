@@ -15,7 +15,7 @@ registered are kept as they came (`Opaque`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
@@ -59,6 +59,13 @@ class Note:
     declares: ClassVar[bool] = False
     name: str | None = None
     span: Span | None = field(default=None, repr=False)
+
+    def problems(self, holder: Any, program: Any) -> Iterable[str]:
+        """What is wrong with the note where it stands: on `holder`, in `program`. What it refers to is in the program.
+
+        Called by the verifier (`meld.ir.verify`); a class of notes that can be inconsistent says so here.
+        """
+        return ()
 
 
 @dataclass(eq=False)

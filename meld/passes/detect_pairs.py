@@ -49,6 +49,11 @@ class Domain(Note):
     bridged: bool = flag(default=False)
     host: str | None = text(default=None)
 
+    def problems(self, holder: Any, program: Any) -> Iterator[str]:
+        """Its streams are inside or outside."""
+        if self.bridged and self.host is not None:
+            yield f"is bridged, and says why it is not: {self.host}"
+
 
 @note("pair")
 class Pair(Note):
@@ -57,6 +62,12 @@ class Pair(Note):
     domain: Domain = ref("note")
     producer: Instance = ref("note")
     consumer: Instance = ref("note")
+
+    def problems(self, holder: Any, program: Any) -> Iterator[str]:
+        """Both are of the domain."""
+        for one in (self.producer, self.consumer):
+            if one not in self.domain.instances:
+                yield f"`{one.name}` is not in the domain `{self.domain.name}`"
 
 
 HOLDS_MORE = {Kind.STRING, Kind.LIST, Kind.OWN, Kind.BORROW, Kind.STREAM, Kind.FUTURE, Kind.ERROR_CONTEXT}
