@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 from meld.diagnostics import MeldError, PassFailure
 from meld.driver import encode
 from meld.ir.component import Component
+from meld.ir.literals import identifier
 from meld.ir.module import Module
+from meld.ir.verify import verify
 from meld.journal import Journal
 from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
@@ -78,10 +80,10 @@ class Verifier(Observer):
         return PassFailure(message, number=number, label=step.label, own=own, hint=fault.hint)
 
     def _difference(self, where: str) -> list[str]:
-        """What the last step changed in the function that an error speaks of."""
+        """What the last step changed in the item that an error speaks of."""
         number = self.journal.steps[-1].number
         for one in self.journal.between(number - 1, number):
-            if f"`{one.symbol.name}`" in where:
+            if f"{identifier(one.symbol.name)}," in f"{where},":
                 lines = one.lines()
                 return lines[:SHOWN] + ["…"] * (len(lines) > SHOWN)
         return []
@@ -95,6 +97,10 @@ class Verifier(Observer):
 
 def fault_of(program: Program) -> MeldError | None:
     """What is wrong with a program by our own rules, or by the engine's; None if nothing is."""
+    problems = verify(program)
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return MeldError(problems[0].message + more, where=problems[0].place or None)
     try:
         data = encode(program)
     except MeldError as e:
@@ -151,7 +157,7 @@ def _function_at(module: Module, data: bytes, offset: int) -> str | None:
     for function, read in zip(module.functions, read_module(data, where="product").functions, strict=True):
         body = read.body
         if isinstance(body, EncodedBody) and body.raw.offset <= offset < body.raw.offset + len(body.raw.data):
-            return f"function `{function.name}`, byte {offset - body.raw.offset} of its body"
+            return f"function {identifier(function.name or '?')}, byte {offset - body.raw.offset} of its body"
     return None
 
 

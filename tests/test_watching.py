@@ -135,9 +135,17 @@ def test_the_program_that_a_failing_pass_left(meldc: Meldc) -> None:
 def test_a_fault_names_pass_function_and_difference(meldc: Meldc) -> None:
     code, _, err = meldc(*BUMP, "--passes=bump,bump{broken=b}", "--verify=each")
     assert code == 2
-    assert "pass bump#2: what it left is not valid: function `b`, byte" in err
+    assert "pass bump#2: what it left is not valid: function $b, byte" in err
     assert "+    i32.const 8" in err
     assert not Path("out.wasm").exists()
+
+
+def test_a_fault_that_no_engine_sees(meldc: Meldc) -> None:
+    lost = "from meld import Pass\nclass Lose(Pass):\n  name = 'lose'\n  def run(self, module, cx):\n"
+    Path("lose.py").write_text(lost + "    module.functions = [f for f in module.functions if f.name != 'b']\n")
+    code, _, err = meldc(*BUMP, "--plugin=lose.py", "--passes=bump,lose", "--verify=each")
+    assert code == 2
+    assert "pass lose: what it left is not valid: " in err and "$b" in err
 
 
 def test_ends_are_checked_at_the_end_only(meldc: Meldc) -> None:
@@ -152,7 +160,7 @@ def test_an_input_that_is_not_valid(meldc: Meldc) -> None:
     Path("bad.wat").write_text('(module (func $f (export "f") (result i32)))')
     code, _, err = meldc("bad.wat", "-o", "out.wasm", "--plugin=bump.py", "--passes=bump", "--verify=ends")
     assert code == 2
-    assert "the input is not valid: " in err and "`f`" in err
+    assert "the input is not valid: " in err and "function $f," in err
 
 
 def test_exports_that_are_tests_run_after_each_pass(meldc: Meldc) -> None:
