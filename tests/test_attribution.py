@@ -94,8 +94,8 @@ RESOURCES = """(component
 
 PROGRAMS: dict[str, tuple[str | list[Path], set[str]]] = {
     "streams": (STREAM, {"stream-bridge", "adapter-shim"}),
-    "values": (VALUES, {"adapter", "transcode", "memory-copy", "start-wrapper", "entry-guard"}),
-    "resources": (RESOURCES, {"handle-table", "adapter", "entry-guard"}),
+    "values": (VALUES, {"adapter", "transcode", "memory-copy", "start-wrapper", "entry-guard", "trap"}),
+    "resources": (RESOURCES, {"handle-table", "adapter", "entry-guard", "trap"}),
 }
 
 

@@ -17,6 +17,7 @@ from meld.abi.adapter_text import Body, Items, Side
 from meld.abi.adapter_values import At, Copy, Flat, Place
 from meld.abi.boundary import Boundary
 from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, core_type
+from meld.abi.traps import Trap
 from meld.abi.types import show
 from meld.diagnostics import MeldError
 from meld.ir.module import Function
@@ -181,7 +182,7 @@ class AdapterWriter:
         body = Body(params, _cores(call.lower.results))
         if call.boundary.caller is call.boundary.callee:
             # An instance that calls itself would be entered again while it runs.
-            body.emit("unreachable")
+            body.trap(self.items.trap(Trap.ENTER))
             return self.items.add(body, name)
         self.check_may_leave(body, call.boundary.caller)
         mark = self.handles.begin(body, call)
@@ -211,7 +212,7 @@ class AdapterWriter:
             with outer.block(f"try_table{results} (catch_all $thrown)"):
                 outer.emit(f"(call {inner}{_gets(tuple(body.params))})")
             outer.emit("return")
-        outer.emit("unreachable")
+        outer.trap(self.items.trap(Trap.THROWN))
         return self.items.add(outer, name)
 
     # --- parameters and results ---
@@ -233,8 +234,9 @@ class AdapterWriter:
             self._set_may_leave(body, call.boundary.callee, False)
         if call.spills_params:
             q = call.callee.pointer.value
+            realloc = self.items.realloc(call.callee, Trap.AREA)
             body.emit(
-                f"(local.set {arguments[0][0]} (call {call.callee.realloc} ({q}.const 0) ({q}.const 0)"
+                f"(local.set {arguments[0][0]} (call {realloc} ({q}.const 0) ({q}.const 0)"
                 f" ({q}.const {target.align}) ({q}.const {target.size})))"
             )
         Copy(self.items, body, call.caller, call.callee, self.handles.carry).inline(source, from_, target, to)
@@ -271,15 +273,18 @@ class AdapterWriter:
         p = side.pointer.value
         assert side.memory is not None
         if layout.align > 1:
-            body.trap_if(f"({p}.ne ({p}.and (local.get {base}) ({p}.const {layout.align - 1})) ({p}.const 0))")
-        body.emit(f"(call {self.items.check_range(side.memory)} (local.get {base}) ({p}.const {layout.size}))")
+            unaligned = f"({p}.ne ({p}.and (local.get {base}) ({p}.const {layout.align - 1})) ({p}.const 0))"
+            body.trap_if(unaligned, self.items.trap(Trap.ALIGNMENT))
+        check_range = self.items.check_range(side.memory, Trap.AREA)
+        body.emit(f"(call {check_range} (local.get {base}) ({p}.const {layout.size}))")
 
     # --- may_leave ---
 
     def check_may_leave(self, body: Body, instance: Instance) -> None:
         """Traps while the instance must not call out."""
         if instance in self.may_leave:
-            body.trap_if(f"(i32.eqz (global.get {self.may_leave[instance]}))")
+            closed = f"(i32.eqz (global.get {self.may_leave[instance]}))"
+            body.trap_if(closed, self.items.trap(Trap.LEAVE))
 
     def _set_may_leave(self, body: Body, instance: Instance, allowed: bool) -> None:
         body.emit(f"(global.set {self.may_leave[instance]} (i32.const {int(allowed)}))")

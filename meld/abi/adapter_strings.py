@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from meld.abi.adapter_text import Body, Items, Side, has_piece, piece
+from meld.abi.adapter_text import Body, Items, Side, has_piece
 from meld.abi.layout import MAX_VALUE_BYTES
+from meld.abi.traps import Trap
 from meld.ir.types import I32, I64
 
 COMPACT = "latin1+utf16"
@@ -71,18 +72,21 @@ class _Strings:
         """Checks the range of a source of one encoding and transcodes it; leaves both results on the stack."""
         p = self.source.pointer.value
         assert self.source.memory is not None
-        body.trap_if(f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // unit}))")
         if align > 1:
-            body.trap_if(f"({p}.ne ({p}.and (local.get $from) ({p}.const {align - 1})) ({p}.const 0))")
+            unaligned = f"({p}.ne ({p}.and (local.get $from) ({p}.const {align - 1})) ({p}.const 0))"
+            body.trap_if(unaligned, self.items.trap(Trap.ALIGNMENT))
+        body.trap_if(
+            f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // unit}))", self.items.trap(Trap.STRING)
+        )
         size = "(local.get $length)" if unit == 1 else f"({p}.shl (local.get $length) ({p}.const 1))"
-        body.emit(f"(call {self.items.check_range(self.source.memory)} (local.get $from) {size})")
+        body.emit(f"(call {self.items.check_range(self.source.memory, Trap.STRING)} (local.get $from) {size})")
         transcode = self.piece(_TRANSCODE[simple, self.target.encoding])
         body.emit(f"(call {transcode} (local.get $from) (local.get $length))")
 
     def piece(self, template: str) -> str:
         """The name of a piece for this pair, written when first asked for."""
         key = ("strings", template, self.source.memory, self.target.memory, self.target.realloc)
-        return self.items.helper(key, template, lambda name: piece(template, name, self))
+        return self.items.helper(key, template, lambda name: self.items.piece(template, name, self))
 
     def __getitem__(self, param: str) -> str:
         """What a ``{param}`` of theirs stands for: an expression, a name, or another piece."""
@@ -101,7 +105,7 @@ class _Strings:
             case "from" | "to":
                 return str(self.source.memory if param == "from" else self.target.memory)
             case "realloc":
-                return str(self.target.realloc)
+                return self.items.realloc(self.target, Trap.STRING)
             case "tag":
                 return _tag(self.target)
             case "length":

@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 from meld.abi.boundary import Options
 from meld.abi.layout import Layouts, pointer_of
+from meld.abi.traps import KIND as TRAP
+from meld.abi.traps import Trap, trap_text
 from meld.ir.module import CoreItem, Function, Global, Memory
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
@@ -28,7 +30,7 @@ class Side:
 
     Attributes:
         instance: the component instance.
-        memory, realloc: the memory, and the checked `realloc` (`Items.realloc`), if the side has them.
+        memory, realloc: the memory and the plain `realloc` (`Items.realloc` checks it), if the side has them.
         pointer: type of its addresses.
         encoding: of its strings.
     """
@@ -66,12 +68,16 @@ class Body:
         """Writes one line."""
         self.lines.append("  " * self.depth + line)
 
-    def trap_if(self, condition: str) -> None:
-        """Traps where an i32 is not zero."""
+    def trap_if(self, condition: str, trap: str) -> None:
+        """Traps where an i32 is not zero, by the name that `Items.trap` gave."""
         self.emit(condition)
-        self.emit("if")
-        self.emit("  unreachable")
-        self.emit("end")
+        with self.block("if"):
+            self.trap(trap)
+
+    def trap(self, trap: str) -> None:
+        """Traps, by the name that `Items.trap` gave."""
+        self.emit(f"call {trap}")
+        self.emit("unreachable")
 
     @contextmanager
     def block(self, opener: str) -> Iterator[None]:
@@ -97,6 +103,7 @@ KIND_OF_HELPER = {
     "list": "memory-copy",
     "elements": "memory-copy",
     "copy": "memory-copy",
+    "trap": TRAP,
 }
 """What a helper is by the first part of its key, for attribution; what is not here is an adapter's own business."""
 
@@ -130,7 +137,7 @@ class Items:
         pointer = pointer_of(memory is not None and memory.limits.is64)
         if memory is None:
             return Side(instance, None, None, pointer, options.encoding)
-        realloc = None if options.realloc is None else self.realloc(memory, options.realloc)
+        realloc = None if options.realloc is None else self.function(options.realloc)
         return Side(instance, self.memory(memory), realloc, pointer, options.encoding)
 
     # --- imports ---
@@ -190,34 +197,48 @@ class Items:
         exports = [f'  (export "{name}" (func ${name}))' for name in self._exports]
         return "\n".join(["(module", *self._imports, *exports, *self._functions]) + ")\n"
 
+    def piece(self, template: str, name: str, params: Params) -> str:
+        """A function of the `.wat` files beside this one under the given name, each ``{param}`` replaced."""
+        text = _pieces()[template].replace(f"(func ${template} ", f"(func {name} ", 1)
+        text = re.sub(r"\{trap (\w+)\}", lambda match: self.trap(Trap[match[1]]), text)
+        return re.sub(r"\{(\w+)\}", lambda match: params[match[1]], text)
+
+    def trap(self, reason: Trap) -> str:
+        """The name of the function that traps for a reason: ``[] → []``."""
+        name = self.helper(("trap", reason), f"trap.{reason.name.lower()}", trap_text)
+        self.names[name[1:]] = reason.value
+        return name
+
     # --- checks on memories and allocation ---
 
-    def check_range(self, memory: str) -> str:
-        """``(ptr, bytes)``: traps unless the range lies in the memory (by its name in the text)."""
+    def check_range(self, memory: str, reason: Trap) -> str:
+        """``(ptr, bytes)``: traps for a reason unless the range lies in the memory (by its name in the text)."""
         limits = self._memories[memory].limits
         page = 1 << (16 if limits.page_size_log2 is None else limits.page_size_log2)
         template = f"check_range_{pointer_of(limits.is64).value}"
         return self.helper(
-            ("range", memory), "range", lambda name: piece(template, name, {"memory": memory, "page": str(page)})
+            ("range", memory, reason),
+            "range",
+            lambda name: self.piece(
+                template, name, {"memory": memory, "page": str(page), "outside": self.trap(reason)}
+            ),
         )
 
-    def realloc(self, memory: Memory, function: Function) -> str:
-        """``(old, old bytes, align, bytes) → ptr``: `realloc` whose result is checked: aligned and in bounds."""
-        pointer = pointer_of(memory.limits.is64)
-        name = self.memory(memory)
+    def realloc(self, side: Side, reason: Trap) -> str:
+        """``(old, old bytes, align, bytes) → ptr``: `realloc`; traps for a reason if its result is out of bounds."""
+        assert side.memory is not None and side.realloc is not None
+        params = {
+            "p": side.pointer.value,
+            "function": side.realloc,
+            "check_range": self.check_range(side.memory, reason),
+        }
         return self.helper(
-            ("realloc", id(memory), id(function)),
-            "realloc",
-            lambda own: piece(
-                "realloc",
-                own,
-                {"p": pointer.value, "function": self.function(function), "check_range": self.check_range(name)},
-            ),
+            ("realloc", side.memory, side.realloc, reason), "realloc", lambda own: self.piece("realloc", own, params)
         )
 
     def check_char(self) -> str:
         """``(i32) → i32``: traps unless it is a Unicode scalar value."""
-        return self.helper(("char",), "char", lambda name: piece("check_char", name, {}))
+        return self.helper(("char",), "char", lambda name: self.piece("check_char", name, {}))
 
 
 def _signature(shape: FuncType) -> str:
@@ -251,9 +272,3 @@ class Params(Protocol):
 def has_piece(name: str) -> bool:
     """Whether the `.wat` files define a function of that name."""
     return name in _pieces()
-
-
-def piece(template: str, name: str, params: Params) -> str:
-    """A function of the `.wat` files beside this one under the given name, each ``{param}`` replaced."""
-    text = _pieces()[template].replace(f"(func ${template} ", f"(func {name} ", 1)
-    return re.sub(r"\{(\w+)\}", lambda match: params[match[1]], text)

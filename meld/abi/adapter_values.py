@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from meld.abi.adapter_strings import string_helper
 from meld.abi.adapter_text import Body, Items, Side
 from meld.abi.layout import MAX_VALUE_BYTES, Kind, Layout
+from meld.abi.traps import Trap
 from meld.diagnostics import MeldError
 from meld.ir.types import F32, F64, I32, I64, NumType
 
@@ -218,7 +219,8 @@ class Copy:
             op = _LOAD_SIZE[src.discriminant]
             self.body.emit(f"(local.set {chosen} ({op}{_access(from_)} (local.get {from_.base})))")
         if isinstance(from_, Flat) or len(src.cases) < 1 << (8 * src.discriminant):
-            self.body.trap_if(f"(i32.ge_u (local.get {chosen}) (i32.const {len(src.cases)}))")
+            beyond = f"(i32.ge_u (local.get {chosen}) (i32.const {len(src.cases)}))"
+            self.body.trap_if(beyond, self.items.trap(Trap.DISCRIMINANT))
         self._put(to, I32, dst.discriminant, f"(local.get {chosen})")
 
         # Cases with the same payload share their code.
@@ -301,15 +303,19 @@ class Copy:
         body = Body([("$from", source.pointer), ("$length", source.pointer)], (target.pointer,))
         inner = replace(self, body=body)
         size, to = body.local(source.pointer), body.local(target.pointer)
-        body.trap_if(f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // src.size}))")
-        body.emit(f"(local.set {size} ({p}.mul (local.get $length) ({p}.const {src.size})))")
         if src.align > 1:
-            body.trap_if(f"({p}.ne ({p}.and (local.get $from) ({p}.const {src.align - 1})) ({p}.const 0))")
-        body.emit(f"(call {self.items.check_range(source.memory)} (local.get $from) (local.get {size}))")
+            unaligned = f"({p}.ne ({p}.and (local.get $from) ({p}.const {src.align - 1})) ({p}.const 0))"
+            body.trap_if(unaligned, self.items.trap(Trap.ALIGNMENT))
+        too_long = f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // src.size}))"
+        body.trap_if(too_long, self.items.trap(Trap.LIST))
+        body.emit(f"(local.set {size} ({p}.mul (local.get $length) ({p}.const {src.size})))")
+        check_range = self.items.check_range(source.memory, Trap.LIST)
+        body.emit(f"(call {check_range} (local.get $from) (local.get {size}))")
         length = widen("(local.get $length)", source.pointer, target.pointer)
         none = f"({q}.const 0)"
         room = f"({q}.mul {length} ({q}.const {dst.size}))"
-        body.emit(f"(local.set {to} (call {target.realloc} {none} {none} ({q}.const {dst.align}) {room}))")
+        realloc = self.items.realloc(target, Trap.LIST)
+        body.emit(f"(local.set {to} (call {realloc} {none} {none} ({q}.const {dst.align}) {room}))")
         if src.plain:
             inner._bulk("(local.get $from)", f"(local.get {size})", f"(local.get {to})")
         else:

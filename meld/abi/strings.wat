@@ -18,11 +18,13 @@
     if
       ({p}.lt_u (local.get $left) ({p}.const 2))
       if
+        call {trap UTF8}
         unreachable
       end
       (local.set $b (i32.xor (i32.load8_u {from} offset=1 (local.get $at)) (i32.const 0x80)))
       (i32.ge_u (local.get $b) (i32.const 0x40))
       if
+        call {trap UTF8}
         unreachable
       end
       (return
@@ -34,12 +36,14 @@
     if
       ({p}.lt_u (local.get $left) ({p}.const 3))
       if
+        call {trap UTF8}
         unreachable
       end
       (local.set $b (i32.xor (i32.load8_u {from} offset=1 (local.get $at)) (i32.const 0x80)))
       (local.set $c (i32.xor (i32.load8_u {from} offset=2 (local.get $at)) (i32.const 0x80)))
       (i32.ge_u (i32.or (local.get $b) (local.get $c)) (i32.const 0x40))
       if
+        call {trap UTF8}
         unreachable
       end
       (local.set $char
@@ -50,6 +54,7 @@
         (i32.lt_u (local.get $char) (i32.const 0x800))
         (i32.eq (i32.and (local.get $char) (i32.const 0xf800)) (i32.const 0xd800)))
       if
+        call {trap UTF8}
         unreachable
       end
       (return (local.get $char) ({p}.add (local.get $at) ({p}.const 3)))
@@ -57,10 +62,12 @@
     ;; four bytes: f0..f4, from 0x10000 to 0x10ffff
     (i32.ne (i32.and (local.get $a) (i32.const 0xf8)) (i32.const 0xf0))
     if
+      call {trap UTF8}
       unreachable
     end
     ({p}.lt_u (local.get $left) ({p}.const 4))
     if
+      call {trap UTF8}
       unreachable
     end
     (local.set $b (i32.xor (i32.load8_u {from} offset=1 (local.get $at)) (i32.const 0x80)))
@@ -68,6 +75,7 @@
     (local.set $d (i32.xor (i32.load8_u {from} offset=3 (local.get $at)) (i32.const 0x80)))
     (i32.ge_u (i32.or (local.get $b) (i32.or (local.get $c) (local.get $d))) (i32.const 0x40))
     if
+      call {trap UTF8}
       unreachable
     end
     (local.set $char
@@ -78,6 +86,7 @@
         (i32.or (i32.shl (local.get $c) (i32.const 6)) (local.get $d))))
     (i32.ge_u (i32.sub (local.get $char) (i32.const 0x10000)) (i32.const 0x100000))
     if
+      call {trap UTF8}
       unreachable
     end
     local.get $char
@@ -93,15 +102,18 @@
     ;; a high surrogate, and a low one after it
     (i32.ge_u (local.get $a) (i32.const 0xdc00))
     if
+      call {trap UTF16}
       unreachable
     end
     ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 4))
     if
+      call {trap UTF16}
       unreachable
     end
     (local.set $b (i32.load16_u {from} offset=2 (local.get $at)))
     (i32.ne (i32.and (local.get $b) (i32.const 0xfc00)) (i32.const 0xdc00))
     if
+      call {trap UTF16}
       unreachable
     end
     (i32.add

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from meld.abi.boundary import HostCall, HostExport
+from meld.abi.traps import Trap, trap_function
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import CoreItem, Export, Function, Global, Module
 from meld.ir.types import I32
@@ -45,12 +46,13 @@ class GuardEntries(Pass):
             return
         state = Global(I32, True, [_const(0)], name="entered", synthetic=KIND)
         module.add(state)
-        cx.stats["guarded imports"] = _guard_host_calls(module, state)
+        entered = _trap_if_entered(state, trap_function(module, Trap.ENTER))
+        cx.stats["guarded imports"] = _guard_host_calls(module, state, entered)
         guards: dict[Function, Function] = {}
 
         def guard(function: Function, label: str) -> Function:
             if function not in guards:
-                guards[function] = _entry(function, state, f"{label}.entry")
+                guards[function] = _entry(function, state, entered, f"{label}.entry")
                 module.add(guards[function])
             return guards[function]
 
@@ -67,18 +69,18 @@ def _guarded(export: Export, guards: dict[Function, Function]) -> Export:
     return export if item is None else Export(export.name, item, export.span)
 
 
-def _entry(function: Function, state: Global, name: str) -> Function:
+def _entry(function: Function, state: Global, entered: list[Instruction], name: str) -> Function:
     """What the host calls in place of an exported function."""
-    code = [*_trap_if_entered(state), _const(1), _set(state), *_call(function), _const(0), _set(state)]
+    code = [*entered, _const(1), _set(state), *_call(function), _const(0), _set(state)]
     return Function(function.type, Code([], code), name=name, owner=function.owner, synthetic=KIND)
 
 
-def _guard_host_calls(module: Module, state: Global) -> int:
+def _guard_host_calls(module: Module, state: Global, entered: list[Instruction]) -> int:
     """Lets the host call back while it is called. Returns how many imports that concerns."""
     new: dict[CoreItem, CoreItem] = {}
     for item in module.imports:
         if isinstance(item, Function) and any(isinstance(n, HostCall) for n in item.notes):
-            new[item] = _exit(item, state)
+            new[item] = _exit(item, state, entered)
     for guard in new.values():
         module.add(guard)
     own = set(new.values())
@@ -87,21 +89,22 @@ def _guard_host_calls(module: Module, state: Global) -> int:
     return len(new)
 
 
-def _exit(function: Function, state: Global) -> Function:
+def _exit(function: Function, state: Global, entered: list[Instruction]) -> Function:
     """What the program calls in place of a function of the host."""
     saved = len(function.signature.params)
     code = [
         *(_get(state), Instruction("local.set", (saved,)), _const(0), _set(state)),
         *_call(function),
-        *_trap_if_entered(state),
+        *entered,
         *(Instruction("local.get", (saved,)), _set(state)),
     ]
     name = f"{function.name or function.imported}.exit"
     return Function(function.type, Code([I32], code), name=name, owner=function.owner, synthetic=KIND)
 
 
-def _trap_if_entered(state: Global) -> list[Instruction]:
-    return [_get(state), Instruction("if", (None,)), Instruction("unreachable"), Instruction("end")]
+def _trap_if_entered(state: Global, trap: Function) -> list[Instruction]:
+    failed = (Instruction("call", (trap,)), Instruction("unreachable"))
+    return [_get(state), Instruction("if", (None,)), *failed, Instruction("end")]
 
 
 def _call(function: Function) -> list[Instruction]:

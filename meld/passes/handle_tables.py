@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from meld.abi.boundary import Boundary, CanonCall, HostExport, resource_of
+from meld.abi.traps import Trap, trap_function
 from meld.abi.types import Resource, Type, function_types
 from meld.diagnostics import MeldError
 from meld.ir import component as c
@@ -116,7 +117,11 @@ def _emit(module: Module, instance: Instance, lends: Memory, top: Global) -> dic
     """Adds the table of an instance; its functions by name."""
     source = template("handle_tables.wat", {})
     given: dict[str, CoreItem] = {"lends": lends, "lends_top": top}
-    bindings: dict[CoreItem, CoreItem] = {i: given[i.imported.field] for i in source.imports if i.imported}
+    bindings: dict[CoreItem, CoreItem] = {}
+    for item in source.imports:
+        assert item.imported is not None
+        kind, _, reason = item.imported.field.partition(" ")
+        bindings[item] = trap_function(module, Trap[reason]) if kind == "trap" else given[item.imported.field]
     spliced = splice(
         source, module, bindings, synthetic=KIND, rename=lambda item: f"{instance.name}/handles.{item.name}"
     )

@@ -6,6 +6,12 @@
 (module
   (import "meld" "lends" (memory $lends 1))
   (import "meld" "lends_top" (global $lends_top (mut i32)))
+  (import "meld" "trap TABLE" (func $table_full))
+  (import "meld" "trap HANDLE" (func $unknown_handle))
+  (import "meld" "trap HANDLE_TYPE" (func $wrong_type))
+  (import "meld" "trap LENT" (func $lent))
+  (import "meld" "trap NOT_OWN" (func $not_own))
+  (import "meld" "trap BORROWS" (func $borrows_remain))
   (memory $table 1)
   (global $length (mut i32) (i32.const 1))   ;; entries ever used, and entry 0
   (global $free (mut i32) (i32.const 0))     ;; last entry that was freed; 0 if there is none
@@ -19,9 +25,9 @@
       (then (global.set $free (i32.load $table offset=12 (i32.shl (local.get $index) (i32.const 4)))))
       (else
         (local.set $index (global.get $length))
-        (if (i32.ge_u (local.get $index) (i32.const 0x10000000)) (then (unreachable)))
+        (if (i32.ge_u (local.get $index) (i32.const 0x10000000)) (then (call $table_full) (unreachable)))
         (if (i32.ge_u (local.get $index) (i32.shl (memory.size $table) (i32.const 12)))
-          (then (if (i32.eq (memory.grow $table (i32.const 1)) (i32.const -1)) (then (unreachable)))))
+          (then (if (i32.eq (memory.grow $table (i32.const 1)) (i32.const -1)) (then (call $table_full) (unreachable)))))
         (global.set $length (i32.add (local.get $index) (i32.const 1)))))
     (local.set $entry (i32.shl (local.get $index) (i32.const 4)))
     (i32.store $table (local.get $entry) (local.get $type))
@@ -31,10 +37,15 @@
 
   ;; The address of the entry of a handle; traps unless it is a handle of that resource type.
   (func $entry (param $type i32) (param $handle i32) (result i32)
-    (if (i32.ge_u (local.get $handle) (global.get $length)) (then (unreachable)))
-    (local.set $handle (i32.shl (local.get $handle) (i32.const 4)))
-    (if (i32.ne (i32.load $table (local.get $handle)) (local.get $type)) (then (unreachable)))
-    (local.get $handle))
+    (local $entry i32)
+    (if (i32.ge_u (local.get $handle) (global.get $length)) (then (call $unknown_handle) (unreachable)))
+    (local.set $entry (i32.shl (local.get $handle) (i32.const 4)))
+    (if (i32.ne (i32.load $table (local.get $entry)) (local.get $type))
+      (then
+        (if (i32.load $table (local.get $entry)) (then (call $wrong_type)))
+        (call $unknown_handle)
+        (unreachable)))
+    (local.get $entry))
 
   (func $release (param $entry i32)
     (i32.store $table (local.get $entry) (i32.const 0))
@@ -54,7 +65,7 @@
     (local $entry i32) (local $flags i32)
     (local.set $entry (call $entry (local.get $type) (local.get $handle)))
     (local.set $flags (i32.load $table offset=8 (local.get $entry)))
-    (if (i32.gt_u (local.get $flags) (i32.const 1)) (then (unreachable)))
+    (if (i32.gt_u (local.get $flags) (i32.const 1)) (then (call $lent) (unreachable)))
     (if (i32.eqz (local.get $flags))
       (then (global.set $borrows (i32.sub (global.get $borrows) (i32.const 1)))))
     (call $release (local.get $entry))
@@ -65,8 +76,11 @@
   (func $lift_own (export "lift_own") (param $type i32) (param $handle i32) (result i32)
     (local $entry i32)
     (local.set $entry (call $entry (local.get $type) (local.get $handle)))
-    ;; neither a borrow nor lent
-    (if (i32.ne (i32.load $table offset=8 (local.get $entry)) (i32.const 1)) (then (unreachable)))
+    (if (i32.ne (i32.load $table offset=8 (local.get $entry)) (i32.const 1))
+      (then
+        (if (i32.load $table offset=8 (local.get $entry)) (then (call $lent)))
+        (call $not_own)
+        (unreachable)))
     (call $release (local.get $entry))
     (i32.load $table offset=4 (local.get $entry)))
 
@@ -76,7 +90,7 @@
     (local.set $entry (call $entry (local.get $type) (local.get $handle)))
     (i32.store $table offset=8 (local.get $entry) (i32.add (i32.load $table offset=8 (local.get $entry)) (i32.const 2)))
     (if (i32.ge_u (global.get $lends_top) (i32.shl (memory.size $lends) (i32.const 16)))
-      (then (if (i32.eq (memory.grow $lends (i32.const 1)) (i32.const -1)) (then (unreachable)))))
+      (then (if (i32.eq (memory.grow $lends (i32.const 1)) (i32.const -1)) (then (call $table_full) (unreachable)))))
     (i32.store $lends (global.get $lends_top) (local.get $entry))
     (global.set $lends_top (i32.add (global.get $lends_top) (i32.const 4)))
     (i32.load $table offset=4 (local.get $entry)))
@@ -103,5 +117,5 @@
 
   ;; The call into the instance ends: no borrow handle may be left.
   (func $end_borrows (export "end_borrows")
-    (if (global.get $borrows) (then (unreachable))))
+    (if (global.get $borrows) (then (call $borrows_remain) (unreachable))))
 )

@@ -1,0 +1,55 @@
+"""Why generated code traps: one function per reason, whose name is the reason in the words of the engine.
+
+A core module cannot choose the message of a trap, but an engine's report names the functions that ran. So every check
+that fails calls one of these. They stay out of the way of what does not trap: a check costs what `unreachable` cost.
+
+Source: Component Model, CanonicalABI.md (`trap_if`); messages of wasmtime (`wasmtime_environ::Trap` and its tables).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from meld.ir.instructions import Code, Instruction
+from meld.ir.module import Function, Module
+
+KIND = "trap"
+"""What these functions are, for attribution (`Item.synthetic`)."""
+
+
+class Trap(Enum):
+    """A reason; the value is the name of its function. Templates call it by its name here: ``{trap ENTER}``."""
+
+    LEAVE = "cannot leave component instance"
+    ENTER = "cannot enter component instance"
+    THROWN = "uncaught exception propagated out of component"
+    ALIGNMENT = "unaligned pointer"
+    AREA = "out of bounds memory access"
+    STRING = "string content out-of-bounds"
+    LIST = "list content out-of-bounds"
+    UTF8 = "invalid utf8 encoding"
+    UTF16 = "invalid utf16 encoding"
+    CHAR = "invalid `char` bit pattern"
+    DISCRIMINANT = "invalid variant discriminant"
+    HANDLE = "unknown handle index"
+    HANDLE_TYPE = "handle index used with the wrong type"
+    NOT_OWN = "cannot lift own resource from a borrow"
+    LENT = "cannot remove owned resource while borrowed"
+    BORROWS = "borrow handles still remain at the end of the call"
+    TABLE = "cannot allocate another handle"
+
+
+def trap_function(module: Module, reason: Trap) -> Function:
+    """The function ``[] → []`` of a module that traps for a reason; added when first asked for."""
+    for function in module.functions:
+        if function.synthetic == KIND and function.name == reason.value:
+            return function
+    body = Code([], [Instruction("unreachable")])
+    made = Function(module.func_type(), body, name=reason.value, synthetic=KIND)
+    module.add(made)
+    return made
+
+
+def trap_text(name: str) -> str:
+    """Such a function as WAT, under the name that it has in a text."""
+    return f"  (func {name} unreachable)"
