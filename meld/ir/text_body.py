@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from meld.diagnostics import MeldError, Span
-from meld.ir.instructions import Code, Instruction, Scope
+from meld.ir.instructions import Code, Instruction, LazyBody, Scope
 from meld.ir.module import LABELLED
 from meld.ir.notes import NOTES, Note, Opaque, note_from_sexp
 from meld.ir.opcodes import OPS
@@ -39,7 +39,7 @@ class BodyText:
 
 
 @dataclass(eq=False, slots=True)
-class TextBody:
+class TextBody(LazyBody):
     """A lazy body: a stretch of text with a scope. Instances of one module share the text."""
 
     text: BodyText
