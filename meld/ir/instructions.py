@@ -137,7 +137,7 @@ class LazyBody:
 
     def uses(self) -> Iterable[Item]:
         """The items that the body names, type definitions aside; some may come more than once."""
-        return item_uses(self.decode().instructions)
+        raise NotImplementedError
 
 
 def substitute(instruction: Instruction, new: Mapping[Any, Any]) -> Instruction:
@@ -195,9 +195,3 @@ def references(instruction: Instruction) -> list[Item | TypeDef]:
             case other:
                 found.append(other)
     return found
-
-
-def item_uses(instructions: Iterable[Instruction]) -> list[Item]:
-    """The items that instructions name, type definitions aside; some may come more than once."""
-    found = [used for instruction in instructions for used in references(instruction)]
-    return [used for used in found if not isinstance(used, TypeDef)]

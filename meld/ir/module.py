@@ -10,7 +10,7 @@ Source: WebAssembly 3.0, section 2.5 (modules).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -318,3 +318,8 @@ def _substitute_all(instructions: list[Instruction], new: Mapping[Any, Any]) -> 
         found = references(instruction)
         if found and any(item in new for item in found):
             instructions[i] = substitute(instruction, new)
+
+
+def item_uses(instructions: Iterable[Instruction]) -> list[Item]:
+    """The items that instructions name; some may come more than once."""
+    return [used for instruction in instructions for used in references(instruction) if isinstance(used, Item)]

@@ -14,7 +14,7 @@ from enum import Enum, auto
 
 from meld.diagnostics import MeldError, Span
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope
-from meld.ir.module import LABELLED
+from meld.ir.module import LABELLED, Item, item_uses
 from meld.ir.notes import NOTES, Note, Opaque, note_from_sexp
 from meld.ir.opcodes import OPS
 from meld.ir.sexp import debug_name, read_annotation
@@ -62,6 +62,10 @@ class TextBody(LazyBody):
     def decode(self) -> Code:
         """Decodes the body. Raises MeldError with its place if it is malformed."""
         return Code(self.local_types(), read_instructions(self.text, self.scope))
+
+    def uses(self) -> list[Item]:
+        """The items that the body names."""
+        return item_uses(read_instructions(self.text, self.scope))
 
     def local_types(self) -> list[ValType]:
         """The types of the locals behind the parameters."""

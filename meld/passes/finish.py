@@ -10,7 +10,7 @@ from meld.abi import manifest
 from meld.abi.boundary import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options, resource_of
 from meld.abi.types import show
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Code, Instruction, LazyBody, item_uses
+from meld.ir.instructions import Code, Instruction, LazyBody
 from meld.ir.merge_types import merge_types
 from meld.ir.module import (
     CoreItem,
@@ -24,6 +24,7 @@ from meld.ir.module import (
     Module,
     Table,
     Tag,
+    item_uses,
 )
 from meld.ir.notes import Attributed, Note, Traced
 from meld.ir.types import FUNCREF
