@@ -1,14 +1,20 @@
-"""What the benchmarks share: repeated timing, commands as whole processes, and tables."""
+"""What the benchmarks share: repeated measurement, whole processes, and rows of the table.
+
+Each script has a function ``rows() -> list[Row]``, which measures; run by itself it prints them.
+Nothing is asserted. What is not there (the rival, a large input) is said in the row.
+"""
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.table import Table
@@ -16,22 +22,97 @@ from rich.table import Table
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 FIXTURES = ROOT.parent / "shared" / "fixtures"
+RIVAL = Path(os.environ.get("MELD_RIVAL", ROOT / ".bench" / "bin" / "meld"))
+"""The published tool in Rust (meld-cli on PyPI), if it is installed."""
+LARGE = Path(os.environ.get("MELD_LARGE", ROOT / ".bench" / "large"))
+"""Where the large inputs are (inputs.py builds them)."""
+
+MISSING, REFUSED, NO_INPUT, NONE = "not installed", "refuses", "input is not here", ""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Repeated timings of one thing, in seconds."""
+    """Repeated measurements of one thing.
 
-    seconds: tuple[float, ...]
+    Attributes:
+        values: what was measured, in `unit`.
+        per: how many operations one measurement takes together; values are shown of one.
+        unit: ``s``, or what else was measured: ``MB``, ``MB/s``.
+    """
+
+    values: tuple[float, ...]
+    per: int = 1
+    unit: str = "s"
 
     @property
     def median(self) -> float:
-        return statistics.median(self.seconds)
+        """The median, of one operation."""
+        return statistics.median(self.values) / self.per
 
-    def shown(self, per: int = 1) -> str:
+    @property
+    def least(self) -> float:
+        """The least, of one operation: what a quiet machine would show."""
+        return min(self.values) / self.per
+
+    def shown(self, per: int = 0) -> str:
         """Median, and in parentheses the least and the most, of one operation among `per`."""
-        low, high = min(self.seconds) / per, max(self.seconds) / per
-        return f"{duration(self.median / per)} ({duration(low)} – {duration(high)})"
+        per = per or self.per
+        median, low, high = (
+            quantity(value / per, self.unit)
+            for value in (statistics.median(self.values), min(self.values), max(self.values))
+        )
+        return median if low == high else f"{median} ({low} – {high})"
+
+    def rate(self, amount: float, unit: str = "MB/s") -> Sample:
+        """`amount` by time."""
+        return Sample(tuple(amount * self.per / value for value in self.values), unit=unit)
+
+
+Cell: TypeAlias = Sample | str
+"""A measurement, or why there is none."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        work: what is done.
+        ours: what it takes with meldc.
+        rival: with the published tool.
+        unfused: with the engine's own composition, or with a host in Python.
+        floor: at the least that the machine can do.
+        target: what was aimed at, in words.
+        reached: the figure that the target is about.
+    """
+
+    work: str
+    ours: Cell
+    rival: Cell = NONE
+    unfused: Cell = NONE
+    floor: Cell = NONE
+    target: str = ""
+    reached: str = ""
+
+    def cells(self) -> list[str]:
+        """The row as text."""
+        cells: list[Cell] = [self.work, self.ours, self.rival, self.unfused, self.floor, self.target, self.reached]
+        return [cell if isinstance(cell, str) else cell.shown() for cell in cells]
+
+
+HEADINGS = ("work", "meldc", "rival", "unfused", "floor", "target", "reached")
+
+
+def ratio(a: Cell, b: Cell, places: int = 2) -> str:
+    """How many times b goes into a, by medians; nothing where one of them was not measured."""
+    if isinstance(a, str) or isinstance(b, str):
+        return ""
+    return f"{a.median / b.median:.{places}f}"
+
+
+def quantity(value: float, unit: str) -> str:
+    """A measured value for people."""
+    return duration(value) if unit == "s" else f"{value:.3g} {unit}"
 
 
 def duration(seconds: float) -> str:
@@ -42,7 +123,7 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e9:.3g} ns"
 
 
-def timed(run: Callable[[], object], times: int = 9) -> Sample:
+def timed(run: Callable[[], object], times: int = 9, per: int = 1) -> Sample:
     """Runs something once to warm up, then several times."""
     run()
     seconds = []
@@ -50,20 +131,52 @@ def timed(run: Callable[[], object], times: int = 9) -> Sample:
         began = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - began)
-    return Sample(tuple(seconds))
+    return Sample(tuple(seconds), per)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A command run as a whole process, several times: wall-clock time, and the most memory that was resident."""
+
+    time: Sample
+    memory: Sample
+
+
+def process(
+    *args: str | Path, times: int = 7, warm: bool = True, env: Mapping[str, str] | None = None
+) -> Process | str:
+    """A command as a whole process; why not, if it is not installed or fails.
+
+    Args:
+        times: how often it is measured.
+        warm: whether it is run once before, so that files and caches are warm.
+        env: what is added to the environment.
+    """
+    words = [str(arg) for arg in args]
+    seconds, memory = [], []
+    for number in range(times + warm):
+        began = time.perf_counter()
+        try:
+            child = subprocess.Popen(
+                words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **(env or {})}
+            )
+        except OSError:
+            return MISSING
+        _, status, usage = os.wait4(child.pid, 0)
+        took = time.perf_counter() - began
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            return REFUSED
+        if number or not warm:
+            seconds.append(took)
+            memory.append(usage.ru_maxrss * 1024 / 1e6)
+    return Process(Sample(tuple(seconds)), Sample(tuple(memory), unit="MB"))
 
 
 def command(*args: str | Path, times: int = 7) -> Sample | None:
-    """A command as a whole process; None if it is not installed or fails."""
-    words = [str(arg) for arg in args]
-
-    def run() -> None:
-        subprocess.run(words, check=True, capture_output=True)
-
-    try:
-        return timed(run, times)
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    """The time of a command as a whole process; None if it is not installed or fails."""
+    found = process(*args, times=times)
+    return None if isinstance(found, str) else found.time
 
 
 def show(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -71,4 +184,11 @@ def show(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     table = Table(*headings, title=title, title_justify="left")
     for row in rows:
         table.add_row(*row)
-    Console(width=140).print(table)
+    Console(width=160).print(table)
+
+
+def show_rows(title: str, rows: Sequence[Row]) -> None:
+    """Prints rows, without the columns in which nothing stands."""
+    cells = [row.cells() for row in rows]
+    used = [i for i in range(len(HEADINGS)) if any(line[i] for line in cells)]
+    show(title, [HEADINGS[i] for i in used], [[line[i] for i in used] for line in cells])

@@ -156,8 +156,8 @@ def _function_at(module: Module, data: bytes, offset: int) -> str | None:
 
     for function, read in zip(module.functions, read_module(data, where="product").functions, strict=True):
         body = read.body
-        if isinstance(body, EncodedBody) and body.raw.offset <= offset < body.raw.offset + len(body.raw.data):
-            return f"function {identifier(function.name or '?')}, byte {offset - body.raw.offset} of its body"
+        if isinstance(body, EncodedBody) and body.offset <= offset < body.offset + body.size:
+            return f"function {identifier(function.name or '?')}, byte {offset - body.offset} of its body"
     return None
 
 

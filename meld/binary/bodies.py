@@ -8,7 +8,6 @@ Source: WebAssembly 3.0, section 5.4 (instructions).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from meld.binary.bulk import CodeSection
 from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE, CoreTypeReader
 from meld.binary.cursor import Cursor
 from meld.binary.leb import signed, unsigned
-from meld.ir.instructions import Catch, Code, Instruction, MemArg, Scope
+from meld.ir.instructions import Catch, Code, Instruction, LazyBody, MemArg, Scope
 from meld.ir.module import LABELLED
 from meld.ir.numbering import Numbering
 from meld.ir.opcodes import BY_CODE, VARIANTS, Imm, Op
@@ -50,86 +49,103 @@ CONSTANT = ""
 """In place of an index space: a number that is no index and takes more bytes than it needs."""
 
 
-@dataclass(eq=False, slots=True)
-class RawBody:
-    """The bytes of a body, local declarations and final `end` included, and where they stand."""
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan found in a body.
 
-    data: memoryview
-    where: str
-    offset: int
+    Attributes:
+        sites: the places that hold an index.
+        padded: where the sites start whose numbers take more bytes than they need.
+        canonical: whether everything else is spelled as the encoder does.
+        alike: types of locals declared one after the other, but for their index alike.
+    """
+
+    sites: list[Site]
+    padded: frozenset[int]
+    canonical: bool
+    alike: tuple[tuple[int, int], ...]
+
+
+@dataclass(eq=False, slots=True)
+class EncodedBody(LazyBody):
+    """A lazy body: function `number` of a code section, with a scope. Instances of one module share the section.
+
+    Its bytes are the local declarations, the instructions and the final `end`.
+    """
+
     section: CodeSection
-    number: int  # which function of the section
-    sites: list[Site] | None = None
-    padded: frozenset[int] = frozenset()  # where the sites start whose numbers take more bytes than they need
-    canonical: bool = True  # whether everything else is spelled as the encoder does
-    alike: tuple[tuple[int, int], ...] = ()  # types of locals declared one after the other, but for their index alike
-
-    def cursor(self) -> Cursor:
-        """A cursor over the body; its positions count from the body's first byte."""
-        return Cursor(self.data, self.where, base=self.offset)
-
-
-@dataclass(eq=False, slots=True)
-class EncodedBody:
-    """A lazy body: bytes with a scope. Instances of one module share the bytes and their scan."""
-
-    raw: RawBody
+    number: int
     scope: Scope
 
     @property
     def source(self) -> object:
-        """The bytes."""
-        return self.raw
+        """The bytes: which function of which section."""
+        return (self.section, self.number)
 
     @property
     def size(self) -> int:
         """In bytes."""
-        return len(self.raw.data)
+        return self.section.ends[self.number] - self.section.starts[self.number]
+
+    @property
+    def offset(self) -> int:
+        """Where its first byte stands in the input."""
+        return self.section.offset + self.section.starts[self.number]
 
     def over(self, scope: Scope) -> EncodedBody:
         """The same body over another scope."""
-        return EncodedBody(self.raw, scope)
+        return EncodedBody(self.section, self.number, scope)
+
+    def cursor(self) -> Cursor:
+        """A cursor over the body; its positions count from the body's first byte."""
+        return Cursor(self.section.body(self.number), self.section.where, base=self.offset)
 
     def decode(self) -> Code:
         """Decodes the body. Raises MeldError if it is malformed."""
-        c = self.raw.cursor()
-        reader = InstructionReader(c, self.scope)
+        reader = InstructionReader(self.cursor(), self.scope)
         return Code(reader.locals(), reader.body())
 
-    def sites(self) -> list[Site]:
+    def scan(self) -> Scan:
         """The places that hold an index. Raises MeldError if the body is malformed."""
-        if self.raw.sites is None:
-            scan(self.raw, self.scope)
-        return self.raw.sites or []
+        found = self.section.scans.get(self.number)
+        if found is None:
+            scanner = _Scanner(self.cursor(), self.scope)
+            scanner.run()
+            found = Scan(scanner.sites, frozenset(scanner.padded), scanner.canonical, tuple(scanner.alike))
+            self.section.scans[self.number] = found
+        return found
 
     def entries(self) -> set[tuple[str, int]]:
         """The entries of the scope that the body names, as (space, index). Raises MeldError if it is malformed."""
-        bulk = self.raw.section.uses(self.scope)
+        bulk = self.section.uses(self.scope)
         if bulk is None:
-            return {(site[2], site[3]) for site in self.sites() if site[2] != CONSTANT}
-        return {(Scope.SPACES[use >> 28], use & 0xFFFFFFF) for use in bulk[self.raw.number]}
+            return {(site[2], site[3]) for site in self.scan().sites if site[2] != CONSTANT}
+        return {(Scope.SPACES[use >> 28], use & 0xFFFFFFF) for use in bulk.of(self.number)}
 
-    def uses(self) -> Iterator[Any]:
+    def uses(self) -> list[Any]:
         """The items that the body names, type definitions aside; some may come more than once."""
-        return (getattr(self.scope, space)[index] for space, index in self.entries() if space != "types")
+        bulk = self.section.uses(self.scope)
+        if bulk is None:
+            return [getattr(self.scope, space)[index] for space, index in self.entries() if space != "types"]
+        spaces = self.scope.spaces()
+        return [spaces[use >> 28][use & 0xFFFFFFF] for use in bulk.of(self.number) if use > 0xFFFFFFF]
 
     def encoded(self, numbering: Numbering) -> bytes | memoryview:
         """The bytes of the body with the indices of another module, each number in the shortest form.
 
         So a body that goes through text, or that a pass decodes, comes out as one that nobody looked at.
         """
-        data, scope = self.raw.data, self.scope
-        sites, padded = self.sites(), self.raw.padded
+        data, scope, scan = self.section.body(self.number), self.scope, self.scan()
         types = numbering.map_of(scope, "types")
-        if not self.raw.canonical or any(types[a] == types[b] for a, b in self.raw.alike):
+        if not scan.canonical or any(types[a] == types[b] for a, b in scan.alike):
             from meld.binary.encode import Encoder
 
             return Encoder(numbering).body(self.decode())
         out: list[bytes | memoryview] = []
         done = 0
-        for start, end, space, index, form in sites:
+        for start, end, space, index, form in scan.sites:
             new = numbering.map_of(scope, space)[index] if space else index
-            if new == index and start not in padded:
+            if new == index and start not in scan.padded:
                 continue
             if new < 0 and space:
                 numbering.index(space, getattr(scope, space)[index])
@@ -174,14 +190,9 @@ _SIZES = {Imm.F32: 4, Imm.F64: 8, Imm.V128: 16, Imm.LANES: 16, Imm.LANE: 1}
 _SKIPPED = frozenset({Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT})
 
 
-def scan(raw: RawBody, scope: Scope) -> None:
-    """Finds the sites of a body and checks its shape: known opcodes, immediates, nesting, indices in range."""
-    scanner = _Scanner(raw.cursor(), scope)
-    raw.sites = scanner.run()
-    raw.padded, raw.canonical, raw.alike = frozenset(scanner.padded), scanner.canonical, tuple(scanner.alike)
-
-
 class _Scanner:
+    """Finds the sites of a body and checks its shape: known opcodes, immediates, nesting, indices in range."""
+
     def __init__(self, c: Cursor, scope: Scope) -> None:
         self.c = c
         self.sites: list[Site] = []
@@ -190,7 +201,7 @@ class _Scanner:
         self.alike: list[tuple[int, int]] = []
         self.sizes = {space: len(getattr(scope, space)) for space in Scope.SPACES}
 
-    def run(self) -> list[Site]:
+    def run(self) -> None:
         c = self.c
         data, end = c.data, c.end
         previous: tuple[int, int] | None = None
@@ -227,7 +238,6 @@ class _Scanner:
                     self.step(step, at)
         if c.more():
             raise c.error("bytes after the `end` of a function body")
-        return self.sites
 
     def prefixed(self, byte: int, at: int) -> tuple[Step, ...]:
         plan = PLANS[_opcode(self.c, byte, at)]

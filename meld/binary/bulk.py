@@ -6,19 +6,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meld.ir.instructions import Scope
 from meld.ir.numbering import Numbering
 
 if TYPE_CHECKING:
-    from meld.binary.kernel import Kernel
+    from meld.binary.bodies import Scan
+    from meld.binary.kernel import Kernel, Uses, Written
 
 THRESHOLD = 400_000
-"""Bytes of code from which on the kernel's fixed cost pays."""
+"""Bytes of code from which on it pays to start the engine."""
+THRESHOLD_STARTED = 8_000
+"""The same when it is started already."""
 
 
 @dataclass(eq=False, slots=True)
@@ -27,21 +31,27 @@ class CodeSection:
 
     Attributes:
         data: sizes and bodies, one function after the other.
-        count: how many functions.
+        where: the name of the input, for messages.
+        offset: where `data` stands in the input.
+        starts, ends: where each body stands in `data`.
+        scans: what was found in the bodies that Python has looked at.
     """
 
     data: memoryview
-    count: int
-    _uses: list[array[int]] | None = None
+    where: str = ""
+    offset: int = 0
+    starts: array[int] = field(default_factory=lambda: array("I"))
+    ends: array[int] = field(default_factory=lambda: array("I"))
+    scans: dict[int, Scan] = field(default_factory=dict)
+    _uses: Uses | None = None
     _refused: bool = False
 
-    def pays(self) -> bool:
-        """Whether the kernel shall be used."""
-        mode = os.environ.get("MELDC_KERNEL", "")
-        return not self._refused and mode != "off" and (mode == "on" or len(self.data) >= THRESHOLD)
+    def body(self, number: int) -> memoryview:
+        """The bytes of a body."""
+        return self.data[self.starts[number] : self.ends[number]]
 
-    def uses(self, scope: Scope) -> list[array[int]] | None:
-        """Per function what it uses, as `Kernel.uses`; None where Python has to look."""
+    def uses(self, scope: Scope) -> Uses | None:
+        """What each body uses; None where Python has to look."""
         if self._uses is None and self.pays():
             from meld.binary.kernel import Refused
 
@@ -51,30 +61,35 @@ class CodeSection:
                 self._refused = True
         return self._uses
 
-    def rewritten(
-        self, scope: Scope, numbering: Numbering, numbers: Sequence[int]
-    ) -> tuple[list[memoryview], bool] | None:
-        """Some of the bodies, each behind its size, with the indices of another module; None where Python has to.
-
-        With them, whether a body names a data segment.
-        """
+    def rewritten(self, scope: Scope, numbering: Numbering, numbers: Sequence[int]) -> Written | None:
+        """Some of the bodies, each behind its size, with the indices of another module; None where Python has to."""
         if not self.pays():
             return None
         from meld.binary.kernel import Refused
 
-        keep = bytearray(self.count)
+        keep = bytearray(len(self.starts))
         for number in numbers:
             keep[number] = 1
         try:
-            written = self._kernel(scope).rewrite(
+            return self._kernel(scope).rewrite(
                 {space: numbering.map_of(scope, space) for space in Scope.SPACES}, bytes(keep)
             )
         except Refused:
             return None
-        starts = [0, *written.ends]
-        return [written.data[starts[number] : written.ends[number]] for number in numbers], written.names_data
+
+    def pays(self) -> bool:
+        """Whether the kernel shall be used."""
+        if self._refused:
+            return False
+        match os.environ.get("MELDC_KERNEL", ""):
+            case "off":
+                return False
+            case "on":
+                return True
+        started = "meld.binary.kernel" in sys.modules
+        return len(self.data) >= (THRESHOLD_STARTED if started else THRESHOLD)
 
     def _kernel(self, scope: Scope) -> Kernel:
-        from meld.binary.kernel import Kernel, sizes_of
+        from meld.binary.kernel import Kernel
 
-        return Kernel(self.data, self.count, sizes_of(scope))
+        return Kernel(self.data, len(self.starts), [len(space) for space in scope.spaces()])

@@ -17,6 +17,7 @@ from typing import Any
 import wasmtime
 
 from meld.binary.bodies import CLOSE, OPEN, PLANS, SPACE_OF_IMM, Step
+from meld.cache import load, save
 from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
 
@@ -52,12 +53,33 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Uses:
+    """What each body of a section uses, each thing once: number of the space << 28 | index.
+
+    `entries` of all bodies, one after the other, and where each ends.
+    """
+
+    entries: array[int]
+    ends: array[int]
+
+    def of(self, number: int) -> array[int]:
+        """What one body uses."""
+        return self.entries[self.ends[number - 1] if number else 0 : self.ends[number]]
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
-    """What the kernel wrote: `data` with the size and the body of each function, and the end of each function in it."""
+    """What the kernel wrote.
+
+    Attributes:
+        data: the size and the body of each function that was kept, one after the other.
+        ends: per function of the section, kept or not, where it ends in `data`.
+        names_data: whether a body names a data segment.
+    """
 
     data: memoryview
-    ends: list[int]
-    names_data: bool  # whether a body names a data segment
+    ends: array[int]
+    names_data: bool
 
 
 def plan_table() -> bytes:
@@ -73,14 +95,18 @@ def plan_table() -> bytes:
 
 @cache
 def _compiled() -> tuple[wasmtime.Engine, wasmtime.Module]:
-    config = wasmtime.Config()
-    try:
-        config.cache = True  # compiled code is kept in the user's cache directory, keyed by content and version
-    except wasmtime.WasmtimeError:
-        config = wasmtime.Config()
-    engine = wasmtime.Engine(config)
-    text = files("meld.binary").joinpath("kernel.wat").read_text(encoding="utf-8")
-    return engine, wasmtime.Module(engine, text)
+    """The kernel, compiled now or by an earlier run; compiled code says for which engine and processor it is."""
+    engine = wasmtime.Engine()
+    text = files("meld.binary").joinpath("kernel.wat").read_bytes()
+    code = load("kernel", text)
+    if code is not None:
+        try:
+            return engine, wasmtime.Module.deserialize(engine, code)
+        except wasmtime.WasmtimeError:
+            pass  # for another
+    module = wasmtime.Module(engine, text.decode())
+    save("kernel", text, bytes(module.serialize()))
+    return engine, module
 
 
 class Kernel:
@@ -89,10 +115,10 @@ class Kernel:
     Args:
         code: sizes and bodies, one function after the other.
         count: how many functions.
-        sizes: the size of each index space.
+        sizes: the size of each index space, in the order of `Scope.SPACES`.
     """
 
-    def __init__(self, code: memoryview, count: int, sizes: Mapping[str, int]) -> None:
+    def __init__(self, code: memoryview, count: int, sizes: Sequence[int]) -> None:
         engine, module = _compiled()
         self._store = wasmtime.Store(engine)
         exports = wasmtime.Instance(self._store, module, []).exports(self._store)
@@ -100,12 +126,11 @@ class Kernel:
         self._run: Any = exports["run"]
         self._names_data: Any = exports["names_data"]
         self._count = count
-        self._sizes = [sizes[space] for space in Scope.SPACES]
         position = TABLES_END
-        self._maps, self._stamps = [], []
-        for size in self._sizes:
+        self._maps, rows = [], []
+        for size in sizes:
             self._maps.append(position)
-            self._stamps.append(position + 4 * size)
+            rows += [position, size, position + 4 * size, 0]  # map, count, stamps
             position += 8 * size
         self._keep = position
         self._rows = position + count + 3 & ~3
@@ -113,25 +138,20 @@ class Kernel:
         self._size = len(code)
         self._room = self._code + len(code) + 3 & ~3
         self._grow(self._room)
+        self._put(0, array("I", rows).tobytes())
         self._put(PLANS_AT, plan_table())
-        for space, size in enumerate(self._sizes):
-            self._put(16 * space, array("I", [self._maps[space], size, self._stamps[space], 0]).tobytes())
         self._put(self._code, code)
-        self._stamp = 0
 
-    def uses(self) -> list[array[int]]:
-        """Per function what it uses, each thing once: number of the space << 28 | index. Raises Refused."""
+    def uses(self) -> Uses:
+        """What each body uses. Raises Refused."""
         room = 4 * self._size + 4096  # a use takes a byte of code at least
         self._grow(self._room + room)
         self._call(0, 0, self._room + room, self._room)
-        rows = self._read_rows()
-        end = rows[4 * self._count - 1] if self._count else self._room
-        all_uses = array("I")
-        all_uses.frombytes(self._read(self._room, end))
-        ends = [(position - self._room) // 4 for position in rows[3::4]]
-        return [all_uses[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+        ends = array("I", [position - self._room >> 2 for position in self._row(3)])
+        size = 4 * ends[-1] if ends else 0
+        return Uses(array("I", self._view()[self._room : self._room + size].tobytes()), ends)
 
-    def rewrite(self, maps: Mapping[str, Sequence[int]], keep: bytes | None = None) -> Written:
+    def rewrite(self, maps: Mapping[str, Sequence[int]], keep: bytes) -> Written:
         """The bodies with other indices; those whose byte in `keep` is 0 are left out.
 
         Args:
@@ -140,24 +160,23 @@ class Kernel:
         Raises:
             Refused: a body is malformed, or uses an index that has no new one.
         """
+        growth = 2
         for space, position in zip(Scope.SPACES, self._maps, strict=True):
-            self._put(position, array("I", [index & NOWHERE for index in maps[space]]).tobytes())
-        if keep is not None:
-            self._put(self._keep, keep)
-        growth = 5 if any(len(maps[space]) and max(maps[space]) > 127 for space in Scope.SPACES) else 2
+            self._put(position, array("i", maps[space]).tobytes())
+            if max(maps[space], default=0) > 127:
+                growth = 5
+        self._put(self._keep, keep)
         room = growth * self._size + 16 * self._count + 4096
         self._grow(self._room + room)
-        end = self._call(self._keep if keep is not None else 0, self._room, self._room + room, 0)
-        data = memoryview(self._read(self._room, end))
-        ends = [position - self._room for position in self._read_rows()[2::4]]
-        return Written(data, ends, bool(self._names_data.value(self._store)))
+        end = self._call(self._keep, self._room, self._room + room, 0)
+        ends = array("I", [position - self._room for position in self._row(2)])
+        return Written(self._view()[self._room : end], ends, bool(self._names_data.value(self._store)))
 
     def _call(self, keep: int, out: int, limit: int, uses: int) -> int:
         try:
-            end: int = self._run(self._store, self._code, self._count, keep, self._rows, out, limit, uses, self._stamp)
+            end: int = self._run(self._store, self._code, self._count, keep, self._rows, out, limit, uses)
         except wasmtime.Trap as e:
             raise Refused from e
-        self._stamp += self._count
         return end & NOWHERE
 
     def _grow(self, size: int) -> None:
@@ -168,24 +187,18 @@ class Kernel:
             except wasmtime.WasmtimeError as e:
                 raise Refused from e
 
-    def _base(self) -> int:
+    def _view(self) -> memoryview:
+        """The memory as it is, until it grows. The view keeps the kernel alive."""
         pointer = ctypes.cast(self._memory.data_ptr(self._store), ctypes.c_void_p).value
         assert pointer is not None
-        return pointer
+        buffer = (ctypes.c_ubyte * self._memory.data_len(self._store)).from_address(pointer)
+        buffer.kernel = self
+        return memoryview(buffer).cast("B")
 
     def _put(self, position: int, data: bytes | memoryview) -> None:
-        source = data if isinstance(data, bytes) else (ctypes.c_char * len(data)).from_buffer_copy(data)
-        ctypes.memmove(self._base() + position, source, len(data))
+        self._view()[position : position + len(data)] = data
 
-    def _read(self, start: int, end: int) -> bytes:
-        return ctypes.string_at(self._base() + start, end - start)
-
-    def _read_rows(self) -> array[int]:
-        rows = array("I")
-        rows.frombytes(self._read(self._rows, self._rows + ROW * self._count))
-        return rows
-
-
-def sizes_of(scope: Scope) -> dict[str, int]:
-    """The size of each index space of a scope."""
-    return {space: len(getattr(scope, space)) for space in Scope.SPACES}
+    def _row(self, column: int) -> array[int]:
+        """One of the four numbers per function that the kernel left."""
+        rows = array("I", self._view()[self._rows : self._rows + ROW * self._count].tobytes())
+        return rows[column::4]

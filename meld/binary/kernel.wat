@@ -344,14 +344,13 @@
   ;; list uses (space << 28 | index, each once per function); the other is 0, and `limit` is the end of the room.
   (func (export "run")
     (param $code i32) (param $count i32) (param $keep i32) (param $rows i32)
-    (param $out i32) (param $limit i32) (param $uses i32) (param $stamp i32) (result i32)
+    (param $out i32) (param $limit i32) (param $uses i32) (result i32)
     (local $number i32) (local $size i32) (local $start i32) (local $body i32) (local $width i32)
     (global.set $in (local.get $code))
     (global.set $out (local.get $out))
     (global.set $rewrite (i32.ne (local.get $out) (i32.const 0)))
     (global.set $limit (local.get $limit))
     (global.set $uses (local.get $uses))
-    (global.set $stamp (local.get $stamp))
     (global.set $names_data (i32.const 0))
     (loop $functions
       (if (i32.lt_u (local.get $number) (local.get $count))

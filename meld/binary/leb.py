@@ -42,4 +42,9 @@ def vector(items: Sequence[bytes | memoryview]) -> bytes:
 
 def section(number: int, payload: bytes) -> bytes:
     """A section: id, size, payload."""
-    return bytes((number,)) + unsigned(len(payload)) + payload
+    return b"".join(section_pieces(number, [payload]))
+
+
+def section_pieces(number: int, payload: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
+    """A section in pieces, those of its payload among them."""
+    return [bytes((number,)) + unsigned(sum(map(len, payload))), *payload]

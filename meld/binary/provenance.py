@@ -23,7 +23,7 @@ MAGIC = b"SCPV"
 VERSION = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Origin:
     """Where a function of the fused module comes from: ``index`` → function ``original`` of ``component``.
 
@@ -39,10 +39,14 @@ class Origin:
 def origins(module: Module) -> Iterator[Origin]:
     """The origins of all defined functions that the compiler did not make, in the order of their indices."""
     first = sum(1 for item in module.imports if isinstance(item, Function))
+    names: dict[tuple[Instance, int], str] = {}
     for index, function in enumerate(module.functions, first):
         if function.synthetic is None and function.owner is not None and function.origin is not None:
             original, core = function.origin
-            yield Origin(index, component_name(function.owner, core), original)
+            place = function.owner, core
+            if place not in names:
+                names[place] = component_name(*place)
+            yield Origin(index, names[place], original)
 
 
 def component_name(instance: Instance, core: int) -> str:
@@ -50,7 +54,7 @@ def component_name(instance: Instance, core: int) -> str:
     return f"{instance.name}/{core}" if core else instance.name or ""
 
 
-def provenance(module: Module, code: Sequence[tuple[int, int]], rest: Sequence[bytes]) -> bytes:
+def provenance(module: Module, code: Sequence[tuple[int, int]], rest: Sequence[bytes | memoryview]) -> bytes:
     """The contents of the section.
 
     Args:
@@ -58,18 +62,21 @@ def provenance(module: Module, code: Sequence[tuple[int, int]], rest: Sequence[b
         code: for each defined function the start and end of its body in the code section.
         rest: the module without this section, in pieces.
     """
-    entries = list(origins(module))
     digest = sha256()
     for piece in rest:
         digest.update(piece)
     first = sum(1 for item in module.imports if isinstance(item, Function))
-    out = [MAGIC, bytes((VERSION, _bounded(module), not module.imports)), digest.digest()]
-    out.append(struct.pack("<I", len(entries)))
-    for entry in entries:
-        name = entry.component.encode()
-        out.append(struct.pack("<II", entry.index, len(name)) + name)
-        out.append(struct.pack("<IBII", entry.original, 1, *code[entry.index - first]))
-    return b"".join(out)
+    heads: dict[str, bytes] = {}
+    entries = []
+    for one in origins(module):
+        head = heads.get(one.component)
+        if head is None:
+            label = one.component.encode()
+            head = heads[one.component] = struct.pack("<I", len(label)) + label
+        place = struct.pack("<IBII", one.original, 1, *code[one.index - first])
+        entries.append(struct.pack("<I", one.index) + head + place)
+    start = [MAGIC, bytes((VERSION, _bounded(module), not module.imports)), digest.digest()]
+    return b"".join([*start, struct.pack("<I", len(entries)), *entries])
 
 
 def _bounded(module: Module) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from meld.binary.bodies import EncodedBody, InstructionReader, RawBody
+from meld.binary.bodies import EncodedBody, InstructionReader
 from meld.binary.bulk import CodeSection
 from meld.binary.coretypes import CoreTypeReader
 from meld.binary.cursor import Cursor
@@ -262,16 +262,18 @@ class _Reader:
         self.scope.datas += [DataSegment(data=b"") for _ in range(self.data_count)]
 
     def code(self, c: Cursor) -> None:
+        at = c.pos
         count = c.count("function bodies")
-        section = CodeSection(c.data[c.pos : c.end], count)
-        for number in range(count):
+        if count > len(self.declared):
+            raise c.error(f"more function bodies than functions ({len(self.declared)})", at)
+        section = CodeSection(c.data[c.pos : c.end], c.where, c.base + c.pos)
+        begin = c.pos
+        for number, function in enumerate(self.module.functions[:count]):
             size = c.u32("size of a function body")
-            start = c.pos
-            data = c.take(size, "function body")
-            if number >= len(self.declared):
-                raise c.error(f"more function bodies than functions ({len(self.declared)})", start)
-            raw = RawBody(data, c.where, c.base + start, section, number)
-            self.module.functions[number].body = EncodedBody(raw, self.scope)
+            section.starts.append(c.pos - begin)
+            c.take(size, "function body")
+            section.ends.append(c.pos - begin)
+            function.body = EncodedBody(section, number, self.scope)
         self.bodies = count
 
     def datum(self, c: Cursor) -> None:

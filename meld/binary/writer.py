@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from meld.binary.bodies import EncodedBody
+from meld.binary.bulk import CodeSection
 from meld.binary.coretypes import CoreTypeWriter
 from meld.binary.dwarf import Range, debug_sections, line_of
 from meld.binary.encode import Encoder
-from meld.binary.leb import name, section, unsigned, vector
+from meld.binary.leb import name, section_pieces, unsigned, vector
 from meld.binary.names import write_names
 from meld.binary.provenance import SECTION, provenance
 from meld.binary.reader import MAGIC, SECTIONS
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Code, references
+from meld.ir.instructions import Code, Scope, references
 from meld.ir.module import (
     CoreItem,
     DataSegment,
@@ -31,6 +33,9 @@ from meld.ir.notes import Attributed, Traced
 from meld.ir.numbering import Numbering
 from meld.ir.types import FUNCREF
 
+if TYPE_CHECKING:
+    from meld.binary.kernel import Written
+
 Piece: TypeAlias = bytes | memoryview
 KINDS: dict[type[Item], int] = {Function: 0, Table: 1, Memory: 2, Global: 3, Tag: 4}
 
@@ -42,13 +47,66 @@ def write_module(module: Module) -> bytes:
         MeldError: something refers to an object that is not in the module, or a body that is still encoded is
             malformed.
     """
+    return b"".join(module_pieces(module))
+
+
+def module_pieces(module: Module) -> list[Piece]:
+    """The binary of a module in pieces, some of which lie in what was read, so that little is copied."""
     writer = _Writer(module)
-    sections = writer.sections()
-    parts = list(writer.parts(sections))
+    parts = list(writer.parts())
     if module.notes_of(Traced):
-        code = [(start, end) for _, start, end in writer.bodies(sections[10])]
-        parts.append(section(0, name(SECTION) + provenance(module, code, parts)))
-    return b"".join(parts)
+        parts += section_pieces(0, [name(SECTION), provenance(module, writer.code.places(), parts)])
+    return parts
+
+
+class Bodies:
+    """The contents of a code section, behind the count, as they are put together."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+        self.sizes = array("I")  # of each function, with the size in front of its body
+        self._written: Written | None = None  # what the last bodies are part of, from where to where
+        self._start = self._end = 0
+
+    def add(self, body: Piece) -> None:
+        """Adds a body, behind its size."""
+        self.flush()
+        self.pieces.append(body)
+        self.sizes.append(len(body))
+
+    def add_part(self, written: Written, number: int) -> None:
+        """Adds a body that the kernel has written."""
+        start, end = written.ends[number - 1] if number else 0, written.ends[number]
+        if written is not self._written or start != self._end:
+            self.flush()
+            self._written, self._start = written, start
+        self._end = end
+        self.sizes.append(end - start)
+
+    def flush(self) -> None:
+        """Makes one piece of bodies that lie one behind the other."""
+        if self._written is not None:
+            self.pieces.append(self._written.data[self._start : self._end])
+            self._written = None
+
+    def places(self) -> list[tuple[int, int]]:
+        """Where the bodies lie in the contents of the section: start, behind the size, and end."""
+        end = len(unsigned(len(self.sizes)))
+        found = []
+        for size in self.sizes:
+            start, end = end + _prefix(size), end + size
+            found.append((start, end))
+        return found
+
+
+def _prefix(size: int) -> int:
+    """How many bytes of an entry say how long its body is."""
+    return next(n for n in range(1, 6) if size - n < 1 << 7 * n)
+
+
+def _vector(items: list[Piece] | list[bytes], count: int | None = None) -> list[Piece]:
+    """A vector in pieces; nothing if it is empty, since its section is left out then."""
+    return [unsigned(len(items) if count is None else count), *items] if items else []
 
 
 class _Writer:
@@ -58,65 +116,56 @@ class _Writer:
         self.types = CoreTypeWriter(self.numbering.type)
         self.encoder = Encoder(self.numbering)
         self.announced = False  # data segments, which bodies that name some need
+        self.code = Bodies()
 
-    def parts(self, sections: dict[int, list[Piece] | bytes]) -> Iterator[bytes]:
+    def parts(self) -> Iterator[Piece]:
         """The module in pieces, of its sections and what belongs between and behind them."""
+        sections = self.sections()
         yield MAGIC
         yield from self.customs("before first")
         for number, label in SECTIONS.items():
-            items = sections.get(number)
-            if items is not None:
-                payload = items if isinstance(items, bytes) else vector(items) if items else b""
-                if payload:
-                    yield section(number, payload)
+            if pieces := sections.get(number):
+                yield from section_pieces(number, pieces)
             yield from self.customs(f"after {label}")
         yield write_names(self.module)
         if self.module.notes_of(Attributed):
-            for label, data in debug_sections(list(self.ranges(sections[10]))).items():
-                yield section(0, name(label) + data)
+            for label, data in debug_sections(self.ranges()).items():
+                yield from section_pieces(0, [name(label), data])
 
-    def bodies(self, bodies: list[Piece] | bytes) -> Iterator[tuple[Function, int, int]]:
-        """Where the functions lie in the contents of the code section: start, behind the size, and end."""
-        assert isinstance(bodies, list)
-        position = len(unsigned(len(bodies)))
-        for function, body in zip(self.module.functions, bodies, strict=True):
-            end = position + len(body)
-            yield function, position + _prefix(body), end
-            position = end
-
-    def ranges(self, bodies: list[Piece] | bytes) -> Iterator[Range]:
+    def ranges(self) -> list[Range]:
         """Where the functions that the compiler made lie in the code section."""
-        for function, start, end in self.bodies(bodies):
-            if function.synthetic is not None:
-                yield Range(function.name or "", start, end, line_of(function.synthetic))
+        return [
+            Range(function.name or "", start, end, line_of(function.synthetic))
+            for function, (start, end) in zip(self.module.functions, self.code.places(), strict=True)
+            if function.synthetic is not None
+        ]
 
-    def customs(self, place: str) -> Iterator[bytes]:
+    def customs(self, place: str) -> Iterator[Piece]:
         for custom in self.module.customs:
             if custom.place == place:
-                yield section(0, name(custom.name) + bytes(custom.data))
+                yield from section_pieces(0, [name(custom.name), custom.data])
 
-    def sections(self) -> dict[int, list[Piece] | bytes]:
-        """Payload per section id; for a vector its items."""
+    def sections(self) -> dict[int, list[Piece]]:
+        """The contents of each section, in pieces."""
         module = self.module
-        bulk = self.bulk()
-        bodies = [bulk.get(number) or self.body(f) for number, f in enumerate(module.functions)]
-        sections: dict[int, list[Piece] | bytes] = {
-            1: [self.types.rec_group(group) for group in module.types],
-            2: [self.import_(item) for item in module.imports],
-            3: [unsigned(self.numbering.type(f.type)) for f in module.functions],
-            4: [self.table(table) for table in module.tables],
-            5: [self.types.limits(memory.limits) for memory in module.memories],
-            13: [self.types.tag(tag.type) for tag in module.tags],
-            6: [self.global_(item) for item in module.globals],
-            7: [name(e.name) + bytes((KINDS[type(e.item)],)) + self.index(e.item) for e in module.exports],
-            9: [self.element(segment) for segment in module.elements],
-            10: bodies,
-            11: [self.datum(segment) for segment in module.datas],
+        self.write_bodies()
+        sections: dict[int, list[Piece]] = {
+            1: _vector([self.types.rec_group(group) for group in module.types]),
+            2: _vector([self.import_(item) for item in module.imports]),
+            3: _vector([unsigned(self.numbering.type(f.type)) for f in module.functions]),
+            4: _vector([self.table(table) for table in module.tables]),
+            5: _vector([self.types.limits(memory.limits) for memory in module.memories]),
+            13: _vector([self.types.tag(tag.type) for tag in module.tags]),
+            6: _vector([self.global_(item) for item in module.globals]),
+            7: _vector([name(e.name) + bytes((KINDS[type(e.item)],)) + self.index(e.item) for e in module.exports]),
+            9: _vector([self.element(segment) for segment in module.elements]),
+            10: _vector(self.code.pieces, len(module.functions)),
+            11: _vector([piece for segment in module.datas for piece in self.datum(segment)], len(module.datas)),
         }
         if module.start is not None:
-            sections[8] = self.index(module.start)
+            sections[8] = [self.index(module.start)]
         if self.announced:
-            sections[12] = unsigned(len(module.datas))
+            sections[12] = [unsigned(len(module.datas))]
         return sections
 
     def index(self, item: CoreItem) -> bytes:
@@ -166,31 +215,31 @@ class _Writer:
             out.append(vector([self.index(f) for f in segment.functions]))
         return unsigned(flags) + b"".join(out)
 
-    def datum(self, segment: DataSegment) -> bytes:
-        data = unsigned(len(segment.data)) + bytes(segment.data)
+    def datum(self, segment: DataSegment) -> tuple[Piece, Piece]:
+        size = unsigned(len(segment.data))
         if segment.memory is None:
-            return b"\x01" + data
+            return b"\x01" + size, segment.data
         assert segment.offset is not None
         memory = self.numbering.index("memories", segment.memory)
         head = b"\x02" + unsigned(memory) if memory or segment.explicit_memory else b"\0"
-        return head + self.encoder.expression(segment.offset) + data
+        return head + self.encoder.expression(segment.offset) + size, segment.data
 
-    def bulk(self) -> dict[int, Piece]:
-        """The bodies, behind their sizes, that can be written all at once, by the number of the function."""
-        groups: dict[tuple[int, int], list[tuple[int, EncodedBody]]] = {}
-        for number, function in enumerate(self.module.functions):
-            body = function.body
+    def write_bodies(self) -> None:
+        """Writes all function bodies; those that the kernel writes one behind the other become one piece."""
+        groups: dict[tuple[CodeSection, Scope], list[int]] = {}
+        bodies = [function.body for function in self.module.functions]
+        for body in bodies:
             if isinstance(body, EncodedBody):
-                groups.setdefault((id(body.raw.section), id(body.scope)), []).append((number, body))
-        found: dict[int, Piece] = {}
-        for group in groups.values():
-            section, scope = group[0][1].raw.section, group[0][1].scope
-            written = section.rewritten(scope, self.numbering, [body.raw.number for _, body in group])
-            if written is not None:
-                bodies, names_data = written
-                self.announced = self.announced or names_data
-                found.update(zip((number for number, _ in group), bodies, strict=True))
-        return found
+                groups.setdefault((body.section, body.scope), []).append(body.number)
+        bulk = {key: key[0].rewritten(key[1], self.numbering, numbers) for key, numbers in groups.items()}
+        self.announced = any(written is not None and written.names_data for written in bulk.values())
+        for function, body in zip(self.module.functions, bodies, strict=True):
+            written = bulk[body.section, body.scope] if isinstance(body, EncodedBody) else None
+            if written is not None and isinstance(body, EncodedBody):
+                self.code.add_part(written, body.number)
+            else:
+                self.code.add(self.body(function))
+        self.code.flush()
 
     def body(self, function: Function) -> bytes:
         try:
@@ -204,17 +253,12 @@ class _Writer:
     def _body(self, function: Function) -> bytes:
         body = function.body
         if isinstance(body, EncodedBody):
-            self.announced = self.announced or any(site[2] == "datas" for site in body.sites())
+            self.announced = self.announced or any(site[2] == "datas" for site in body.scan().sites)
             return bytes(body.encoded(self.numbering))
         code = function.view()
         if not self.announced:
             self.announced = _names_data(code)
         return self.encoder.body(code)
-
-
-def _prefix(body: Piece) -> int:
-    """How many bytes the size in front of a body takes."""
-    return next(i for i, byte in enumerate(body, 1) if byte < 128)
 
 
 def _names_data(code: Code) -> bool:

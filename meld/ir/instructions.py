@@ -8,12 +8,12 @@ objects. Rebinding an entry of a scope rewires every lazy body over that scope a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from meld.ir.types import TypeDef, ValType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from meld.diagnostics import Span
     from meld.ir.module import DataSegment, ElementSegment, Function, Global, Item, Memory, Table, Tag
@@ -93,6 +93,10 @@ class Scope:
 
     SPACES = ("types", "functions", "tables", "memories", "globals", "tags", "elements", "datas")
 
+    def spaces(self) -> list[list[Any]]:
+        """The index spaces in the order of `SPACES`."""
+        return [getattr(self, space) for space in self.SPACES]
+
     def renamed(self, new: Mapping[Any, Any]) -> Scope:
         """A copy in which each object that `new` maps is replaced."""
         copy = Scope(names=self.names)
@@ -100,33 +104,48 @@ class Scope:
             setattr(copy, space, [new.get(item, item) for item in getattr(self, space)])
         return copy
 
+    def rename(self, new: Mapping[Any, Any]) -> None:
+        """Replaces each object that `new` maps: all bodies over this scope mean the new one."""
+        for space in self.SPACES:
+            items = getattr(self, space)
+            items[:] = [new.get(item, item) for item in items]
 
-@runtime_checkable
-class LazyBody(Protocol):
-    """A body that nobody has looked at yet."""
 
+class LazyBody:
+    """A body that nobody has looked at yet. Derived from by what keeps one as bytes, and what keeps one as text."""
+
+    __slots__ = ()
     scope: Scope
 
     @property
     def source(self) -> object:
-        """What was read; bodies of instances of one module share it."""
+        """What was read; equal for bodies of instances of one module."""
+        raise NotImplementedError
 
     @property
     def size(self) -> int:
         """About how long it is, in bytes or characters."""
+        raise NotImplementedError
 
     def decode(self) -> Code:
         """Decodes the body. Raises `MeldError` with a place if it is malformed."""
+        raise NotImplementedError
 
     def over(self, scope: Scope) -> LazyBody:
         """The same body over another scope (an instance of the same module)."""
+        raise NotImplementedError
+
+    def uses(self) -> Iterable[Item]:
+        """The items that the body names, type definitions aside; some may come more than once."""
+        raise NotImplementedError
 
 
 def substitute(instruction: Instruction, new: Mapping[Any, Any]) -> Instruction:
     """A copy of the instruction in which each object that `new` maps is replaced."""
+    args = instruction.args
     return Instruction(
         instruction.op,
-        tuple(_substitute(arg, new) for arg in instruction.args),
+        args if _is_plain(args) else tuple(_substitute(arg, new) for arg in args),
         instruction.span,
         instruction.label,
         instruction.notes,
@@ -149,9 +168,16 @@ def _substitute(arg: Any, new: Mapping[Any, Any]) -> Any:
             return new.get(arg, arg)
 
 
+def _is_plain(args: tuple[Any, ...]) -> bool:
+    """Whether immediates are none or one number, as they mostly are."""
+    return not args or (len(args) == 1 and type(args[0]) is int)
+
+
 def references(instruction: Instruction) -> list[Item | TypeDef]:
     """The objects that the immediates of an instruction name, type definitions inside reference types aside."""
     found: list[Any] = []
+    if not instruction.args or (type(instruction.args[0]) is int and len(instruction.args) == 1):
+        return found  # most instructions
     pending = list(instruction.args)
     while pending:
         match pending.pop():

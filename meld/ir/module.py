@@ -10,8 +10,9 @@ Source: WebAssembly 3.0, section 2.5 (modules).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from meld.diagnostics import Span
@@ -52,14 +53,18 @@ class Item:
     span: Span | None = None
 
 
+NO_NAMES: Mapping[int, str] = MappingProxyType({})
+"""Shared by all functions whose locals and labels have no names."""
+
+
 @dataclass(eq=False, slots=True)
 class Function(Item):
     """A function. `type` is a definition whose shape is a `FuncType`; `body` is None for an import."""
 
     type: TypeDef
     body: Code | LazyBody | None = None
-    local_names: dict[int, str] = field(default_factory=dict)  # parameters, then locals
-    label_names: dict[int, str] = field(default_factory=dict)  # of a body still encoded: by order of the blocks in it
+    local_names: Mapping[int, str] = field(default_factory=lambda: NO_NAMES)  # parameters, then locals
+    label_names: Mapping[int, str] = field(default_factory=lambda: NO_NAMES)  # of a lazy body: by order of the blocks
 
     @property
     def signature(self) -> FuncType:
@@ -72,7 +77,7 @@ class Function(Item):
         """The decoded body; decodes it on first use. An import has none: AttributeError."""
         if not isinstance(self.body, Code):
             self.body = self.view()
-            self.label_names = {}
+            self.label_names = NO_NAMES
         return self.body
 
     def view(self) -> Code:
@@ -263,26 +268,29 @@ class Module:
 
         Users for which `unless` holds keep what they have. Definitions stay in the lists of the module.
         """
-        lazy = [f for f in self.functions if isinstance(f.body, LazyBody)]
-        kept = {id(f.body.scope) for f in lazy if isinstance(f.body, LazyBody) and unless(f)}
-        renamed: dict[int, Scope] = {}
+        if not new:
+            return
+        users: dict[Scope, list[tuple[Function, LazyBody]]] = {}
+        kept: set[Scope] = set()
         for function in self.functions:
             body = function.body
-            if body is None or unless(function):
+            if body is None:
                 continue
-            if not isinstance(body, LazyBody):
+            if unless(function):
+                if isinstance(body, LazyBody):
+                    kept.add(body.scope)
+            elif isinstance(body, LazyBody):
+                users.setdefault(body.scope, []).append((function, body))
+            else:
                 _substitute_all(body.instructions, new)
+        for scope, bodies in users.items():
+            if scope not in kept:
+                scope.rename(new)
                 continue
-            scope = body.scope
-            if id(scope) not in renamed:
-                renamed[id(scope)] = scope.renamed(new)
-                if id(scope) in kept:  # others go on to mean what they meant
-                    self.scopes.append(renamed[id(scope)])
-                else:
-                    for space in Scope.SPACES:
-                        getattr(scope, space)[:] = getattr(renamed[id(scope)], space)
-            if id(scope) in kept:
-                function.body = body.over(renamed[id(scope)])
+            other = scope.renamed(new)  # others go on to mean what they meant
+            self.scopes.append(other)
+            for function, body in bodies:
+                function.body = body.over(other)
         holders: list[Global | Table] = [*self.globals, *self.tables]
         for holder in holders:
             if holder.init is not None and not unless(holder):
@@ -307,5 +315,11 @@ class Module:
 
 def _substitute_all(instructions: list[Instruction], new: Mapping[Any, Any]) -> None:
     for i, instruction in enumerate(instructions):
-        if any(item in new for item in references(instruction)):
+        found = references(instruction)
+        if found and any(item in new for item in found):
             instructions[i] = substitute(instruction, new)
+
+
+def item_uses(instructions: Iterable[Instruction]) -> list[Item]:
+    """The items that instructions name; some may come more than once."""
+    return [used for instruction in instructions for used in references(instruction) if isinstance(used, Item)]

@@ -7,8 +7,8 @@ taken over a new scope, and only decoded bodies are copied. Type definitions are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope, substitute
 from meld.ir.module import (
@@ -24,6 +24,8 @@ from meld.ir.module import (
     Tag,
 )
 from meld.ir.notes import Instance
+
+_Item = TypeVar("_Item", bound=Item)
 
 
 @dataclass(slots=True)
@@ -61,53 +63,35 @@ def splice(
         if id(group) not in present:
             into.types.append(group)
 
-    def base(item: Item, index: int) -> dict[str, Any]:
-        return {
-            "name": rename(item),
-            "owner": owner,
-            "origin": (index, ordinal) if owner else None,
-            "synthetic": synthetic or item.synthetic,
-            "notes": list(item.notes),
-            "span": item.span,
-        }
-
-    spaces: dict[str, int] = {}
+    spaces: dict[type[Item], int] = {}
     for item in source.imports:
-        kind = type(item).__name__
-        spaces[kind] = spaces.get(kind, 0) + 1
-    defined = (item for item in source.items() if not item.imported)
-    for item in defined:
-        kind = type(item).__name__
-        index = spaces.get(kind, 0)
-        spaces[kind] = index + 1
-        match item:
-            case Function():
-                copy: CoreItem = Function(
-                    item.type,
-                    local_names=item.local_names,
-                    label_names=item.label_names,
-                    **base(item, index),
-                )
-            case Table():
-                copy = Table(item.type, item.limits, **base(item, index))
-            case Memory():
-                copy = Memory(item.limits, **base(item, index))
-            case Global():
-                copy = Global(item.type, item.mutable, **base(item, index))
-            case Tag():
-                copy = Tag(item.type, **base(item, index))
-        new[item] = copy
-        into.add(copy)
+        spaces[type(item)] = spaces.get(type(item), 0) + 1
 
+    def described(copy: _Item, item: Item) -> _Item:
+        """Gives a copy what all items have; items are described in the order of their indices."""
+        index = spaces.get(type(item), 0)
+        spaces[type(item)] = index + 1
+        copy.name = rename(item)
+        copy.owner = owner
+        copy.origin = (index, ordinal) if owner else None
+        copy.synthetic = synthetic or item.synthetic
+        copy.notes = list(item.notes)
+        copy.span = item.span
+        new[item] = copy
+        return copy
+
+    into.functions += [
+        described(Function(f.type, local_names=f.local_names, label_names=f.label_names), f) for f in source.functions
+    ]
+    into.tables += [described(Table(t.type, t.limits), t) for t in source.tables]
+    into.memories += [described(Memory(m.limits), m) for m in source.memories]
+    into.globals += [described(Global(g.type, g.mutable), g) for g in source.globals]
+    into.tags += [described(Tag(t.type), t) for t in source.tags]
     result = Spliced(new)
-    for index, segment in enumerate(source.elements):
-        element = replace(segment, explicit_table=False, **base(segment, index))
-        new[segment] = element
-        result.elements.append(element)
-    for index, data in enumerate(source.datas):
-        copied = replace(data, explicit_memory=False, **base(data, index))
-        new[data] = copied
-        result.datas.append(copied)
+    for segment in source.elements:
+        made = ElementSegment(type=segment.type, declarative=segment.declarative)
+        result.elements.append(described(made, segment))
+    result.datas += [described(DataSegment(data=d.data), d) for d in source.datas]
     _fill(source, into, result)
     into.elements += result.elements
     into.datas += result.datas
@@ -141,13 +125,15 @@ def _fill(source: Module, into: Module, result: Spliced) -> None:
         new[table].init = expression(table.init)
     for item in source.globals:
         new[item].init = expression(item.init)
-    for element in result.elements:
-        element.offset = expression(element.offset)
-        element.table = new.get(element.table, element.table)
-        if element.functions is not None:
-            element.functions = [new.get(f, f) for f in element.functions]
-        if element.expressions is not None:
-            element.expressions = [[substitute(i, new) for i in e] for e in element.expressions]
-    for data in result.datas:
-        data.offset = expression(data.offset)
-        data.memory = new.get(data.memory, data.memory)
+    for segment in source.elements:
+        element = new[segment]
+        element.offset = expression(segment.offset)
+        element.table = new.get(segment.table, segment.table)
+        if segment.functions is not None:
+            element.functions = [new.get(f, f) for f in segment.functions]
+        if segment.expressions is not None:
+            element.expressions = [[substitute(i, new) for i in e] for e in segment.expressions]
+    for data in source.datas:
+        copy = new[data]
+        copy.offset = expression(data.offset)
+        copy.memory = new.get(data.memory, data.memory)

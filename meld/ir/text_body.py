@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from meld.diagnostics import MeldError, Span
-from meld.ir.instructions import Code, Instruction, Scope
-from meld.ir.module import LABELLED
+from meld.ir.instructions import Code, Instruction, LazyBody, Scope
+from meld.ir.module import LABELLED, Item, item_uses
 from meld.ir.notes import NOTES, Note, Opaque, note_from_sexp
 from meld.ir.opcodes import OPS
 from meld.ir.sexp import debug_name, read_annotation
@@ -39,7 +39,7 @@ class BodyText:
 
 
 @dataclass(eq=False, slots=True)
-class TextBody:
+class TextBody(LazyBody):
     """A lazy body: a stretch of text with a scope. Instances of one module share the text."""
 
     text: BodyText
@@ -62,6 +62,10 @@ class TextBody:
     def decode(self) -> Code:
         """Decodes the body. Raises MeldError with its place if it is malformed."""
         return Code(self.local_types(), read_instructions(self.text, self.scope))
+
+    def uses(self) -> list[Item]:
+        """The items that the body names."""
+        return item_uses(read_instructions(self.text, self.scope))
 
     def local_types(self) -> list[ValType]:
         """The types of the locals behind the parameters."""

@@ -17,6 +17,7 @@ from meld.diagnostics import MeldError, Source, Span
 from meld.ir.instructions import Code, Instruction, Scope
 from meld.ir.literals import identifier
 from meld.ir.module import (
+    NO_NAMES,
     SPACE_OF,
     CoreItem,
     DataSegment,
@@ -316,7 +317,7 @@ class _ModuleReader:
         locals_ = [node for node in head.rest if isinstance(node, Tree) and node.data == "local"]
         count = len(params.types)
         self.types.variables(locals_, params, "local", lazy=True)
-        item.local_names = params.names
+        item.local_names = params.names or NO_NAMES
         if item.imported:
             if locals_:
                 raise self.types.error(head.keyword, "an import has no locals")
@@ -331,7 +332,7 @@ class _ModuleReader:
         lazy = TextBody(text, self.scope)
         if is_simple(source, start, end):
             item.body = lazy
-            item.label_names = label_names(source, start, end)
+            item.label_names = label_names(source, start, end) or NO_NAMES
         else:
             item.body = Code(lazy.local_types(), read_instructions(text, self.scope, self.implicit))
 

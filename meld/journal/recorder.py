@@ -226,7 +226,7 @@ class Recorder(Observer):
 
     def _of_lazy(self, key: Function, old: _Thing, new: _Thing, show: ItemPrinter) -> Change | None:
         assert old.body is not None and new.body is not None and old.meant is not None and new.meant is not None
-        same = old.body.source is new.body.source and old.head == new.head
+        same = old.body.source == new.body.source and old.head == new.head
         if same and (old.meant is new.meant or not self._uses(key, old.meant, new.meant)):
             return None
         was, now = self._print_lazy(key, old, show), self._print_lazy(key, new, show)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -10,9 +10,22 @@ from meld.abi import manifest
 from meld.abi.boundary import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options, resource_of
 from meld.abi.types import show
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Code, Instruction, references
+from meld.ir.instructions import Code, Instruction, LazyBody
 from meld.ir.merge_types import merge_types
-from meld.ir.module import CoreItem, CustomSection, ElementSegment, Function, Global, Item, Memory, Module, Table, Tag
+from meld.ir.module import (
+    CoreItem,
+    CustomSection,
+    DataSegment,
+    ElementSegment,
+    Function,
+    Global,
+    Item,
+    Memory,
+    Module,
+    Table,
+    Tag,
+    item_uses,
+)
 from meld.ir.notes import Attributed, Note, Traced
 from meld.ir.types import FUNCREF
 from meld.passes.base import Pass, PassContext, option
@@ -147,7 +160,7 @@ def _declared(module: Module) -> dict[Function, None]:
     for element in module.elements:
         found.update(dict.fromkeys(element.functions or ()))
     for expression in module.constant_expressions():
-        found.update(dict.fromkeys(used for used in _expression_uses(expression) if isinstance(used, Function)))
+        found.update(dict.fromkeys(used for used in item_uses(expression) if isinstance(used, Function)))
     found.update(dict.fromkeys(export.item for export in module.exports if isinstance(export.item, Function)))
     return found
 
@@ -192,32 +205,25 @@ def _uses(item: Any) -> Iterator[Any]:
         case ElementSegment():
             yield from item.functions or ()
             for expression in item.expressions or ():
-                yield from _expression_uses(expression)
-    for attribute in ("init", "offset"):
-        code = getattr(item, attribute, None)
-        if code is not None:
-            yield from _expression_uses(code)
-    for attribute in ("table", "memory"):
-        target = getattr(item, attribute, None)
-        if target is not None:
-            yield target
+                yield from item_uses(expression)
+            yield from segment_uses(item.table, item.offset)
+        case DataSegment():
+            yield from segment_uses(item.memory, item.offset)
+        case Table() | Global():
+            yield from item_uses(item.init or ())
 
 
-def body_uses(function: Function) -> Iterator[Any]:
+def segment_uses(target: Table | Memory | None, offset: list[Instruction] | None) -> list[Item]:
+    """What an active segment needs: where it is written, and what its offset names."""
+    return [] if target is None else [target, *item_uses(offset or ())]
+
+
+def body_uses(function: Function) -> Iterable[Item]:
     """The items that a body uses; a body read from a binary is scanned without being decoded."""
-    body = function.body
-    if body is None:
-        return
-    if isinstance(body, Code):
-        yield from _expression_uses(body.instructions)
-    elif hasattr(body, "uses"):
-        yield from body.uses()
-    else:
-        yield from _expression_uses(body.decode().instructions)
-
-
-def _expression_uses(code: list[Instruction]) -> Iterator[Any]:
-    for instruction in code:
-        for used in references(instruction):
-            if isinstance(used, Item):
-                yield used
+    match function.body:
+        case None:
+            return ()
+        case Code(instructions=instructions):
+            return item_uses(instructions)
+        case LazyBody() as body:
+            return body.uses()
