@@ -11,6 +11,7 @@ to every address that `realloc` returns, 0x8000 log of `realloc` calls, from 0x1
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -208,8 +209,11 @@ def caller_module(lower: FuncType, form: Form) -> str:
   (func (export "run") {call}))"""
 
 
-def callee_module(lift: FuncType, form: Form) -> str:
-    """Exports `f`, which stores its parameters and returns what memory holds, and `post`, which stores its own."""
+def callee_module(lift: FuncType, form: Form, import_: str = "", last: str = "") -> str:
+    """Exports `f`, which stores its parameters and returns what memory holds, and `post`, which stores its own.
+
+    `import_`: one more import; `last`: what `f` does before it returns.
+    """
     p = form.pointer.value
     stores = "\n    ".join(
         f"({t.value}.store ({p}.const {RECEIVED + 8 * i}) (local.get {i}))" for i, t in enumerate(lift.params)
@@ -217,9 +221,10 @@ def callee_module(lift: FuncType, form: Form) -> str:
     load = f"({lift.results[0].value}.load ({p}.const {RESULTS}))" if lift.results else ""
     kept = f"({lift.results[0].value}.store ({p}.const {RECEIVED + 256}) (local.get 0))" if lift.results else ""
     return f"""(module
-  {_memory_import(form)}
+  {_memory_import(form)} {import_}
   (func (export "f"){_types("param", lift.params)}{_types("result", lift.results)}
     {stores}
+    {last}
     {load})
   (func (export "post"){_types("param", lift.results)} {kept}))"""
 
@@ -238,9 +243,9 @@ class Pair:
         self.lower = core_type(self.type, self.up, lower=True)
         self.lift = core_type(self.type, self.down, lower=False)
 
-    def component(self) -> str:
-        """The pair as a component."""
-        names = _Named()
+    def component(self, *, fixed_lists: bool = False) -> str:
+        """The pair as a component; what is fixed-length lists in the type, as such or as tuples."""
+        names = Named(fixed_lists)
         params = "".join(f' (param "{n}" {names.of(t)})' for n, t in self.type.params)
         result = "" if self.type.result is None else f" (result {names.of(self.type.result)})"
         host = (
@@ -286,10 +291,11 @@ class Pair:
   (export "run" (func $caller "run")))"""
 
 
-class _Named:
+class Named:
     """Definitions of the types, in order, each named; records and the like must be exported to be used in exports."""
 
-    def __init__(self) -> None:
+    def __init__(self, fixed_lists: bool) -> None:
+        self.fixed_lists = fixed_lists
         self.lines: list[tuple[str, str, bool]] = []
         self.known: dict[str, str] = {}
 
@@ -321,6 +327,8 @@ class _Named:
                 return "(tuple " + " ".join(self.of(x) for x in elements) + ")"
             case c.ListType(element, None):
                 return f"(list {self.of(element)})"
+            case c.ListType(element, length) if self.fixed_lists:
+                return f"(list {self.of(element)} {length})"
             case c.ListType(element, length):
                 # The engine has them behind a switch that its C interface lacks; a tuple has the same representation.
                 return f"(tuple {' '.join([self.of(element)] * length)})"
@@ -328,6 +336,10 @@ class _Named:
                 return f"(map {self.of(key)} {self.of(value)})"
             case c.Option(element):
                 return f"(option {self.of(element)})"
+            case c.Own(resource):
+                return f"(own ${resource})"
+            case c.Borrow(resource):
+                return f"(borrow ${resource})"
             case c.Result(ok, error):
                 parts = [self.of(ok)] if ok is not None else []
                 parts += [f"(error {self.of(error)})"] if error is not None else []
@@ -358,8 +370,12 @@ class Outcome:
     """What a run did: whether it trapped, and if not, what both memories hold."""
 
     trap: bool
-    digests: tuple[int, int] = (0, 0)
+    digests: tuple[int, ...] = (0, 0)
     detail: str = field(default="", compare=False)
+
+
+Driver = Callable[[Any, Image, Image], Outcome]
+"""Makes the calls of a case, given exports by name and what both memories hold."""
 
 
 def engine() -> wasmtime.Engine:
@@ -385,14 +401,14 @@ class Unfused:
         self.component = wc.Component(engine, self.text)
         self.linker = wc.Linker(engine)
 
-    def run(self, caller: Image, callee: Image) -> Outcome:
+    def run(self, caller: Image, callee: Image, how: Driver | None = None) -> Outcome:
         store = wasmtime.Store(self.engine)
         instance = self.linker.instantiate(store, self.component)
 
         def f(name: str) -> Any:
             return lambda *args: instance.get_func(store, name)(store, *args)
 
-        return drive(f, caller, callee)
+        return (how or drive)(f, caller, callee)
 
 
 class Fused:
@@ -402,10 +418,10 @@ class Fused:
         self.engine = engine
         self.module = wasmtime.Module(engine, wasm)
 
-    def run(self, caller: Image, callee: Image) -> Outcome:
+    def run(self, caller: Image, callee: Image, how: Driver | None = None) -> Outcome:
         store = wasmtime.Store(self.engine)
         exports = wasmtime.Instance(store, self.module, []).exports(store)
-        return drive(lambda name: lambda *args: exports[name](store, *args), caller, callee)
+        return (how or drive)(lambda name: lambda *args: exports[name](store, *args), caller, callee)
 
 
 def drive(f: Any, caller: Image, callee: Image) -> Outcome:

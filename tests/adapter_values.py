@@ -18,6 +18,9 @@ ENCODINGS = ("utf8", "utf16", "latin1+utf16")
 names = st.integers(1, 40).map(lambda n: tuple(f"x{i}" for i in range(n)))
 few_names = st.integers(1, 4).map(lambda n: tuple(f"x{i}" for i in range(n)))
 
+HELD = 6
+"""How many handles each side has before the call, where types have handles: numbered from 1."""
+
 flat_types = st.one_of(
     st.sampled_from([*NUMBERS, P.BOOL, P.CHAR]),
     names.map(c.EnumType),
@@ -26,13 +29,14 @@ flat_types = st.one_of(
 """Types that are one core value."""
 
 
-def _compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     some = st.lists(inner, min_size=1, max_size=4)
     maybe = st.none() | inner
     return st.one_of(
         inner.map(c.Option),
         st.builds(c.Result, maybe, maybe),
         inner.map(c.ListType),
+        st.builds(c.ListType, inner, st.integers(1, 5)),
         some.map(lambda parts: c.Record(tuple((f"x{i}", t) for i, t in enumerate(parts)))),
         some.map(lambda parts: c.Tuple(tuple(parts))),
         st.lists(maybe, min_size=1, max_size=4).map(
@@ -42,15 +46,15 @@ def _compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-types = st.recursive(flat_types | st.just(P.STRING), _compound, max_leaves=6)
+types = st.recursive(flat_types | st.just(P.STRING), compound, max_leaves=6)
 """Value types of any shape."""
 
 
 def func_types(of: st.SearchStrategy[Any], most: int = 5) -> st.SearchStrategy[c.CompFuncType]:
-    """Function types with up to so many parameters of the given types."""
+    """Function types with up to so many parameters of the given types, or with more than core values carry."""
     return st.builds(
         lambda params, result: c.CompFuncType(tuple((f"p{i}", t) for i, t in enumerate(params)), result),
-        st.lists(of, max_size=most),
+        st.lists(of, max_size=most) | st.lists(of, max_size=most) | st.lists(flat_types, min_size=14, max_size=19),
         st.none() | of,
     )
 
@@ -145,6 +149,8 @@ def values(draw: st.DrawFn, t: Any, form: Form, wild: bool, budget: int = 4) -> 
             return draw(st.sampled_from(_FLOATS[t]) | st.integers(0, (1 << _BITS[t]) - 1))
         case P():
             return draw(_WILD) if wild else draw(st.integers(0, (1 << _BITS[t]) - 1))
+        case c.Own() | c.Borrow():
+            return draw(st.integers(0, HELD + 1) if wild else st.integers(1, HELD))
         case c.Flags(labels):
             return draw(_WILD) if wild else draw(st.integers(0, (1 << len(labels)) - 1))
         case c.ListType(element, None):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import Any
 
@@ -12,7 +11,8 @@ from adapter_decode import Memory, expected, received_arguments, received_result
 from adapter_linked import Linked
 from adapter_pairs import STRAIGHT, Form, Fused, Image, Outcome, Pair, Skew, Unfused, engine, images
 from adapter_values import ENCODINGS, accepted, flat_types, forms, func_types, types, values
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from cases import trying
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from meld.abi.types import show
@@ -22,12 +22,6 @@ from meld.ir.types import I32, I64
 from meld.passes import Registry
 from meld.passmanager import plan_default, run
 
-SETTINGS = settings(
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # pairs are slow to make: what was found is not made smaller
-    max_examples=int(os.environ.get("MELD_EXAMPLES", "40")),
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-)
 CALLS = 6
 """Calls per pair: making a pair takes longer than calling it."""
 
@@ -81,13 +75,13 @@ def try_pair(data: st.DataObject, pair: Pair) -> None:
         both.call(arguments, result)
 
 
-@SETTINGS
+@trying(0.1, CALLS)
 @given(func_types(flat_types), st.data())
 def test_flat_values(t: c.CompFuncType, data: st.DataObject) -> None:
     try_pair(data, Pair(t))
 
 
-@SETTINGS
+@trying(0.2, CALLS)
 @given(func_types(types), forms, forms, st.booleans(), st.data())
 def test_values_of_any_type(t: c.CompFuncType, up: Form, down: Form, post: bool, data: st.DataObject) -> None:
     assume(accepted(t))
@@ -96,7 +90,7 @@ def test_values_of_any_type(t: c.CompFuncType, up: Form, down: Form, post: bool,
 
 @pytest.mark.parametrize("down", ENCODINGS)
 @pytest.mark.parametrize("up", ENCODINGS)
-@SETTINGS
+@trying(0.03)
 @given(st.data())
 def test_strings(up: str, down: str, data: st.DataObject) -> None:
     both = string_pair(up, down)
@@ -112,7 +106,7 @@ def string_pair(up: str, down: str) -> Both:
 wide_forms = st.builds(Form, st.sampled_from(ENCODINGS), st.sampled_from([I32, I64]))
 
 
-@SETTINGS
+@trying(0.2, CALLS)
 @given(func_types(types), wide_forms, wide_forms, st.data())
 def test_wide_addresses(t: c.CompFuncType, up: Form, down: Form, data: st.DataObject) -> None:
     """64-bit memories, on either side. The engine has them behind a switch that its C interface lacks."""
@@ -126,7 +120,7 @@ def test_wide_addresses(t: c.CompFuncType, up: Form, down: Form, data: st.DataOb
 _SKEWS = st.sampled_from([0, 0, 0, 0, 1, 2, 4, 8, 1 << 18, (1 << 32) - 1024])
 
 
-@SETTINGS
+@trying(0.2, CALLS)
 @given(func_types(types, most=8), forms, forms, st.data())
 def test_addresses_that_core_code_gives(t: c.CompFuncType, up: Form, down: Form, data: st.DataObject) -> None:
     """Of parameters and results in memory, and what `realloc` returns: unaligned, out of bounds."""
@@ -137,14 +131,14 @@ def test_addresses_that_core_code_gives(t: c.CompFuncType, up: Form, down: Form,
         both.call(*values_, skew=data.draw(st.builds(Skew, _SKEWS, _SKEWS, _SKEWS, _SKEWS, _SKEWS)))
 
 
-@settings(SETTINGS, max_examples=SETTINGS.max_examples // 4)
+@trying(0.3, CALLS)
 @given(func_types(types), forms, forms, st.booleans(), st.data())
 def test_fused(t: c.CompFuncType, up: Form, down: Form, post: bool, data: st.DataObject) -> None:
     """The whole way: the pair as one binary, through the default pipeline, as one module."""
     assume(accepted(t))
     pair = Pair(t, up, down, post)
     unfused = Unfused(shared_engine(), pair)
-    program = decode(bytes(wasmtime.wat2wasm(unfused.text)), "pair")
+    program = decode(bytes(wasmtime.wat2wasm(pair.component(fixed_lists=True))), "pair")
     registry = Registry.standard()
     module, _ = run(plan_default(program, registry), program)
     fused = Fused(shared_engine(), encode(module))

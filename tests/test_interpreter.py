@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import Any
 
 import pytest
 import test_adapter_wiring as wiring
 import wasmtime
-from adapter_pairs import Form, Fused, Image, Outcome, Pair, Unfused, drive, engine, images
+from adapter_pairs import Driver, Form, Fused, Image, Outcome, Pair, Unfused, drive, engine, images
 from adapter_values import ENCODINGS, accepted, forms, func_types, types, values
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from cases import trying
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import meld
@@ -24,12 +24,6 @@ from meld.passes.base import Program
 from meld.passmanager import Observer, Ran, plan_default, run
 from meld.runtime.instantiate import Trapped, instantiate
 
-SETTINGS = settings(
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    max_examples=int(os.environ.get("MELD_EXAMPLES", "25")),
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-)
 wide_forms = st.builds(Form, st.sampled_from(ENCODINGS), st.sampled_from([I32, I64]))
 QUIET = 0x400000
 """The bit of a 32-bit NaN that Python's floats always set: signalling ones do not come through a call unchanged."""
@@ -61,7 +55,7 @@ class Interpreted:
     def __init__(self, module: meld.Module) -> None:
         self.module = module
 
-    def run(self, caller: Image, callee: Image) -> Outcome:
+    def run(self, caller: Image, callee: Image, how: Driver | None = None) -> Outcome:
         running = instantiate(self.module)
 
         def f(name: str) -> Any:
@@ -73,7 +67,7 @@ class Interpreted:
 
             return call
 
-        return drive(f, caller, callee)
+        return (how or drive)(f, caller, callee)
 
 
 def quiet(t: Any, value: Any) -> Any:
@@ -108,7 +102,7 @@ def draw_images(data: st.DataObject, pair: Pair, wild: bool) -> tuple[Image, Ima
 def try_pair(data: st.DataObject, pair: Pair, calls: int = 4) -> None:
     """The pair unfused, with its boundary interpreted, and compiled: all do the same."""
     unfused = Unfused(shared_engine(), pair)
-    merged, final = stages(decode(bytes(wasmtime.wat2wasm(unfused.text)), "pair"), "merge")
+    merged, final = stages(decode(bytes(wasmtime.wat2wasm(pair.component(fixed_lists=True))), "pair"), "merge")
     interpreted, fused = Interpreted(merged), Fused(shared_engine(), meld.encode(final))
     for number in range(calls):
         memories = draw_images(data, pair, number > 0)
@@ -117,7 +111,7 @@ def try_pair(data: st.DataObject, pair: Pair, calls: int = 4) -> None:
         assert fused.run(*memories) == want
 
 
-@SETTINGS
+@trying(0.1, 4)
 @given(func_types(types), forms, forms, st.booleans(), st.data())
 def test_values_of_any_type(t: c.CompFuncType, up: Form, down: Form, post: bool, data: st.DataObject) -> None:
     assume(accepted(t))
@@ -126,19 +120,19 @@ def test_values_of_any_type(t: c.CompFuncType, up: Form, down: Form, post: bool,
 
 @pytest.mark.parametrize("down", ENCODINGS)
 @pytest.mark.parametrize("up", ENCODINGS)
-@settings(SETTINGS, max_examples=4)
+@trying(0.03, 8)
 @given(st.data())
 def test_strings(up: str, down: str, data: st.DataObject) -> None:
     try_pair(data, Pair(c.CompFuncType((("a", c.Prim.STRING),), c.Prim.STRING), Form(up), Form(down)), 8)
 
 
-@SETTINGS
+@trying(0.1, 4)
 @given(func_types(types), wide_forms, wide_forms, st.data())
 def test_wide_addresses(t: c.CompFuncType, up: Form, down: Form, data: st.DataObject) -> None:
     """64-bit memories on either side. The engine's components have them behind a switch; so against the adapters."""
     assume(accepted(t) and I64 in (up.pointer, down.pointer))
     pair = Pair(t, up, down)
-    merged, final = stages(decode(bytes(wasmtime.wat2wasm(pair.component())), "pair"), "merge")
+    merged, final = stages(decode(bytes(wasmtime.wat2wasm(pair.component(fixed_lists=True))), "pair"), "merge")
     interpreted, fused = Interpreted(merged), Fused(shared_engine(), meld.encode(final))
     for number in range(4):
         memories = draw_images(data, pair, number > 0)
