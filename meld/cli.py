@@ -15,6 +15,8 @@ COMMANDS = {
     "passes": "list the passes, or describe one",
     "run": "run a module, or components, under wasmtime",
     "inspect": "show what a program is made of",
+    "check": "say whether files are in order, and all that is not",
+    "fmt": "rewrite text in its canonical form",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
 
@@ -47,15 +49,21 @@ def _command(args: list[str]) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     module = import_module(f"meld.commands.{name.replace('-', '_')}")
     module.configure(parser)
-    code: int = module.main(parser.parse_args(args))
+    given = parser.parse_args(args)
+    try:
+        code: int = module.main(given)
+    except Exception as e:
+        return _failed(e, getattr(given, "diagnostics", "text"))
     return code
 
 
-def _failed(e: Exception) -> int:
+def _failed(e: Exception, form: str = "text") -> int:
     from meld.diagnostics import MeldError
 
     if isinstance(e, MeldError):
-        print(f"meldc: error: {e}", file=sys.stderr)
+        from meld.diagnostic_forms import Diagnostic, render
+
+        print(render([Diagnostic.of_error(e)], form), end="", file=sys.stderr)
         return 2
     if os.environ.get("MELDC_TRACEBACK"):
         raise e
