@@ -16,6 +16,8 @@ COMMANDS = {
     "run": "run a module, or components, under wasmtime",
     "inspect": "show what a program is made of",
     "plan": "show the pipeline as it will run, and why",
+    "check": "say whether files are in order, and all that is not",
+    "fmt": "rewrite text in its canonical form",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
 
@@ -48,20 +50,27 @@ def _command(args: list[str]) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     module = import_module(f"meld.commands.{name.replace('-', '_')}")
     module.configure(parser)
-    parsed = parser.parse_args(args)
-    parsed.argv = args
-    code: int = module.main(parsed)
+    given = parser.parse_args(args)
+    given.argv = args
+    try:
+        code: int = module.main(given)
+    except BrokenPipeError:
+        raise
+    except Exception as e:
+        return _failed(e, getattr(given, "diagnostics", "text"))
     return code
 
 
-def _failed(e: Exception) -> int:
+def _failed(e: Exception, form: str = "text") -> int:
     from meld.diagnostics import MeldError, PassFailure
 
     defect = isinstance(e, PassFailure) and e.own
     if (defect or not isinstance(e, MeldError)) and os.environ.get("MELDC_TRACEBACK"):
         raise e
     if isinstance(e, MeldError):
-        print(f"meldc: error: {e}", file=sys.stderr)
+        from meld.diagnostic_forms import Diagnostic, render
+
+        print(render([Diagnostic.of_error(e)], form), end="", file=sys.stderr)
         return 70 if defect else 2
     if isinstance(e, MemoryError):
         print("meldc: error: out of memory", file=sys.stderr)

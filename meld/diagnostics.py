@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A piece of text that spans point into: a file, or the text of an option."""
+    """A piece of text that spans point into: a file, or the text of an option.
+
+    `located` asks readers to keep the place of every instruction, which compiling does without.
+    """
 
     name: str
     text: str = field(repr=False)
+    located: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,11 +118,15 @@ def prepare(inputs: Sequence[str | PathLike[str]], options: Options) -> tuple[Pr
     return program, plan
 
 
-def load(path: str | PathLike[str]) -> Program:
-    """Reads a program from a file: a component or a module, binary or text. Raises MeldError."""
+def load(path: str | PathLike[str], *, located: bool = False) -> Program:
+    """Reads a program from a file: a component or a module, binary or text. Raises MeldError.
+
+    Args:
+        located: keep the place in the text of every instruction.
+    """
     name = str(path)
-    data = _read_file(Path(path))
-    program = decode(data, name) if data[:4] == b"\0asm" else _load_text(data, name)
+    data = read_file(Path(path))
+    program = decode(data, name) if is_binary(data) else load_text(decode_text(data, name), name, located=located)
     program.where = Path(path).name
     return program
 
@@ -141,7 +145,13 @@ def decode(data: bytes, where: str) -> Program:
     raise MeldError(f"unknown version {data[4:8].hex(' ')} of the binary format", where=f"{where}: offset 0x4")
 
 
-def _read_file(path: Path) -> bytes:
+def is_binary(data: bytes) -> bool:
+    """Whether it is the binary format, as its first bytes say."""
+    return data[:4] == b"\0asm"
+
+
+def read_file(path: Path) -> bytes:
+    """The contents of an input. Raises MeldError."""
     try:
         if path.is_dir():
             raise MeldError("is a directory", where=str(path), hint="an input is a .wasm or .wat file")
@@ -155,16 +165,16 @@ def _read_file(path: Path) -> bytes:
     return data
 
 
-def _load_text(data: bytes, name: str) -> Program:
-    """Text by our grammar; text that it does not take, and that has no annotations, by the engine's."""
+def load_text(text: str, name: str, *, located: bool = False) -> Program:
+    """Reads text by our grammar; text that it does not take, and that has no annotations, by the engine's.
+
+    Raises:
+        MeldError: neither takes it.
+    """
     from meld.ir.parser import parse
 
     try:
-        text = data.decode()
-    except UnicodeDecodeError as e:
-        raise MeldError("neither a WebAssembly binary nor UTF-8 text", where=f"{name}: offset {e.start:#x}") from None
-    try:
-        return parse(text, name)
+        return parse(text, name, located=located)
     except MeldError:
         if "(@" in text or not text.lstrip().startswith(("(", ";")):
             raise
@@ -172,6 +182,14 @@ def _load_text(data: bytes, name: str) -> Program:
         if binary is None:
             raise
         return decode(binary, name)
+
+
+def decode_text(data: bytes, name: str) -> str:
+    """The text of a file. Raises MeldError if it is not UTF-8."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as e:
+        raise MeldError("neither a WebAssembly binary nor UTF-8 text", where=f"{name}: offset {e.start:#x}") from None
 
 
 def _engine_parse(text: str) -> bytes | None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from meld.commands import add_diagnostics
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -40,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--manifest", metavar="FILE", help="write how to call the module and where its functions come from, as JSON")
     add("--explain", action="store_true", help="say what was done with each stream domain and boundary, and why")
+    add_diagnostics(parser)
     add("-q", "--quiet", action="store_true", help="no remarks, no progress")
     add("--version", action="version", version=f"meldc {__version__}")
     pipeline_arguments(parser)

@@ -33,16 +33,12 @@ from meld.ir.wat_lexer import Scanner
 _OUTSIDE = "(@meld.outside"
 
 
-def parse_component(text: str, name: str) -> Component:
+def parse_component(source: Source) -> Component:
     """The component that a text describes.
-
-    Args:
-        name: what the text is called in messages, a file's name for instance.
 
     Raises:
         MeldError: the text is malformed, or a name in it means nothing; the error shows the line.
     """
-    source = Source(name, text)
     tree = syntax("component", "wat.lark", "component.lark").parse(source)
     return _ComponentReader(source).root(tree)
 

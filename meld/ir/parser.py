@@ -21,35 +21,39 @@ from meld.ir.wat_lexer import Scanner
 _KEYWORD = re.compile(r"\(\s*([a-z][\w.-]*)")
 
 
-def parse(text: str, name: str) -> Module | Component:
+def parse(text: str, name: str, *, located: bool = False) -> Module | Component:
     """The program that a text describes.
 
     Args:
         name: what the text is called in messages, a file's name for instance.
+        located: keep the place of every instruction.
 
     Raises:
         MeldError: the text is malformed, or a name in it means nothing; the error shows the line.
     """
-    source = Source(name, text)
+    source = Source(name, text, located)
     start = Scanner(text, source).skip(0)
     keyword = _KEYWORD.match(text, start)
     if keyword is not None and keyword[1] == "component":
         from meld.ir.component_parser import parse_component
 
-        return parse_component(text, name)
+        return parse_component(source)
     if keyword is None or keyword[1] != "module":
         end = keyword.end() if keyword else min(start + 1, len(text))
         raise MeldError("expected `(module` or `(component`", span=Span(source, min(start, len(text)), end))
-    return parse_module(text, name)
+    return _module(source)
 
 
 def parse_module(text: str, name: str) -> Module:
     """The core module that a text describes. Raises MeldError as `parse` does."""
-    source = Source(name, text)
+    return _module(Source(name, text))
+
+
+def _module(source: Source) -> Module:
     tree = syntax("module", "wat.lark").parse(source)
     match tree.data:
         case "module":
-            return read_module_tree(tree, source, name)
+            return read_module_tree(tree, source, source.name)
         case "module_binary":
             return _binary([t for t in tree.children if t.type == "STRING"], source)
         case _:

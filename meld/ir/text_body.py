@@ -168,6 +168,7 @@ class BodyReader(ImmediateReader):
         self.open: list[tuple[Open, Instruction, int]] = []
         self.out: list[Instruction] = []
         self.renamed: list[tuple[Instruction, str]] = []  # labels whose name is not the one in the text
+        self.plain = frozenset() if text.context.source.located else _PLAIN  # what the fast path takes
 
     def slow_tokens(self) -> list[tuple[str, int]]:
         """The tokens with their places; comments are skipped, an annotation is one token."""
@@ -203,12 +204,13 @@ class BodyReader(ImmediateReader):
     def read(self) -> list[Instruction]:
         """The whole stretch."""
         tokens, out = self.tokens, self.out
-        flat = True
+        flat, plain, located = True, self.plain, self.text.context.source.located
         while token := tokens[self.at]:
-            if flat and token in _PLAIN:
+            if flat and token in plain:
                 out.append(Instruction(token))
                 self.at += 1
                 continue
+            start, done = self.at, len(out)
             if token == "(":
                 self.folded()
             elif token == ")":
@@ -221,6 +223,8 @@ class BodyReader(ImmediateReader):
                 if not flat:
                     raise self.error(self.at, f"expected `(` or `)`, found `{token[:40]}`")
                 self.flat(token)
+            if located:
+                self.locate(start + (token == "("), done)
             flat = not self.open or self.open[-1][0] in _TAKE_FLAT
         if self.open:
             kind, instruction, index = self.open[-1]
@@ -229,6 +233,12 @@ class BodyReader(ImmediateReader):
         for instruction, name in self.renamed:
             instruction.label = name
         return out
+
+    def locate(self, index: int, done: int) -> None:
+        """Says where the instructions stand that began with a token: those behind `done`, and the one that is open."""
+        for instruction in (*self.out[done:], *(entry[1] for entry in self.open[-1:])):
+            if instruction.span is None:
+                instruction.span = self.span(index)
 
     def unknown(self, token: str, index: int) -> MeldError:
         """The error of a word that is no instruction."""

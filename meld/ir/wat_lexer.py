@@ -141,9 +141,9 @@ class Scanner:
                 pos = match.end()
             if not text.startswith("(;", pos):
                 return pos
-            pos = self._comment(pos)
+            pos = self.block_comment_end(pos)
 
-    def _comment(self, start: int) -> int:
+    def block_comment_end(self, start: int) -> int:
         """The end of a block comment, which may hold others."""
         depth = 0
         for part in _COMMENT_PART.finditer(self.text, start):
@@ -168,7 +168,7 @@ class Scanner:
             match match[0]:
                 case "(":
                     if text.startswith(";", pos):
-                        pos = self._comment(pos - 1)
+                        pos = self.block_comment_end(pos - 1)
                     else:
                         depth += 1
                 case ")":
@@ -180,10 +180,11 @@ class Scanner:
                         line = text.find("\n", pos)
                         pos = line if line >= 0 else len(text)
                 case _:
-                    pos = self._string(pos - 1)
+                    pos = self.string_end(pos - 1)
         return len(text)
 
-    def _string(self, start: int) -> int:
+    def string_end(self, start: int) -> int:
+        """The place behind the string at `start`."""
         match = _STRING.match(self.text, start)
         if match is None:
             raise self.error("this string is never closed", start)

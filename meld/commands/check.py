@@ -1,0 +1,29 @@
+"""`meldc check`: whether files are in order, and all that is not."""
+
+from __future__ import annotations
+
+import argparse
+
+from meld.commands import add_diagnostics
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.description = (
+        "Check modules and compositions: their text, that everything they refer to is there, that notes and facts are "
+        "consistent; with --engine also what the engine validates. Everything that is wrong with a file is listed, as "
+        "far as one error does not follow from another."
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a module or a component; .wasm or .wat")
+    parser.add_argument("--engine", action="store_true", help="have the engine validate what is in order otherwise")
+    add_diagnostics(parser, "standard output")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Lists what is wrong; 2 if anything is."""
+    from meld.checking import check_file
+    from meld.diagnostic_forms import render
+
+    found = [diagnostic for path in args.files for diagnostic in check_file(path, engine=args.engine)]
+    print(render(found, args.diagnostics), end="")
+    return 2 if found else 0

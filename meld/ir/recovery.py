@@ -1,0 +1,130 @@
+"""More than the first error of a text: what is wrong is taken out, and the rest is read again.
+
+Only what can be taken out without harm to the rest is: the body of a function, and fields that others cannot refer to
+(exports, the start function, segments and annotations). So no message is about something that is in order.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+from meld.diagnostics import MeldError, Source, Span
+from meld.ir.component import Component
+from meld.ir.module import Module
+from meld.ir.parser import parse
+from meld.ir.wat_lexer import Scanner
+
+MAX_ERRORS = 50
+"""How many errors of one text are looked for: reading it again takes time."""
+
+_KEYWORD = re.compile(r"\(\s*(@?[a-z][\w.-]*(?:\s+module\b)?)")
+_MARK = re.compile(r'[()";]')
+_MODULES = ("module", "core module")
+_REMOVABLE = frozenset({"export", "start", "elem", "data"})
+_HEAD = re.compile(r"\(\s*(?:export|import|type|param|result|local)\b|\(@")
+_NAME = re.compile(r'\$(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^\s()";]+)')
+
+
+@dataclass(slots=True)
+class Group:
+    """A pair of parentheses in a text: from the opening one to behind the closing one."""
+
+    start: int
+    end: int
+    keyword: str
+
+
+def parse_all(text: str, name: str) -> tuple[Module | Component | None, list[MeldError]]:
+    """The program of a text if it has one, and its errors, in the order of the text.
+
+    Bodies that stay text are not read here: `meld.ir.verify.verify(program, decode=True)` has their errors.
+    """
+    errors: list[MeldError] = []
+    program = None
+    current = text
+    while len(errors) < MAX_ERRORS:
+        try:
+            program = parse(current, name, located=True)
+            break
+        except MeldError as e:
+            errors.append(_of(text, name, e))
+            harmless = None if e.span is None else _harmless(current, e.span.start)
+            if harmless is None:
+                break
+            start, end = harmless
+            current = current[:start] + re.sub(r"[^\n]", " ", current[start:end]) + current[end:]
+    errors.sort(key=lambda e: e.span.start if e.span is not None else -1)
+    return (None if errors else program), errors
+
+
+def _of(text: str, name: str, error: MeldError) -> MeldError:
+    """The error with its place in the text as it was."""
+    if error.span is not None:
+        error.span = Span(Source(name, text, True), error.span.start, error.span.end)
+    return error
+
+
+def _harmless(text: str, place: int) -> tuple[int, int] | None:
+    """What may be taken out of a text so that the error at a place goes away; None if the rest would suffer."""
+    try:
+        groups = enclosing(text, place)
+    except MeldError:
+        return None
+    for around, group in pairwise(groups):
+        if around.keyword not in _MODULES:
+            continue
+        if group.keyword in _REMOVABLE or group.keyword.startswith("@"):
+            named = _NAME.match(text, Scanner(text).skip(group.start + 1 + len(group.keyword)))
+            return None if named else (group.start, group.end)
+        if group.keyword == "func":
+            body = body_start(text, group)
+            return (body, group.end - 1) if body <= place and body < group.end - 1 else None
+    return None
+
+
+def enclosing(text: str, place: int) -> list[Group]:
+    """The parentheses around a place, the outermost first. Raises MeldError where the text is cut."""
+    scanner = Scanner(text)
+    found: list[Group] = []
+    pos = scanner.skip(0)
+    while pos <= place:
+        match = _MARK.search(text, pos)
+        if match is None or match.start() > place:
+            break
+        start = match.start()
+        if match[0] != "(" or text.startswith(";", start + 1):
+            pos = _behind(scanner, start)
+            continue
+        end = scanner.close(start)
+        if end <= place:
+            pos = end
+            continue
+        keyword = _KEYWORD.match(text, start)
+        found.append(Group(start, end, " ".join(keyword[1].split()) if keyword else ""))
+        pos = start + 1
+    return found
+
+
+def _behind(scanner: Scanner, start: int) -> int:
+    """The place behind a string, a comment or a closing parenthesis."""
+    text = scanner.text
+    if text[start] == '"':
+        return scanner.string_end(start)
+    if text[start] == ")":
+        return start + 1
+    return max(scanner.skip(start), start + 1)
+
+
+def body_start(text: str, func: Group) -> int:
+    """Where the instructions of a function begin: behind its name, notes, exports, type and locals."""
+    scanner = Scanner(text)
+    pos = scanner.skip(func.start + 1)
+    pos = scanner.skip(pos + len("func"))
+    name = _NAME.match(text, pos)
+    if name is not None:
+        pos = scanner.skip(name.end())
+    while pos < func.end and _HEAD.match(text, pos):
+        pos = scanner.skip(scanner.close(pos))
+    return pos
