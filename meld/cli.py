@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "run a module, or components, under wasmtime",
     "inspect": "show what a program is made of",
     "plan": "show the pipeline as it will run, and why",
+    "bisect": "find the pass, and in it the rewrite, after which a test fails",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
 
