@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": "show the pipeline as it will run, and why",
     "check": "say whether files are in order, and all that is not",
     "fmt": "rewrite text in its canonical form",
+    "bisect": "find the pass, and in it the rewrite, after which a test fails",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
 

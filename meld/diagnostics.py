@@ -6,7 +6,9 @@ program is a short phrase (`where`), such as ``producer.wasm: offset 0x1f2`` or 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,28 @@ class PassFailure(MeldError):
         number: of the step, from 1.
         label: of the step: ``finish``, ``finish#2``.
         own: whether it is a pass of the compiler; the exit code is 70 then, for a plugin 2.
+        rewrites: those that the pass asked for (`meld.passes.base.Rewrite`).
+
+    Attributes:
+        run: the inputs and `meld.driver.Options` of the run that it ended.
     """
 
-    def __init__(self, message: str, *, number: int, label: str, own: bool, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        number: int,
+        label: str,
+        own: bool,
+        hint: str | None = None,
+        rewrites: Sequence[Any] = (),
+    ) -> None:
         super().__init__(message, where=f"pass {label}", hint=hint)
         self.number = number
         self.label = label
         self.own = own
+        self.rewrites = rewrites
+        self.run: tuple[Sequence[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

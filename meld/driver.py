@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from meld.diagnostics import MeldError, Remark
+from meld.diagnostics import MeldError, PassFailure, Remark
 from meld.ir.component import Component, NestedComponent
 from meld.ir.module import Module
 from meld.ir.notes import Note, note, ref, text
@@ -95,10 +95,14 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int
         observer.planned(plan)
     if steps is None and options.stop_after is not None:
         steps = plan.position(options.stop_after, option="--stop-after")
-    gate = Gate(options.limit, dict(options.fuel))
-    for label in gate.fuel:
+    for label in options.fuel:
         plan.position(label, option="--fuel")
-    program, ran = run(plan, program, observers=options.observers, steps=steps, gate=gate)
+    gate = Gate(options.limit, {label.removesuffix("#1"): count for label, count in options.fuel.items()})
+    try:
+        program, ran = run(plan, program, observers=options.observers, steps=steps, gate=gate)
+    except PassFailure as e:
+        e.run = inputs, options
+        raise
     return Outcome(program, plan, ran)
 
 

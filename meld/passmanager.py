@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from meld.diagnostics import MeldError, PassFailure, Remark, Source, Span
@@ -394,7 +395,7 @@ def _run_one(number: int, step: Step, program: Program, cx: PassContext) -> Prog
     own = type(one).__module__.startswith("meld.passes.")
 
     def failure(message: str) -> PassFailure:
-        return PassFailure(message, number=number, label=step.label, own=own)
+        return PassFailure(message, number=number, label=step.label, own=own, rewrites=cx.rewrites)
 
     try:
         result = one.run(program, cx)
@@ -404,7 +405,7 @@ def _run_one(number: int, step: Step, program: Program, cx: PassContext) -> Prog
         raise
     except Exception as e:
         who = "the compiler's pass" if own else "plugin pass"
-        raise failure(f"{who} `{step.name}` failed: {type(e).__name__}: {e}") from e
+        raise failure(f"{who} `{step.name}` failed: {type(e).__name__}: {e}{_place_of(e, one, cx)}") from e
     after: Program = program if result is None else result
     if not isinstance(after, one.writes):
         raise failure(
@@ -414,3 +415,17 @@ def _run_one(number: int, step: Step, program: Program, cx: PassContext) -> Prog
         after.facts = [*program.facts, *(f for f in after.facts if f not in program.facts)]
     after.facts += sorted(set(one.establishes) - set(after.facts))
     return after
+
+
+def _place_of(error: Exception, one: Pass, cx: PassContext) -> str:
+    """Where in the code of a pass an exception came up, and in which of its rewrites."""
+    place = ""
+    frame = error.__traceback__
+    file = type(one).run.__code__.co_filename
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename == file:
+            place = f"; {Path(file).name}, line {frame.tb_lineno}"
+        frame = frame.tb_next
+    if cx.rewrites:
+        place += f"; the last rewrite it asked for is number {cx.rewrites[-1].number}, {cx.rewrites[-1]}"
+    return place

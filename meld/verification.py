@@ -65,19 +65,26 @@ class Verifier(Observer):
         if self.verify == EACH or (self.verify == ENDS and ran.number == self.last):
             fault = fault_of(program)
             if fault is not None:
-                raise self._failure(ran.step, ran.number, "what it left is not valid", fault)
+                raise self._failure(ran, "what it left is not valid", fault)
         if self.run and isinstance(program, Module):
             fault = self._run(program)
             if fault is not None:
-                raise self._failure(ran.step, ran.number, "what it left fails when it is run", fault)
+                raise self._failure(ran, "what it left fails when it is run", fault)
 
-    def _failure(self, step: Step, number: int, what: str, fault: MeldError) -> PassFailure:
+    def _failure(self, ran: Ran, what: str, fault: MeldError) -> PassFailure:
         message = f"{what}: {f'{fault.where}: ' if fault.where else ''}{fault.message}"
         shown = self._difference(fault.where or "")
         if shown:
             message += "\n" + "\n".join(shown)
-        own = type(step.instance).__module__.startswith("meld.passes.")
-        return PassFailure(message, number=number, label=step.label, own=own, hint=fault.hint)
+        own = type(ran.step.instance).__module__.startswith("meld.passes.")
+        return PassFailure(
+            message,
+            number=ran.number,
+            label=ran.step.label,
+            own=own,
+            hint=fault.hint,
+            rewrites=ran.context.rewrites,
+        )
 
     def _difference(self, where: str) -> list[str]:
         """What the last step changed in the item that an error speaks of."""
@@ -163,23 +170,43 @@ def _function_at(module: Module, data: bytes, offset: int) -> str | None:
 
 def run_command(command: str, data: bytes) -> MeldError | None:
     """Runs a command on a file with the data; what it says if it fails."""
-    with tempfile.TemporaryDirectory(prefix="meldc-") as directory:
-        path = Path(directory) / "program.wasm"
-        path.write_bytes(data)
-        words = shlex.split(command)
-        if not words:
-            return MeldError("--check: the command is empty")
-        args = [word.replace("{}", str(path)) for word in words] if "{}" in command else [*words, str(path)]
-        try:
-            done = subprocess.run(args, capture_output=True, text=True, errors="replace", timeout=CHECK_LIMIT)
-        except OSError as e:
-            return MeldError(f"cannot run `{words[0]}`: {e.strerror}", hint="--check=CMD; `{}` stands for the file")
-        except subprocess.TimeoutExpired:
-            return MeldError(f"`{command}` takes more than {CHECK_LIMIT} s")
+    try:
+        done = run_on_file(command, data, option="--check")
+    except MeldError as e:
+        return e
+    if done is None:
+        return MeldError(f"`{command}` takes more than {CHECK_LIMIT} s")
     if done.returncode == 0:
         return None
     said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-8:]
     return MeldError("\n".join([f"`{command}` ended with exit code {done.returncode}", *said]))
+
+
+def run_on_file(
+    command: str, data: bytes, *, option: str, suffix: str = "wasm", limit: float = CHECK_LIMIT
+) -> subprocess.CompletedProcess[str] | None:
+    """Runs a command that `option` gave on a file with the data; None if it takes more than `limit` seconds.
+
+    Raises:
+        MeldError: there is no such command.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as e:
+        raise MeldError(f"{option}={command}: {e}") from None
+    if not words:
+        raise MeldError(f"{option}: the command is empty")
+    with tempfile.TemporaryDirectory(prefix="meldc-") as directory:
+        path = Path(directory) / f"program.{suffix}"
+        path.write_bytes(data)
+        args = [word.replace("{}", str(path)) for word in words] if "{}" in command else [*words, str(path)]
+        try:
+            return subprocess.run(args, capture_output=True, text=True, errors="replace", timeout=limit)
+        except OSError as e:
+            hint = f"{option}=CMD; `{{}}` stands for the file"
+            raise MeldError(f"cannot run `{words[0]}`: {e.strerror}", hint=hint) from e
+        except subprocess.TimeoutExpired:
+            return None
 
 
 def run_tests(module: Module) -> MeldError | None:

@@ -128,8 +128,10 @@ class Recorder(Observer):
     def failed(self, number: int, step: Step, program: Program, error: MeldError) -> None:
         self.journal.status, self.journal.message = "failed", str(error)
 
-    def _named(self, item: Item | None) -> str | None:
-        return None if item is None else self._names.name(_space(item), item)
+    def _named(self, item: Item | Note | None) -> str | None:
+        if item is None:
+            return None
+        return self._names.name("note" if isinstance(item, Note) else _space(item), item)
 
     def _record(self, record: StepRecord, program: Program) -> None:
         record.language = type(program).__name__.lower()

@@ -57,10 +57,18 @@ class AdapterWiring(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         items = Items()
-        calls = {f: analyse(items, b, f) for f, b in _noted(module, Boundary)}
         handles = Handles.of(items, module)
-        for call in calls.values():
-            handles.check(call)
+        calls: dict[Function, Call] = {}
+        for function, boundary in _noted(module, Boundary):
+            call = analyse(items, boundary, function)
+            try:
+                handles.check(call)
+            except MeldError:
+                if not cx.gate.refused:
+                    raise
+                continue  # what it needs was held back; it stays a boundary
+            if cx.asks("wire", function):
+                calls[function] = call
         flags = _make_flags(module, calls.values())
         catches = any(True for _ in _tags(module))
         writer = AdapterWriter(items, {i: items.global_(g) for i, g in flags.items()}, catches, handles)
@@ -84,7 +92,7 @@ class AdapterWiring(Pass):
                     reason or "nothing to adapt: plain numbers",
                 )
             )
-        guarded = _write_guards(module, writer, flags)
+        guarded = _write_guards(module, writer, flags, cx)
 
         made: dict[str, CoreItem] = {}
         if written or guarded:
@@ -150,12 +158,14 @@ def _make_flags(module: Module, calls: Iterable[Call]) -> dict[Instance, Global]
     return flags
 
 
-def _write_guards(module: Module, writer: AdapterWriter, flags: dict[Instance, Global]) -> dict[CoreItem, str]:
+def _write_guards(
+    module: Module, writer: AdapterWriter, flags: dict[Instance, Global], cx: PassContext
+) -> dict[CoreItem, str]:
     """Guards for what instances that are closed at times call outside of the program."""
     written: dict[CoreItem, str] = {}
     for function, call in [*_noted(module, HostCall), *_noted(module, CanonCall)]:
         name = call.builtin if isinstance(call, CanonCall) else call.label
-        if call.instance in flags and name not in UNGUARDED:
+        if call.instance in flags and name not in UNGUARDED and cx.asks("guard", function):
             written[function] = writer.guard(function, call.instance, f"{call.instance.name}/{name}.guard")
     return written
 

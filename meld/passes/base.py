@@ -25,6 +25,7 @@ from typing import Any, ClassVar, TypeAlias, dataclass_transform, get_type_hints
 from meld.diagnostics import MeldError, Remark
 from meld.ir.component import Component
 from meld.ir.module import Item, Module
+from meld.ir.notes import Note
 
 Program: TypeAlias = Component | Module
 
@@ -41,13 +42,13 @@ class Rewrite:
     Attributes:
         number: from 1, within its pass.
         what: the kind of change, a few words: ``bridge``, ``drop``.
-        item: the item that is changed, if it is one.
+        item: the item or the declared note (a stream domain, say) that is changed, if it is one.
         done: False if the gate refused it.
     """
 
     number: int
     what: str
-    item: Item | None
+    item: Item | Note | None
     done: bool
 
     def __str__(self) -> str:
@@ -57,17 +58,24 @@ class Rewrite:
 
 @dataclass(slots=True)
 class Gate:
-    """How many rewrites may happen: in all (`limit`) and in one pass (`fuel`, by the label of its step); None: all."""
+    """How many rewrites may happen: in all (`limit`) and in one pass (`fuel`, by the label of its step); None: all.
+
+    `refused` says whether one was held back: then what should have been lowered may still be pending.
+    """
 
     limit: int | None = None
     fuel: dict[str, int] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
+    refused: bool = False
 
     def allows(self, label: str) -> bool:
         """Counts a rewrite of the step with that label; whether it may happen."""
         self.asked[label] += 1
         fuel = self.fuel.get(label)
-        return (self.limit is None or self.asked.total() <= self.limit) and (fuel is None or self.asked[label] <= fuel)
+        if (self.limit is None or self.asked.total() <= self.limit) and (fuel is None or self.asked[label] <= fuel):
+            return True
+        self.refused = True
+        return False
 
 
 @dataclass(slots=True)
@@ -101,7 +109,7 @@ class PassContext:
         """Says something that the user should know: a decision with its reason."""
         self.remarks.append(Remark(self.origin, message))
 
-    def asks(self, what: str, item: Item | None = None) -> bool:
+    def asks(self, what: str, item: Item | Note | None = None) -> bool:
         """Asks leave for a rewrite; False if it must not happen."""
         rewrite = Rewrite(len(self.rewrites) + 1, what, item, self.gate.allows(self.origin))
         self.rewrites.append(rewrite)
@@ -110,7 +118,7 @@ class PassContext:
         return rewrite.done
 
     @contextmanager
-    def rewrite(self, what: str, item: Item | None = None) -> Iterator[bool]:
+    def rewrite(self, what: str, item: Item | Note | None = None) -> Iterator[bool]:
         """`asks`, for a rewrite that is a block of code."""
         yield self.asks(what, item)
 

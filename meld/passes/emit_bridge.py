@@ -210,6 +210,8 @@ def _keep_on_host(module: Module, ring: int, cx: PassContext) -> None:
     pending = []
     for domain in (d for d in module.notes_of(Domain) if d.bridged):
         domain.host = _obstacle(module, domain, ring)
+        if domain.host is None and not cx.asks("bridge", domain):
+            domain.host = "its bridge was held back"
         if domain.host is not None:
             pending.append(domain)
     while pending:

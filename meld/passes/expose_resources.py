@@ -38,7 +38,7 @@ class ExposeResources(Pass):
             if isinstance(t, c.Own | c.Borrow)
         }
         for export in module.notes_of(ResourceExport):
-            if export.resource in mentioned:
+            if export.resource in mentioned and cx.asks("expose", export.resource):
                 self._expose(module, export)
                 cx.stats["exposed resources"] += 1
 

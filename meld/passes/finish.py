@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -26,10 +26,10 @@ from meld.ir.module import (
     Tag,
     item_uses,
 )
-from meld.ir.notes import Attributed, Note, Traced
+from meld.ir.notes import Attributed, Instance, Note, Traced
 from meld.ir.types import FUNCREF
 from meld.passes.base import Pass, PassContext, option
-from meld.passes.handle_tables import tables_of_exports
+from meld.passes.handle_tables import HandleTable, tables_of_exports
 from meld.passes.host_options import export_options, option_items
 from meld.passes.rebind import rebind_notes
 
@@ -53,16 +53,18 @@ class Finish(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         before = sum(1 for _ in module.items())
-        _drop_dead(module)
-        _refuse_pending(module)
-        if self.lines:
+        _drop_dead(module, cx)
+        if not cx.gate.refused:
+            _refuse_pending(module)
+        if self.lines and cx.asks("attribute"):
             _attribute(module)
-        if self.provenance and not module.notes_of(Traced):
+        if self.provenance and not module.notes_of(Traced) and cx.asks("trace"):
             module.notes.append(Traced())
-        cx.stats["merged imports"] = _merge_imports(module)
-        cx.stats["merged types"] = merge_types(module)
-        export_options(module)
-        if self.signatures:
+        cx.stats["merged imports"] = _merge_imports(module, cx)
+        cx.stats["merged types"] = merge_types(module) if cx.asks("merge types") else 0
+        if cx.asks("export options"):
+            export_options(module)
+        if self.signatures and cx.asks("sign"):
             _sign(module)
         cx.stats["dropped items"] = before - sum(1 for _ in module.items())
 
@@ -97,14 +99,14 @@ def _refuse_pending(module: Module) -> None:
             raise MeldError(f"the import {item.imported} has lost the note that says what it stands for")
 
 
-def _merge_imports(module: Module) -> int:
+def _merge_imports(module: Module, cx: PassContext) -> int:
     """Makes one import of several of the same name and type; returns how many went away."""
     first: dict[Any, Item] = {}
     new: dict[Item, Item] = {}
     for item in module.imports:
         if item.imported:
             have = first.setdefault((item.imported, _type_of(item), _options_of(item)), item)
-            if have is not item:
+            if have is not item and cx.asks("merge", item):
                 new[item] = have
                 have.owner = None
                 have.name = item.imported.field
@@ -136,15 +138,23 @@ def _type_of(item: CoreItem) -> Any:
 # --- liveness ------------------------------------------------------------------------------------------------------
 
 
-def _drop_dead(module: Module) -> None:
+DROPPED = ("elements", "datas", "functions", "tables", "globals", "memories", "tags", "imports")
+"""Lists of the module, those that use before those that are used."""
+
+
+def _drop_dead(module: Module, cx: PassContext) -> None:
     live = reachable(module)
+    held = [
+        item for space in DROPPED for item in getattr(module, space) if item not in live and not cx.asks("drop", item)
+    ]
+    if held:
+        live = reachable(module, held)
     declared = _declared(module)
 
     def kept(items: list[Any]) -> list[Any]:
         return [item for item in items if item in live]
 
-    module.imports = kept(module.imports)
-    for space in ("functions", "tables", "memories", "globals", "tags", "elements", "datas"):
+    for space in DROPPED:
         setattr(module, space, kept(getattr(module, space)))
     still = _declared(module)
     missing = [f for f in declared if f in live and f not in still]
@@ -169,15 +179,19 @@ def _dangling(n: Note, live: set[Any]) -> bool:
     return any(isinstance(value := getattr(n, f.name), Item) and value not in live for f in fields(n))
 
 
-def reachable(module: Module) -> set[Any]:
-    """All items that exports, the start function, and active segments of live tables and memories reach."""
+def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
+    """All items that exports, the start function, and active segments of live tables and memories reach.
+
+    `also` is kept besides.
+    """
     live: set[Any] = set()
-    pending: list[Any] = [export.item for export in module.exports]
+    pending: list[Any] = [*also, *(export.item for export in module.exports)]
     pending += [module.start] if module.start else []
     for n in module.notes_of(HostExport):
         pending += [n.target, *option_items(n.lift)]
     for table in tables_of_exports(module):
-        pending += [item for f in fields(table) if isinstance(item := getattr(table, f.name), Item)]
+        pending += _items_of(table)
+    tables = {table.instance: table for table in module.notes_of(HandleTable)}
     by_target: dict[Any, list[Any]] = {}
     for element in module.elements:
         if element.table is not None:
@@ -194,8 +208,27 @@ def reachable(module: Module) -> set[Any]:
         if isinstance(item, Table | Memory):
             pending += by_target.get(item, ())
         pending += _uses(item)
-        pending += [used for n in item.notes if isinstance(n, HostCall) for used in option_items(n.lower)]
+        for n in item.notes:
+            pending += _pending_uses(n, tables)
     return live
+
+
+def _items_of(n: Note) -> Iterator[Item]:
+    return (item for f in fields(n) if isinstance(item := getattr(n, f.name), Item))
+
+
+def _pending_uses(n: Note, tables: Mapping[Instance, HandleTable]) -> Iterator[Any]:
+    """What whoever serves an import needs, by its note; that of a boundary or built-in is the interpreter."""
+    match n:
+        case HostCall():
+            yield from option_items(n.lower)
+        case Boundary():
+            yield from (n.target, *option_items(n.lower), *option_items(n.lift))
+            yield from (item for i in (n.caller, n.callee) if i in tables for item in _items_of(tables[i]))
+        case CanonCall():
+            resource = resource_of(n)
+            dtor = resource.dtor if resource is not None and resource.is_inside else None
+            yield from (item for item in (*option_items(n.options), n.table, dtor) if item is not None)
 
 
 def _uses(item: Any) -> Iterator[Any]:

@@ -45,23 +45,29 @@ class GuardEntries(Pass):
         if not exports:
             return
         state = Global(I32, True, [_const(0)], name="entered", synthetic=KIND)
-        module.add(state)
+        calls = [i for i in module.imports if isinstance(i, Function) and any(isinstance(n, HostCall) for n in i.notes)]
+        opened = [item for item in calls if cx.asks("open call", item)]
         entered = _trap_if_entered(state, trap_function(module, Trap.ENTER))
-        cx.stats["guarded imports"] = _guard_host_calls(module, state, entered)
+        _guard_host_calls(module, opened, state, entered)
+        cx.stats["guarded imports"] = len(opened)
         guards: dict[Function, Function] = {}
 
         def guard(function: Function, label: str) -> Function:
-            if function not in guards:
+            # while the host cannot call back, an entry would be taken for one after a trap
+            if function not in guards and len(opened) == len(calls) and cx.asks("guard", function):
                 guards[function] = _entry(function, state, entered, f"{label}.entry")
                 module.add(guards[function])
-            return guards[function]
+            return guards.setdefault(function, function)
 
         for n in exports:
             n.target = guard(n.target, n.label)
             if n.lift.post_return is not None:
                 n.lift = replace(n.lift, post_return=guard(n.lift.post_return, f"cabi_post_{n.label}"))
         module.exports = [_guarded(export, guards) for export in module.exports]
-        cx.stats["guarded exports"] = len(guards)
+        made = [guard for function, guard in guards.items() if guard is not function]
+        cx.stats["guarded exports"] = len(made)
+        if opened or made:
+            module.add(state)
 
 
 def _guarded(export: Export, guards: dict[Function, Function]) -> Export:
@@ -75,18 +81,14 @@ def _entry(function: Function, state: Global, entered: list[Instruction], name: 
     return Function(function.type, Code([], code), name=name, owner=function.owner, synthetic=KIND)
 
 
-def _guard_host_calls(module: Module, state: Global, entered: list[Instruction]) -> int:
-    """Lets the host call back while it is called. Returns how many imports that concerns."""
-    new: dict[CoreItem, CoreItem] = {}
-    for item in module.imports:
-        if isinstance(item, Function) and any(isinstance(n, HostCall) for n in item.notes):
-            new[item] = _exit(item, state, entered)
+def _guard_host_calls(module: Module, calls: list[Function], state: Global, entered: list[Instruction]) -> None:
+    """Lets the host call back while it is called."""
+    new: dict[CoreItem, CoreItem] = {item: _exit(item, state, entered) for item in calls}
     for guard in new.values():
         module.add(guard)
     own = set(new.values())
     module.replace_uses(new, unless=lambda item: item in own)
     rebind_notes(module, new)
-    return len(new)
 
 
 def _exit(function: Function, state: Global, entered: list[Instruction]) -> Function:

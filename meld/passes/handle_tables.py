@@ -55,7 +55,8 @@ class HandleTables(Pass):
     def run(self, module: Module, cx: PassContext) -> None:
         numbers = {resource: i for i, resource in enumerate(module.notes_of(Resource), 1)}
         instances = dict.fromkeys(_holders(module))
-        if not instances:
+        # handles go from table to table, so there are all of them or none
+        if not instances or not cx.asks("handle tables"):
             return
         lends = Memory(Limits(1), name="lends", synthetic=KIND)
         top = Global(I32, True, [Instruction("i32.const", (0,))], name="lends.top", synthetic=KIND)

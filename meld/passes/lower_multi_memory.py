@@ -41,10 +41,12 @@ class LowerMultiMemory(Pass):
     before = ("finish",)
 
     def run(self, module: Module, cx: PassContext) -> None:
-        memories = _in_order(module)
-        if len(memories) < 2:
+        if len(module.space("memories")) < 2:
             cx.remark("there is one memory at most; nothing to lower")
             return
+        if not cx.asks("join memories"):
+            return
+        memories = _in_order(module)
         for number, memory in enumerate(module.space("memories")):
             _refuse(memory, _name(memory, number))
         single = Memory(_joint_limits(memories), name="memory", synthetic=KIND)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from meld.ir.module import Module
+from meld.abi.boundary import IntrinsicEntry
+from meld.abi.intrinsics import INTRINSICS, Operation
+from meld.ir.module import Function, Module
 from meld.passes.base import Pass, PassContext
 from meld.passes.emit_bridge import Shim
 
 
 class RewireCalls(Pass):
     """Rebind each bridged instance's stream intrinsics to its shims.
+
+    What makes new streams comes last, so that nobody gets a handle that what he calls does not know.
 
     Every use is rebound: calls, `ref.func`, element segments, re-exports. Only what the compiler itself made keeps the
     intrinsics, which so remain as the path for handles of the host.
@@ -20,5 +24,14 @@ class RewireCalls(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         shims = {n.replaces: f for f in module.functions for n in f.notes if isinstance(n, Shim)}
-        module.replace_uses(shims, unless=lambda item: item.synthetic is not None)
-        cx.stats["rewired intrinsics"] = len(shims)
+        makers = {item for item in shims if _makes_handles(item)}
+        rebound = {item: f for item, f in shims.items() if item not in makers and cx.asks("rewire", f)}
+        if len(rebound) + len(makers) == len(shims):
+            rebound |= {item: shims[item] for item in shims if item in makers and cx.asks("rewire", shims[item])}
+        module.replace_uses(rebound, unless=lambda item: item.synthetic is not None)
+        cx.stats["rewired intrinsics"] = len(rebound)
+
+
+def _makes_handles(item: Function) -> bool:
+    entries = (n for n in item.notes if isinstance(n, IntrinsicEntry))
+    return any(INTRINSICS[n.intrinsic].operation is Operation.NEW for n in entries)

@@ -1,0 +1,135 @@
+"""`meldc bisect`: which pass, and which of its rewrites, makes a test fail."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from meld.bisection import Culprit
+    from meld.judging import Judge
+
+TEST_HELP = """\
+The test is a command that gets a file with the program, in place of `{}` or as its last argument. Its exit code says:
+  0      good
+  125    cannot tell
+  other  bad, and so is a test that takes longer than --timeout
+The file is text by default: text says what calls that are not lowered yet stand for, so `meldc run {}` runs it after any
+pass. Without --test a program is good if it is valid. A pass that breaks is bad."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    from meld.commands.compile import pipeline_arguments
+
+    parser.description = f"""\
+Find the pass, and in it the one rewrite, after which a test fails that succeeds before.
+
+{TEST_HELP}"""
+    parser.epilog = """\
+examples:
+  meldc bisect a.wasm b.wasm --test='./check.sh {}'
+  meldc bisect a.wat b.wat --plugin=mine.py --test='meldc run {} --invoke check'"""
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="components or a module, .wasm or .wat")
+    test_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not say what is tried")
+    pipeline_arguments(parser)
+
+
+def test_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments that say what the test is; `judge_of` reads them."""
+    from meld.judging import LIMIT
+
+    add = parser.add_argument_group("test").add_argument
+    add("--test", metavar="CMD", help="what is run on a program")
+    add("--emit", choices=("wat", "wasm"), default="wat", help="form of the file that the test gets (default: wat)")
+    add("--timeout", metavar="S", type=float, default=LIMIT, help=f"seconds that a test may take (default: {LIMIT:g})")
+
+
+def judge_of(args: argparse.Namespace) -> Judge:
+    """The judge that the arguments ask for."""
+    from meld.judging import Judge, command_test
+
+    test = None if args.test is None else command_test(args.test, args.emit, args.timeout)
+    return Judge(test, args.emit)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Prints the culprit; 1 if it is one of several. Raises MeldError."""
+    import json
+
+    from meld.bisection import Bisection
+    from meld.commands.compile import pipeline_options
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    bisection = Bisection(
+        args.inputs, pipeline_options(args), judge_of(args), (lambda line: None) if args.quiet else say
+    )
+    culprit = bisection.find()
+    if args.json:
+        print(json.dumps(_row(culprit, args), indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(_lines(culprit, args)))
+    return 1 if culprit.candidates else 0
+
+
+def _lines(culprit: Culprit, args: argparse.Namespace) -> list[str]:
+    from meld.dumps import coloured, diff_lines
+
+    lines = [f"pass {culprit.step.label} (step {culprit.number} of {culprit.steps})"]
+    if culprit.rewrite is not None:
+        lines[0] += f", rewrite {culprit.rewrite.number} of {culprit.rewrites}: {culprit.rewrite}"
+    elif not culprit.rewrites:
+        lines[0] += ", which asks no leave for rewrites"
+    if culprit.candidates:
+        what = "rewrites" if culprit.rewrite is not None else "steps"
+        lines.append(
+            f"or one of the {what} before it that the test cannot tell: {', '.join(map(str, culprit.candidates))}"
+        )
+    lines += [f"doubt: {doubt}" for doubt in culprit.doubts]
+    lines += [f"it breaks: {culprit.failure}"] if culprit.failure else []
+    if culprit.differences:
+        text = "\n".join(diff_lines(culprit.differences))
+        lines += ["", coloured(text) if sys.stdout.isatty() else text]
+    lines += ["", f"good: {_command(culprit, args, bad=False)}", f"bad:  {_command(culprit, args, bad=True)}"]
+    return [*lines, f"runs of the test: {culprit.runs}"]
+
+
+def _command(culprit: Culprit, args: argparse.Namespace, *, bad: bool) -> str:
+    import shlex
+
+    return "meldc " + shlex.join([*args.inputs, *pipeline_words(args, culprit.step.label), *culprit.options(bad=bad)])
+
+
+def pipeline_words(args: argparse.Namespace, fueled: str | None = None) -> list[str]:
+    """The arguments of `pipeline_arguments` as they were given, but where to stop, and the fuel of one step."""
+    words = [f"--passes={args.passes}"] if args.passes is not None else []
+    words += [f"--link={link}" for link in args.link] + [f"--plugin={file}" for file in args.plugin]
+    words += [f"--limit={args.limit}"] if args.limit is not None else []
+    return words + [f"--fuel={text}" for text in args.fuel if text.rpartition(":")[0].removesuffix("#1") != fueled]
+
+
+def _row(culprit: Culprit, args: argparse.Namespace) -> dict[str, Any]:
+    rewrite, item = culprit.rewrite, culprit.rewrite.item if culprit.rewrite is not None else None
+    return {
+        "pass": culprit.step.label,
+        "spec": culprit.step.instance.spec(),
+        "step": culprit.number,
+        "steps": culprit.steps,
+        "rewrite": rewrite and {"number": rewrite.number, "what": rewrite.what, "item": item and item.name},
+        "rewrites": culprit.rewrites,
+        "candidates": culprit.candidates,
+        "doubts": culprit.doubts,
+        "failure": culprit.failure,
+        "differences": [
+            {"kind": d.symbol.kind, "name": d.symbol.name, "what": d.what.value, "diff": d.lines()}
+            for d in culprit.differences
+        ],
+        "good": _command(culprit, args, bad=False),
+        "bad": _command(culprit, args, bad=True),
+        "runs": culprit.runs,
+    }
