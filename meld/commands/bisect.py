@@ -16,7 +16,7 @@ The test is a command that gets a file with the program, in place of `{}` or as 
   125    cannot tell
   other  bad, and so is a test that takes longer than --timeout
 The file is text by default: text says what calls that are not lowered yet stand for, so `meldc run {}` runs it after any
-pass. Without --test a program is good if it is valid. A pass that breaks is bad."""
+any pass. Without --test a program is good if it is valid. A pass that breaks is bad."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
