@@ -18,7 +18,7 @@ from typing import Any
 
 from meld.diagnostics import MeldError, PassFailure, Remark, Source, Span
 from meld.ir.component import Component
-from meld.ir.module import Module
+from meld.ir.module import HELD_BACK, Module
 from meld.passes import Registry
 from meld.passes.base import Gate, OptionInfo, Pass, PassContext, Program, options_of, parse_option
 
@@ -413,7 +413,8 @@ def _run_one(number: int, step: Step, program: Program, cx: PassContext) -> Prog
         )
     if after is not program and not (isinstance(program, Module) and isinstance(after, Component)):
         after.facts = [*program.facts, *(f for f in after.facts if f not in program.facts)]
-    after.facts += sorted(set(one.establishes) - set(after.facts))
+    facts = {*one.establishes, *([HELD_BACK] if cx.gate.refused else [])}
+    after.facts += sorted(facts - set(after.facts))
     return after
 
 

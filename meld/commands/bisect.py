@@ -15,8 +15,8 @@ The test is a command that gets a file with the program, in place of `{}` or as 
   0      good
   125    cannot tell
   other  bad, and so is a test that takes longer than --timeout
-The file is text by default: text says what calls that are not lowered yet stand for, so `meldc run {}` runs it after any
-any pass. Without --test a program is good if it is valid. A pass that breaks is bad."""
+The file is text by default: text says what calls that are not lowered yet stand for, so `meldc run {}` runs it
+after any pass. Without --test a program is good if it is valid. A pass that breaks is bad."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -131,6 +131,9 @@ class Tag(Item):
     type: TypeDef
 
 
+HELD_BACK = "held-back"
+"""The fact that rewrites were held back, so that what should have been lowered may still be pending."""
+
 LABELLED = frozenset({"block", "loop", "if", "try", "try_table"})
 """Instructions that introduce a label."""
 

@@ -17,6 +17,7 @@ from meld.ir.component import Component
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope
 from meld.ir.literals import identifier
 from meld.ir.module import (
+    HELD_BACK,
     SPACE_OF,
     CoreItem,
     DataSegment,
@@ -205,7 +206,8 @@ class _ModuleVerifier:
         for fact, count in Counter(self.module.facts).items():
             if count > 1:
                 yield Problem(f"the fact `{fact}` is stated {count} times")
-            for message, item in FACTS.get(fact, _promises_nothing)(self.module):
+            promised = _promises_nothing if HELD_BACK in self.module.facts else FACTS.get(fact, _promises_nothing)
+            for message, item in promised(self.module):
                 yield Problem(
                     f"{message}, and the fact `{fact}` holds",
                     "" if item is None else self.place(item),
@@ -426,7 +428,8 @@ def _one_memory(module: Module) -> Broken:
 
 def _bridge_is_there(module: Module) -> Broken:
     bridged = [note for note in module.notes_of(NOTES.get("domain", Note)) if getattr(note, "bridged", False)]
-    if bridged and not module.notes_of(NOTES.get("bridge", Note)):
+    lowered = "one-memory" in module.facts  # the bridge memory has become a region of the only one
+    if bridged and not lowered and not module.notes_of(NOTES.get("bridge", Note)):
         yield "stream domains are bridged, and the module has no (@meld.bridge)", None
 
 

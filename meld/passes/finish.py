@@ -13,6 +13,7 @@ from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction, LazyBody
 from meld.ir.merge_types import merge_types
 from meld.ir.module import (
+    HELD_BACK,
     CoreItem,
     CustomSection,
     DataSegment,
@@ -54,7 +55,7 @@ class Finish(Pass):
     def run(self, module: Module, cx: PassContext) -> None:
         before = sum(1 for _ in module.items())
         _drop_dead(module, cx)
-        if not cx.gate.refused:
+        if not cx.gate.refused and HELD_BACK not in module.facts:
             _refuse_pending(module)
         if self.lines and cx.asks("attribute"):
             _attribute(module)
