@@ -39,7 +39,7 @@ class NoHandles:
     def begin(self, body: Any, call: Call) -> None:
         pass
 
-    def returned(self, body: Any, call: Call) -> None:
+    def returned(self, body: Any, call: Call, mark: Any) -> None:
         pass
 
     def end(self, body: Any, call: Call, mark: Any) -> None:

@@ -153,7 +153,7 @@ class Handles(Protocol):
     def begin(self, body: Body, call: Call) -> str | None:
         """Before the parameters are carried over; what it answers is given to `end`."""
 
-    def returned(self, body: Body, call: Call) -> None:
+    def returned(self, body: Body, call: Call, mark: str | None) -> None:
         """After the callee returned."""
 
     def end(self, body: Body, call: Call, mark: str | None) -> None:
@@ -191,7 +191,7 @@ class AdapterWriter:
         body.emit(f"(call {self.items.function(call.boundary.target)}{_gets(arguments)})")
         for local, _ in reversed(results):
             body.emit(f"local.set {local}")
-        self.handles.returned(body, call)
+        self.handles.returned(body, call, mark)
         returned = self._lower_results(body, call, tuple(params), results)
         self.handles.end(body, call, mark)
         post_return = call.boundary.lift.post_return

@@ -12,6 +12,7 @@ from enum import Enum
 
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import Function, Module
+from meld.ir.types import I32, ValType
 
 KIND = "trap"
 """What these functions are, for attribution (`Item.synthetic`)."""
@@ -39,13 +40,40 @@ class Trap(Enum):
     TABLE = "cannot allocate another handle"
 
 
+OF_INDEX = {
+    Trap.HANDLE: "unknown handle index {}",
+    Trap.HANDLE_TYPE: "handle index {} used with the wrong type, "
+    "expected guest-defined resource but found a different guest-defined resource",
+}
+"""What traps for a handle is given its index. A name cannot hold any number; the smallest ones have their own."""
+
+NAMED_INDICES = 8
+"""So many indices from 0 on have them. Most tables are small, and 0 is what a handle is that nobody has set."""
+
+
 def trap_function(module: Module, reason: Trap) -> Function:
-    """The function ``[] → []`` of a module that traps for a reason; added when first asked for."""
+    """The function of a module that traps for a reason: ``[] → []``, or ``[i32] → []`` if the reason has an index."""
     for function in module.functions:
         if function.synthetic == KIND and function.name == reason.value:
             return function
-    body = Code([], [Instruction("unreachable")])
-    made = Function(module.func_type(), body, name=reason.value, synthetic=KIND)
+    code: list[Instruction] = []
+    if reason in OF_INDEX:
+        for index in range(NAMED_INDICES):
+            named = _add(module, OF_INDEX[reason].format(index), [])
+            code += [
+                Instruction("local.get", (0,)),
+                Instruction("i32.const", (index,)),
+                Instruction("i32.eq"),
+                Instruction("if", (None,)),
+                Instruction("call", (named,)),
+                Instruction("end"),
+            ]
+    return _add(module, reason.value, code, (I32,) if reason in OF_INDEX else ())
+
+
+def _add(module: Module, name: str, code: list[Instruction], params: tuple[ValType, ...] = ()) -> Function:
+    body = Code([], [*code, Instruction("unreachable")])
+    made = Function(module.func_type(params), body, name=name, synthetic=KIND)
     module.add(made)
     return made
 

@@ -93,20 +93,30 @@ class Handles:
         """Before the parameters of a call are carried over: remembers which loans are older. Answers their local."""
         if not self._borrowed(call):
             return None
-        mark = body.local(I32)
-        body.emit(f"(local.set {mark} (global.get {self.items.global_(self.tables[call.boundary.caller].loans)}))")
+        mark, table = body.local(I32), self.tables[call.boundary.caller]
+        begin = f"(call {self.items.function(table.begin_scope)})"
+        loans = f"(global.get {self.items.global_(table.loans)})"
+        body.emit(f"(local.set {mark} {begin if self._gives_handles(call) else loans})")
         return mark
 
-    def returned(self, body: Body, call: Call) -> None:
-        """After the callee returned: it must have dropped every borrow handle that it was given."""
-        if any(resource.owner is not call.boundary.callee for resource in self._borrowed(call)):
-            body.emit(f"(call {self.items.function(self.tables[call.boundary.callee].end_borrows)})")
+    def returned(self, body: Body, call: Call, mark: str | None) -> None:
+        """After the callee returned: it must have dropped every borrow handle that the call gave it."""
+        if self._gives_handles(call):
+            end_borrows = self.items.function(self.tables[call.boundary.callee].end_borrows)
+            body.emit(f"(call {end_borrows} (local.get {mark}))")
 
     def end(self, body: Body, call: Call, mark: str | None) -> None:
         """After the result was carried over: what was lent for the call is the caller's again."""
-        if mark is not None:
-            end_loans = self.items.function(self.tables[call.boundary.caller].end_loans)
-            body.emit(f"(call {end_loans} (local.get {mark}))")
+        if mark is None:
+            return
+        table = self.tables[call.boundary.caller]
+        body.emit(f"(call {self.items.function(table.end_loans)} (local.get {mark}))")
+        if self._gives_handles(call):
+            body.emit(f"(call {self.items.function(table.end_scope)} (local.get {mark}))")
+
+    def _gives_handles(self, call: Call) -> bool:
+        """Whether the callee gets borrow handles, which need a scope. The owner of a resource gets representations."""
+        return any(resource.owner is not call.boundary.callee for resource in self._borrowed(call))
 
     @staticmethod
     def _borrowed(call: Call) -> list[Resource]:

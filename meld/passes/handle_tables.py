@@ -11,6 +11,7 @@ canon_resource_rep, lift_own, lift_borrow, lower_own, lower_borrow).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 from meld.abi.boundary import Boundary, CanonCall, HostExport, resource_of
@@ -39,9 +40,15 @@ class HandleTable(Note):
     lift_borrow: Function = ref("functions")
     lower_own: Function = ref("functions")
     lower_borrow: Function = ref("functions")
+    begin_scope: Function = ref("functions")
     end_borrows: Function = ref("functions")
     end_loans: Function = ref("functions")
+    end_scope: Function = ref("functions")
     loans: Global = ref("globals")
+
+
+FUNCTIONS = tuple(f.name for f in fields(HandleTable) if f.type == "Function")
+"""The fields that are functions, by the names that they have in the template."""
 
 
 class HandleTables(Pass):
@@ -59,17 +66,29 @@ class HandleTables(Pass):
         if not instances or not cx.asks("handle tables"):
             return
         lends = Memory(Limits(1), name="lends", synthetic=KIND)
-        top = Global(I32, True, [Instruction("i32.const", (0,))], name="lends.top", synthetic=KIND)
-        module.add(lends)
-        module.add(top)
-        tables = {instance: _emit(module, instance, lends, top) for instance in instances}
+        top, scope = (
+            Global(I32, True, [Instruction("i32.const", (0,))], name=name, synthetic=KIND)
+            for name in ("lends.top", "lends.scope")
+        )
+        shared: dict[str, CoreItem] = {"lends": lends, "lends_top": top, "scope": scope}
+        for item in shared.values():
+            module.add(item)
+        tables = {instance: _emit(module, instance, shared) for instance in instances}
         new: dict[Any, Any] = {}
+        destructors: dict[Resource, Function] = {}
         for item in module.imports:
             for n in item.notes:
                 resource = _inside_of(n)
-                if resource is not None:
-                    assert isinstance(item, Function) and isinstance(n, CanonCall)
-                    new[item] = _builtin(item, n, resource, numbers[resource], tables[n.instance])
+                if resource is None:
+                    continue
+                assert isinstance(item, Function) and isinstance(n, CanonCall)
+                if resource.rep != "i32":
+                    raise MeldError(
+                        f"resource `{resource.label}` is represented by {resource.rep}; only i32 can be fused"
+                    )
+                if resource.dtor is not None and n.builtin == "resource.drop" and resource not in destructors:
+                    destructors[resource] = _destructor(module, resource)
+                new[item] = _builtin(item, n, numbers[resource], tables[n.instance], destructors.get(resource))
         module.functions += new.values()
         module.replace_uses(new)
         rebind_notes(module, new)
@@ -114,38 +133,40 @@ def _of_program(t: Type) -> bool:
     return isinstance(t, c.Own | c.Borrow) and isinstance(t.resource, Resource) and t.resource.is_inside
 
 
-def _emit(module: Module, instance: Instance, lends: Memory, top: Global) -> dict[str, Function]:
-    """Adds the table of an instance; its functions by name."""
-    source = template("handle_tables.wat", {})
-    given: dict[str, CoreItem] = {"lends": lends, "lends_top": top}
+def _emit(module: Module, instance: Instance, shared: dict[str, CoreItem]) -> dict[str, Function]:
+    """Adds the table of an instance; its functions by name. `shared`: what all tables share."""
+    functions = _splice(module, "handle_tables.wat", shared, f"{instance.name}/handles")
+    top = shared["lends_top"]
+    assert isinstance(top, Global)
+    by_name: dict[str, Any] = {name: functions[name] for name in FUNCTIONS}
+    module.notes.append(HandleTable(instance, **by_name, loans=top))
+    return functions
+
+
+def _splice(module: Module, name: str, given: dict[str, CoreItem], prefix: str) -> dict[str, Function]:
+    """Adds the items of a template whose imports are the given ones and traps; its exported functions."""
+    source = template(name, {})
     bindings: dict[CoreItem, CoreItem] = {}
     for item in source.imports:
         assert item.imported is not None
         kind, _, reason = item.imported.field.partition(" ")
         bindings[item] = trap_function(module, Trap[reason]) if kind == "trap" else given[item.imported.field]
-    spliced = splice(
-        source, module, bindings, synthetic=KIND, rename=lambda item: f"{instance.name}/handles.{item.name}"
-    )
-    functions = {name: f for name, f in spliced.exports.items() if isinstance(f, Function)}
-    module.notes.append(
-        HandleTable(
-            instance,
-            functions["lift_own"],
-            functions["lift_borrow"],
-            functions["lower_own"],
-            functions["lower_borrow"],
-            functions["end_borrows"],
-            functions["end_loans"],
-            top,
-        )
-    )
-    return functions
+    spliced = splice(source, module, bindings, synthetic=KIND, rename=lambda item: f"{prefix}.{item.name}")
+    return {name: f for name, f in spliced.exports.items() if isinstance(f, Function)}
 
 
-def _builtin(item: Function, call: CanonCall, resource: Resource, number: int, table: dict[str, Function]) -> Function:
+def _destructor(module: Module, resource: Resource) -> Function:
+    """What `resource.drop` calls: the destructor, and around it what keeps exceptions in, if there can be any."""
+    dtor: Function = resource.dtor
+    if not module.space("tags"):
+        return dtor
+    return _splice(module, "handle_tables_dtor.wat", {"dtor": dtor}, f"{resource.owner.name}/{resource.label}")["dtor"]
+
+
+def _builtin(
+    item: Function, call: CanonCall, number: int, table: dict[str, Function], dtor: Function | None
+) -> Function:
     """The function in place of a built-in. It keeps the note, so that later passes know what it stands for."""
-    if resource.rep != "i32":
-        raise MeldError(f"resource `{resource.label}` is represented by {resource.rep}; only i32 can be fused yet")
     operands = [Instruction("i32.const", (number,)), Instruction("local.get", (0,))]
     locals_: list[ValType] = []
     match call.builtin:
@@ -153,7 +174,7 @@ def _builtin(item: Function, call: CanonCall, resource: Resource, number: int, t
             code = [*operands, Instruction("call", (table[builtin.removeprefix("resource.")],))]
         case "resource.drop":
             code = [*operands, Instruction("call", (table["drop"],))]
-            code += _destroyed(resource)
+            code += _destroyed(dtor)
             locals_ = [I32]
         case other:
             raise MeldError(f"the canonical built-in `{other}` of `{call.instance.name}` cannot be fused yet")
@@ -162,15 +183,15 @@ def _builtin(item: Function, call: CanonCall, resource: Resource, number: int, t
     )
 
 
-def _destroyed(resource: Resource) -> list[Instruction]:
+def _destroyed(dtor: Function | None) -> list[Instruction]:
     """With the representation and whether it was owned on the stack: runs the destructor if it was."""
     code = [Instruction("local.set", (1,)), Instruction("local.set", (0,))]
-    if resource.dtor is not None:
+    if dtor is not None:
         code += [
             Instruction("local.get", (1,)),
             Instruction("if", (None,)),
             Instruction("local.get", (0,)),
-            Instruction("call", (resource.dtor,)),
+            Instruction("call", (dtor,)),
             Instruction("end"),
         ]
     return code

@@ -29,7 +29,7 @@ from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
-from meld.passes.handle_tables import HandleTable
+from meld.passes.handle_tables import FUNCTIONS, HandleTable
 from meld.runtime.canonical import MASK32, MASK64, Side, Value, trap_if
 from meld.runtime.host import view
 from meld.runtime.lifting import lift_values
@@ -200,11 +200,13 @@ class Interpreter:
         results = [] if export.type.result is None else [export.type.result]
         handles = self._handles(export.instance, Scope(), store)
         side = self._side(export.lift, handles, store)
+        handles.begin()
         params = self._record(side, [t for _, t in export.type.params])
         passed = self._lower(side, export.instance, params, tuple(values), MAX_FLAT_PARAMS)
         returned = self._call(store, export.target, passed)
         result = lift_values(side, self._record(side, results), returned, MAX_FLAT_RESULTS)
         handles.end_borrows()
+        handles.end_loans()
         if export.lift.post_return is not None:
             self._call(store, export.lift.post_return, returned)
         return result[0] if results else None
@@ -235,8 +237,8 @@ class Interpreter:
         return Inside(
             note,
             lambda function, *args: (self._call(store, function, args) or [0])[0],
-            lambda item: int(self._reach(item, store).value(store)),
             self._numbers,
+            scope,
         )
 
     def _table(self, instance: Instance) -> Table:
@@ -289,8 +291,7 @@ def _needed(module: Module) -> dict[CoreItem, None]:
         add(export.target)
         options(export.lift)
     for table in module.notes_of(HandleTable):
-        add(table.lift_own, table.lift_borrow, table.lower_own, table.lower_borrow)
-        add(table.end_borrows, table.end_loans, table.loans)
+        add(*(getattr(table, name) for name in FUNCTIONS))
     return found
 
 

@@ -35,10 +35,14 @@ class Entry:
 
 @dataclass(eq=False, slots=True)
 class Scope:
-    """One call from one instance into another: what was lent for its time, and what the callee still borrows."""
+    """One call from one instance into another: what was lent for its time, and what the callee still borrows.
+
+    `mark` stands for it where both are kept inside the module.
+    """
 
     lent: list[Entry] = field(default_factory=list)
     borrows: int = 0
+    mark: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -129,7 +133,7 @@ class Held:
         return self.table.add(Entry(resource, rep, self.scope))
 
     def begin(self) -> None:
-        """A call begins in which this side lends."""
+        """A call begins."""
 
     def end_loans(self) -> None:
         """What this side has lent for the call is its own again."""
@@ -147,9 +151,8 @@ class Inside:
 
     note: HandleTable
     call: Call
-    read: Callable[[Any], int]
     numbers: dict[Resource, int]
-    mark: int = 0
+    scope: Scope
 
     def _do(self, function: Any, resource: Resource, value: int) -> int:
         if resource.owner is None:
@@ -169,13 +172,14 @@ class Inside:
         return rep if resource.owner is self.note.instance else self._do(self.note.lower_borrow, resource, rep)
 
     def begin(self) -> None:
-        """A call begins in which this side lends."""
-        self.mark = self.read(self.note.loans)
+        """A call begins."""
+        self.scope.mark = self.call(self.note.begin_scope)
 
     def end_loans(self) -> None:
-        """What this side has lent for the call is its own again."""
-        self.call(self.note.end_loans, self.mark)
+        """What this side has lent for the call is its own again; the call is over."""
+        self.call(self.note.end_loans, self.scope.mark)
+        self.call(self.note.end_scope, self.scope.mark)
 
     def end_borrows(self) -> None:
         """Traps if this side still has handles that it borrowed for the call."""
-        self.call(self.note.end_borrows)
+        self.call(self.note.end_borrows, self.scope.mark)
