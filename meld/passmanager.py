@@ -1,6 +1,6 @@
 """The pass manager: which passes run, in which order, and the loop that runs them.
 
-Constraints are a graph (networkx): a pass comes after those that establish the facts it needs (hard), and keeps to the
+Constraints are a graph: a pass comes after those that establish the facts it needs (hard), and keeps to the
 wishes `after` and `before` (soft, between passes that both run). A named pipeline is checked against it before
 anything runs; the default pipeline is derived from it.
 """
@@ -13,12 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from meld.diagnostics import MeldError, PassFailure, Remark, Source, Span
 from meld.ir.component import Component
 from meld.ir.module import HELD_BACK, Module
+from meld.order import Circle, topological
 from meld.passes import Registry
 from meld.passes.base import Gate, OptionInfo, Pass, PassContext, Program, options_of, parse_option
 
@@ -279,17 +281,14 @@ def _way_out(steps: list[Step], program: Program, registry: Registry) -> str | N
     return "this order works: " + ",".join(wanted[cls.name].instance.spec() for cls in order)
 
 
-def constraint_graph(classes: Iterable[type[Pass]]) -> Any:
-    """The constraints among some passes: a networkx DiGraph of pass names; edges carry `reason`."""
-    import networkx as nx
-
+def constraints(classes: Iterable[type[Pass]]) -> dict[tuple[str, str], str]:
+    """The constraints among some passes: (pass, pass that comes after it) → why."""
     unique = {cls.name: cls for cls in classes}
-    graph = nx.DiGraph()
-    graph.add_nodes_from(unique)
+    found: dict[tuple[str, str], str] = {}
 
     def edge(first: str, second: str, reason: str) -> None:
-        if first in unique and second in unique and first != second and not graph.has_edge(first, second):
-            graph.add_edge(first, second, reason=reason)
+        if first in unique and second in unique and first != second:
+            found.setdefault((first, second), reason)
 
     for cls in unique.values():
         for maker in unique.values():
@@ -299,25 +298,23 @@ def constraint_graph(classes: Iterable[type[Pass]]) -> Any:
             edge(other, cls.name, f"`{cls.name}` asks to run after `{other}`")
         for other in cls.before:
             edge(cls.name, other, f"`{cls.name}` asks to run before `{other}`")
-    return graph
+    return found
 
 
 def _sorted(classes: list[type[Pass]]) -> list[type[Pass]]:
     """The passes in an order that keeps every constraint and otherwise the given one. Raises MeldError on a cycle."""
-    import networkx as nx
-
     unique = {cls.name: cls for cls in classes}
-    place = {name: i for i, name in enumerate(unique)}
-    graph = constraint_graph(unique.values())
+    edges = constraints(unique.values())
     try:
-        return [unique[name] for name in nx.lexicographical_topological_sort(graph, key=place.__getitem__)]
-    except nx.NetworkXUnfeasible:
-        cycle = nx.find_cycle(graph)
-        reasons = "; ".join(graph.edges[first, second]["reason"] for first, second, *_ in cycle)
-        names = " → ".join([first for first, *_ in cycle] + [cycle[0][0]])
-        culprits = [first for first, *_ in cycle if not unique[first].__module__.startswith("meld.passes.")]
+        return [unique[name] for name in topological(list(unique), edges)]
+    except Circle as e:
+        path = [str(name) for name in e.path]
+        reasons = "; ".join(edges[pair] for pair in pairwise(path))
+        culprits = [name for name in path if not unique[name].__module__.startswith("meld.passes.")]
         hint = f"change `requires`, `after` or `before` of `{culprits[0]}`" if culprits else None
-        raise MeldError(f"the passes {names} wait for each other: {reasons}", where="pipeline", hint=hint) from None
+        raise MeldError(
+            f"the passes {' → '.join(path)} wait for each other: {reasons}", where="pipeline", hint=hint
+        ) from None
 
 
 # --- running -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
 from meld.passes.base import summary_of
-from meld.passmanager import Plan, constraint_graph
+from meld.passmanager import Plan, constraints
 
 
 def plan_text(plan: Plan) -> str:
@@ -30,8 +30,9 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
 
 
 def _edges(plan: Plan) -> list[tuple[str, str, str]]:
-    graph = constraint_graph([type(step.instance) for step in plan.steps])
-    return [(first, second, data["reason"]) for first, second, data in graph.edges(data=True)]
+    found = constraints([type(step.instance) for step in plan.steps])
+    names = [step.name for step in plan.steps]
+    return sorted(((a, b, reason) for (a, b), reason in found.items()), key=lambda edge: names.index(edge[0]))
 
 
 def graph_text(plan: Plan) -> str:

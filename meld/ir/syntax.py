@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+import functools
+import io
+import sys
 from difflib import get_close_matches
-from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from lark import Lark, Token, Tree, UnexpectedToken
 from lark import __version__ as lark_version
 
+from meld import cache
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir.wat_lexer import STRETCHES, Scanner, WatLexer, takes
 
@@ -35,7 +35,7 @@ _SHOWN = 10
 """How many of the expected tokens a message lists."""
 
 
-@cache
+@functools.cache
 def syntax(start: str, *grammars: str) -> Syntax:
     """The parser of a start rule over one or more grammar files of this package."""
     return Syntax(start, grammars)
@@ -125,28 +125,14 @@ def _listed(expected: list[str]) -> str:
 
 
 def _built(grammar: str, start: str) -> Lark:
-    """The parser of a grammar, its tables taken from the user's cache or put there; without a cache it takes longer."""
-    options: dict[str, Any] = {"start": start, "parser": "lalr", "lexer": WatLexer, "maybe_placeholders": False}
-    folder = _cache_folder()
-    if folder is None:
-        return Lark(grammar, **options)
-    key = hashlib.sha256(f"{lark_version} {start} {grammar}".encode()).hexdigest()[:24]
-    kept = folder / f"{key}.grammar"
-    fresh = kept if kept.exists() else folder / f"{key}.{os.getpid()}"
-    parser = Lark(grammar, cache=str(fresh), **options)
-    if fresh is not kept and fresh.exists():
-        try:
-            fresh.replace(kept)
-        except OSError:
-            fresh.unlink(missing_ok=True)
+    """The parser of a grammar, its tables made now or by an earlier run."""
+    key = f"{lark_version}\n{sys.version}\n{start}\n{grammar}".encode()
+    tables = cache.load(f"grammar-{start}", key)
+    if tables is not None:
+        parser: Lark = Lark.load(io.BytesIO(tables))
+        return parser
+    parser = Lark(grammar, start=start, parser="lalr", lexer=WatLexer, maybe_placeholders=False)
+    made = io.BytesIO()
+    parser.save(made)
+    cache.save(f"grammar-{start}", key, made.getvalue())
     return parser
-
-
-def _cache_folder() -> Path | None:
-    try:
-        base = os.environ.get("XDG_CACHE_HOME")
-        folder = (Path(base) if base else Path.home() / ".cache") / "meldc"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder if os.access(folder, os.W_OK) else None
-    except (OSError, RuntimeError):
-        return None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import os
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module, util
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from meld.diagnostics import MeldError, Remark
 from meld.passes.base import Pass
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 BUILTIN = {
     "link": "meld.passes.link:Link",
@@ -35,6 +39,33 @@ ON_REQUEST = frozenset({"expose-resources", "lower-multi-memory", "wrap"})
 GROUP = "meld.passes"
 
 
+def _installed() -> list[EntryPoint]:
+    """The entry points of installed packages, by name.
+
+    The files are looked at first: importlib.metadata takes longer to import than they all take to read.
+    """
+    if not any(map(_may_announce, sys.path)):
+        return []
+    from importlib.metadata import entry_points
+
+    return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+
+
+def _may_announce(place: str) -> bool:
+    """Whether an entry of the search path may hold a package with passes."""
+    try:
+        for entry in os.scandir(place or "."):
+            if entry.name.endswith((".dist-info", ".egg-info")):
+                file = Path(entry.path, "entry_points.txt")
+                if file.is_file() and GROUP.encode() in file.read_bytes():
+                    return True
+    except FileNotFoundError:
+        return False
+    except OSError:  # an archive, or what cannot be read
+        return True
+    return False
+
+
 @dataclass(slots=True)
 class Registry:
     """Passes by name. A broken plugin is remembered, and reported when somebody asks for it by name."""
@@ -50,7 +81,7 @@ class Registry:
     def standard(cls, plugins: tuple[str, ...] | list[str] = ()) -> Registry:
         """The compiler's own passes, those of installed packages, and those of the given files."""
         registry = cls()
-        for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+        for entry in _installed():
             if entry.name in BUILTIN:
                 registry.remarks.append(
                     Remark(
@@ -110,7 +141,9 @@ class Registry:
         if isinstance(source, str):
             module, _, cls_name = source.partition(":")
             cls = cast("type[Pass]", getattr(import_module(module), cls_name))
-        elif isinstance(source, EntryPoint):
+        elif isinstance(source, type):
+            cls = source
+        else:
             try:
                 cls = source.load()
             except Exception as e:
@@ -119,8 +152,6 @@ class Registry:
             if not (isinstance(cls, type) and issubclass(cls, Pass) and cls.name == name):
                 self.broken[name] = "not a subclass of meld.Pass with that name"
                 raise MeldError(f"plugin pass `{name}` ({source.value}) is {self.broken[name]}")
-        else:
-            cls = source
         self._loaded[name] = cls
         return cls
 

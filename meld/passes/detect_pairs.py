@@ -89,11 +89,12 @@ class DetectPairs(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         uses = [use for use in module.notes_of(StreamUse) if use.type is not None]
+        if not uses:
+            return
         _refuse_borrows(uses)
-        graph = _links(module)
         _refuse_mismatches(module, uses)
-        candidates = list(_domains(module, uses, graph))
-        _keep_on_host(module, candidates, graph)
+        candidates = list(_domains(module, uses))
+        _keep_on_host(module, candidates)
         for i, one in enumerate(candidates):
             element = one.stream.element
             domain = Domain(
@@ -138,24 +139,28 @@ def _size(stream: c.Stream | c.Future) -> int:
     return Layouts().of(stream.element).size
 
 
-def _links(module: Module) -> Any:
-    """Which instances are linked: a networkx Graph."""
+def _clusters(module: Module) -> list[set[Instance]]:
+    """The connected clusters of linked instances."""
+    instances = module.notes_of(Instance)
+    links = {frozenset((link.importer, link.exporter)) for link in module.notes_of(Link)}
+    for item in module.imports:
+        links |= {frozenset((n.caller, n.callee)) for n in item.notes if isinstance(n, Boundary)}
+    links = {link for link in links if len(link) == 2}
+    if len(links) <= 1:  # nothing to search: networkx takes longer to import than such a program to compile
+        linked = set().union(*links)
+        found = [linked] if linked else []
+        return found + [{instance} for instance in instances if instance not in linked]
     import networkx as nx
 
     graph = nx.Graph()
-    graph.add_nodes_from(module.notes_of(Instance))
-    graph.add_edges_from((link.importer, link.exporter) for link in module.notes_of(Link))
-    for item in module.imports:
-        graph.add_edges_from((n.caller, n.callee) for n in item.notes if isinstance(n, Boundary))
-    return graph
+    graph.add_nodes_from(instances)
+    graph.add_edges_from(links)
+    return [set(cluster) for cluster in nx.connected_components(graph)]
 
 
-def _domains(module: Module, uses: list[StreamUse], graph: Any) -> Iterator[_Candidate]:
-    import networkx as nx
-
+def _domains(module: Module, uses: list[StreamUse]) -> Iterator[_Candidate]:
     order = {instance: i for i, instance in enumerate(module.notes_of(Instance))}
-    clusters = [set(cluster) for cluster in nx.connected_components(graph)]
-    for cluster in sorted(clusters, key=lambda members: min(order[i] for i in members)):
+    for cluster in sorted(_clusters(module), key=lambda members: min(order[i] for i in members)):
         by_type: dict[Any, list[StreamUse]] = {}
         for use in uses:
             if use.instance in cluster:
@@ -194,7 +199,7 @@ def _refuse_mismatches(module: Module, uses: list[StreamUse]) -> None:
                     )
 
 
-def _keep_on_host(module: Module, candidates: list[_Candidate], graph: Any) -> None:
+def _keep_on_host(module: Module, candidates: list[_Candidate]) -> None:
     """Sets the reason of each domain that cannot be bridged."""
     joiners = {use.instance for use in module.notes_of(StreamUse) if "waitable.join" in use.builtins}
     entries = {n.instance for item in module.items() for n in item.notes if isinstance(n, IntrinsicEntry)}

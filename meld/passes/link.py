@@ -23,6 +23,7 @@ from meld.ir.component import (
     Sort,
 )
 from meld.ir.copying import Copier, in_order
+from meld.order import Circle, topological
 from meld.passes.base import Pass, PassContext
 
 
@@ -99,23 +100,16 @@ class _Linker:
         return found
 
     def _order(self, feeds: dict[tuple[str, Import], list[tuple[str, Export]]]) -> list[str]:
-        import networkx as nx
-
-        graph = nx.DiGraph()
-        graph.add_nodes_from(self.inputs)
-        for (name, item), providers in feeds.items():
-            if not _is_partner(item):
-                graph.add_edges_from((other, name) for other, _ in providers)
-        place = {name: i for i, name in enumerate(self.inputs)}
-        try:
-            order = list(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
-        except nx.NetworkXUnfeasible:
-            cycle = " → ".join(first for first, _ in nx.find_cycle(graph))
-            raise MeldError(f"the inputs import from each other in a circle: {cycle}") from None
+        edges = [(other, name) for (name, item), p in feeds.items() if not _is_partner(item) for other, _ in p]
         partners = [(other, name) for (name, item), p in feeds.items() if _is_partner(item) for other, _ in p]
-        graph.add_edges_from(partners)
-        with suppress(nx.NetworkXUnfeasible):  # partners carry no items: a circle of them is fine, else exporters first
-            order = list(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
+        names = list(self.inputs)
+        try:
+            order = topological(names, edges)
+        except Circle as e:
+            circle = " → ".join(map(str, e.path[:-1]))
+            raise MeldError(f"the inputs import from each other in a circle: {circle}") from None
+        with suppress(Circle):  # partners carry no items: a circle of them is fine, else exporters come first
+            order = topological(names, edges + partners)
         return order
 
     def _instantiate(self, name: str, feeds: dict[Import, list[tuple[str, Export]]]) -> None:
