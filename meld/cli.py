@@ -16,6 +16,9 @@ COMMANDS = {
     "run": "run a module, or components, under wasmtime",
     "inspect": "show what a program is made of",
     "plan": "show the pipeline as it will run, and why",
+    "trace": "show what a recorded run did, and to whom",
+    "diff": "compare points of a recorded run, or two runs",
+    "report": "write a recorded run as a page of HTML",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
 

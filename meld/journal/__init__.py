@@ -146,9 +146,10 @@ class Difference:
 
     def lines(self, context: int = 3) -> list[str]:
         """A unified diff of the texts, without newlines; empty if there is no text on either side."""
-        name = str(self.symbol)
+        from meld.journal.lines import unified
+
         before, after = (text.splitlines() if text else [] for text in (self.before, self.after))
-        return list(difflib.unified_diff(before, after, name, name, n=context, lineterm=""))
+        return unified(before, after, str(self.symbol), context)
 
 
 @dataclass(slots=True)

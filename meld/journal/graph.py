@@ -102,11 +102,11 @@ def _of_module(module: Module) -> Graph:
     for row in found["instances"]:
         if row["name"] in boxes:
             cores = row["core-instances"]
-            counted = f"{row['functions']:,} functions"
+            counted = _many(row["functions"], "function")
             boxes[row["name"]].rows.append(counted + (f" of {cores} core modules" if cores > 1 else ""))
     for row in found["memories"]:
-        most = "" if row["maximum"] is None else f" to {row['maximum']}"
-        shown = f"memory {row['index']}: {row['minimum']}{most} pages"
+        most = "" if row["maximum"] in (None, row["minimum"]) else f" to {row['maximum']:,}"
+        shown = f"memory {row['index']}: {row['minimum']:,}{most} pages"
         if row["instance"] in boxes and not row["made-for"]:
             boxes[row["instance"]].rows.append(shown)
         else:
@@ -186,13 +186,17 @@ def _inside(component: Component) -> list[str]:
     modules = list(component.of(c.CoreModule))
     functions = sum(len(module.module.functions) for module in modules)
     counts = {
-        "core modules": len(modules),
-        "functions": functions,
-        "component instances": _count(component, c.ComponentInstance),
-        "imports": _count(component, c.Import),
-        "exports": _count(component, c.Export),
+        "core module": len(modules),
+        "function": functions,
+        "component instance": _count(component, c.ComponentInstance),
+        "import": _count(component, c.Import),
+        "export": _count(component, c.Export),
     }
-    return [f"{count:,} {what}" for what, count in counts.items() if count]
+    return [_many(count, what) for what, count in counts.items() if count]
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" + "s" * (count != 1)
 
 
 def _ends(definition: c.Definition, names: dict[c.Definition, str]) -> Iterator[str]:

@@ -196,15 +196,20 @@ class Recorder(Observer):
             symbol.owner = thing.owner.name if thing.owner is not None else None
             symbol.synthetic = thing.synthetic
         match thing:
-            case Function(body=Code() as body):
-                if self._encoder is None:
-                    self._encoder = Encoder(self._names.numbering)
-                with suppress(MeldError):
-                    symbol.size = len(self._encoder.body(body))
-            case Function(body=LazyBody() as body):
-                symbol.size = body.size
+            case Function():
+                symbol.size = 0 if thing.body is None else self._code_size(thing.body)
             case DataSegment():
                 symbol.size = len(thing.data)
+
+    def _code_size(self, body: Code | LazyBody) -> int:
+        if not isinstance(body, Code):
+            return body.size
+        if self._encoder is None:
+            self._encoder = Encoder(self._names.numbering)
+        try:
+            return len(self._encoder.body(body))
+        except MeldError:  # what names something that is not there has no size yet
+            return 0
 
     def _adopt(self, keys: list[Any], before: dict[Any, _Thing]) -> None:
         """A new object of the name and kind of one that is gone is the same thing: a pass may build a program anew."""
