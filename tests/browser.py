@@ -13,23 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
 
-SWITCHES = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--hide-scrollbars",
-    "--remote-debugging-pipe",
-]
+SWITCHES = """
+    --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars --remote-debugging-pipe
+"""
 
 
 class Browser:
@@ -43,10 +33,15 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(prefix="meldc-browser-", ignore_cleanup_errors=True)
         to_read, self._to = os.pipe()
         self._from, to_write = os.pipe()
-        command = [CHROMIUM, *SWITCHES, f"--user-data-dir={self._profile.name}", f"--window-size={width},{height}"]
+        command = [
+            CHROMIUM,
+            *SWITCHES.split(),
+            f"--user-data-dir={self._profile.name}",
+            f"--window-size={width},{height}",
+        ]
         redirect = f'exec "$@" 3<&{to_read} 4>&{to_write}'
         self._process = subprocess.Popen(
-            ["sh", "-c", redirect, "sh", *command, "about:blank"],
+            ["sh", "-c", redirect, "sh", *command],
             pass_fds=(to_read, to_write),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

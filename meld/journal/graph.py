@@ -102,16 +102,16 @@ def _of_module(module: Module) -> Graph:
     for row in found["instances"]:
         if row["name"] in boxes:
             cores = row["core-instances"]
-            counted = _many(row["functions"], "function")
-            boxes[row["name"]].rows.append(counted + (f" of {cores} core modules" if cores > 1 else ""))
+            boxes[row["name"]].rows = [_many(row["functions"], "function"), *[f"{cores} core modules"] * (cores > 1)]
     for row in found["memories"]:
         most = "" if row["maximum"] in (None, row["minimum"]) else f" to {row['maximum']:,}"
-        shown = f"memory {row['index']}: {row['minimum']:,}{most} pages"
-        if row["instance"] in boxes and not row["made-for"]:
-            boxes[row["instance"]].rows.append(shown)
+        shown = f"memory {row['index']}: {row['minimum']:,}{most} page{'s' * (most != '' or row['minimum'] != 1)}"
+        made = row["made-for"]
+        owner = row["instance"] or (row["name"] or "").rpartition("/")[0]  # tables of handles are called after theirs
+        if owner in boxes:
+            boxes[owner].rows.append(shown + (f" ({made})" if made else ""))
         else:
-            name = row["name"] or f"memory {row['index']}"
-            graph.nodes.append(Node(f"{name}", "memory", [shown, *([row["made-for"]] if row["made-for"] else [])]))
+            graph.nodes.append(Node(row["name"] or f"memory {row['index']}", "memory", [shown, *filter(None, [made])]))
     graph.nodes[:0] = boxes.values()
     calls = ((row["caller"], row["callee"], row["how"], f"{row['function']}: {row['type']}") for row in found["calls"])
     streams = (

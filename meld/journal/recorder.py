@@ -22,6 +22,7 @@ from meld.ir.instructions import Code, LazyBody, Scope
 from meld.ir.literals import quoted
 from meld.ir.module import KEYWORD_OF, SPACE_OF, DataSegment, Function, Item, Module
 from meld.ir.notes import Note
+from meld.ir.text_body import TextBody
 from meld.journal import Change, Journal, Size, StepRecord, Symbol, What
 from meld.journal.graph import graph_of
 from meld.journal.state import LazyState, Meaning, head_of, state_of
@@ -197,17 +198,17 @@ class Recorder(Observer):
             symbol.synthetic = thing.synthetic
         match thing:
             case Function():
-                symbol.size = 0 if thing.body is None else self._code_size(thing.body)
+                symbol.size = 0 if thing.body is None else self._size(thing.body, thing.synthetic is not None)
             case DataSegment():
                 symbol.size = len(thing.data)
 
-    def _code_size(self, body: Code | LazyBody) -> int:
-        if not isinstance(body, Code):
+    def _size(self, body: Code | LazyBody, made: bool) -> int:
+        if not isinstance(body, Code) and not (isinstance(body, TextBody) and (made or self._keep)):
             return body.size
         if self._encoder is None:
             self._encoder = Encoder(self._names.numbering)
         try:
-            return len(self._encoder.body(body))
+            return len(self._encoder.body(body if isinstance(body, Code) else body.decode()))
         except MeldError:  # what names something that is not there has no size yet
             return 0
 

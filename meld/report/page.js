@@ -89,10 +89,11 @@
   const decided = (word) => run.decisions.filter((row) => row[3] === word).length;
   const peak = Math.max(...run.steps.map((step) => step.peak));
   const tiles = [
-    ["inputs", run.inputs.map((input) => bytes(input[1])).join(" + ")],
+    [many(run.inputs.length, "input"), bytes(run.inputs.reduce((sum, input) => sum + input[1], 0))],
     ["functions", number(count("func"))],
-    ["code and data", last.language === "module" ? `${bytes(last.code)} + ${bytes(last.data)}` : ""],
-    ["direct, adapted calls", `${decided("direct")}, ${decided("adapter")}`],
+    ["code", last.language === "module" ? bytes(last.code) : ""],
+    ["data", last.language === "module" ? bytes(last.data) : ""],
+    ["direct, adapted", `${decided("direct")}, ${decided("adapter")}`],
     ["streams bridged", number(decided("bridged"))],
     ["passes took", time(run.steps.reduce((sum, step) => sum + step.seconds, 0))],
     ["memory at most", peak ? bytes(peak) : ""],

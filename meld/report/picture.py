@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 
 from meld.journal import Journal
 from meld.journal.graph import Edge, Graph, Node
@@ -56,7 +57,9 @@ def figures(journal: Journal) -> str:
 
 @dataclass(slots=True)
 class _Box:
-    node: Node
+    """A box and its place; one without a node is where a long arrow goes through a column."""
+
+    node: Node | None = None
     rank: int = 0
     x: int = 0
     y: int = 0
@@ -64,6 +67,8 @@ class _Box:
 
     @property
     def height(self) -> int:
+        if self.node is None:
+            return 2
         return HEAD + LINE * len(self.rows) + (8 if self.rows else 0)
 
 
@@ -72,16 +77,16 @@ def svg(graph: Graph, title: str) -> str:
     boxes, edges, hidden = _selected(graph)
     if not boxes:
         return '<p class="none">nothing to draw</p>'
-    _place(boxes, edges)
+    ways = _place(boxes, edges)
     width = max(b.x for b in boxes.values()) + WIDTH + MARGIN
-    height = max(b.y + b.height for b in boxes.values()) + MARGIN
-    width += 40 * any(edge.source == edge.target for edge in edges)
+    width += 60 * any(boxes[edge.source].rank == boxes[edge.target].rank for edge in edges)
+    height = max(b.y + b.height for b in (*boxes.values(), *(b for way in ways for b in way))) + MARGIN
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="graph" role="group" aria-label="{escape(title)}" '
         f'viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
     ]
-    out += _arrows(boxes, edges)
-    out += [_box(box) for box in boxes.values()]
+    out += _arrows(boxes, edges, ways)
+    out += [_box(box, box.node) for box in boxes.values() if box.node is not None]
     out.append("</svg>")
     if hidden:
         out.append(f'<p class="none">and {hidden} boxes more, which have the fewest arrows</p>')
@@ -108,8 +113,44 @@ def _rows(node: Node) -> list[str]:
     return [*node.rows[: ROWS - 1], f"… {len(node.rows) - ROWS + 1} more"]
 
 
-def _place(boxes: dict[str, _Box], edges: list[Edge]) -> None:
-    """Columns by the longest way from who is not called; in a column, by where the neighbours are."""
+def _place(boxes: dict[str, _Box], edges: list[Edge]) -> list[list[_Box]]:
+    """Places the boxes: columns by the longest way from who is not called, in a column by where the neighbours are.
+
+    Returns, for each arrow, where it goes through the columns between its ends.
+    """
+    _rank(boxes, edges)
+    columns: dict[int, list[_Box]] = {}
+    for box in boxes.values():
+        columns.setdefault(box.rank, []).append(box)
+    near: dict[int, list[_Box]] = {}
+    ways: list[list[_Box]] = []
+    for edge in edges:
+        a, b = boxes[edge.source], boxes[edge.target]
+        step = 1 if a.rank < b.rank else -1
+        way = [_Box(rank=rank) for rank in range(a.rank + step, b.rank, step)]
+        for box in way:
+            columns.setdefault(box.rank, []).append(box)
+        chain = [a, *way, b]
+        for left, right in pairwise(chain):
+            near.setdefault(id(left), []).append(right)
+            near.setdefault(id(right), []).append(left)
+        ways.append(way)
+    for _ in range(6):
+        middle = {id(b): i - len(column) / 2 for column in columns.values() for i, b in enumerate(column)}
+        for column in columns.values():
+            column.sort(key=lambda b: _mean([middle[id(n)] for n in near.get(id(b), ())], middle[id(b)]))
+    tallest = max(sum(b.height + GAP for b in column) for column in columns.values())
+    for position, rank in enumerate(sorted(columns)):
+        column = columns[rank]
+        y = MARGIN + (tallest - sum(b.height + GAP for b in column)) // 2
+        for box in column:
+            box.x, box.y = MARGIN + position * (WIDTH + COLUMN), y
+            y += box.height + GAP
+    return ways
+
+
+def _rank(boxes: dict[str, _Box], edges: list[Edge]) -> None:
+    """The columns. The host is in the last one."""
     forward = _forward(boxes, edges)
     for _ in boxes:
         moved = False
@@ -120,26 +161,8 @@ def _place(boxes: dict[str, _Box], edges: list[Edge]) -> None:
             break
     most = max(box.rank for box in boxes.values())
     for box in boxes.values():
-        if box.node.kind == "host" and len(boxes) > 1:
+        if box.node is not None and box.node.kind == "host" and len(boxes) > 1:
             box.rank = max(most, 1)
-    columns: dict[int, list[_Box]] = {}
-    for box in boxes.values():
-        columns.setdefault(box.rank, []).append(box)
-    near: dict[str, list[str]] = {name: [] for name in boxes}
-    for edge in edges:
-        near[edge.source].append(edge.target)
-        near[edge.target].append(edge.source)
-    for _ in range(4):
-        middle = {b.node.name: i - len(column) / 2 for column in columns.values() for i, b in enumerate(column)}
-        for column in columns.values():
-            column.sort(key=lambda b: _mean([middle[n] for n in near[b.node.name]], middle[b.node.name]))
-    tallest = max(sum(b.height + GAP for b in column) for column in columns.values())
-    for position, rank in enumerate(sorted(columns)):
-        column = columns[rank]
-        y = MARGIN + (tallest - sum(b.height + GAP for b in column)) // 2
-        for box in column:
-            box.x, box.y = MARGIN + position * (WIDTH + COLUMN), y
-            y += box.height + GAP
 
 
 def _mean(values: list[float], otherwise: float) -> float:
@@ -173,17 +196,16 @@ def _forward(boxes: dict[str, _Box], edges: list[Edge]) -> list[tuple[str, str]]
     return found
 
 
-def _box(box: _Box) -> str:
-    node = box.node
+def _box(box: _Box, node: Node) -> str:
     tip = escape("\n".join([node.name, *node.rows]))
     rows = "".join(
-        f'<text class="row" x="{box.x + 12}" y="{box.y + HEAD + 8 + LINE * i}">{escape(_cut(row, 32))}</text>'
+        f'<text class="row" x="{box.x + 12}" y="{box.y + HEAD + 8 + LINE * i}">{escape(_cut(row, 31))}</text>'
         for i, row in enumerate(box.rows)
     )
     return (
         f'<g class="node {escape(node.kind)}" tabindex="0" role="img" aria-label="{tip}"><title>{tip}</title>'
         f'<rect x="{box.x}" y="{box.y}" width="{WIDTH}" height="{box.height}" rx="7"/>'
-        f'<text class="name" x="{box.x + 12}" y="{box.y + 20}">{escape(_cut(node.name, 25))}</text>{rows}</g>'
+        f'<text class="name" x="{box.x + 12}" y="{box.y + 20}">{escape(_cut(node.name, 23))}</text>{rows}</g>'
     )
 
 
@@ -191,7 +213,7 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-(most - most // 2 - 1) :]}"
 
 
-def _arrows(boxes: dict[str, _Box], edges: list[Edge]) -> Iterator[str]:
+def _arrows(boxes: dict[str, _Box], edges: list[Edge], ways: list[list[_Box]]) -> Iterator[str]:
     leaving: dict[str, int] = {}
     for edge in edges:
         for end in {edge.source, edge.target}:
@@ -204,32 +226,39 @@ def _arrows(boxes: dict[str, _Box], edges: list[Edge]) -> Iterator[str]:
         box = boxes[name]
         return box.y + box.height * used[name] / (leaving[name] + 1)
 
-    for edge in edges:
+    for edge, way in zip(edges, ways, strict=True):
         a, b = boxes[edge.source], boxes[edge.target]
         y1 = port(edge.source)
+        path: str
+        x: float
         at: tuple[float, float]
         tip: tuple[float, float]
         if a is b:
             x, y2 = a.x + WIDTH, y1 + 14
-            path, at = (
-                f"M{x},{y1:.1f} C{x + 46},{y1 - 12:.1f} {x + 46},{y2 + 12:.1f} {x + 9},{y2:.1f}",
-                (x + 30, y1 - 8),
-            )
-            tip, turn = (x, y2), -1
+            path = f"M{x},{y1:.1f} C{x + 46},{y1 - 12:.1f} {x + 46},{y2 + 12:.1f} {x + 9},{y2:.1f}"
+            at, tip, turn = (x + 30, y1 - 8), (x, y2), -1
         elif a.rank == b.rank:
             x, y2 = a.x + WIDTH, port(edge.target)
             path = f"M{x},{y1:.1f} C{x + 60},{y1:.1f} {x + 60},{y2:.1f} {x + 9},{y2:.1f}"
-            at = (x + 46, (y1 + y2) / 2)
-            tip, turn = (x, y2), -1
+            at, tip, turn = (x + 46, (y1 + y2) / 2), (x, y2), -1
         else:
             y2 = port(edge.target)
             right = b.x > a.x
             x1, x2 = (a.x + WIDTH, b.x) if right else (a.x, b.x + WIDTH)
             turn = 1 if right else -1
-            bend = max(50, abs(x2 - x1) * 0.45) * turn
-            path = f"M{x1},{y1:.1f} C{x1 + bend:.1f},{y1:.1f} {x2 - bend:.1f},{y2:.1f} {x2 - 9 * turn},{y2:.1f}"
-            at, tip = ((x1 + x2) / 2, (y1 + y2) / 2), (x2, y2)
+            path, x, y = f"M{x1},{y1:.1f}", x1, y1
+            for box in way:  # straight through the column
+                begin, end = (box.x, box.x + WIDTH) if right else (box.x + WIDTH, box.x)
+                path += _curve(x, y, begin, box.y) + f" H{end}"
+                x, y = end, box.y
+            path += _curve(x, y, x2 - 9 * turn, y2)
+            at, tip = ((x + x2) / 2, (y + y2) / 2), (x2, y2)
         yield _arrow(edge, path, at, tip, turn)
+
+
+def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
+    bend = (x2 - x1) * 0.45
+    return f" C{x1 + bend:.1f},{y1:.1f} {x2 - bend:.1f},{y2:.1f} {x2:.1f},{y2:.1f}"
 
 
 def _arrow(edge: Edge, path: str, at: tuple[float, float], tip: tuple[float, float], turn: int) -> str:
