@@ -19,6 +19,9 @@ COMMANDS = {
     "check": "say whether files are in order, and all that is not",
     "fmt": "rewrite text in its canonical form",
     "bisect": "find the pass, and in it the rewrite, after which a test fails",
+    "trace": "show what a recorded run did, and to whom",
+    "diff": "compare points of a recorded run, or two runs",
+    "report": "write a recorded run as a page of HTML",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
 

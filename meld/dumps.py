@@ -130,13 +130,17 @@ MARKS = {"created": "+", "changed": "~", "removed": "-"}
 
 def stat_lines(record: StepRecord, differences: Sequence[Difference]) -> Iterator[str]:
     """What changed, a line for each symbol: how, and how many lines came and went."""
-    for one in differences:
-        lines = one.lines(0)[2:]
-        plus = sum(line.startswith("+") for line in lines)
-        minus = sum(line.startswith("-") for line in lines)
-        yield f"{MARKS[one.what.value]} {one.symbol}" + (f"  +{plus} -{minus}" if lines else "")
+    yield from map(stat_line, differences)
     yield f"{len(differences)} changes; the program has {sum(record.counts.values())} symbols"
     yield from (f"{name}: {count}" for name, count in record.stats.items())
+
+
+def stat_line(one: Difference) -> str:
+    """How a symbol changed, and how many lines came and went."""
+    lines = one.lines(0)[2:]
+    plus = sum(line.startswith("+") for line in lines)
+    minus = sum(line.startswith("-") for line in lines)
+    return f"{MARKS[one.what.value]} {one.symbol}" + (f"  +{plus} -{minus}" if lines else "")
 
 
 def coloured(diff: str) -> str:

@@ -17,6 +17,7 @@ from meld.ir.module import (
     KEYWORD_OF,
     SPACE_OF,
     CoreItem,
+    CustomSection,
     DataSegment,
     ElementSegment,
     Export,
@@ -94,7 +95,7 @@ class ModulePrinter:
             yield from self.function(function)
         yield from (self.datum(segment) for segment in module.datas)
         for custom in module.customs:
-            yield f"(@custom {quoted(custom.name)} ({custom.place}) {quoted_bytes(custom.data)})"
+            yield self.custom(custom)
 
     def item(self, item: CoreItem | ElementSegment | DataSegment) -> Iterator[str]:
         """An item that is defined; all but functions are one line."""
@@ -113,6 +114,10 @@ class ModulePrinter:
                 yield self.element(item)
             case DataSegment():
                 yield self.datum(item)
+
+    def custom(self, custom: CustomSection) -> str:
+        """A custom section."""
+        return f"(@custom {quoted(custom.name)} ({custom.place}) {self.payload(custom.data)})"
 
     def export(self, export: Export) -> str:
         """An export."""
@@ -251,4 +256,8 @@ class ModulePrinter:
             if segment.explicit_memory or segment.memory is not self.bodies.first["memories"]:
                 out += f" (memory {self.names.ref('memories', segment.memory)})"
             out += f" {self.folded(segment.offset or [], 'offset')}"
-        return f"{out} {quoted_bytes(segment.data)})"
+        return f"{out} {self.payload(segment.data)})"
+
+    def payload(self, data: bytes | memoryview) -> str:
+        """The bytes of a data segment or a custom section."""
+        return quoted_bytes(data)

@@ -9,24 +9,21 @@ keeps texts by their hash, so what does not change costs nothing.
         print(step.label, change.what.value)
         print(journal.blob(change.after))
 
-As a file it is JSON: the fields below, with enums as their values. Step 0 is the input.
+Step 0 is the input. As a file it is JSON: `meld.journal.file`.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from meld.diagnostics import MeldError
-
-FORMAT = 1
-"""Version of the file format; a reader refuses others."""
+from meld.journal.graph import Graph
 
 
 class What(Enum):
@@ -45,9 +42,12 @@ class Symbol:
         kind: ``func``, ``table``, ``memory``, ``global``, ``tag``, ``elem``, ``data``, ``export``, ``start``, ``note``,
             ``custom``; in a composition ``definition``.
         name: how texts of the journal call it; unique among symbols of its kind.
-        origin: where it came from: ``producer 4`` is index 4 of its kind in a core module of the instance `producer`.
+        origin: where it came from: ``producer 4`` is index 4 of its kind in the core module of the instance `producer`;
+            ``producer 4 (module 1)`` in the second one of it.
         synthetic: what kind of thing it is, if the compiler made it.
         imported: ``"module" "field"`` if it is an import.
+        owner: the component instance it belongs to.
+        size: of a function's code or a segment's data when it was last seen, in bytes (`StepRecord.sizes`).
     """
 
     kind: str
@@ -55,6 +55,8 @@ class Symbol:
     origin: str | None = None
     synthetic: str | None = None
     imported: str | None = None
+    owner: str | None = None
+    size: int = 0
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -74,6 +76,25 @@ class Change:
 
 
 @dataclass(slots=True)
+class Size:
+    """What a part of a program takes: `code` and `data` in bytes.
+
+    Code that is still as it was read counts as it was read; code of a pass, or from a text, counts encoded, with a byte
+    for each index (of a program with more code than `meld.journal.recorder.KEEP_ALL` text counts in characters).
+
+    Attributes:
+        owner: the component instance; None if it belongs to nobody.
+        made: the kind of generated code; None for what came from the inputs.
+    """
+
+    owner: str | None
+    made: str | None
+    functions: int = 0
+    code: int = 0
+    data: int = 0
+
+
+@dataclass(slots=True)
 class StepRecord:
     """One step.
 
@@ -87,6 +108,8 @@ class StepRecord:
         stats, remarks: what the pass said.
         rewrites: each that the pass asked for: kind, name of the item or None, whether it was done.
         counts: how many symbols of each kind there are after it.
+        sizes: what the parts of the program take after it.
+        graph: who is linked to whom after it; None if as before.
     """
 
     number: int
@@ -100,11 +123,16 @@ class StepRecord:
     remarks: list[str] = field(default_factory=list)
     rewrites: list[tuple[str, str | None, bool]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    sizes: list[Size] = field(default_factory=list)
+    graph: Graph | None = None
     changes: list[Change] = field(default_factory=list)
 
     def count(self, what: What) -> int:
         """How many symbols were created, changed or removed."""
         return sum(1 for change in self.changes if change.what is what)
+
+
+History: TypeAlias = list[tuple[StepRecord, Change]]
 
 
 @dataclass(slots=True)
@@ -118,9 +146,10 @@ class Difference:
 
     def lines(self, context: int = 3) -> list[str]:
         """A unified diff of the texts, without newlines; empty if there is no text on either side."""
-        name = str(self.symbol)
+        from meld.journal.lines import unified
+
         before, after = (text.splitlines() if text else [] for text in (self.before, self.after))
-        return list(difflib.unified_diff(before, after, name, name, n=context, lineterm=""))
+        return unified(before, after, str(self.symbol), context)
 
 
 @dataclass(slots=True)
@@ -146,6 +175,7 @@ class Journal:
     steps: list[StepRecord] = field(default_factory=list)
     blobs: dict[str, str] = field(default_factory=dict)
     decisions: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+    _histories: tuple[int, dict[int, History]] = field(default_factory=lambda: (0, {}), repr=False, compare=False)
 
     # --- looking back ---
 
@@ -196,9 +226,19 @@ class Journal:
             raise MeldError(f"no symbol `{pattern}` in the journal", hint=hint)
         return found
 
-    def history(self, symbol: int) -> list[tuple[StepRecord, Change]]:
+    def graph(self, number: int) -> Graph | None:
+        """Who is linked to whom after step `number`."""
+        return next((step.graph for step in reversed(self.steps[: number + 1]) if step.graph is not None), None)
+
+    def history(self, symbol: int) -> History:
         """What happened to a symbol, in order."""
-        return [(step, change) for step in self.steps for change in step.changes if change.symbol == symbol]
+        if self._histories[0] != len(self.steps):
+            found: dict[int, History] = {}
+            for step in self.steps:
+                for change in step.changes:
+                    found.setdefault(change.symbol, []).append((step, change))
+            self._histories = len(self.steps), found
+        return self._histories[1].get(symbol, [])
 
     def alive(self, symbol: int, number: int) -> bool:
         """Whether the symbol is in the program after step `number`."""
@@ -207,95 +247,37 @@ class Journal:
 
     def text(self, symbol: int, number: int) -> str | None:
         """The text of a symbol after step `number`; None if it is not there, or its text was not kept."""
-        return self._text(self.history(symbol), number)
-
-    def _text(self, history: list[tuple[StepRecord, Change]], number: int) -> str | None:
-        past = [change for step, change in history if step.number <= number]
-        if not past or past[-1].what is What.REMOVED:
+        if not self.alive(symbol, number):
             return None
+        past = [change for step, change in self.history(symbol) if step.number <= number]
         if past[-1].after is not None:
             return self.blob(past[-1].after)
-        return next((self.blob(c.before) for step, c in history if step.number > number), None)
+        return next((self.blob(c.before) for step, c in self.history(symbol) if step.number > number), None)
 
     def between(self, first: int, last: int) -> Iterator[Difference]:
         """What differs between the programs after steps `first` and `last`, in the order of the symbols."""
         low, high = sorted((first, last))
         touched = {c.symbol for step in self.steps if low < step.number <= high for c in step.changes}
-        histories: dict[int, list[tuple[StepRecord, Change]]] = {symbol: [] for symbol in sorted(touched)}
-        for step in self.steps:
-            for change in step.changes:
-                if change.symbol in histories:
-                    histories[change.symbol].append((step, change))
-        for symbol, history in histories.items():
-            there = [self._there(history, number) for number in (first, last)]
-            texts = [self._text(history, number) for number in (first, last)]
-            if there == [False, False] or (there == [True, True] and texts[0] == texts[1]):
+        for symbol in sorted(touched):
+            there = [self.alive(symbol, number) for number in (first, last)]
+            texts = [self.text(symbol, number) for number in (first, last)]
+            if not any(there) or (all(there) and texts[0] == texts[1]):
                 continue
             what = What.CHANGED if all(there) else What.CREATED if there[1] else What.REMOVED
             yield Difference(self.symbols[symbol], what, *texts)
 
-    @staticmethod
-    def _there(history: list[tuple[StepRecord, Change]], number: int) -> bool:
-        past = [change for step, change in history if step.number <= number]
-        return bool(past) and past[-1].what is not What.REMOVED
-
     # --- as a file ---
-
-    def to_json(self) -> str:
-        """The file's text, one line for each symbol, step and blob."""
-        data = {f: getattr(self, f) for f in ("version", "command", "inputs", "plan", "status", "message", "decisions")}
-        head = json.dumps({"format": FORMAT, **data}, ensure_ascii=False)[:-1]
-        symbols = ",\n".join(json.dumps(_row(s), ensure_ascii=False) for s in self.symbols)
-        steps = ",\n".join(json.dumps(_step_row(s), ensure_ascii=False) for s in self.steps)
-        blobs = ",\n".join(f"{json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in self.blobs.items())
-        return f'{head},\n"symbols": [\n{symbols}],\n"steps": [\n{steps}],\n"blobs": {{\n{blobs}}}}}\n'
 
     def save(self, path: str | Path) -> None:
         """Writes the file whole or not at all. Raises MeldError."""
+        from meld.journal.file import to_json
         from meld.output import write_file
 
-        write_file(Path(path), self.to_json().encode())
+        write_file(Path(path), to_json(self).encode())
 
     @classmethod
     def load(cls, path: str | Path) -> Journal:
-        """Reads a journal. MeldError if the file is none, or of another version."""
-        try:
-            data = json.loads(Path(path).read_text())
-        except OSError as e:
-            raise MeldError(f"cannot read: {e.strerror}", where=str(path)) from e
-        except (ValueError, RecursionError):
-            data = None
-        if not isinstance(data, dict) or "format" not in data:
-            raise MeldError("is not a journal", where=str(path), hint="`meldc INPUT… --journal=FILE` writes one")
-        if data["format"] != FORMAT:
-            raise MeldError(f"a journal of format {data['format']}, not {FORMAT}", where=str(path))
-        try:
-            return cls._from(data)
-        except (TypeError, KeyError, ValueError, AttributeError, IndexError) as e:
-            raise MeldError(f"is not a whole journal: {type(e).__name__}: {e}", where=str(path)) from e
+        """Reads a journal. MeldError if the file is none, is broken, or is of another version."""
+        from meld.journal.file import read
 
-    @classmethod
-    def _from(cls, data: dict[str, Any]) -> Journal:
-        plain = {k: data[k] for k in ("version", "command", "plan", "status", "message", "blobs")}
-        return cls(
-            **plain,
-            inputs=[(name, size, digest) for name, size, digest in data["inputs"]],
-            decisions=[(a, b, c, d, e) for a, b, c, d, e in data["decisions"]],
-            symbols=[Symbol(**row) for row in data["symbols"]],
-            steps=[_step_of(row) for row in data["steps"]],
-        )
-
-
-def _row(symbol: Symbol) -> dict[str, Any]:
-    return {k: v for k, v in asdict(symbol).items() if v is not None}
-
-
-def _step_row(step: StepRecord) -> dict[str, Any]:
-    row = {f: getattr(step, f) for f in StepRecord.__slots__ if f != "changes"}
-    return {**row, "changes": [[c.symbol, c.what.value, c.before, c.after] for c in step.changes]}
-
-
-def _step_of(row: dict[str, Any]) -> StepRecord:
-    changes = [Change(symbol, What(what), before, after) for symbol, what, before, after in row.pop("changes")]
-    rewrites = [(what, name, bool(done)) for what, name, done in row.pop("rewrites")]
-    return StepRecord(**row, rewrites=rewrites, changes=changes)
+        return read(path)

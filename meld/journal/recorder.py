@@ -1,8 +1,8 @@
 """Writes a journal while passes run.
 
-After each step the things of the program are compared with what they were. A body that nobody has decoded is compared
-by what it was read from and by the objects that its indices mean, so a step costs time for each function, not for each
-instruction; only what differs is printed.
+After each step the things of the program are compared with what they were, by their states (`meld.journal.state`): a
+body that nobody has decoded by what it was read from and by the objects that its indices mean. So a step costs time for
+each function, not for each instruction; only what differs is printed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from meld.binary.encode import Encoder
 from meld.diagnostics import MeldError
 from meld.ir.component import Component
 from meld.ir.instructions import Code, LazyBody, Scope
 from meld.ir.literals import quoted
-from meld.ir.module import KEYWORD_OF, SPACE_OF, Function, Item, Module
+from meld.ir.module import KEYWORD_OF, SPACE_OF, DataSegment, Function, Item, Module
 from meld.ir.notes import Note
-from meld.journal import Change, Journal, StepRecord, Symbol, What
-from meld.journal.texts import KINDS, DefinitionPrinter, ItemPrinter, Printed, StableNames, definition_name
+from meld.ir.text_body import TextBody
+from meld.journal import Change, Journal, Size, StepRecord, Symbol, What
+from meld.journal.graph import graph_of
+from meld.journal.state import LazyState, Meaning, head_of, state_of
+from meld.journal.texts import KINDS, DefinitionPrinter, ItemPrinter, StableNames, definition_name
 from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
 
@@ -32,51 +36,11 @@ KEEP_ALL = 256 << 10
 
 @dataclass(slots=True)
 class _Thing:
-    """What was seen of a thing: its symbol, and its text or what stands for it while nobody has decoded it."""
+    """What was seen of a thing; its text is None while only `state` has it."""
 
     symbol: int
+    state: Any
     text: str | None = None
-    head: _Head | None = None
-    body: LazyBody | None = None
-    meant: _Meaning | None = None
-
-
-_HEAD = ("name", "type", "owner", "origin", "synthetic", "imported")
-
-
-@dataclass(slots=True)
-class _Head:
-    """What a function with an encoded body was besides the body: the fields `_HEAD`, and its notes as text."""
-
-    fields: tuple[Any, ...]
-    notes: str
-
-    @classmethod
-    def of(cls, function: Function, names: StableNames) -> _Head:
-        notes = " ".join(names.note(note) for note in function.notes) if function.notes else ""
-        return cls(tuple(getattr(function, name) for name in _HEAD), notes)
-
-    def put(self, function: Function) -> None:
-        """Makes the function what it was."""
-        for name, value in zip(_HEAD, self.fields, strict=True):
-            setattr(function, name, value)
-        function.notes = [Printed(self.notes)] if self.notes else []
-
-
-@dataclass(eq=False, slots=True)
-class _Meaning:
-    """The objects that the indices of a scope meant at one time."""
-
-    scope: Scope
-
-    def changed(self, now: Scope) -> dict[Any, Any]:
-        """The objects that an index means now, and what it meant."""
-        found: dict[Any, Any] = {}
-        for space in Scope.SPACES[1:]:
-            before, after = getattr(self.scope, space), getattr(now, space)
-            if before != after:
-                found.update((b, a) for a, b in zip(before, after, strict=True) if a is not b)
-        return found
 
 
 @dataclass(slots=True)
@@ -86,11 +50,10 @@ class Recorder(Observer):
     journal: Journal = field(default_factory=Journal)
     _names: StableNames = field(default_factory=StableNames)
     _seen: dict[Any, _Thing] = field(default_factory=dict)
-    _facts: list[str] = field(default_factory=list)
     _keep: bool = True
-    _meanings: dict[int, _Meaning] = field(default_factory=dict)
-    _next: dict[int, _Meaning] = field(default_factory=dict)
-    _rewired: dict[tuple[int, int], dict[Any, Any]] = field(default_factory=dict)
+    _meanings: dict[int, Meaning] = field(default_factory=dict)
+    _next: dict[int, Meaning] = field(default_factory=dict)
+    _encoder: Encoder | None = None
 
     @classmethod
     def of_files(cls, command: Sequence[str], inputs: Sequence[str]) -> Recorder:
@@ -140,15 +103,40 @@ class Recorder(Observer):
         record.changes = self._compare(program)
         kinds = Counter(self.journal.symbols[thing.symbol].kind for thing in self._seen.values())
         record.counts = dict(sorted(kinds.items()))
+        record.sizes = self._sizes()
+        if any(self._linked(self.journal.symbols[change.symbol]) for change in record.changes):
+            graph = graph_of(program)
+            record.graph = graph if graph != self.journal.graph(record.number) else None
         self.journal.steps.append(record)
+
+    @staticmethod
+    def _linked(symbol: Symbol) -> bool:
+        """Whether a change of the symbol may be one of the graph."""
+        return symbol.imported is not None or symbol.kind in ("definition", "memory", "note")
+
+    def _sizes(self) -> list[Size]:
+        found: dict[tuple[str | None, str | None], Size] = {}
+        for thing in self._seen.values():
+            symbol = self.journal.symbols[thing.symbol]
+            if symbol.kind not in ("func", "data") or symbol.imported is not None:
+                continue
+            key = symbol.owner, symbol.synthetic
+            size = found.get(key)
+            if size is None:
+                size = found[key] = Size(*key)
+            if symbol.kind == "func":
+                size.functions += 1
+                size.code += symbol.size
+            else:
+                size.data += symbol.size
+        return list(found.values())
 
     # --- comparing ---
 
     def _compare(self, program: Program) -> list[Change]:
         if isinstance(program, Module):
             self._keep = _code_size(program) <= KEEP_ALL
-        before, self._seen = self._seen, {}
-        self._next, self._rewired = {}, {}
+        before, self._seen, self._next = self._seen, {}, {}
         parts = list(_parts(program, self._names))
         self._adopt([key for key, _ in parts], before)
         changes: list[Change] = []
@@ -156,21 +144,75 @@ class Recorder(Observer):
         texts = {} if isinstance(program, Module) else DefinitionPrinter().texts(program)
         for key, thing in parts:
             old = before.pop(key, None)
-            new = self._look(key, thing, old, show, texts)
+            state = self._state(thing)
+            if old is not None and state is not None and _same(old.state, state):
+                old.state = state
+                self._seen[key] = old
+                continue
+            new = _Thing(self._symbol(key, thing) if old is None else old.symbol, state)
+            if self._keep or not isinstance(state, LazyState) or thing.synthetic is not None:
+                new.text = texts[thing] if texts else _text(key, thing, show)
+            self._measure(self.journal.symbols[new.symbol], thing)
             self._seen[key] = new
             if old is None:
                 changes.append(Change(new.symbol, What.CREATED, None, self._blob(new.text)))
-            elif new.text is None and old.text is None:
-                change = self._of_lazy(key, old, new, show)
-                changes += [change] if change else []
-            else:
-                was = old.text if old.text is not None else self._print_lazy(key, old, show)
-                now = new.text if new.text is not None else self._print_lazy(key, new, show)
-                if was != now:
-                    changes.append(Change(new.symbol, What.CHANGED, self._blob(was), self._blob(now)))
+                continue
+            was, now = (self._print(key, t, show) for t in (old, new))
+            if was != now:
+                changes.append(Change(new.symbol, What.CHANGED, self._blob(was), self._blob(now)))
         gone = [Change(old.symbol, What.REMOVED, self._blob(old.text), None) for old in before.values()]
         self._meanings = self._next
         return gone + changes
+
+    def _state(self, thing: Any) -> Any:
+        if isinstance(thing, Function):
+            body = thing.body
+            if body is not None and not isinstance(body, Code):
+                head, notes = head_of(thing, self._names)
+                return LazyState(head, thing.type, notes, body, self._meaning(body.scope))
+        return state_of(thing, self._names)
+
+    def _print(self, key: Any, thing: _Thing, show: ItemPrinter) -> str:
+        """The text of a thing as it was when it was seen."""
+        if thing.text is not None:
+            return thing.text
+        shown = thing.state.shown()
+        self._names.same(shown, key)
+        try:
+            return _text(None, shown, show)
+        finally:
+            self._names.forget(shown)
+
+    def _meaning(self, scope: Scope) -> Meaning:
+        """What a scope means now; one object as long as that is the same."""
+        found = self._next.get(id(scope))
+        if found is None:
+            found = self._meanings.get(id(scope))
+            if found is None or found.changed(scope):
+                found = Meaning(scope.renamed({}), self._names)
+            self._next[id(scope)] = found
+        return found
+
+    def _measure(self, symbol: Symbol, thing: Any) -> None:
+        """Whose a thing is now, and how large."""
+        if isinstance(thing, Item):
+            symbol.owner = thing.owner.name if thing.owner is not None else None
+            symbol.synthetic = thing.synthetic
+        match thing:
+            case Function():
+                symbol.size = 0 if thing.body is None else self._size(thing.body, thing.synthetic is not None)
+            case DataSegment():
+                symbol.size = len(thing.data)
+
+    def _size(self, body: Code | LazyBody, made: bool) -> int:
+        if not isinstance(body, Code) and not (isinstance(body, TextBody) and (made or self._keep)):
+            return body.size
+        if self._encoder is None:
+            self._encoder = Encoder(self._names.numbering)
+        try:
+            return len(self._encoder.body(body if isinstance(body, Code) else body.decode()))
+        except MeldError:  # what names something that is not there has no size yet
+            return 0
 
     def _adopt(self, keys: list[Any], before: dict[Any, _Thing]) -> None:
         """A new object of the name and kind of one that is gone is the same thing: a pass may build a program anew."""
@@ -189,21 +231,13 @@ class Recorder(Observer):
                 self._names.same(same[0], key)
                 fresh.pop((type(key), key.name, key.synthetic))
 
-    def _look(self, key: Any, thing: Any, old: _Thing | None, show: ItemPrinter, texts: dict[Any, str]) -> _Thing:
-        symbol = old.symbol if old is not None else self._symbol(key, thing)
-        if isinstance(thing, Function) and isinstance(thing.body, LazyBody):
-            new = _Thing(symbol, None, _Head.of(thing, self._names), thing.body, self._meaning(thing.body.scope))
-            if self._keep:
-                new.text = self._print_lazy(key, new, show)
-            return new
-        return _Thing(symbol, texts[thing] if thing in texts else _text(key, thing, show))
-
     def _symbol(self, key: Any, thing: Any) -> int:
         if isinstance(thing, Item):
             kind = KEYWORD_OF.get(type(thing)) or KINDS[_space(thing)]
             symbol = Symbol(kind, self._names.name(_space(thing), thing), synthetic=thing.synthetic)
             if thing.owner is not None and thing.origin is not None:
-                symbol.origin = f"{thing.owner.name} {thing.origin[0]}"
+                index, core = thing.origin
+                symbol.origin = f"{thing.owner.name} {index}" + (f" (module {core})" if core else "")
             if thing.imported is not None:
                 symbol.imported = str(thing.imported)
         elif isinstance(thing, Note):
@@ -214,54 +248,18 @@ class Recorder(Observer):
         self.journal.symbols.append(symbol)
         return len(self.journal.symbols) - 1
 
-    # --- bodies that nobody has decoded ---
-
-    def _meaning(self, scope: Scope) -> _Meaning:
-        """What a scope means now; one object as long as that is the same."""
-        found = self._next.get(id(scope))
-        if found is None:
-            found = self._meanings.get(id(scope))
-            if found is None or found.changed(scope):
-                found = _Meaning(scope.renamed({}))
-            self._next[id(scope)] = found
-        return found
-
-    def _of_lazy(self, key: Function, old: _Thing, new: _Thing, show: ItemPrinter) -> Change | None:
-        assert old.body is not None and new.body is not None and old.meant is not None and new.meant is not None
-        same = old.body.source == new.body.source and old.head == new.head
-        if same and (old.meant is new.meant or not self._uses(key, old.meant, new.meant)):
-            return None
-        was, now = self._print_lazy(key, old, show), self._print_lazy(key, new, show)
-        return None if was == now else Change(new.symbol, What.CHANGED, self._blob(was), self._blob(now))
-
-    def _uses(self, function: Function, old: _Meaning, new: _Meaning) -> bool:
-        """Whether a body names an object that its scope did not have before."""
-        from meld.passes.finish import body_uses
-
-        pair = id(old), id(new)
-        if pair not in self._rewired:
-            self._rewired[pair] = old.changed(new.scope)
-        changed = self._rewired[pair]
-        return bool(changed) and any(used in changed for used in body_uses(function))
-
-    def _print_lazy(self, function: Function, thing: _Thing, show: ItemPrinter) -> str:
-        """The text of a function as it was when it was seen."""
-        assert thing.body is not None and thing.meant is not None and thing.head is not None
-        now = _Head.of(function, self._names), function.notes, function.body
-        thing.head.put(function)
-        function.body = thing.body.over(thing.meant.scope)
-        try:
-            return _text(function, function, show)
-        finally:
-            now[0].put(function)
-            function.notes, function.body = now[1:]
-
     def _blob(self, text: str | None) -> str | None:
         if text is None:
             return None
         digest = hashlib.sha256(text.encode()).hexdigest()[:24]
         self.journal.blobs[digest] = text
         return digest
+
+
+def _same(old: Any, new: Any) -> bool:
+    if isinstance(old, LazyState):
+        return isinstance(new, LazyState) and old.same(new)
+    return bool(old == new)
 
 
 def _parts(program: Program, names: StableNames) -> Iterator[tuple[Any, Any]]:

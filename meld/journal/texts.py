@@ -7,19 +7,19 @@ Here everything has one name for the whole run, function types are written out, 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from meld.ir.component import Component, CoreModule, Definition, NestedComponent
 from meld.ir.component_names import ScopeNames
 from meld.ir.component_printer import ComponentPrinter
 from meld.ir.literals import identifier, quoted_bytes
-from meld.ir.module import CustomSection, DataSegment, Module
+from meld.ir.module import Module
 from meld.ir.notes import Note, Ref, Sexp
 from meld.ir.numbering import Numbering
 from meld.ir.print_names import Names, UniqueNames, declaration
 from meld.ir.printer import ModulePrinter
-from meld.ir.types import FuncType, TypeDef
+from meld.ir.types import FuncType, RefType, TypeDef
 
 KINDS = {
     "functions": "func",
@@ -78,6 +78,10 @@ class StableNames(Names):
         """From now on `item` is what `other` was."""
         self._names[item] = self._names[other]
 
+    def forget(self, item: Any) -> None:
+        """The item is not met again."""
+        del self._names[item]
+
     def note(self, note: Note) -> str:
         return note.text if isinstance(note, Printed) else super().note(note)
 
@@ -92,13 +96,16 @@ class StableNames(Names):
         return Ref(self.name(space, item))
 
     def type_name(self, typedef: TypeDef) -> str:
-        if isinstance(typedef.shape, FuncType) and _is_plain(typedef.shape):
+        if is_plain(typedef.shape):
             return self.shape(typedef)
         return identifier(self.name("types", typedef))
 
 
-def _is_plain(shape: FuncType) -> bool:
-    return not any(isinstance(getattr(t, "heap", None), TypeDef) for t in (*shape.params, *shape.results))
+def is_plain(shape: object) -> bool:
+    """Whether a type is a function type that names no other definition."""
+    if not isinstance(shape, FuncType):
+        return False
+    return not any(isinstance(t, RefType) and isinstance(t.heap, TypeDef) for t in (*shape.params, *shape.results))
 
 
 def _wish(space: str, item: Any) -> str:
@@ -121,25 +128,11 @@ class ItemPrinter(ModulePrinter):
     def typename(self, typedef: TypeDef) -> str:
         return ""
 
-    def datum(self, segment: DataSegment) -> str:
-        return _cut(segment.data, lambda data: super(ItemPrinter, self).datum(_with(segment, data)))
-
-    @staticmethod
-    def custom(section: CustomSection) -> str:
-        """A custom section."""
-        return _cut(section.data, lambda data: f'(@custom "{section.name}" ({section.place}) {quoted_bytes(data)})')
-
-
-def _with(segment: DataSegment, data: bytes) -> DataSegment:
-    return replace(segment, data=data)
-
-
-def _cut(data: bytes | memoryview, show: Any) -> str:
-    """A text in which long data is cut; what is not shown is there as a hash."""
-    if len(data) <= SHOWN:
-        return str(show(bytes(data)))
-    rest = f" ;; … of {len(data)} bytes, sha256:{hashlib.sha256(data).hexdigest()[:16]}"
-    return str(show(bytes(data[:SHOWN]))) + rest
+    def payload(self, data: bytes | memoryview) -> str:
+        if len(data) <= SHOWN:
+            return quoted_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        return f"{quoted_bytes(data[:SHOWN])} (; … {len(data)} bytes, sha256:{digest} ;)"
 
 
 class DefinitionPrinter(ComponentPrinter):
