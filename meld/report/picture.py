@@ -231,6 +231,7 @@ def _arrows(boxes: dict[str, _Box], edges: list[Edge], ways: list[list[_Box]]) -
         y1 = port(edge.source)
         path: str
         x: float
+        y: float
         at: tuple[float, float]
         tip: tuple[float, float]
         if a is b:
@@ -246,12 +247,12 @@ def _arrows(boxes: dict[str, _Box], edges: list[Edge], ways: list[list[_Box]]) -
             right = b.x > a.x
             x1, x2 = (a.x + WIDTH, b.x) if right else (a.x, b.x + WIDTH)
             turn = 1 if right else -1
-            path, from_x, from_y = f"M{x1},{y1:.1f}", x1, y1
+            path, x, y = f"M{x1},{y1:.1f}", x1, y1
             for box in way:  # straight through the column
-                begin, end = (box.x, box.x + WIDTH) if right else (box.x + WIDTH, box.x)
-                path += _curve(from_x, from_y, begin, box.y) + f" H{end}"
-                from_x, from_y = end, box.y
-            path += _curve(from_x, from_y, x2 - 9 * turn, y2)
+                near, far = (box.x, box.x + WIDTH) if right else (box.x + WIDTH, box.x)
+                path += _curve(x, y, near, box.y) + f" H{far}"
+                x, y = far, box.y
+            path += _curve(x, y, x2 - 9 * turn, y2)
             at, tip = ((x + x2) / 2, (y + y2) / 2), (x2, y2)
         yield _arrow(edge, path, at, tip, turn)
 
