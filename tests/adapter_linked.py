@@ -70,6 +70,9 @@ class Linked:
         flags = {i: self.items.global_(g) for i, g in self.flags.items()}
         self.export = AdapterWriter(self.items, flags, False, NoHandles()).write(self.call, "f")
         self.text = self.items.text()
+        for name, final in self.items.names.items():
+            if name.startswith("trap."):  # what splicing does
+                self.text = self.text.replace(f"(func ${name} ", f'(func ${name} (@name "{final}") ')
         self.adapter = wasmtime.Module(engine, self.text)
 
     def _boundary(self) -> tuple[Boundary, Function]:

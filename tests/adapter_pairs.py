@@ -10,6 +10,7 @@ to every address that `realloc` returns, 0x8000 log of `realloc` calls, from 0x1
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from wasmtime import component as wc
 
 from meld.abi import types
 from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, Layouts, align_to, core_type
+from meld.abi.traps import NAMED_INDICES, OF_INDEX, Trap
 from meld.ir import component as c
 from meld.ir.types import I32, I64, FuncType, NumType
 
@@ -367,10 +369,11 @@ class Named:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: whether it trapped, and if not, what both memories hold."""
+    """What a run did: whether it trapped, and why; if not, what both memories hold."""
 
     trap: bool
     digests: tuple[int, ...] = (0, 0)
+    reason: str = field(default="", compare=False)
     detail: str = field(default="", compare=False)
 
 
@@ -432,9 +435,23 @@ def drive(f: Any, caller: Image, callee: Image) -> Outcome:
     try:
         f("run")()
     except (wasmtime.WasmtimeError, wasmtime.Trap) as e:
-        return Outcome(True, detail=str(e)[-200:])
+        return Outcome(True, reason=reason(e), detail=str(e)[-200:])
     caller_digest, callee_digest = f("caller-digest")(), f("callee-digest")()
     return Outcome(False, (caller_digest & (1 << 64) - 1, callee_digest & (1 << 64) - 1))
+
+
+REASONS = {trap.value for trap in Trap} | {t.format(i) for t in OF_INDEX.values() for i in range(NAMED_INDICES)}
+
+
+def reason(error: Exception) -> str:
+    """Why something trapped: the engine's message, or what our trap is called (`meld.abi.traps`)."""
+    text = str(error)
+    cause = re.search(r"(?:Caused by:\s+|^)(?:wasm trap: )?([^\n]*)\Z", text.strip())
+    frame = re.search(r" 0: +0x\w+ - [^!]*!(.*)", text)
+    assert cause is not None, text
+    if cause[1] == "wasm `unreachable` instruction executed" and frame and frame[1] in REASONS:
+        return frame[1]
+    return cause[1]
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,9 @@ class Both:
         want, got = self.unfused.run(*memories), self.linked.run(*memories)
         if skew == STRAIGHT and not self.pair.post_return:
             check_meaning(self.linked, memories, got)
-        assert got == want, f"{show(self.pair.type)}\n{arguments} -> {result}\n{want.detail}\n{got.detail}"
+        where = f"{show(self.pair.type)}\n{arguments} -> {result}\n{want.detail}\n{got.detail}"
+        assert got == want, where
+        assert got.reason == want.reason, where
         return want
 
 
@@ -144,4 +146,6 @@ def test_fused(t: c.CompFuncType, up: Form, down: Form, post: bool, data: st.Dat
     fused = Fused(shared_engine(), encode(module))
     for wild in (False, True, True, True, True, True):
         memories = images(pair, *data.draw(calls(pair, wild)))
-        assert fused.run(*memories) == unfused.run(*memories), unfused.text
+        want, got = unfused.run(*memories), fused.run(*memories)
+        assert got == want, unfused.text
+        assert got.reason == want.reason, f"{unfused.text}\n{want.detail}\n{got.detail}"

@@ -303,11 +303,11 @@ class Copy:
         body = Body([("$from", source.pointer), ("$length", source.pointer)], (target.pointer,))
         inner = replace(self, body=body)
         size, to = body.local(source.pointer), body.local(target.pointer)
+        too_long = f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // src.size}))"
+        body.trap_if(too_long, self.items.trap(Trap.LIST))
         if src.align > 1:
             unaligned = f"({p}.ne ({p}.and (local.get $from) ({p}.const {src.align - 1})) ({p}.const 0))"
             body.trap_if(unaligned, self.items.trap(Trap.ALIGNMENT))
-        too_long = f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // src.size}))"
-        body.trap_if(too_long, self.items.trap(Trap.LIST))
         body.emit(f"(local.set {size} ({p}.mul (local.get $length) ({p}.const {src.size})))")
         check_range = self.items.check_range(source.memory, Trap.LIST)
         body.emit(f"(call {check_range} (local.get $from) (local.get {size}))")
