@@ -9,14 +9,16 @@ Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`, Lifting a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from meld.abi.adapter_tasks import RETURNED, Tasks
 from meld.abi.adapter_text import Body, Items, Side
 from meld.abi.adapter_values import At, Copy, Flat, Place
-from meld.abi.boundary import Boundary
-from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, core_type
+from meld.abi.boundary import Boundary, CanonCall
+from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout
+from meld.abi.signatures import lifted_type, lowered_type
 from meld.abi.traps import Trap
 from meld.abi.types import show
 from meld.diagnostics import MeldError
@@ -45,14 +47,20 @@ class Call:
     lift: FuncType
 
     @property
-    def spills_params(self) -> bool:
-        """Whether the parameters travel in memory."""
-        return len(self.params[0].flat) > MAX_FLAT_PARAMS
+    def spills_params(self) -> tuple[bool, bool]:
+        """Whether the caller's, the callee's parameters are in memory."""
+        flat = len(self.params[0].flat)
+        most = MAX_FLAT_ASYNC_PARAMS if self.boundary.lower.is_async else MAX_FLAT_PARAMS
+        return flat > most, flat > MAX_FLAT_PARAMS
 
     @property
-    def spills_results(self) -> bool:
-        """Whether the result travels in memory."""
-        return len(self.results[0].flat) > MAX_FLAT_RESULTS
+    def spills_results(self) -> tuple[bool, bool]:
+        """Whether the caller's, the callee's result is in memory."""
+        flat = len(self.results[0].flat)
+        return (
+            flat > (0 if self.boundary.lower.is_async else MAX_FLAT_RESULTS),
+            flat > (MAX_FLAT_PARAMS if self.boundary.lift.is_async else MAX_FLAT_RESULTS),
+        )
 
     @property
     def leaves_closed(self) -> tuple[Instance, ...]:
@@ -62,7 +70,7 @@ class Call:
         another one has called, and a program that runs unfused shall run fused.
         """
         found = []
-        if self.params[1].allocates or self.spills_params:
+        if self.params[1].allocates or self.spills_params[1]:
             found.append(self.boundary.callee)
         if self.results[0].allocates:
             found.append(self.boundary.caller)
@@ -74,7 +82,9 @@ class Call:
         parts = [layout for record in (self.params[0], self.results[0]) for _, layout in record.fields]
         if self.boundary.caller is self.boundary.callee:
             return "an instance that calls itself traps"
-        if self.spills_params or self.spills_results:
+        if self.boundary.lower.is_async or self.boundary.lift.is_async:
+            return "the call is asynchronous"
+        if any(self.spills_params) or any(self.spills_results):
             return "values travel in memory"
         if any(not layout.identical for layout in parts):
             kinds = {kind.value for layout in parts if not layout.identical for kind in layout.kinds()}
@@ -87,15 +97,18 @@ def place_of(boundary: Boundary) -> str:
     return f"call of `{boundary.label}` from `{boundary.caller.name}` into `{boundary.callee.name}`"
 
 
-def analyse(items: Items, boundary: Boundary, import_: Function) -> Call:
+def analyse(items: Items, boundary: Boundary, import_: Function, prompt: bool = False) -> Call:
     """The layouts of a boundary, checked against the core types of both sides.
+
+    Args:
+        prompt: an asynchronous call is known to be over when the callee returns, so it needs no scheduling.
 
     Raises:
         MeldError: what cannot be adapted, by the names of caller, callee and function, and the type.
     """
     where = place_of(boundary)
     options = (boundary.lower, boundary.lift)
-    if boundary.type.is_async or any(o.is_async or o.callback is not None for o in options):
+    if not prompt and (boundary.type.is_async or any(o.is_async or o.callback is not None for o in options)):
         raise _refusal(boundary, "asynchronous calls")
     caller, callee = items.side(boundary.caller, boundary.lower), items.side(boundary.callee, boundary.lift)
     up, down = items.layouts[caller.pointer], items.layouts[callee.pointer]
@@ -108,8 +121,8 @@ def analyse(items: Items, boundary: Boundary, import_: Function) -> Call:
             callee,
             (up.tuple_of(params), down.tuple_of(params)),
             (up.tuple_of(results), down.tuple_of(results)),
-            core_type(boundary.type, up, lower=True),
-            core_type(boundary.type, down, lower=False),
+            lowered_type(boundary.type, boundary.lower),
+            lifted_type(boundary.type, boundary.lift),
         )
     except MeldError as e:
         raise e.within(where) from None
@@ -131,11 +144,15 @@ def _refusal(boundary: Boundary, what: str) -> MeldError:
 
 def _check_options(call: Call, where: str) -> None:
     """A side whose memory or `realloc` is needed has it. Validation ensures that, a note written by hand may not."""
-    into_callee = call.params[1].allocates or call.spills_params
+    into_callee = call.params[1].allocates or call.spills_params[1]
     into_caller = call.results[0].allocates
+    caller_memory, callee_memory = (
+        into_callee or into_caller or params or results
+        for params, results in zip(call.spills_params, call.spills_results, strict=True)
+    )
     needs = (
-        (into_callee or into_caller or call.spills_results, call.caller.memory, "canon lower", "memory"),
-        (into_callee or into_caller or call.spills_results, call.callee.memory, "canon lift", "memory"),
+        (caller_memory, call.caller.memory, "canon lower", "memory"),
+        (callee_memory, call.callee.memory, "canon lift", "memory"),
         (into_callee, call.callee.realloc, "canon lift", "realloc"),
         (into_caller, call.caller.realloc, "canon lower", "realloc"),
     )
@@ -169,12 +186,14 @@ class AdapterWriter:
         may_leave: for the instances that are ever closed, the name of the global that says whether they may call out.
         catches: whether exceptions can arise, which must not cross a boundary.
         handles: how resource handles are carried over.
+        tasks: for the instances with functions that are lifted asynchronously, their tasks.
     """
 
     items: Items
     may_leave: Mapping[Instance, str]
     catches: bool
     handles: Handles
+    tasks: Mapping[Instance, Tasks] = field(default_factory=dict)
 
     def write(self, call: Call, name: str) -> str:
         """Writes the adapter of a call. Returns the name of its export; `name` is what it shall be called."""
@@ -188,23 +207,52 @@ class AdapterWriter:
         mark = self.handles.begin(body, call)
         arguments = self._lower_params(body, call, tuple(params))
         results = tuple((body.local(core), core) for core in _cores(call.lift.results))
+        tasks = self.tasks[call.boundary.callee] if call.boundary.lift.is_async else None
+        if tasks is not None:
+            tasks.begin(body, call, tuple(params))
         body.emit(f"(call {self.items.function(call.boundary.target)}{_gets(arguments)})")
         for local, _ in reversed(results):
             body.emit(f"local.set {local}")
         self.handles.returned(body, call, mark)
-        returned = self._lower_results(body, call, tuple(params), results)
+        returned: tuple[tuple[str, NumType], ...] = ()
+        if tasks is not None:
+            tasks.end(body, self.items.trap(Trap.NO_RESULT))
+        else:
+            returned = self._lower_results(body, call, params[-1:], results)
         self.handles.end(body, call, mark)
         post_return = call.boundary.lift.post_return
         if post_return is not None:
             body.emit(f"(call {self.items.function(post_return)}{_gets(results)})")
         for local, _ in returned:
             body.emit(f"local.get {local}")
+        if call.boundary.lower.is_async:
+            body.emit(f"i32.const {RETURNED}")
+        return self._finished(body, name)
+
+    def write_task_return(self, function: Function, builtin: CanonCall, name: str) -> str:
+        """Writes what takes the result of the running task of an instance and carries it over to the caller."""
+        params = tuple((f"$p{i}", core) for i, core in enumerate(_cores(function.signature.params)))
+        body = Body(list(params))
+        tasks = self.tasks[builtin.instance]
+        self.check_may_leave(body, builtin.instance)
+        for call in tasks.calls:
+            if not _returns(call, builtin):
+                continue
+            with body.block(f"{tasks.is_running(call)} if"):
+                tasks.returned(body)
+                out = (body.local(call.caller.pointer), call.caller.pointer)
+                if call.spills_results[0]:
+                    body.emit(f"(local.set {out[0]} (global.get {tasks.out_of(call)}))")
+                self._lower_results(body, call, [out], params)
+                body.emit("return")
+        body.trap_if(tasks.has_returned(), self.items.trap(Trap.RETURN_TWICE))
+        body.trap(self.items.trap(Trap.RETURN_INVALID))
+        return self._finished(body, name)
+
+    def _finished(self, body: Body, name: str) -> str:
+        """Adds an adapter; where there can be exceptions, one around it that traps where one comes out of it."""
         if not self.catches:
             return self.items.add(body, name)
-        return self._caught(body, name)
-
-    def _caught(self, body: Body, name: str) -> str:
-        """An adapter around another that traps where an exception comes out of it."""
         inner = self.items.helper(("caught", name), "thrower", body.text)
         outer = Body(body.params, body.results)
         results = "".join(f" (result {core.value})" for core in body.results)
@@ -223,16 +271,19 @@ class AdapterWriter:
         """Carries the parameters over; returns the locals that hold the callee's."""
         source, target = call.params
         arguments = tuple((body.local(core), core) for core in _cores(call.lift.params))
-        closed = target.allocates or call.spills_params
+        in_memory, spills = call.spills_params
+        closed = target.allocates or spills
         from_: Place = Flat(params[: len(source.flat)])
         to: Place = Flat(arguments)
-        if call.spills_params:
+        if in_memory:
             base = params[0][0]
             self._check_area(body, call.caller, source, base)
-            from_, to = At(call.caller, base), At(call.callee, arguments[0][0])
+            from_ = At(call.caller, base)
+        if spills:
+            to = At(call.callee, arguments[0][0])
         if closed:
             self._set_may_leave(body, call.boundary.callee, False)
-        if call.spills_params:
+        if spills:
             q = call.callee.pointer.value
             realloc = self.items.realloc(call.callee, Trap.AREA)
             body.emit(
@@ -248,19 +299,25 @@ class AdapterWriter:
         self,
         body: Body,
         call: Call,
-        params: tuple[tuple[str, NumType], ...],
+        last: Sequence[tuple[str, NumType]],
         results: tuple[tuple[str, NumType], ...],
     ) -> tuple[tuple[str, NumType], ...]:
-        """Carries the result back; returns the locals that the adapter returns."""
+        """Carries the result back; returns the locals that the adapter returns.
+
+        `last` is the caller's last parameter, which says where in its memory the result goes.
+        """
         target, source = call.results
-        returned = tuple((body.local(core), core) for core in _cores(call.lower.results))
+        wanted, in_memory = call.spills_results
+        returned = () if wanted else tuple((body.local(core), core) for core in target.flat)
         from_: Place = Flat(results)
         to: Place = Flat(returned)
-        if call.spills_results:
-            out = params[-1][0]
+        if in_memory:
             self._check_area(body, call.callee, source, results[0][0])
+            from_ = At(call.callee, results[0][0])
+        if wanted:
+            out = last[0][0]
             self._check_area(body, call.caller, target, out)
-            from_, to = At(call.callee, results[0][0]), At(call.caller, out)
+            to = At(call.caller, out)
         if target.allocates:
             self._set_may_leave(body, call.boundary.caller, False)
         Copy(self.items, body, call.callee, call.caller, self.handles.carry).inline(source, from_, target, to)
@@ -296,6 +353,16 @@ class AdapterWriter:
         self.check_may_leave(body, instance)
         body.emit(f"(call {self.items.function(function)}{_gets(tuple(params))})")
         return self.items.add(body, name)
+
+
+def _returns(call: Call, builtin: CanonCall) -> bool:
+    """Whether a `task.return` fits the task of a call: type, memory and encoding are those of its `canon lift`.
+
+    The specification asks for the same memory. Engines take one that names none, where the type needs none.
+    """
+    lift, given = call.boundary.lift, builtin.options
+    same_type = call.boundary.type.result == builtin.type
+    return same_type and given.memory in (None, lift.memory) and given.encoding == lift.encoding
 
 
 def _gets(locals_: tuple[tuple[str, NumType], ...]) -> str:

@@ -156,8 +156,10 @@ class Items:
         return self._import(function, "func", lambda name: f"(func {name}{_signature(function.signature)})")
 
     def global_(self, item: Global) -> str:
-        """The name of a mutable i32 global of the program."""
-        return self._import(item, "global", lambda name: f"(global {name} (mut i32))")
+        """The name of a mutable global of the program, of a number type."""
+        assert isinstance(item.type, NumType)
+        core = item.type.value
+        return self._import(item, "global", lambda name: f"(global {name} (mut {core}))")
 
     def _import(self, item: CoreItem, stem: str, declare: Callable[[str], str]) -> str:
         name = self._import_names.get(id(item))

@@ -20,6 +20,7 @@ from meld.ir.types import F32, F64, I32, I64, FuncType, NumType
 
 MAX_FLAT_PARAMS = 16
 MAX_FLAT_RESULTS = 1
+MAX_FLAT_ASYNC_PARAMS = 4
 MAX_FLAT = 16
 """No call carries more core values than this; `Layout.flat` is cut one beyond it."""
 MAX_VALUE_BYTES = (1 << 28) - 1

@@ -6,13 +6,11 @@ Source: Component Model, CanonicalABI.md (Flattening; Canonical Definitions) and
 from __future__ import annotations
 
 from meld.abi.boundary import Options
-from meld.abi.layout import Layouts, core_type, pointer_of
+from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, Layouts, core_type, pointer_of
 from meld.abi.types import Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.types import I32, I64, FuncType, ValType
-
-MAX_FLAT_ASYNC_PARAMS = 4
 
 
 def _layouts(options: Options) -> Layouts:
@@ -29,6 +27,12 @@ def lowered_type(t: c.CompFuncType, options: Options) -> FuncType:
         params = (layouts.pointer,)
     results = () if t.result is None else (layouts.pointer,)
     return FuncType((*params, *results), (I32,))
+
+
+def lifted_type(t: c.CompFuncType, options: Options) -> FuncType:
+    """The core type of the function that `canon lift` wraps under these options, without a callback."""
+    core = core_type(t, _layouts(options), lower=False)
+    return FuncType(core.params) if options.is_async else core
 
 
 def task_return_type(result: Type | None, options: Options) -> FuncType:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from meld.abi.adapter import AdapterWriter, Call, analyse, place_of
+from meld.abi.adapter_tasks import Tasks
 from meld.abi.adapter_text import Items
 from meld.abi.boundary import Boundary, CanonCall, HostCall
 from meld.abi.types import read_func_type, write_func_type
@@ -16,9 +17,10 @@ from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance, Note, coded, note, ref, symbol, text
 from meld.ir.parser import parse_module
 from meld.ir.splice import splice
-from meld.ir.types import I32
+from meld.ir.types import I32, NumType
 from meld.passes.adapter_handles import Handles
 from meld.passes.base import Pass, PassContext
+from meld.passes.prompt_calls import prompt_calls
 from meld.passes.rebind import rebind_notes
 
 
@@ -34,8 +36,10 @@ class Wired(Note):
     reason: str = text()
 
 
-UNGUARDED = frozenset({"resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"})
-"""Built-ins that an instance may call at any time."""
+UNGUARDED = frozenset(
+    {"task.return", "resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"}
+)
+"""Built-ins that an instance may call at any time, or that check for themselves."""
 
 
 class AdapterWiring(Pass):
@@ -59,8 +63,9 @@ class AdapterWiring(Pass):
         items = Items()
         handles = Handles.of(items, module)
         calls: dict[Function, Call] = {}
+        prompt = prompt_calls(module)
         for function, boundary in _noted(module, Boundary):
-            call = analyse(items, boundary, function)
+            call = analyse(items, boundary, function, prompt=function in prompt)
             try:
                 handles.check(call)
             except MeldError:
@@ -71,7 +76,8 @@ class AdapterWiring(Pass):
                 calls[function] = call
         flags = _make_flags(module, calls.values())
         catches = any(True for _ in _tags(module))
-        writer = AdapterWriter(items, {i: items.global_(g) for i, g in flags.items()}, catches, handles)
+        tasks = _make_tasks(module, items, calls.values())
+        writer = AdapterWriter(items, {i: items.global_(g) for i, g in flags.items()}, catches, handles, tasks)
 
         direct: dict[CoreItem, CoreItem] = {}
         written: dict[CoreItem, str] = {}
@@ -92,6 +98,9 @@ class AdapterWiring(Pass):
                     reason or "nothing to adapt: plain numbers",
                 )
             )
+        for function, builtin in _noted(module, CanonCall):
+            if builtin.builtin == "task.return" and builtin.instance in tasks:
+                written[function] = writer.write_task_return(function, builtin, f"{builtin.instance.name}/task.return")
         guarded = _write_guards(module, writer, flags, cx)
 
         made: dict[str, CoreItem] = {}
@@ -168,6 +177,32 @@ def _write_guards(
         if call.instance in flags and name not in UNGUARDED and cx.asks("guard", function):
             written[function] = writer.guard(function, call.instance, f"{call.instance.name}/{name}.guard")
     return written
+
+
+def _make_tasks(module: Module, items: Items, calls: Iterable[Call]) -> dict[Instance, Tasks]:
+    """The tasks of the instances whose functions are lifted asynchronously."""
+    tasks: dict[Instance, Tasks] = {}
+    for call in calls:
+        callee = call.boundary.callee
+        if not call.boundary.lift.is_async:
+            continue
+        if callee not in tasks:
+            tasks[callee] = Tasks(items, _global(module, callee, "task", I32), {})
+        outs = tasks[callee].outs
+        if call.caller.pointer not in outs:
+            outs[call.caller.pointer] = _global(
+                module, callee, f"task.out.{call.caller.pointer.value}", call.caller.pointer
+            )
+        tasks[callee].calls.append(call)
+    return tasks
+
+
+def _global(module: Module, owner: Instance, name: str, core: NumType) -> Global:
+    """A new global that is 0."""
+    zero = [Instruction(f"{core.value}.const", (0,))]
+    made = Global(core, mutable=True, init=zero, name=f"{owner.name}/{name}", owner=owner, synthetic="adapter")
+    module.add(made)
+    return made
 
 
 def _resolved(new: dict[CoreItem, CoreItem], calls: dict[Function, Call]) -> dict[CoreItem, CoreItem]:
