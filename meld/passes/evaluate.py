@@ -32,6 +32,7 @@ from meld.ir.notes import Instance
 from meld.ir.splice import Spliced, splice
 from meld.ir.types import I32, TypeDef
 from meld.passes.base import PassContext
+from meld.passes.fitting import check_given, core_misfit
 from meld.passes.host_memory import fill_memory_shim, memory_shim
 from meld.passes.start import Instantiation
 from meld.passes.values import (
@@ -105,14 +106,15 @@ class Evaluator:
             elif isinstance(item, c.Export):
                 env.values[item] = exports[str(item.extern)] = self._shown(env.get(item.target), item.type, env)
             else:
-                self._define(item, env)
+                self.define(item, env)
         return InstanceValue(exports)
 
     def _unique(self, name: str) -> str:
         n = self._names[name] = self._names.get(name, 0) + 1
         return name if n == 1 else f"{name}.{n}"
 
-    def _define(self, item: c.Definition, env: Env) -> None:
+    def define(self, item: c.Definition, env: Env) -> None:
+        """Evaluates a definition of a component or of an instance type."""
         values = env.values
         match item:
             case c.CoreModule():
@@ -171,6 +173,7 @@ class Evaluator:
         if not is_root:
             if name not in env.args:
                 raise MeldError(f"the import `{name}` is not given", where=self._where(env))
+            check_given(self, env.args[name], item.type, env, f"the import `{name}`")
             return env.args[name]
         return self._host_value(item.type, env, ROOT_MODULE, name)
 
@@ -178,7 +181,7 @@ class Evaluator:
         """The symbolic value of something that the host provides."""
         match declared.sort:
             case c.Sort.FUNC:
-                return HostFunction(module, name, self._function_type(declared.type, env), _type(declared, env))
+                return HostFunction(module, name, self.function_type(declared.type, env), _type(declared, env))
             case c.Sort.INSTANCE:
                 of, around = _instance_type(declared, env)
                 return self._host_instance(of, around, name if module == ROOT_MODULE else f"{module}/{name}")
@@ -203,7 +206,7 @@ class Evaluator:
                 value = self._host_value(decl.type, inner, name, str(decl.extern))
                 inner.values[decl] = exports[str(decl.extern)] = value
             else:
-                self._define(decl, inner)
+                self.define(decl, inner)
         return InstanceValue(exports)
 
     def _shown(self, value: Value, declared: c.ExternType | None, env: Env) -> Value:
@@ -212,6 +215,7 @@ class Evaluator:
             case TypeValue():
                 return _named(value)
             case LiftedFunction() | HostFunction() if declared is not None:
+                check_given(self, value, declared, env, "an export")
                 return replace(value, declared=_type(declared, env))
             case InstanceValue() if declared is not None:
                 of, around = _instance_type(declared, env)
@@ -225,7 +229,7 @@ class Evaluator:
                         shown = self._shown(value.exports[name], decl.type, inner)
                         inner.values[decl] = exports[name] = shown
                     else:
-                        self._define(decl, inner)
+                        self.define(decl, inner)
                 return InstanceValue(exports)
         return value
 
@@ -241,7 +245,7 @@ class Evaluator:
     def _type_definition(self, item: c.TypeDefinition, env: Env) -> TypeValue:
         match item.type:
             case c.CompFuncType():
-                return TypeValue(self._function_type(item, env, item.type), env, item)
+                return TypeValue(self.function_type(item, env, item.type), env, item)
             case c.ResourceType(_, dtor, dtor_async):
                 if dtor_async:
                     raise MeldError("asynchronous destructors are not supported", where=self._where(env))
@@ -255,9 +259,10 @@ class Evaluator:
                 self._extents.check(resolved, self._where(env))
                 return TypeValue(resolved, env, item)
 
-    def _function_type(
+    def function_type(
         self, definition: c.CompValType | None, env: Env, given: c.CompFuncType | None = None
     ) -> c.CompFuncType:
+        """A function type, resolved: the given one, or what a definition evaluated to."""
         if given is None:
             found = expect(env, definition, TypeValue, "a function type").type
             if not isinstance(found, c.CompFuncType):
@@ -352,7 +357,7 @@ class Evaluator:
         target = self._bind(expect(env, item.function, Function, "a core function"))
         declared = expect(env, item.type, TypeValue, "a function type")
         options = self._options(item.options, env)
-        return LiftedFunction(env.instance, target, self._function_type(item.type, env), options, declared)
+        return LiftedFunction(env.instance, target, self.function_type(item.type, env), options, declared)
 
     def _lower(self, item: c.CanonLower, env: Env) -> Function:
         callee = env.get(item.function)
@@ -451,6 +456,9 @@ class Evaluator:
                     f"but gets a {type(found).__name__.lower()}",
                     where=self._where(env),
                 )
+            misfit = core_misfit(wanted, found)
+            if misfit is not None:
+                raise MeldError(f"the core import {wanted.imported} {misfit}", where=self._where(env))
             bindings[wanted] = found
         return CoreInstanceValue(self._splice(value.module, bindings, env).exports)
 
