@@ -79,8 +79,8 @@ class Change:
 class Size:
     """What a part of a program takes: `code` and `data` in bytes.
 
-    Code that is still as it was read counts as it was read; code of a pass, or from a text, counts encoded, with a byte
-    for each index (of a program with more code than `meld.journal.recorder.KEEP_ALL` text counts in characters).
+    Code that is still as it was read counts as it was read; code of a pass, or from a text, counts encoded, as if
+    each index were 0 (of a program with more code than `meld.journal.recorder.KEEP_ALL` text counts in characters).
 
     Attributes:
         owner: the component instance; None if it belongs to nobody.

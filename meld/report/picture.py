@@ -216,8 +216,8 @@ def _cut(text: str, most: int) -> str:
 def _arrows(boxes: dict[str, _Box], edges: list[Edge], ways: list[list[_Box]]) -> Iterator[str]:
     leaving: dict[str, int] = {}
     for edge in edges:
-        for end in {edge.source, edge.target}:
-            leaving[end] = leaving.get(end, 0) + 1
+        for name in {edge.source, edge.target}:
+            leaving[name] = leaving.get(name, 0) + 1
     used: dict[str, int] = {}
 
     def port(name: str) -> float:
@@ -229,9 +229,6 @@ def _arrows(boxes: dict[str, _Box], edges: list[Edge], ways: list[list[_Box]]) -
     for edge, way in zip(edges, ways, strict=True):
         a, b = boxes[edge.source], boxes[edge.target]
         y1 = port(edge.source)
-        path: str
-        x: float
-        y: float
         at: tuple[float, float]
         tip: tuple[float, float]
         if a is b:
@@ -249,9 +246,9 @@ def _arrows(boxes: dict[str, _Box], edges: list[Edge], ways: list[list[_Box]]) -
             turn = 1 if right else -1
             path, x, y = f"M{x1},{y1:.1f}", x1, y1
             for box in way:  # straight through the column
-                near, far = (box.x, box.x + WIDTH) if right else (box.x + WIDTH, box.x)
-                path += _curve(x, y, near, box.y) + f" H{far}"
-                x, y = far, box.y
+                begin, end = (box.x, box.x + WIDTH) if right else (box.x + WIDTH, box.x)
+                path += _curve(x, y, begin, box.y) + f" H{end}"
+                x, y = end, box.y
             path += _curve(x, y, x2 - 9 * turn, y2)
             at, tip = ((x + x2) / 2, (y + y2) / 2), (x2, y2)
         yield _arrow(edge, path, at, tip, turn)
