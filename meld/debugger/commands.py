@@ -6,7 +6,7 @@ from pathlib import Path
 
 from meld.debugger.arguments import at_most_one, number_of, refuse, take_value, text_of_file, words_of
 from meld.debugger.editor import edited
-from meld.debugger.session import Breakpoint, Invalid, Report, Stepped, Stopped
+from meld.debugger.session import Breakpoint, Invalid, Report, Stepped, Stopped, rewrites
 from meld.debugger.shell import COMMANDS, Shell, command, resolve
 from meld.diagnostics import MeldError
 from meld.ir.module import Function, Module
@@ -72,9 +72,8 @@ def report_lines(report: Report | None) -> list[str]:
     lines = [f"{name}: {count}" for name, count in report.stats.items()]
     made = sum(done for *_, done in report.rewrites)
     if report.rewrites:
-        lines.append(
-            f"{made} of {len(report.rewrites)} rewrites" if made < len(report.rewrites) else f"{made} rewrites"
-        )
+        asked = rewrites(len(report.rewrites))
+        lines.append(f"{made} of {asked}" if made < len(report.rewrites) else asked)
     return lines + [f"remark: {remark}" for remark in report.remarks]
 
 
@@ -210,7 +209,7 @@ def _skip(shell: Shell, rest: str, *, skipped: bool) -> None:
 @command("set", usage="PASS [OPTION=VALUE…]", completes="options")
 def set_(shell: Shell, rest: str) -> None:
     """Give options of a pass that is ahead other values; without any, show them."""
-    from meld.passes.base import options_of
+    from meld.passes.base import options_of, shown
 
     words = words_of(rest)
     if not words:
@@ -221,7 +220,7 @@ def set_(shell: Shell, rest: str) -> None:
             shell.say(note)
     one = session.entries[session.history.find(words[0])].step.instance
     for each in options_of(type(one)):
-        shell.say(f"{each.name}={getattr(one, each.name.replace('-', '_'))}  {each.help}")
+        shell.say(f"{each.name}={shown(getattr(one, each.name.replace('-', '_')))}  {each.help}")
 
 
 @command("edit", "e", usage="[FUNCTION] [--from FILE]", completes="functions")
@@ -277,7 +276,7 @@ def _to_edit(shell: Shell, wanted: str | None) -> tuple[str, str]:
     session = shell.session
     if wanted is None:
         return "", print_text(session.program)
-    found = session.symbols.one(wanted)
+    found = session.symbols.one(wanted if ":" in wanted else f"func:{wanted}")
     if not isinstance(session.program, Module) or not isinstance(found, Function) or found.imported:
         raise MeldError(f"`{wanted}` is no function with a body", hint="`edit` alone edits the whole program")
     return session.symbols.symbol_of(found).name, function_text(session.program, found)

@@ -47,7 +47,7 @@ class Execution:
         running = self._running
         name, words = _core_call(text, running)
         if name is None:
-            typed = split_call(text)
+            typed = split_call(text, "call")
             assert typed is not None
             result = call(running, typed)
             return [] if result is None else [result]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from meld.debugger.history import Edit, Entry, History, blocked, with_options
-from meld.debugger.symbols import Symbols, matcher
+from meld.debugger.symbols import Symbols, called, matcher
 from meld.diagnostics import MeldError, Remark
 from meld.driver import Options, compose, plan_for, read_file, read_program
 from meld.ir.component import Component
@@ -243,8 +243,7 @@ class Session:
         report = self._run(live, (), wanted)
         assert report is not None
         if len(report.rewrites) < wanted:
-            count = len(report.rewrites)
-            raise MeldError(f"`{label}` asks for {count} rewrites", hint="`step` runs it as a whole")
+            raise MeldError(f"`{label}` asks for {rewrites(len(report.rewrites))}", hint="`step` runs it as a whole")
         self.rewrite, self._partial, self._live = wanted, report, live
         what, item, _ = report.rewrites[wanted - 1]
         return what, item
@@ -463,7 +462,7 @@ class Session:
         report = Report(
             {str(name): count for name, count in cx.stats.items()},
             [remark.message for remark in cx.remarks],
-            [(r.what, r.item.name if r.item is not None else None, r.done) for r in cx.rewrites],
+            [(r.what, called(r.item), r.done) for r in cx.rewrites],
             sizes,
             _sizes(program),
             Counter(gate.asked),
@@ -479,6 +478,11 @@ class Session:
 
 def _load(files: Sequence[tuple[str, bytes]], options: Options) -> Program:
     return compose([read_program(data, path) for path, data in files], [path for path, _ in files], options.links)
+
+
+def rewrites(count: int) -> str:
+    """So many rewrites, in words."""
+    return f"{count} rewrite{'s' * (count != 1)}" if count else "no rewrites"
 
 
 def _sizes(program: Program) -> dict[str, int]:

@@ -10,11 +10,12 @@ from typing import Any
 
 from meld.diagnostics import MeldError
 from meld.ir.component import Component
-from meld.ir.module import Export, Function, Item, Module
+from meld.ir.module import SPACE_OF, Export, Function, Item, Module
+from meld.ir.notes import Note
 from meld.ir.show import item_type
 from meld.journal import Symbol, find
 from meld.journal.recorder import parts_of, symbol_of, text_of
-from meld.journal.texts import DefinitionPrinter, ItemPrinter, StableNames
+from meld.journal.texts import DefinitionPrinter, ItemPrinter, StableNames, wish
 from meld.passes.base import Program
 
 
@@ -33,7 +34,7 @@ class Symbols:
 
     def find(self, pattern: str) -> list[int]:
         """The numbers of the symbols that a name or a pattern means. MeldError if there is none."""
-        return find(self.symbols, pattern, "here")
+        return find(self.symbols, pattern, f"in the {type(self.program).__name__.lower()} here")
 
     def one(self, pattern: str) -> Any:
         """The thing that a name means; a function, if things of several kinds have it. MeldError if it is not one."""
@@ -96,6 +97,17 @@ class Symbols:
 
         used = dict.fromkeys(each for each in body_uses(function) if isinstance(each, Function))
         return (self.symbol_of(each) for each in used)
+
+
+def called(item: Item | Note | None) -> str | None:
+    """What an item is called that may not be in the program any more."""
+    match item:
+        case None:
+            return None
+        case Note():
+            return item.name or item.tag
+        case _:
+            return wish(SPACE_OF.get(type(item), "elements" if hasattr(item, "functions") else "datas"), item)
 
 
 def matcher(pattern: str) -> Callable[[Symbol], bool]:
