@@ -28,7 +28,6 @@ examples:
 
 def main(args: argparse.Namespace) -> int:
     """Holds a session. The exit code is that of the worst error, if nobody was there to see it. Raises MeldError."""
-    import meld.debugger.looking  # noqa: F401 - it declares commands
     from meld.commands.compile import pipeline_options
     from meld.debugger.arguments import text_of_file
     from meld.debugger.completion import completions

@@ -7,7 +7,7 @@ from pathlib import Path
 from meld.debugger.arguments import at_most_one, number_of, refuse, take_value, text_of_file, words_of
 from meld.debugger.editor import edited
 from meld.debugger.session import Breakpoint, Invalid, Report, Stepped, Stopped, rewrites
-from meld.debugger.shell import COMMANDS, Shell, command, resolve
+from meld.debugger.shell import Shell, all_commands, command, resolve
 from meld.diagnostics import MeldError
 from meld.ir.module import Function, Module
 
@@ -223,7 +223,7 @@ def set_(shell: Shell, rest: str) -> None:
         shell.say(f"{each.name}={shown(getattr(one, each.name.replace('-', '_')))}  {each.help}")
 
 
-@command("edit", "e", usage="[FUNCTION] [--from FILE]", completes="functions")
+@command("edit", "e", usage="[FUNCTION] [--from FILE]", completes="functions", talks=True)
 def edit(shell: Shell, rest: str) -> None:
     """Edit a function, or the whole program, in $VISUAL or $EDITOR; or take its text from a file.
 
@@ -245,7 +245,8 @@ def edit(shell: Shell, rest: str) -> None:
     check = True
     while True:
         try:
-            notes = session.edit(text, function, check=check)
+            with shell.working("edit"):
+                notes = session.edit(text, function, check=check)
         except MeldError as e:
             if not shell.interactive or file is not None:
                 raise
@@ -316,7 +317,7 @@ def help_(shell: Shell, rest: str) -> None:
         shell.say(f"{one.name} {one.usage}".rstrip() + (f"   (short: {', '.join(one.aliases)})" if one.aliases else ""))
         shell.say("\n".join(line.strip() for line in one.help.splitlines()))
         return
-    rows = [(f"{one.name} {one.usage}".rstrip(), one.help.partition("\n")[0]) for one in COMMANDS.values()]
+    rows = [(f"{one.name} {one.usage}".rstrip(), one.help.partition("\n")[0]) for one in all_commands().values()]
     width = max(len(left) for left, _ in rows)
     for left, right in rows:
         shell.say(f"{left:<{width}}  {right}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from meld.debugger.session import Session
-from meld.debugger.shell import COMMANDS, resolve
+from meld.debugger.shell import all_commands, resolve
 from meld.debugger.symbols import KINDS
 from meld.diagnostics import MeldError
 from meld.ir.module import Function, Module
@@ -47,14 +47,14 @@ SOURCES: dict[str, Callable[[Session], Iterable[str]]] = {
     "breakpoints": lambda session: [*(str(b.number) for b in session.breakpoints), "all"],
     "kinds": lambda session: [*sorted(KINDS), *_symbols(session)],
     "graphs": lambda session: ["plan", "calls", *_functions(session)],
-    "commands": lambda session: list(COMMANDS),
+    "commands": lambda session: list(all_commands()),
 }
 
 
 def completions(session: Session, line: str, word: str) -> list[str]:
     """What a word may become; `line` is what stands in front of it."""
     if not line.strip():
-        return [f"{name} " for name in COMMANDS if name.startswith(word)]
+        return [f"{name} " for name in all_commands() if name.startswith(word)]
     try:
         sources = resolve(line.split()[0]).completes.split()
     except MeldError:

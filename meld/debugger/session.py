@@ -191,7 +191,7 @@ class Session:
 
         Inside a pass the first step is the rest of it. MeldError from a step leaves the session before that step.
         """
-        moved = self.rewrite is not None
+        moved = False
         while self.done < len(self.entries) and (count is None or count > 0):
             hit = next((b for b in self.breakpoints if self._is_before(b)), None) if moved else None
             if hit is not None:
@@ -351,7 +351,7 @@ class Session:
         is_pass = any(entry.step.matches(text) for entry in self.entries)
         there = is_pass or any(map(matcher(text), self.symbols.symbols))
         near = get_close_matches(text, [entry.step.label for entry in self.entries], 1, 0.75)
-        if not there and near:
+        if not there and near and text[0] != "$":
             raise MeldError(
                 f"no pass and no symbol is called `{text}`",
                 hint=f"did you mean `{near[0]}`? (`${text}` waits for a symbol of that name)",

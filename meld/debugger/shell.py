@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
@@ -33,6 +35,7 @@ class Command:
         run: does it, with the rest of the line.
         completes: what its arguments are: a key of `meld.debugger.completion.SOURCES`.
         repeats: whether an empty line does it again.
+        talks: whether it asks something, or gives the terminal away.
     """
 
     name: str
@@ -42,19 +45,31 @@ class Command:
     run: Callable[[Shell, str], None]
     completes: str = ""
     repeats: bool = False
+    talks: bool = False
 
 
 COMMANDS: dict[str, Command] = {}
-"""All commands by their names; the modules beside this one fill it."""
+"""The commands by their names; `all_commands` gives them."""
+
+COMMAND_MODULES = ("meld.debugger.commands", "meld.debugger.looking")
+"""The modules that declare commands."""
+
+
+@cache
+def all_commands() -> dict[str, Command]:
+    """All commands by their names."""
+    for name in COMMAND_MODULES:
+        import_module(name)
+    return COMMANDS
 
 
 def command(
-    name: str, *aliases: str, usage: str = "", completes: str = "", repeats: bool = False
+    name: str, *aliases: str, usage: str = "", completes: str = "", repeats: bool = False, talks: bool = False
 ) -> Callable[[Callable[[Shell, str], None]], Callable[[Shell, str], None]]:
     """Declares a command; its docstring is its help."""
 
     def declare(run: Callable[[Shell, str], None]) -> Callable[[Shell, str], None]:
-        COMMANDS[name] = Command(name, aliases, usage, (run.__doc__ or "").strip(), run, completes, repeats)
+        COMMANDS[name] = Command(name, aliases, usage, (run.__doc__ or "").strip(), run, completes, repeats, talks)
         return run
 
     return declare
@@ -66,16 +81,17 @@ def resolve(word: str) -> Command:
     Raises:
         MeldError: none or several, with what was probably meant.
     """
-    for each in COMMANDS.values():
+    commands = all_commands()
+    for each in commands.values():
         if word == each.name or word in each.aliases:
             return each
-    found = [each for each in COMMANDS.values() if each.name.startswith(word)]
+    found = [each for each in commands.values() if each.name.startswith(word)]
     if len(found) == 1:
         return found[0]
     names = [each.name for each in found]
     if names:
         raise MeldError(f"`{word}` may be {' or '.join(f'`{name}`' for name in names)}")
-    near = get_close_matches(word, COMMANDS, 1, 0.5)
+    near = get_close_matches(word, commands, 1, 0.5)
     raise MeldError(
         f"there is no command `{word}`", hint=f"did you mean `{near[0]}`?" if near else "`help` lists the commands"
     )
@@ -144,8 +160,7 @@ class Shell:
         self.last = ""
         try:
             found = resolve(word)
-            with Progress(quiet=not self.interactive) as progress:
-                self.session.observers = [progress]
+            with nullcontext() if found.talks else self.working(found.name):
                 found.run(self, rest.strip())
             self.last = line if found.repeats else ""
         except KeyboardInterrupt:
@@ -159,6 +174,14 @@ class Shell:
         except (RecursionError, MemoryError) as e:
             self.complain(MeldError("nested too deep" if isinstance(e, RecursionError) else "out of memory"))
         self.out.flush()
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Says what is going on if it takes long. Nobody must be asked anything meanwhile."""
+        with Progress(quiet=not self.interactive) as progress:
+            progress.say(what)
+            self.session.observers = [progress]
+            yield
 
     # --- answering ---
 
