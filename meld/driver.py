@@ -108,8 +108,12 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int
 
 def prepare(inputs: Sequence[str | PathLike[str]], options: Options) -> tuple[Program, Plan]:
     """The inputs as one program, and the passes that will run on it. Raises MeldError."""
-    registry = Registry.standard(list(options.plugins))
     program = compose([load(path) for path in inputs], inputs, options.links)
+    return program, plan_for(program, options, Registry.standard(list(options.plugins)))
+
+
+def plan_for(program: Program, options: Options, registry: Registry) -> Plan:
+    """The passes that will run on a program. Raises MeldError."""
     if options.passes is None:
         plan = plan_default(program, registry, *(FOR_COMPONENTS if options.wrap else ()))
     else:
@@ -119,7 +123,7 @@ def prepare(inputs: Sequence[str | PathLike[str]], options: Options) -> tuple[Pr
     if options.wrap and not any(step.name == WRAP for step in plan.steps):
         last = parse_pipeline(WRAP, registry, source="--emit=component")
         plan = plan_named([*plan.steps, *last], program, registry)
-    return program, plan
+    return plan
 
 
 def load(path: str | PathLike[str], *, located: bool = False) -> Program:
@@ -128,8 +132,12 @@ def load(path: str | PathLike[str], *, located: bool = False) -> Program:
     Args:
         located: keep the place in the text of every instruction.
     """
+    return read_program(read_file(Path(path)), path, located=located)
+
+
+def read_program(data: bytes, path: str | PathLike[str], *, located: bool = False) -> Program:
+    """The program in the bytes of a file. Raises MeldError."""
     name = str(path)
-    data = read_file(Path(path))
     program = decode(data, name) if is_binary(data) else load_text(decode_text(data, name), name, located=located)
     program.where = Path(path).name
     return program

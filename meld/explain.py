@@ -6,6 +6,7 @@ Read off the program: its notes, and the marks on its functions.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from meld.abi.boundary import Boundary, CanonCall
 from meld.abi.types import show
@@ -13,7 +14,11 @@ from meld.binary.dwarf import FILE, line_of
 from meld.driver import Outcome
 from meld.ir.module import Module
 from meld.passes.adapter_wiring import Wired
+from meld.passes.base import Program
 from meld.passes.detect_pairs import Domain, Pair
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,15 @@ SHOWN = 3
 def explain(outcome: Outcome) -> None:
     """Prints the tables to standard error."""
     from rich.console import Console
+
+    explain_to(Console(stderr=True), outcome.program)
+
+
+def explain_to(console: Console, program: Program) -> None:
+    """Prints the tables."""
     from rich.table import Table
     from rich.text import Text  # plain: names may have brackets, which are markup otherwise
 
-    console = Console(stderr=True)
-    program = outcome.program
     if not isinstance(program, Module):
         console.print("nothing to explain yet: the program is still a composition")
         return

@@ -355,13 +355,15 @@ def run(
     program: Program,
     *,
     observers: Iterable[Observer] = (),
+    start: int = 0,
     steps: int | None = None,
     gate: Gate | None = None,
 ) -> tuple[Program, list[Ran]]:
     """Runs a plan; returns the program as it is at the end and a record of each step.
 
     Args:
-        steps: how many steps to run; all of them if None.
+        start: how many steps have run already.
+        steps: how many steps will have run; all of them if None.
         gate: how many rewrites may happen.
 
     Raises:
@@ -370,7 +372,7 @@ def run(
     watchers = list(observers)
     gate = gate or Gate()
     done: list[Ran] = []
-    for number, step in enumerate(plan.steps[:steps], 1):
+    for number, step in enumerate(plan.steps[start:steps], start + 1):
         cx = PassContext(step.label, gate=gate)
         for observer in watchers:
             observer.before(number, step, program)

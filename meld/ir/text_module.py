@@ -76,10 +76,28 @@ def read_module_tree(tree: Tree[Token], source: Source, where: str = "", context
     return _ModuleReader(context or TextContext(source), where).read(tree.children)
 
 
+def read_function(tree: Tree[Token], context: TextContext, scope: Scope, module: Module) -> Function:
+    """The function of a field `func` whose names mean what `scope` says; types that it writes out go into `module`.
+
+    Raises:
+        MeldError: as `read_module_tree`; or the function is an import, or has exports.
+    """
+    reader = _ModuleReader(context, "", scope)
+    reader.module = module
+    reader.find_plain_types()
+    head = reader.head(tree)
+    if head.imported is not None or head.exports:
+        raise reader.types.error(head.keyword, "a function of its own is expected, without imports and exports")
+    name = None if head.name is None else reader.types.identifier(head.name)
+    function = Function(_UNDEFINED, name=name, span=reader.types.span(head.name or head.keyword))
+    reader.fill(Declared(head, function))
+    return function
+
+
 class _ModuleReader:
-    def __init__(self, context: TextContext, where: str) -> None:
+    def __init__(self, context: TextContext, where: str, scope: Scope | None = None) -> None:
         self.context = context
-        self.scope = Scope(names={space: {} for space in (*Scope.SPACES, "fields")})
+        self.scope = scope or Scope(names={space: {} for space in (*Scope.SPACES, "fields")})
         self.module = Module(scopes=[self.scope], where=where)
         self.types = TextTypes(context, self.scope, self.implicit)
         self.notes = NoteReader(context, self.scope)
@@ -138,6 +156,10 @@ class _ModuleReader:
             (node,) = head.rest
             assert isinstance(node, Tree)
             self.types.define(typedef, node, index)
+        self.find_plain_types()
+
+    def find_plain_types(self) -> None:
+        """Remembers the function types of the module that stand for those that are only written out."""
         for group in self.module.types:
             typedef = group.types[0] if len(group.types) == 1 else _UNDEFINED
             is_plain = typedef.final and not typedef.supers and typedef is not _UNDEFINED

@@ -15,7 +15,7 @@ Step 0 is the input. As a file it is JSON: `meld.journal.file`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -213,18 +213,7 @@ class Journal:
         Raises:
             MeldError: there is none, with what was probably meant.
         """
-        kind, colon, name = pattern.partition(":")
-        if not (colon and any(s.kind == kind for s in self.symbols)):
-            kind, name = "", pattern
-        name = name.removeprefix("$")
-        of_kind = [(i, s) for i, s in enumerate(self.symbols) if not kind or s.kind == kind]
-        exact = [i for i, s in of_kind if s.name == name]
-        found = exact or [i for i, s in of_kind if fnmatchcase(s.name, name)]
-        if not found:
-            near = difflib.get_close_matches(name, [s.name for _, s in of_kind], 3, 0.5)
-            hint = "did you mean " + " or ".join(f"`{n}`" for n in dict.fromkeys(near)) + "?" if near else None
-            raise MeldError(f"no symbol `{pattern}` in the journal", hint=hint)
-        return found
+        return find(self.symbols, pattern, "in the journal")
 
     def graph(self, number: int) -> Graph | None:
         """Who is linked to whom after step `number`."""
@@ -281,3 +270,19 @@ class Journal:
         from meld.journal.file import read
 
         return read(path)
+
+
+def find(symbols: Sequence[Symbol], pattern: str, where: str) -> list[int]:
+    """`Journal.find` among any symbols; the error says that they are not `where` they were looked for."""
+    kind, colon, name = pattern.partition(":")
+    if not (colon and any(s.kind == kind for s in symbols)):
+        kind, name = "", pattern
+    name = name.removeprefix("$")
+    of_kind = [(i, s) for i, s in enumerate(symbols) if not kind or s.kind == kind]
+    exact = [i for i, s in of_kind if s.name == name]
+    found = exact or [i for i, s in of_kind if fnmatchcase(s.name, name)]
+    if not found:
+        near = difflib.get_close_matches(name, [s.name for _, s in of_kind], 3, 0.5)
+        hint = "did you mean " + " or ".join(f"`{n}`" for n in dict.fromkeys(near)) + "?" if near else None
+        raise MeldError(f"no symbol `{pattern}` {where}", hint=hint)
+    return found

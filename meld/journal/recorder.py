@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,15 +45,17 @@ class _Thing:
 
 @dataclass(slots=True)
 class Recorder(Observer):
-    """An observer that fills `journal`."""
+    """An observer that fills `journal`; with `only`, with the symbols for which that holds."""
 
     journal: Journal = field(default_factory=Journal)
+    only: Callable[[Symbol], bool] | None = None
     _names: StableNames = field(default_factory=StableNames)
     _seen: dict[Any, _Thing] = field(default_factory=dict)
     _keep: bool = True
     _meanings: dict[int, Meaning] = field(default_factory=dict)
     _next: dict[int, Meaning] = field(default_factory=dict)
     _encoder: Encoder | None = None
+    _judged: dict[Any, Symbol] = field(default_factory=dict)
 
     @classmethod
     def of_files(cls, command: Sequence[str], inputs: Sequence[str]) -> Recorder:
@@ -137,8 +139,10 @@ class Recorder(Observer):
         if isinstance(program, Module):
             self._keep = _code_size(program) <= KEEP_ALL
         before, self._seen, self._next = self._seen, {}, {}
-        parts = list(_parts(program, self._names))
+        parts = list(parts_of(program, self._names))
         self._adopt([key for key, _ in parts], before)
+        if self.only is not None:
+            parts = [(key, thing) for key, thing in parts if key in before or self._wanted(key, thing)]
         changes: list[Change] = []
         show = ItemPrinter(self._names)
         texts = {} if isinstance(program, Module) else DefinitionPrinter().texts(program)
@@ -151,7 +155,7 @@ class Recorder(Observer):
                 continue
             new = _Thing(self._symbol(key, thing) if old is None else old.symbol, state)
             if self._keep or not isinstance(state, LazyState) or thing.synthetic is not None:
-                new.text = texts[thing] if texts else _text(key, thing, show)
+                new.text = texts[thing] if texts else text_of(key, thing, show)
             self._measure(self.journal.symbols[new.symbol], thing)
             self._seen[key] = new
             if old is None:
@@ -179,7 +183,7 @@ class Recorder(Observer):
         shown = thing.state.shown()
         self._names.same(shown, key)
         try:
-            return _text(None, shown, show)
+            return text_of(None, shown, show)
         finally:
             self._names.forget(shown)
 
@@ -222,7 +226,7 @@ class Recorder(Observer):
             return
         fresh: dict[Any, list[Item]] = {}
         for key in keys:
-            if isinstance(key, Item) and key not in before and key.name:
+            if isinstance(key, Item) and key not in before and key not in self._judged and key.name:
                 fresh.setdefault((type(key), key.name, key.synthetic), []).append(key)
         for key in gone:
             same = fresh.get((type(key), key.name, key.synthetic), ())
@@ -231,21 +235,14 @@ class Recorder(Observer):
                 self._names.same(same[0], key)
                 fresh.pop((type(key), key.name, key.synthetic))
 
+    def _wanted(self, key: Any, thing: Any) -> bool:
+        assert self.only is not None
+        if key not in self._judged:
+            self._judged[key] = symbol_of(key, thing, self._names)
+        return self.only(self._judged[key])
+
     def _symbol(self, key: Any, thing: Any) -> int:
-        if isinstance(thing, Item):
-            kind = KEYWORD_OF.get(type(thing)) or KINDS[_space(thing)]
-            symbol = Symbol(kind, self._names.name(_space(thing), thing), synthetic=thing.synthetic)
-            if thing.owner is not None and thing.origin is not None:
-                index, core = thing.origin
-                symbol.origin = f"{thing.owner.name} {index}" + (f" (module {core})" if core else "")
-            if thing.imported is not None:
-                symbol.imported = str(thing.imported)
-        elif isinstance(thing, Note):
-            symbol = Symbol("note", self._names.name("note", thing))
-        else:
-            kind, wish = key if isinstance(key, tuple) else ("definition", definition_name(thing))
-            symbol = Symbol(kind, self._names.give(kind, wish))
-        self.journal.symbols.append(symbol)
+        self.journal.symbols.append(self._judged.get(key) or symbol_of(key, thing, self._names))
         return len(self.journal.symbols) - 1
 
     def _blob(self, text: str | None) -> str | None:
@@ -262,7 +259,7 @@ def _same(old: Any, new: Any) -> bool:
     return bool(old == new)
 
 
-def _parts(program: Program, names: StableNames) -> Iterator[tuple[Any, Any]]:
+def parts_of(program: Program, names: StableNames) -> Iterator[tuple[Any, Any]]:
     """The things of a program: what tells whether one is the same as before, and the thing."""
     seen: Counter[Any] = Counter()
 
@@ -286,7 +283,25 @@ def _parts(program: Program, names: StableNames) -> Iterator[tuple[Any, Any]]:
     yield from ((numbered("custom", section.name), section) for section in program.customs)
 
 
-def _text(key: Any, thing: Any, show: ItemPrinter) -> str:
+def symbol_of(key: Any, thing: Any, names: StableNames) -> Symbol:
+    """The symbol that a thing is to have; it takes a name for it."""
+    if isinstance(thing, Item):
+        kind = KEYWORD_OF.get(type(thing)) or KINDS[_space(thing)]
+        symbol = Symbol(kind, names.name(_space(thing), thing), synthetic=thing.synthetic)
+        if thing.owner is not None and thing.origin is not None:
+            index, core = thing.origin
+            symbol.origin = f"{thing.owner.name} {index}" + (f" (module {core})" if core else "")
+        if thing.imported is not None:
+            symbol.imported = str(thing.imported)
+        return symbol
+    if isinstance(thing, Note):
+        return Symbol("note", names.name("note", thing))
+    kind, wish = key if isinstance(key, tuple) else ("definition", definition_name(thing))
+    return Symbol(kind, names.give(kind, wish))
+
+
+def text_of(key: Any, thing: Any, show: ItemPrinter) -> str:
+    """The text of a thing; a comment that says why if it has none."""
     kind = key[0] if isinstance(key, tuple) else None
     if isinstance(thing, Note):
         return show.names.note(thing)

@@ -67,7 +67,7 @@ class StableNames(Names):
         """The name of an object in its space (as in `Scope.SPACES`, or ``note``); a new one if it has none yet."""
         found = self._names.get(item)
         if found is None:
-            found = self._names[item] = self.give(space, _wish(space, item))
+            found = self._names[item] = self.give(space, wish(space, item))
         return found
 
     def give(self, space: str, wish: str) -> str:
@@ -108,8 +108,8 @@ def is_plain(shape: object) -> bool:
     return not any(isinstance(t, RefType) and isinstance(t.heap, TypeDef) for t in (*shape.params, *shape.results))
 
 
-def _wish(space: str, item: Any) -> str:
-    """What an object would like to be called."""
+def wish(space: str, item: Any) -> str:
+    """What an object would like to be called: unlike its name in a run, another may be called the same."""
     if item.name:
         return str(item.name)
     owner, origin = getattr(item, "owner", None), getattr(item, "origin", None)

@@ -155,12 +155,12 @@ class Pass:
 
     def spec(self) -> str:
         """The pass as a pipeline names it, options that differ from their defaults included."""
-        shown = [
-            f"{f.name.replace('_', '-')}={_show(getattr(self, f.name))}"
+        given = [
+            f"{f.name.replace('_', '-')}={shown(getattr(self, f.name))}"
             for f in fields(self)  # type: ignore[arg-type]
             if getattr(self, f.name) != f.default
         ]
-        return f"{self.name}{{{','.join(shown)}}}" if shown else self.name
+        return f"{self.name}{{{','.join(given)}}}" if given else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,8 @@ def parse_option(info: OptionInfo, text: str) -> Any:
     raise MeldError(f"option `{info.name}` takes {expected}, not `{text}`")
 
 
-def _show(value: Any) -> str:
+def shown(value: Any) -> str:
+    """The value of an option as a pipeline writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

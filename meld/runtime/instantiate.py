@@ -59,18 +59,24 @@ class Trapped(Exception):
         self.backtrace = backtrace
 
 
-def engine(*, fuel: bool = False) -> wasmtime.Engine:
-    """The engine, with every feature that it can have; there is one with fuel and one without."""
-    return _engine(fuel)
+def engine(*, fuel: bool = False, interruptible: bool = False) -> wasmtime.Engine:
+    """The engine, with every feature that it can have; one for each combination of these.
+
+    Args:
+        fuel: whether what programs execute is counted.
+        interruptible: whether programs can be stopped from another thread.
+    """
+    return _engine(fuel, interruptible)
 
 
 @cache
-def _engine(fuel: bool) -> wasmtime.Engine:
+def _engine(fuel: bool, interruptible: bool) -> wasmtime.Engine:
     config = wasmtime.Config()
     for name in FEATURES:
         setattr(config, f"wasm_{name}", True)
     config.shared_memory = True
     config.consume_fuel = fuel
+    config.epoch_interruption = interruptible
     return wasmtime.Engine(config)
 
 
@@ -134,6 +140,10 @@ class Running:
         with _traps():
             return self.interpreter.invoke(export, values)
 
+    def interrupt(self) -> None:
+        """Makes the program trap, from another thread; it must have been made interruptible, and is of no use then."""
+        engine(interruptible=True).increment_epoch()
+
     def memory(self, index: int = 0) -> memoryview:
         """The bytes of a memory by its index in the module, writable; valid until it grows. IndexError if absent."""
         found = self.instance.exports(self.store).get(f"{MEMORY_PREFIX}{index}")
@@ -150,6 +160,7 @@ def instantiate(
     store: wasmtime.Store | None = None,
     fuel: int | None = None,
     lenient: bool = False,
+    interruptible: bool = False,
 ) -> Running:
     """Compiles and instantiates a module.
 
@@ -160,13 +171,14 @@ def instantiate(
         lenient: whether a function of a component's world that nobody supplies is a trap when it is called.
         store: a store of `engine()` to instantiate in, with other instances; a new one if None.
         fuel: how much the program may execute in a new store before it traps; without limit if None.
+        interruptible: whether `Running.interrupt` is to work; only in a new store.
 
     Raises:
         MeldError: the module is malformed or invalid, or an import is supplied by nobody.
         Trapped: its start function trapped.
     """
     host = host or Host()
-    runs_on = engine(fuel=fuel is not None and store is None)
+    runs_on = engine(fuel=fuel is not None and store is None, interruptible=interruptible)
     module = read_module(program) if isinstance(program, bytes) else program
     interpreter = Interpreter(module)
     data = write_module(expose_memories(module, interpreter.exports))
@@ -178,6 +190,8 @@ def instantiate(
         store = wasmtime.Store(runs_on)
         if fuel is not None:
             store.set_fuel(fuel)
+        if interruptible:
+            store.set_epoch_deadline(1)
     supply = _Supply(host, interpreter, given or {}, store, lenient)
     imports = [supply.item(wanted) for wanted in module.imports]
     with _traps(MeldError):

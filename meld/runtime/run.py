@@ -81,7 +81,7 @@ def _invoke(running: Running, invoke: Sequence[str]) -> int:
     if name is None:
         _list_exports(running)
         return 0
-    results = running.call(name, *_arguments(running, name, invoke[1:]))
+    results = running.call(name, *arguments(running, name, invoke[1:]))
     types = running.signature(name).results
     for value, t in zip([results] if len(types) == 1 else results or [], types, strict=True):
         print(show(value, t))
@@ -121,7 +121,7 @@ def _list_exports(running: Running) -> None:
         print(line)
 
 
-def _arguments(running: Running, name: str, args: Sequence[str]) -> list[Any]:
+def arguments(running: Running, name: str, args: Sequence[str]) -> list[Any]:
     types = running.signature(name).params
     if len(args) != len(types):
         takes = f"({', '.join(map(type_name, types))})" if types else "no arguments"

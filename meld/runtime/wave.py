@@ -68,10 +68,14 @@ class CallText:
     start: int
 
 
-def split_call(text: str) -> CallText | None:
-    """``name(…)`` taken apart; None if the text has no parenthesis. A name may be that of an interface's function."""
+def split_call(text: str, source: str = "--invoke") -> CallText | None:
+    """``name(…)`` taken apart; None if the text has no parenthesis. A name may be that of an interface's function.
+
+    Args:
+        source: what the text is called in messages.
+    """
     name, parenthesis, _ = text.partition("(")
-    return CallText(name.strip(), Source("--invoke", text), len(name)) if parenthesis else None
+    return CallText(name.strip(), Source(source, text), len(name)) if parenthesis else None
 
 
 def read_arguments(call: CallText, params: Sequence[tuple[str, Type]]) -> list[Value]:
