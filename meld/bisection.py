@@ -28,6 +28,7 @@ class Culprit:
 
     Attributes:
         step, number, steps: the step after which the test fails, its number, and how many there are.
+        label, before: what `--stop-after` calls it, and the step before it if there is one.
         rewrite: after which it fails; None if the step asks no leave for what breaks the test.
         rewrites: how many the step asks for.
         candidates: the other steps or rewrites, by number, that it may be as well, since the test could not tell.
@@ -40,6 +41,8 @@ class Culprit:
     step: Step
     number: int
     steps: int
+    label: str
+    before: str | None
     rewrite: Rewrite | None = None
     rewrites: int = 0
     candidates: list[int] = field(default_factory=list)
@@ -51,8 +54,10 @@ class Culprit:
     def options(self, *, bad: bool) -> list[str]:
         """The options of `meldc` that give the program right before the test fails, or right after."""
         if self.rewrite is not None:
-            return [f"--stop-after={self.step.label}", f"--fuel={self.step.label}:{self.rewrite.number - (not bad)}"]
-        return [f"--stop-after={self.step.label}", *([] if bad else [f"--fuel={self.step.label}:0"])]
+            return [f"--stop-after={self.label}", f"--fuel={self.label}:{self.rewrite.number - (not bad)}"]
+        if bad:
+            return [f"--stop-after={self.label}"]
+        return ["--passes="] if self.before is None else [f"--stop-after={self.before}"]
 
 
 @dataclass(slots=True)
@@ -77,8 +82,14 @@ class Bisection:
         first = first_module(program, plan, last)
         self._check_ends(plan, first, last)
         low, high = search(first, last, lambda steps: self._at(plan, steps))
-        step = plan.steps[high - 1]
-        culprit = Culprit(step, high, last, candidates=list(range(low + 1, high)))
+        culprit = Culprit(
+            plan.steps[high - 1],
+            high,
+            last,
+            plan.exact(high),
+            plan.exact(high - 1) if high > 1 else None,
+            candidates=list(range(low + 1, high)),
+        )
         if not culprit.candidates:
             self._in_step(culprit)
         culprit.runs = self.judge.runs
