@@ -75,13 +75,8 @@ class Bisection:
         Raises:
             MeldError: the test succeeds at the end, or fails at the start already; or the program cannot be compiled.
         """
-        program, plan = prepare(self.inputs, self.options)
-        last = len(plan.steps)
-        if self.options.stop_after is not None:
-            last = plan.position(self.options.stop_after, option="--stop-after")
-        first = first_module(program, plan, last)
-        self._check_ends(plan, first, last)
-        low, high = search(first, last, lambda steps: self._at(plan, steps))
+        low, high = self.culprit_step()
+        plan, last = self._plan()
         culprit = Culprit(
             plan.steps[high - 1],
             high,
@@ -94,6 +89,20 @@ class Bisection:
             self._in_step(culprit)
         culprit.runs = self.judge.runs
         return culprit
+
+    def culprit_step(self) -> tuple[int, int]:
+        """After how many steps the test still succeeds, and after how many it fails, as near to each other as it can
+        tell. Raises MeldError as `find`."""
+        plan, last = self._plan()
+        first = first_module(prepare(self.inputs, self.options)[0], plan, last)
+        self._check_ends(plan, first, last)
+        return search(first, last, lambda steps: self._at(plan, steps))
+
+    def _plan(self) -> tuple[Plan, int]:
+        """The plan, and how many of its steps run."""
+        plan = prepare(self.inputs, self.options)[1]
+        wanted = self.options.stop_after
+        return plan, len(plan.steps) if wanted is None else plan.position(wanted, option="--stop-after")
 
     def _at(self, plan: Plan, steps: int) -> Verdict:
         verdict, result = self.judge.of_run(self.inputs, self.options, steps)

@@ -23,6 +23,7 @@ COMMANDS = {
     "check": "say whether files are in order, and all that is not",
     "fmt": "rewrite text in its canonical form",
     "replay": "run a pass that failed again, from the reproducer that it left",
+    "reduce": "shrink a program and its passes to what still makes a test fail",
     "bisect": "find the pass, and in it the rewrite, after which a test fails",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
