@@ -28,6 +28,7 @@ class Culprit:
 
     Attributes:
         step, number, steps: the step after which the test fails, its number, and how many there are.
+        label, before: what `--stop-after` calls it, and the step before it if there is one.
         rewrite: after which it fails; None if the step asks no leave for what breaks the test.
         rewrites: how many the step asks for.
         candidates: the other steps or rewrites, by number, that it may be as well, since the test could not tell.
@@ -40,6 +41,8 @@ class Culprit:
     step: Step
     number: int
     steps: int
+    label: str
+    before: str | None
     rewrite: Rewrite | None = None
     rewrites: int = 0
     candidates: list[int] = field(default_factory=list)
@@ -51,8 +54,10 @@ class Culprit:
     def options(self, *, bad: bool) -> list[str]:
         """The options of `meldc` that give the program right before the test fails, or right after."""
         if self.rewrite is not None:
-            return [f"--stop-after={self.step.label}", f"--fuel={self.step.label}:{self.rewrite.number - (not bad)}"]
-        return [f"--stop-after={self.step.label}", *([] if bad else [f"--fuel={self.step.label}:0"])]
+            return [f"--stop-after={self.label}", f"--fuel={self.label}:{self.rewrite.number - (not bad)}"]
+        if bad:
+            return [f"--stop-after={self.label}"]
+        return ["--passes="] if self.before is None else [f"--stop-after={self.before}"]
 
 
 @dataclass(slots=True)
@@ -70,19 +75,34 @@ class Bisection:
         Raises:
             MeldError: the test succeeds at the end, or fails at the start already; or the program cannot be compiled.
         """
-        program, plan = prepare(self.inputs, self.options)
-        last = len(plan.steps)
-        if self.options.stop_after is not None:
-            last = plan.position(self.options.stop_after, option="--stop-after")
-        first = first_module(program, plan, last)
-        self._check_ends(plan, first, last)
-        low, high = search(first, last, lambda steps: self._at(plan, steps))
-        step = plan.steps[high - 1]
-        culprit = Culprit(step, high, last, candidates=list(range(low + 1, high)))
+        low, high = self.culprit_step()
+        plan, last = self._plan()
+        culprit = Culprit(
+            plan.steps[high - 1],
+            high,
+            last,
+            plan.exact(high),
+            plan.exact(high - 1) if high > 1 else None,
+            candidates=list(range(low + 1, high)),
+        )
         if not culprit.candidates:
             self._in_step(culprit)
         culprit.runs = self.judge.runs
         return culprit
+
+    def culprit_step(self) -> tuple[int, int]:
+        """After how many steps the test still succeeds, and after how many it fails, as near to each other as it can
+        tell. Raises MeldError as `find`."""
+        plan, last = self._plan()
+        first = first_module(prepare(self.inputs, self.options)[0], plan, last)
+        self._check_ends(plan, first, last)
+        return search(first, last, lambda steps: self._at(plan, steps))
+
+    def _plan(self) -> tuple[Plan, int]:
+        """The plan, and how many of its steps run."""
+        plan = prepare(self.inputs, self.options)[1]
+        wanted = self.options.stop_after
+        return plan, len(plan.steps) if wanted is None else plan.position(wanted, option="--stop-after")
 
     def _at(self, plan: Plan, steps: int) -> Verdict:
         verdict, result = self.judge.of_run(self.inputs, self.options, steps)

@@ -10,6 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meld.diagnostics import PassFailure
 
 COMMANDS = {
     "passes": "list the passes, or describe one",
@@ -18,6 +22,8 @@ COMMANDS = {
     "plan": "show the pipeline as it will run, and why",
     "check": "say whether files are in order, and all that is not",
     "fmt": "rewrite text in its canonical form",
+    "replay": "run a pass that failed again, from the reproducer that it left",
+    "reduce": "shrink a program and its passes to what still makes a test fail",
     "bisect": "find the pass, and in it the rewrite, after which a test fails",
     "trace": "show what a recorded run did, and to whom",
     "diff": "compare points of a recorded run, or two runs",
@@ -39,10 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("meldc: interrupted", file=sys.stderr)
         return 130
     except Exception as e:
-        return _failed(e)
+        return _failed(e, args)
 
 
 def _command(args: list[str]) -> int:
+    whole = args
     if args and args[0] in COMMANDS:
         name, args = args[0], args[1:]
         parser = argparse.ArgumentParser(prog=f"meldc {name}")
@@ -62,11 +69,11 @@ def _command(args: list[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as e:
-        return _failed(e, getattr(given, "diagnostics", "text"))
+        return _failed(e, whole, getattr(given, "diagnostics", "text"))
     return code
 
 
-def _failed(e: Exception, form: str = "text") -> int:
+def _failed(e: Exception, args: Sequence[str], form: str = "text") -> int:
     from meld.diagnostics import MeldError, PassFailure
 
     defect = isinstance(e, PassFailure) and e.own
@@ -75,6 +82,8 @@ def _failed(e: Exception, form: str = "text") -> int:
     if isinstance(e, MeldError):
         from meld.diagnostic_forms import Diagnostic, render
 
+        if isinstance(e, PassFailure):
+            _leave_reproducer(e, args)
         print(render([Diagnostic.of_error(e)], form), end="", file=sys.stderr)
         return 70 if defect else 2
     if isinstance(e, MemoryError):
@@ -86,3 +95,15 @@ def _failed(e: Exception, form: str = "text") -> int:
         file=sys.stderr,
     )
     return 70
+
+
+def _leave_reproducer(failure: PassFailure, args: Sequence[str]) -> None:
+    from meld.diagnostics import MeldError
+    from meld.reproducer import leave
+
+    try:
+        file = leave(failure, args)
+        said = f"`meldc replay {file}` runs the pass again" if file is not None else None
+    except MeldError as e:
+        said = f"there is no reproducer: {e}"
+    failure.hint = "; ".join(filter(None, (failure.hint, said))) or None

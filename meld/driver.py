@@ -26,6 +26,9 @@ FOR_COMPONENTS = (("expose-resources",), ("guard-entries",))
 """What runs as well if the product is to be a component, and what does not, since engines do it for components."""
 
 
+REPRODUCER = "meldc-reproducer.wat"
+
+
 @note("input")
 class Input(Note):
     """On a composition: a nested component that was given as an input and is still to be linked, by its file's stem."""
@@ -55,6 +58,7 @@ class Options:
         observers: who watches the run.
         wrap: the product is to be a component.
         limit, fuel: how many rewrites may happen, in all and by step (`meld.passes.base.Gate`).
+        reproducer: the file that the command line writes if a pass fails (`meld.reproducer`); None: it does not.
     """
 
     passes: str | None = None
@@ -65,6 +69,7 @@ class Options:
     wrap: bool = False
     limit: int | None = None
     fuel: Mapping[str, int] = field(default_factory=dict)
+    reproducer: str | None = REPRODUCER
 
 
 @dataclass(slots=True)

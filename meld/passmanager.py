@@ -82,6 +82,12 @@ class Plan:
             )
         return found[-1]
 
+    def exact(self, number: int) -> str:
+        """What means the step with that number alone: ``finish``, or ``finish#1`` if it runs again later."""
+        step = self.steps[number - 1]
+        again = any(later.name == step.name for later in self.steps[number:])
+        return f"{step.name}#{step.occurrence}" if again else step.label
+
     def spec(self) -> str:
         """The plan as a pipeline text."""
         return ",".join(step.instance.spec() for step in self.steps)

@@ -97,9 +97,13 @@ class Verifier(Observer):
 
     def _run(self, module: Module) -> MeldError | None:
         try:
-            return run_tests(module) if self.check is None else run_command(self.check, encode(module))
+            data = None if self.check is None else encode(module)
+            if data is None:
+                return run_tests(module)
         except MeldError as e:
             return e
+        assert self.check is not None
+        return run_command(self.check, data)
 
 
 def fault_of(program: Program) -> MeldError | None:
@@ -169,11 +173,8 @@ def _function_at(module: Module, data: bytes, offset: int) -> str | None:
 
 
 def run_command(command: str, data: bytes) -> MeldError | None:
-    """Runs a command on a file with the data; what it says if it fails."""
-    try:
-        done = run_on_file(command, data, option="--check")
-    except MeldError as e:
-        return e
+    """Runs a command on a file with the data; what it says if it fails. MeldError if it cannot be run."""
+    done = run_on_file(command, data, option="--check")
     if done is None:
         return MeldError(f"`{command}` takes more than {CHECK_LIMIT} s")
     if done.returncode == 0:

@@ -80,7 +80,7 @@ def main(args: argparse.Namespace) -> int:
 def _lines(culprit: Culprit, args: argparse.Namespace) -> list[str]:
     from meld.dumps import coloured, diff_lines
 
-    lines = [f"pass {culprit.step.label} (step {culprit.number} of {culprit.steps})"]
+    lines = [f"pass {culprit.label} (step {culprit.number} of {culprit.steps})"]
     if culprit.rewrite is not None:
         lines[0] += f", rewrite {culprit.rewrite.number} of {culprit.rewrites}: {culprit.rewrite}"
     elif not culprit.rewrites:
@@ -102,21 +102,22 @@ def _lines(culprit: Culprit, args: argparse.Namespace) -> list[str]:
 def _command(culprit: Culprit, args: argparse.Namespace, *, bad: bool) -> str:
     import shlex
 
-    return "meldc " + shlex.join([*args.inputs, *pipeline_words(args, culprit.step.label), *culprit.options(bad=bad)])
+    return "meldc " + shlex.join([*args.inputs, *pipeline_words(args, culprit.label), *culprit.options(bad=bad)])
 
 
-def pipeline_words(args: argparse.Namespace, fueled: str | None = None) -> list[str]:
-    """The arguments of `pipeline_arguments` as they were given, but where to stop, and the fuel of one step."""
+def pipeline_words(args: argparse.Namespace, label: str = "") -> list[str]:
+    """The arguments of `pipeline_arguments` as they were given, but where to stop, and the fuel of the step `label`."""
+    fueled = (label, label.removesuffix("#1"), f"{label}#1")
     words = [f"--passes={args.passes}"] if args.passes is not None else []
     words += [f"--link={link}" for link in args.link] + [f"--plugin={file}" for file in args.plugin]
     words += [f"--limit={args.limit}"] if args.limit is not None else []
-    return words + [f"--fuel={text}" for text in args.fuel if text.rpartition(":")[0].removesuffix("#1") != fueled]
+    return words + [f"--fuel={text}" for text in args.fuel if text.rpartition(":")[0] not in fueled]
 
 
 def _row(culprit: Culprit, args: argparse.Namespace) -> dict[str, Any]:
     rewrite, item = culprit.rewrite, culprit.rewrite.item if culprit.rewrite is not None else None
     return {
-        "pass": culprit.step.label,
+        "pass": culprit.label,
         "spec": culprit.step.instance.spec(),
         "step": culprit.number,
         "steps": culprit.steps,

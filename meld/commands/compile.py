@@ -75,6 +75,7 @@ def pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     add("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
     add("--limit", metavar="N", type=int, help="do only the first N rewrites of all passes together")
     add("--fuel", metavar="PASS:N", action="append", default=[], help="do only the first N rewrites of that pass")
+    add("--reproducer", metavar="FILE", help="where to leave what reproduces the failure of a pass, if one fails")
 
 
 def pipeline_options(args: argparse.Namespace, *, wrap: bool = False) -> Options:
@@ -90,7 +91,9 @@ def pipeline_options(args: argparse.Namespace, *, wrap: bool = False) -> Options
         fuel[label] = int(count)
     if args.limit is not None and args.limit < 0:
         raise MeldError(f"--limit={args.limit}", hint="a number of rewrites, from 0")
-    return Options(args.passes, args.stop_after, args.link, args.plugin, wrap=wrap, limit=args.limit, fuel=fuel)
+    options = Options(args.passes, args.stop_after, args.link, args.plugin, wrap=wrap, limit=args.limit, fuel=fuel)
+    options.reproducer = args.reproducer or options.reproducer
+    return options
 
 
 def main(args: argparse.Namespace) -> int:

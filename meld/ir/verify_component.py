@@ -104,7 +104,7 @@ def _definitions(component: Component, parent: _Scope | None, where: str) -> Ite
                 if around is None or target not in around.everything:
                     yield Problem(f"refers to something that is not {depth} levels out", place, item, None, item.span)
             case _:
-                for field, used in _references(item):
+                for field, used in references_of(item):
                     yield from _reference(item, field, used, scope, place)
         if isinstance(item, c.Export):
             if item.extern.name in exports:
@@ -124,7 +124,7 @@ def _place(where: str, item: Definition, number: int) -> str:
     return f"{where}, {own}" if where else own
 
 
-def _references(item: Definition) -> Iterator[tuple[tuple[type[Any], str], Definition]]:
+def references_of(item: Definition) -> Iterator[tuple[tuple[type[Any], str], Definition]]:
     """The definitions that a definition refers to, each with the class and the field that hold it.
 
     Declarations inside a component or instance type have index spaces of their own, and are not looked into.

@@ -66,6 +66,15 @@ def _may_announce(place: str) -> bool:
     return False
 
 
+def _module_name(file: Path) -> str:
+    """What a plugin file is called as a Python module: the same each time, and not as another file."""
+    name, n = f"meld_plugin_{file.stem}", 1
+    while (taken := sys.modules.get(name)) is not None and Path(taken.__file__ or "").resolve() != file.resolve():
+        n += 1
+        name = f"meld_plugin_{file.stem}_{n}"
+    return name
+
+
 @dataclass(slots=True)
 class Registry:
     """Passes by name. A broken plugin is remembered, and reported when somebody asks for it by name."""
@@ -99,10 +108,11 @@ class Registry:
         file = Path(path)
         if not file.is_file():
             raise MeldError("no such plugin file", where=path)
-        spec = util.spec_from_file_location(f"meld_plugin_{file.stem}", file)
+        spec = util.spec_from_file_location(_module_name(file), file)
         if spec is None or spec.loader is None:
             raise MeldError("a plugin is a Python file", where=path, hint="its name ends in .py")
         module = util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look there for what annotations mean
         try:
             spec.loader.exec_module(module)
         except Exception as e:
@@ -116,6 +126,8 @@ class Registry:
             raise MeldError("the plugin defines no subclass of meld.Pass", where=path)
         for cls in found:
             if not cls.name:
+                if any(issubclass(other, cls) and other is not cls for other in found):
+                    continue  # what others have in common
                 raise MeldError(f"class {cls.__name__} has no `name`", where=path)
             if cls.name in BUILTIN:
                 raise MeldError(f"a plugin cannot replace the pass `{cls.name}` of the compiler", where=path)

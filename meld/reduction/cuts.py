@@ -1,0 +1,287 @@
+"""What reduction tries to take away: cuts. Each has a number of parts, of which some are removed at a time.
+
+A cut may leave what is not valid; whoever applies it checks that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from meld.ir.component import Component, CoreModule, Definition, NestedComponent
+from meld.ir.instructions import Code, Instruction
+from meld.ir.module import Function, Module
+from meld.ir.types import RecGroup
+from meld.ir.verify_component import references_of
+from meld.passes.base import Program
+from meld.passes.finish import DROPPED, reachable
+from meld.reduction.trees import trees, zero
+
+DATA_LEFT = 8
+"""Data is not shortened below that many bytes; a segment goes as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One kind of thing to take away.
+
+    Attributes:
+        name: for people.
+        parts: how many there are in a program.
+        remove: takes those with the numbers away.
+        least: chunks smaller than one in so many of all are not tried; None: down to single ones.
+    """
+
+    name: str
+    parts: Callable[[Program], int]
+    remove: Callable[[Program, Sequence[int]], None]
+    least: int | None = None
+
+
+def modules(program: Program) -> Iterator[Module]:
+    """The core modules of a program, nested ones included."""
+    if isinstance(program, Module):
+        yield program
+        return
+    for item in program.definitions:
+        if isinstance(item, CoreModule):
+            yield item.module
+        elif isinstance(item, NestedComponent):
+            yield from modules(item.component)
+
+
+def components(program: Program) -> Iterator[Component]:
+    """The components of a program, from outside to inside."""
+    if isinstance(program, Component):
+        yield program
+        for item in program.of(NestedComponent):
+            yield from components(item.component)
+
+
+def _lists(attribute: str, holders: Callable[[Program], Iterator[Any]]) -> Cut:
+    """Elements of a list that each module, or component, has."""
+
+    def lists(program: Program) -> list[list[Any]]:
+        return [getattr(holder, attribute) for holder in holders(program)]
+
+    def remove(program: Program, numbers: Sequence[int]) -> None:
+        gone, at = set(numbers), 0
+        for one in lists(program):
+            here = len(one)
+            one[:] = [part for i, part in enumerate(one) if at + i not in gone]
+            at += here
+
+    return Cut(attribute, lambda program: sum(map(len, lists(program))), remove)
+
+
+# --- items that nothing needs --------------------------------------------------------------------------------------
+
+
+def _dead(program: Program) -> list[tuple[list[Any], Any]]:
+    """What no export, start function or active segment reaches, each with the list that it stands in."""
+    found = []
+    for module in modules(program):
+        live = reachable(module)
+        found += [(getattr(module, s), item) for s in DROPPED for item in getattr(module, s) if item not in live]
+    return found
+
+
+def _remove_dead(program: Program, numbers: Sequence[int]) -> None:
+    dead = _dead(program)
+    gone = {id(dead[i][1]) for i in numbers}
+    for items in {id(items): items for items, _ in dead}.values():
+        items[:] = [item for item in items if id(item) not in gone]
+
+
+def _unused_types(program: Program) -> list[tuple[Module, RecGroup]]:
+    found = []
+    for module in modules(program):
+        used = {id(t) for t in _types_used(module)}
+        found += [(module, group) for group in module.types if not any(id(t) in used for t in group.types)]
+    return found
+
+
+def _types_used(module: Module) -> Iterator[Any]:
+    """The type definitions that items and bodies name; what types name of each other is left to the verifier."""
+    for item in module.items():
+        if hasattr(item, "type"):
+            yield item.type
+    for function in module.functions:
+        for one in function.instructions:
+            for arg in one.args:
+                yield from arg if isinstance(arg, tuple) else (arg,)
+
+
+def _remove_types(program: Program, numbers: Sequence[int]) -> None:
+    unused = _unused_types(program)
+    for number in numbers:
+        module, group = unused[number]
+        module.types = [other for other in module.types if other is not group]
+
+
+def _starts(program: Program) -> list[Module]:
+    return [module for module in modules(program) if module.start is not None]
+
+
+def _remove_starts(program: Program, numbers: Sequence[int]) -> None:
+    starts = _starts(program)
+    for number in numbers:
+        starts[number].start = None
+
+
+# --- bodies --------------------------------------------------------------------------------------------------------
+
+
+def functions(program: Program) -> list[Function]:
+    """The functions with a body."""
+    return [function for module in modules(program) for function in module.functions]
+
+
+def _bodies(program: Program) -> list[Function]:
+    """Those that do something."""
+    return [f for f in functions(program) if not (isinstance(f.body, Code) and _is_stub(f.body))]
+
+
+def _is_stub(code: Code) -> bool:
+    return [one.op for one in code.instructions] == ["unreachable"] and not code.locals
+
+
+def _empty(program: Program, numbers: Sequence[int]) -> None:
+    bodies = _bodies(program)
+    for number in numbers:
+        bodies[number].body = Code([], [Instruction("unreachable")])
+
+
+# --- data ----------------------------------------------------------------------------------------------------------
+
+
+def _long(program: Program) -> list[Any]:
+    return [data for module in modules(program) for data in module.datas if len(data.data) >= 2 * DATA_LEFT]
+
+
+def _shorten(program: Program, numbers: Sequence[int]) -> None:
+    datas = _long(program)
+    for number in numbers:
+        datas[number].data = bytes(datas[number].data[: len(datas[number].data) // 2])
+
+
+# --- compositions --------------------------------------------------------------------------------------------------
+
+
+def _definitions(program: Program) -> list[tuple[Component, Definition]]:
+    return [(component, item) for component in components(program) for item in component.definitions]
+
+
+def _remove_definitions(program: Program, numbers: Sequence[int]) -> None:
+    """Removes definitions, and with them all that refer to them."""
+    found = _definitions(program)
+    gone = {id(found[number][1]) for number in numbers}
+    for component in components(program):
+        kept: list[Definition] = []
+        for item in component.definitions:
+            if id(item) in gone or any(id(used) in gone for used in references_of(item)):
+                gone.add(id(item))
+            else:
+                kept.append(item)
+        component.definitions[:] = kept
+
+
+COARSE = 16
+
+CUTS = [
+    Cut("definitions", lambda p: len(_definitions(p)), _remove_definitions),
+    _lists("exports", modules),
+    Cut("start functions", lambda p: len(_starts(p)), _remove_starts),
+    Cut("bodies", lambda p: len(_bodies(p)), _empty, COARSE),
+    Cut("unused items", lambda p: len(_dead(p)), _remove_dead),
+    _lists("elements", modules),
+    _lists("datas", modules),
+    Cut("data", lambda p: len(_long(p)), _shorten),
+    _lists("customs", modules),
+    Cut("unused types", lambda p: len(_unused_types(p)), _remove_types),
+]
+"""All but those inside bodies, in the order in which they are tried."""
+
+NOTES = [_lists("notes", modules), _lists("notes", components), _lists("facts", modules), _lists("facts", components)]
+
+UNUSED = next(cut for cut in CUTS if cut.name == "unused items")
+
+
+# --- inside one body -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BodyCut:
+    """Something to take away inside the body of the function with that number.
+
+    Attributes:
+        groups: what there is: in each group, chunks of neighbours are tried together.
+        remove: takes parts of one group away.
+    """
+
+    name: str
+    groups: Callable[[Function], list[int]]
+    remove: Callable[[Function, int, Sequence[int]], None]
+
+
+def _remove_statements(function: Function, group: int, numbers: Sequence[int]) -> None:
+    ranges = trees(function, function.instructions).statements[group]
+    _delete(function, [ranges[number] for number in numbers])
+
+
+def _delete(function: Function, ranges: Sequence[range]) -> None:
+    gone = {at for one in ranges for at in one}
+    function.instructions[:] = [one for at, one in enumerate(function.instructions) if at not in gone]
+
+
+def _simplifications(function: Function) -> list[tuple[range, list[Instruction]]]:
+    """Operands and something simpler to put in their place: one of their own operands of that type, or 0."""
+    code = function.instructions
+    found: list[tuple[range, list[Instruction]]] = []
+    for whole, t, parts in sorted(trees(function, code).operands, key=lambda one: -len(one[0])):
+        if len(whole) == 1 and (code[whole.start].op.endswith(".const") or code[whole.start].op == "local.get"):
+            continue
+        constant = zero(t)
+        if constant is not None:
+            found.append((whole, [constant]))
+        found += [(whole, code[part.start : part.stop]) for part, own in parts if own is t and t is not None]
+    return found
+
+
+def _simplify(function: Function, group: int, numbers: Sequence[int]) -> None:
+    whole, instead = _simplifications(function)[group]
+    function.instructions[whole.start : whole.stop] = instead
+
+
+def _unwrap(function: Function, group: int, numbers: Sequence[int]) -> None:
+    begin, end = trees(function, function.instructions).blocks[group]
+    _delete(function, [range(begin, begin + 1), range(end, end + 1)])
+
+
+def _unused_locals(function: Function) -> list[int]:
+    count = len(function.signature.params)
+    used = {one.args[0] for one in function.instructions if one.op.startswith("local.")}
+    return [i for i in range(len(function.code.locals)) if count + i not in used]
+
+
+def _remove_locals(function: Function, group: int, numbers: Sequence[int]) -> None:
+    params = len(function.signature.params)
+    unused = _unused_locals(function)
+    gone = {unused[number] for number in numbers}
+    kept = [i for i in range(len(function.code.locals)) if i not in gone]
+    number = {params + old: params + new for new, old in enumerate(kept)}
+    for one in function.instructions:
+        if one.op.startswith("local."):
+            one.args = (number.get(one.args[0], one.args[0]),)
+    names = {number.get(i, i): name for i, name in function.local_names.items() if i < params or i in number}
+    function.local_names = names
+    function.code.locals = [function.code.locals[i] for i in kept]
+
+
+BODY_CUTS = [
+    BodyCut("statements", lambda f: [len(group) for group in trees(f, f.instructions).statements], _remove_statements),
+    BodyCut("operands", lambda f: [1] * len(_simplifications(f)), _simplify),
+    BodyCut("blocks", lambda f: [1] * len(trees(f, f.instructions).blocks), _unwrap),
+    BodyCut("locals", lambda f: [len(_unused_locals(f))], _remove_locals),
+]
