@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, 
 
 MAX_INPUT = 1 << 30
 """Bytes; larger inputs are refused."""
+
+MAPPED = 1 << 20
+"""Bytes from which on a file is mapped and not read."""
 
 WRAP = "wrap"
 """The pass that makes a component of a fused module: the last of all."""
@@ -122,12 +126,12 @@ def load(path: str | PathLike[str]) -> Program:
     """Reads a program from a file: a component or a module, binary or text. Raises MeldError."""
     name = str(path)
     data = _read_file(Path(path))
-    program = decode(data, name) if data[:4] == b"\0asm" else _load_text(data, name)
+    program = decode(data, name) if data[:4] == b"\0asm" else _load_text(bytes(data), name)
     program.where = Path(path).name
     return program
 
 
-def decode(data: bytes, where: str) -> Program:
+def decode(data: bytes | memoryview, where: str) -> Program:
     """Reads a binary: a core module or a component, as its header says. Raises MeldError."""
     match data[4:8]:
         case b"\x01\x00\x00\x00":
@@ -141,13 +145,16 @@ def decode(data: bytes, where: str) -> Program:
     raise MeldError(f"unknown version {data[4:8].hex(' ')} of the binary format", where=f"{where}: offset 0x4")
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes | memoryview:
     try:
         if path.is_dir():
             raise MeldError("is a directory", where=str(path), hint="an input is a .wasm or .wat file")
         if path.stat().st_size > MAX_INPUT:
             raise MeldError("larger than 1 GiB", where=str(path))
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            if path.is_file() and path.stat().st_size >= MAPPED:
+                return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+            data = file.read()
     except OSError as e:
         raise MeldError(f"cannot read: {e.strerror}", where=str(path)) from e
     if not data:
