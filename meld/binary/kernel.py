@@ -44,7 +44,7 @@ STEP_OF: dict[Step, int] = {
     Imm.I32: 24,
     **{imm: 16 + Scope.SPACES.index(space) for imm, space in SPACE_OF_IMM.items()},
 }
-UNKNOWN = 255
+PREFIX, UNKNOWN = 25, 255
 NOWHERE = 0xFFFFFFFF
 
 
@@ -90,6 +90,7 @@ def plan_table() -> bytes:
         assert len(steps) <= 4
         slot = code if not prefix else (PREFIXED - PLANS_AT) // 4 + (prefix - 0xFB) * 512 + code
         table[slot] = int.from_bytes(bytes(steps), "little")
+    table[0xFB:0xFF] = array("I", [PREFIX] * 4)
     return table.tobytes()
 
 
