@@ -5,12 +5,13 @@
 ;;
 ;;   0      per index space k, 16 bytes: map (address of u32 per index), count, stamps (address of u32 per index), 0
 ;;   128    plans of opcodes without prefix (256 × u32), then those of prefix FB, FC, FD, FE (512 × u32 each)
+;;   9344   per byte up to 127: 1 if it is an abstract heap type, 2 if it is a number or vector, else 0
 ;;   above  maps, stamps, the code of a section (size and body of each function), and what is written
 ;;
 ;; Steps: 0 done, 1 LEB of 32 bits, 2 signed LEB of 64, 3 one byte, 4 four bytes, 5 eight, 6 sixteen, 7 labels,
 ;; 8 heap type, 9 value types, 10 catches, 11 memory argument, 12 block type, 13 open, 14 close, 15 cast,
-;; 16+k index of space k (0 types, 1 functions, 2 tables, 3 memories, 4 globals, 5 tags, 6 elements, 7 datas), 24 signed LEB of 32 bits,
-;; 25 prefix: the opcode follows, 255 unknown opcode.
+;; 16+k index of space k (0 types, 1 functions, 2 tables, 3 memories, 4 globals, 5 tags, 6 elements, 7 datas),
+;; 24 signed LEB of 32 bits, 25 prefix: the opcode follows, 26 a byte that is zero, 255 unknown opcode.
 ;;
 ;; Numbers that take more bytes than they need are written in the shortest form. Malformed input traps; the caller then
 ;; has the Python reader say what is wrong, and where. So do other spellings that the encoder does not use.
@@ -33,10 +34,6 @@
   (func $u8 (result i32)
     (i32.load8_u (global.get $in))
     (global.set $in (i32.add (global.get $in) (i32.const 1))))
-
-  (func $skip (param $size i32)
-    (if (i32.gt_u (local.get $size) (i32.sub (global.get $end) (global.get $in))) (then (unreachable)))
-    (global.set $in (i32.add (global.get $in) (local.get $size))))
 
   ;; An unsigned LEB of 32 bits.
   (func $u32 (result i32)
@@ -71,6 +68,18 @@
         (i32.const 0)
         (i32.and (i32.load8_u (i32.sub (local.get $last) (i32.const 1))) (local.get $sign)))))
 
+  ;; Traps if the last of all bytes that a LEB may have holds more than what is left: 4 bits, or 1 with ten bytes.
+  (func $fits (param $byte i32) (param $bytes i32) (param $sign i32)
+    (local $bits i32)
+    (local.set $bits (select (i32.const 4) (i32.const 1) (i32.eq (local.get $bytes) (i32.const 5))))
+    (if (local.get $sign)
+      (then
+        ;; 7 bits with a sign: nothing but signs from the highest bit on
+        (local.set $byte (i32.shr_s (i32.shl (local.get $byte) (i32.const 25)) (i32.const 25)))
+        (local.set $byte (i32.shr_s (local.get $byte) (i32.sub (local.get $bits) (i32.const 1))))
+        (if (i32.gt_u (i32.add (local.get $byte) (i32.const 1)) (i32.const 1)) (then (unreachable))))
+      (else (if (i32.shr_u (local.get $byte) (local.get $bits)) (then (unreachable))))))
+
   ;; A LEB of at most `bytes` bytes; a padded one is written in the shortest form. `sign`: 0x40 if it is signed.
   (func $leb (param $bytes i32) (param $sign i32)
     (local $start i32) (local $last i32)
@@ -79,10 +88,12 @@
     (loop $more
       (if (i32.ge_u (i32.sub (global.get $in) (local.get $start)) (local.get $bytes)) (then (unreachable)))
       (br_if $more (i32.ge_u (call $u8) (i32.const 128))))
+    (local.set $last (i32.sub (global.get $in) (i32.const 1)))
+    (if (i32.eq (i32.sub (global.get $in) (local.get $start)) (local.get $bytes))
+      (then (call $fits (i32.load8_u (local.get $last)) (local.get $bytes) (local.get $sign))))
     (if (i32.eqz (global.get $rewrite)) (then (return)))
     (if (i32.eqz (call $is_padded (local.get $start) (local.get $sign))) (then (return)))
     (call $flush (local.get $start))
-    (local.set $last (i32.sub (global.get $in) (i32.const 1)))
     (loop $more
       (local.set $last (i32.sub (local.get $last) (i32.const 1)))
       (if (i32.gt_u (local.get $last) (local.get $start))
@@ -227,6 +238,10 @@
     (if (global.get $uses) (then (global.set $plain (i32.or (global.get $plain) (i32.eqz (local.get $memory))))))
     (call $leb (i32.const 10) (i32.const 0)))
 
+  ;; What kind of type a byte up to 127 means.
+  (func $kind (param $byte i32) (result i32)
+    (i32.load8_u offset=9344 (local.get $byte)))
+
   ;; A heap type, or a block type that is not a value type: a signed LEB of 33 bits. Not negative: a type index.
   ;; Returns the new index of the type, −1 for an abstract heap type.
   (func $heap (result i32)
@@ -244,7 +259,10 @@
     (if (i32.and (local.get $byte) (i32.const 64))
       (then
         (if (i32.gt_u (local.get $shift) (i32.const 7)) (then (unreachable)))
+        (if (i32.ne (call $kind (local.get $byte)) (i32.const 1)) (then (unreachable)))
         (return (i32.const -1))))
+    (if (i32.and (i32.eq (local.get $shift) (i32.const 35)) (i32.gt_u (local.get $byte) (i32.const 15)))
+      (then (unreachable)))
     (call $site (i32.const 0) (local.get $start) (local.get $value) (i32.const -2))
     (i32.load (i32.add (i32.load (i32.const 0)) (i32.shl (local.get $value) (i32.const 2)))))
 
@@ -259,8 +277,8 @@
         ;; there is a shorter form for what is nullable and abstract
         (if (i32.and (i32.eqz (local.get $heap)) (i32.eq (local.get $byte) (i32.const 0x63))) (then (unreachable)))
         (return (i32.or (local.get $byte) (i32.shl (local.get $heap) (i32.const 8))))))
-    (if (i32.or (i32.lt_u (local.get $byte) (i32.const 0x69)) (i32.gt_u (local.get $byte) (i32.const 0x7f)))
-      (then (unreachable)))
+    (if (i32.gt_u (local.get $byte) (i32.const 127)) (then (unreachable)))
+    (if (i32.eqz (call $kind (local.get $byte))) (then (unreachable)))
     (local.get $byte))
 
   (func $block_type
@@ -351,7 +369,7 @@
                 $unknown $leb $leb $b1 $b4 $b8 $b16 $slow ;; 0 to 7
                 $slow $slow $slow $memarg $block $open $close $slow ;; 8 to 15
                 $slow $slow $slow $slow $slow $slow $slow $slow ;; 16 to 23: an index
-                $leb $prefix $unknown
+                $leb $prefix $slow $unknown
                 (i32.and (local.get $plan) (i32.const 255))))
               ;; a number of one byte
               (br_if $slow (i32.ge_u (i32.load8_u (local.get $in)) (i32.const 128)))
@@ -411,10 +429,13 @@
     (if (i32.lt_u (i32.sub (local.get $step) (i32.const 16)) (i32.const 8))
       (then (call $index (i32.sub (local.get $step) (i32.const 16))) (return)))
     (block $l32s (block $cast (block $block (block $memarg (block $catches (block $types (block $heap (block $labels
-      (block $l64 (block $l32 (block $other
-        (br_table $other $l32 $l64 $other $other $other $other $labels $heap $types $catches $memarg $block $other $other
-          $cast $other $other $other $other $other $other $other $other $l32s $other (local.get $step)))
+      (block $l64 (block $l32 (block $zero (block $other
+        (br_table
+          $other $l32 $l64 $other $other $other $other $labels $heap $types $catches $memarg $block $other $other $cast
+          $other $other $other $other $other $other $other $other $l32s $other $zero $other
+          (local.get $step)))
         (unreachable))
+        (if (call $u8) (then (unreachable))) (return))
         (call $leb (i32.const 5) (i32.const 0)) (return))
         (call $leb (i32.const 10) (i32.const 0x40)) (return))
         (call $labels) (return))
@@ -424,7 +445,7 @@
         (call $memarg) (return))
         (call $block_type) (return))
       ;; cast: flags, label, two heap types
-      (call $skip (i32.const 1))
+      (if (i32.gt_u (call $u8) (i32.const 3)) (then (unreachable)))
       (call $leb (i32.const 5) (i32.const 0))
       (drop (call $heap))
       (drop (call $heap))
