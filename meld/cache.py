@@ -1,4 +1,4 @@
-"""What one run makes and the next can use: the compiled kernel, the tables of the grammars.
+"""What one run makes and the next can use: the compiled kernel, the tables of the grammars, adapters.
 
 These are loaded as code, so they are taken only from a directory and a file that belong to the user and that nobody
 else can write to; anything else is as if it were not there. Files are written whole, and checked by their hash.
@@ -41,8 +41,14 @@ def load(name: str, key: bytes) -> bytes | None:
         os.close(place)
 
 
-def save(name: str, key: bytes, data: bytes) -> None:
-    """Saves something under a name in place of what was saved for other keys; nothing happens where that fails."""
+def save(name: str, key: bytes, data: bytes, keep: int = 1) -> None:
+    """Saves something under a name; what was saved for other keys goes away, but for the latest.
+
+    Nothing happens where that fails.
+
+    Args:
+        keep: for how many keys something stays under this name.
+    """
     directory = _directory()
     if directory is None:
         return
@@ -63,8 +69,10 @@ def save(name: str, key: bytes, data: bytes) -> None:
         except BaseException:
             os.unlink(temporary, dir_fd=place)
             raise
-        for other in os.listdir(place):  # noqa: PTH208 - an open directory
-            if other.startswith(f"{name}-") and other != file:
+        others = [other for other in os.listdir(place) if other.startswith(f"{name}-")]  # noqa: PTH208 - it is open
+        if len(others) > keep:
+            others.sort(key=lambda other: (other == file, os.stat(other, dir_fd=place).st_mtime_ns))
+            for other in others[:-keep]:
                 os.unlink(other, dir_fd=place)
     except OSError:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, 
 
 MAX_INPUT = 1 << 30
 """Bytes; larger inputs are refused."""
+
+MAPPED = 1 << 20
+"""Bytes from which on a file is mapped and not read."""
 
 WRAP = "wrap"
 """The pass that makes a component of a fused module: the last of all."""
@@ -140,7 +144,7 @@ def load(path: str | PathLike[str], *, located: bool = False) -> Program:
     return read_program(read_file(Path(path)), path, located=located)
 
 
-def read_program(data: bytes, path: str | PathLike[str], *, located: bool = False) -> Program:
+def read_program(data: bytes | memoryview, path: str | PathLike[str], *, located: bool = False) -> Program:
     """The program in the bytes of a file. Raises MeldError."""
     name = str(path)
     program = decode(data, name) if is_binary(data) else load_text(decode_text(data, name), name, located=located)
@@ -148,7 +152,7 @@ def read_program(data: bytes, path: str | PathLike[str], *, located: bool = Fals
     return program
 
 
-def decode(data: bytes, where: str) -> Program:
+def decode(data: bytes | memoryview, where: str) -> Program:
     """Reads a binary: a core module or a component, as its header says. Raises MeldError."""
     match data[4:8]:
         case b"\x01\x00\x00\x00":
@@ -162,19 +166,22 @@ def decode(data: bytes, where: str) -> Program:
     raise MeldError(f"unknown version {data[4:8].hex(' ')} of the binary format", where=f"{where}: offset 0x4")
 
 
-def is_binary(data: bytes) -> bool:
+def is_binary(data: bytes | memoryview) -> bool:
     """Whether it is the binary format, as its first bytes say."""
     return data[:4] == b"\0asm"
 
 
-def read_file(path: Path) -> bytes:
-    """The contents of an input. Raises MeldError."""
+def read_file(path: Path) -> bytes | memoryview:
+    """The contents of an input, mapped where it is large. Raises MeldError."""
     try:
         if path.is_dir():
             raise MeldError("is a directory", where=str(path), hint="an input is a .wasm or .wat file")
         if path.stat().st_size > MAX_INPUT:
             raise MeldError("larger than 1 GiB", where=str(path))
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            if path.is_file() and path.stat().st_size >= MAPPED:
+                return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+            data = file.read()
     except OSError as e:
         raise MeldError(f"cannot read: {e.strerror}", where=str(path)) from e
     if not data:
@@ -201,10 +208,10 @@ def load_text(text: str, name: str, *, located: bool = False) -> Program:
         return decode(binary, name)
 
 
-def decode_text(data: bytes, name: str) -> str:
+def decode_text(data: bytes | memoryview, name: str) -> str:
     """The text of a file. Raises MeldError if it is not UTF-8."""
     try:
-        return data.decode()
+        return str(data, "utf-8")
     except UnicodeDecodeError as e:
         raise MeldError("neither a WebAssembly binary nor UTF-8 text", where=f"{name}: offset {e.start:#x}") from None
 

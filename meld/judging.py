@@ -64,7 +64,7 @@ class Judge:
         """The verdict on a program; `again` runs the test even if it is known."""
         if self.test is None:
             return Verdict.GOOD if fault_of(program) is None else Verdict.BAD
-        data = render(program, self.form)
+        data = b"".join(render(program, self.form))
         key = hashlib.sha256(data).digest()
         if again or key not in self._known:
             self.runs += 1

@@ -56,11 +56,16 @@ class Cursor:
 
     def u32(self, what: str) -> int:
         """Unsigned LEB128 of 32 bits."""
-        pos = self.pos
-        if pos < self.end and (byte := self.data[pos]) < 128:
-            self.pos = pos + 1
-            return byte
-        return self._unsigned(32, what)
+        data, pos, value, shift = self.data, self.pos, 0, 0
+        while pos < self.end and shift < 28:
+            byte = data[pos]
+            pos += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 128:
+                self.pos = pos
+                return value
+            shift += 7
+        return self._unsigned(32, what)  # five bytes, or malformed
 
     def u64(self, what: str) -> int:
         """Unsigned LEB128 of 64 bits."""

@@ -26,6 +26,10 @@ _BYTES = {op.name: _opcode(op.prefix, op.code) for op in OPS.values()}
 _VARIANT_BYTES = {name: _opcode(*code) for name, code in VARIANT_OF.items()}
 
 
+_SPECIAL = frozenset({"select", "ref.test", "ref.cast", "br_on_cast", "br_on_cast_fail", "atomic.fence"})
+"""Instructions whose bytes depend on more than one immediate after the other."""
+
+
 class Encoder:
     """Encodes instructions with the indices of a module."""
 
@@ -77,6 +81,8 @@ class Encoder:
         if not op.imms:
             return _BYTES[op.name]
         try:
+            if len(op.imms) == 1 == len(instruction.args) and op.name not in _SPECIAL:
+                return _BYTES[op.name] + self._write[op.imms[0]](instruction.args[0])
             return self._with_immediates(op, instruction.args)
         except (TypeError, ValueError, IndexError, OverflowError) as e:
             raise MeldError(

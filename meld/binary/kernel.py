@@ -17,17 +17,18 @@ from typing import Any
 import wasmtime
 
 from meld.binary.bodies import CLOSE, OPEN, PLANS, SPACE_OF_IMM, Step
+from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE
 from meld.cache import load, save
 from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
 
-PLANS_AT, PREFIXED, TABLES_END = 128, 1152, 1152 + 4 * 2048
+PLANS_AT, PREFIXED, TYPES_AT, TABLES_END = 128, 1152, 9344, 9472
 ROW = 16
 STEP_OF: dict[Step, int] = {
     **dict.fromkeys((Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT), 1),
     Imm.I64: 2,
     Imm.LANE: 3,
-    Imm.FENCE: 3,
+    Imm.FENCE: 26,
     Imm.F32: 4,
     Imm.F64: 5,
     Imm.V128: 6,
@@ -44,7 +45,7 @@ STEP_OF: dict[Step, int] = {
     Imm.I32: 24,
     **{imm: 16 + Scope.SPACES.index(space) for imm, space in SPACE_OF_IMM.items()},
 }
-UNKNOWN = 255
+PREFIX, UNKNOWN = 25, 255
 NOWHERE = 0xFFFFFFFF
 
 
@@ -83,14 +84,15 @@ class Written:
 
 
 def plan_table() -> bytes:
-    """The kernel's plans: what follows each opcode, as up to four steps of a byte."""
-    table = array("I", [UNKNOWN] * ((TABLES_END - PLANS_AT) // 4))
+    """The kernel's plans, what follows each opcode, as up to four steps of a byte; behind them the kinds of types."""
+    table = array("I", [UNKNOWN] * ((TYPES_AT - PLANS_AT) // 4))
     for (prefix, code), plan in PLANS.items():
         steps = [STEP_OF[step] for step in plan]
         assert len(steps) <= 4
         slot = code if not prefix else (PREFIXED - PLANS_AT) // 4 + (prefix - 0xFB) * 512 + code
         table[slot] = int.from_bytes(bytes(steps), "little")
-    return table.tobytes()
+    table[0xFB:0xFF] = array("I", [PREFIX] * 4)
+    return table.tobytes() + bytes(1 if code in HEAP_BY_CODE else 2 * (code in NUM_BY_CODE) for code in range(128))
 
 
 @cache

@@ -5,12 +5,13 @@
 ;;
 ;;   0      per index space k, 16 bytes: map (address of u32 per index), count, stamps (address of u32 per index), 0
 ;;   128    plans of opcodes without prefix (256 × u32), then those of prefix FB, FC, FD, FE (512 × u32 each)
+;;   9344   per byte up to 127: 1 if it is an abstract heap type, 2 if it is a number or vector, else 0
 ;;   above  maps, stamps, the code of a section (size and body of each function), and what is written
 ;;
 ;; Steps: 0 done, 1 LEB of 32 bits, 2 signed LEB of 64, 3 one byte, 4 four bytes, 5 eight, 6 sixteen, 7 labels,
-;; 8 heap type, 9 value types, 10 catches, 11 memory argument, 12 block type, 13 open, 14 close, 15 cast, 16+k index of space k
-;; (0 types, 1 functions, 2 tables, 3 memories, 4 globals, 5 tags, 6 elements, 7 datas), 24 signed LEB of 32 bits,
-;; 255 unknown opcode.
+;; 8 heap type, 9 value types, 10 catches, 11 memory argument, 12 block type, 13 open, 14 close, 15 cast,
+;; 16+k index of space k (0 types, 1 functions, 2 tables, 3 memories, 4 globals, 5 tags, 6 elements, 7 datas),
+;; 24 signed LEB of 32 bits, 25 prefix: the opcode follows, 26 a byte that is zero, 255 unknown opcode.
 ;;
 ;; Numbers that take more bytes than they need are written in the shortest form. Malformed input traps; the caller then
 ;; has the Python reader say what is wrong, and where. So do other spellings that the encoder does not use.
@@ -24,31 +25,33 @@
   (global $uses (mut i32) (i32.const 0))    ;; where the next use goes; 0 if uses are not wanted
   (global $stamp (mut i32) (i32.const 0))   ;; the number of the function, from 1
   (global $rewrite (mut i32) (i32.const 0)) ;; whether to write
+  (global $plain (mut i32) (i32.const 0))   ;; whether a memory argument of memory 0 has nothing to be done
+  (global $moved (mut i32) (i32.const 0))   ;; 64 if memory 0 becomes 1 to 127, so that flags get bit 6; else 0
+  (global $memory0 (mut i32) (i32.const 0)) ;; what memory 0 becomes
   (global $names_data (export "names_data") (mut i32) (i32.const 0)) ;; whether a data segment was named
 
+  ;; Who reads past the end of a body, which is in memory all the same, is found out when the body should be over.
   (func $u8 (result i32)
-    (if (i32.ge_u (global.get $in) (global.get $end)) (then (unreachable)))
     (i32.load8_u (global.get $in))
     (global.set $in (i32.add (global.get $in) (i32.const 1))))
 
-  (func $skip (param $size i32)
-    (if (i32.gt_u (local.get $size) (i32.sub (global.get $end) (global.get $in))) (then (unreachable)))
-    (global.set $in (i32.add (global.get $in) (local.get $size))))
-
   ;; An unsigned LEB of 32 bits.
   (func $u32 (result i32)
-    (local $byte i32) (local $value i32) (local $shift i32)
-    (local.set $byte (call $u8))
-    (if (i32.lt_u (local.get $byte) (i32.const 128)) (then (return (local.get $byte))))
-    (local.set $value (i32.and (local.get $byte) (i32.const 127)))
+    (local $in i32) (local $byte i32) (local $value i32) (local $shift i32)
+    (local.set $in (global.get $in))
     (loop $more
-      (local.set $shift (i32.add (local.get $shift) (i32.const 7)))
-      (local.set $byte (call $u8))
-      (if (i32.and (i32.eq (local.get $shift) (i32.const 28)) (i32.gt_u (local.get $byte) (i32.const 15)))
-        (then (unreachable)))
+      (local.set $byte (i32.load8_u (local.get $in)))
+      (local.set $in (i32.add (local.get $in) (i32.const 1)))
       (local.set $value
         (i32.or (local.get $value) (i32.shl (i32.and (local.get $byte) (i32.const 127)) (local.get $shift))))
-      (br_if $more (i32.ge_u (local.get $byte) (i32.const 128))))
+      (if (i32.ge_u (local.get $byte) (i32.const 128))
+        (then
+          (local.set $shift (i32.add (local.get $shift) (i32.const 7)))
+          (br_if $more (i32.lt_u (local.get $shift) (i32.const 35)))
+          (unreachable))))
+    (if (i32.and (i32.eq (local.get $shift) (i32.const 28)) (i32.gt_u (local.get $byte) (i32.const 15)))
+      (then (unreachable)))
+    (global.set $in (local.get $in))
     (local.get $value))
 
   ;; Whether the LEB from `start` to where we are takes more bytes than it needs. `sign`: 0x40 if it is signed.
@@ -65,6 +68,18 @@
         (i32.const 0)
         (i32.and (i32.load8_u (i32.sub (local.get $last) (i32.const 1))) (local.get $sign)))))
 
+  ;; Traps if the last of all bytes that a LEB may have holds more than what is left: 4 bits, or 1 with ten bytes.
+  (func $fits (param $byte i32) (param $bytes i32) (param $sign i32)
+    (local $bits i32)
+    (local.set $bits (select (i32.const 4) (i32.const 1) (i32.eq (local.get $bytes) (i32.const 5))))
+    (if (local.get $sign)
+      (then
+        ;; 7 bits with a sign: nothing but signs from the highest bit on
+        (local.set $byte (i32.shr_s (i32.shl (local.get $byte) (i32.const 25)) (i32.const 25)))
+        (local.set $byte (i32.shr_s (local.get $byte) (i32.sub (local.get $bits) (i32.const 1))))
+        (if (i32.gt_u (i32.add (local.get $byte) (i32.const 1)) (i32.const 1)) (then (unreachable))))
+      (else (if (i32.shr_u (local.get $byte) (local.get $bits)) (then (unreachable))))))
+
   ;; A LEB of at most `bytes` bytes; a padded one is written in the shortest form. `sign`: 0x40 if it is signed.
   (func $leb (param $bytes i32) (param $sign i32)
     (local $start i32) (local $last i32)
@@ -73,10 +88,12 @@
     (loop $more
       (if (i32.ge_u (i32.sub (global.get $in) (local.get $start)) (local.get $bytes)) (then (unreachable)))
       (br_if $more (i32.ge_u (call $u8) (i32.const 128))))
+    (local.set $last (i32.sub (global.get $in) (i32.const 1)))
+    (if (i32.eq (i32.sub (global.get $in) (local.get $start)) (local.get $bytes))
+      (then (call $fits (i32.load8_u (local.get $last)) (local.get $bytes) (local.get $sign))))
     (if (i32.eqz (global.get $rewrite)) (then (return)))
     (if (i32.eqz (call $is_padded (local.get $start) (local.get $sign))) (then (return)))
     (call $flush (local.get $start))
-    (local.set $last (i32.sub (global.get $in) (i32.const 1)))
     (loop $more
       (local.set $last (i32.sub (local.get $last) (i32.const 1)))
       (if (i32.gt_u (local.get $last) (local.get $start))
@@ -117,16 +134,25 @@
       (local.set $value (i32.shr_u (local.get $value) (i32.const 7)))
       (br $more)))
 
-  ;; Writes what was read up to `until` and not yet written.
+  ;; Writes what was read up to `until` and not yet written. Most stretches are short: those are copied by words, the
+  ;; last of which may take some bytes more.
   (func $flush (param $until i32)
-    (local $size i32)
-    (local.set $size (i32.sub (local.get $until) (global.get $from)))
-    ;; 16: what a site takes at most
-    (if (i32.gt_u (i32.add (local.get $size) (i32.const 16)) (i32.sub (global.get $limit) (global.get $out)))
+    (local $size i32) (local $from i32) (local $to i32)
+    (local.set $from (global.get $from))
+    (local.set $to (global.get $out))
+    (local.set $size (i32.sub (local.get $until) (local.get $from)))
+    ;; 24: what a site takes at most, and a word
+    (if (i32.gt_u (i32.add (local.get $size) (i32.const 24)) (i32.sub (global.get $limit) (local.get $to)))
       (then (unreachable)))
-    (memory.copy (global.get $out) (global.get $from) (local.get $size))
-    (global.set $out (i32.add (global.get $out) (local.get $size)))
-    (global.set $from (local.get $until)))
+    (global.set $out (i32.add (local.get $to) (local.get $size)))
+    (global.set $from (local.get $until))
+    (if (i32.gt_u (local.get $size) (i32.const 64))
+      (then (memory.copy (local.get $to) (local.get $from) (local.get $size)) (return)))
+    (loop $more
+      (i64.store (local.get $to) (i64.load (local.get $from)))
+      (local.set $to (i32.add (local.get $to) (i32.const 8)))
+      (local.set $from (i32.add (local.get $from) (i32.const 8)))
+      (br_if $more (i32.lt_u (local.get $to) (global.get $out)))))
 
   ;; Whether an index that stood from `start` to where we are takes more bytes than it needs.
   (func $site_is_padded (param $start i32) (param $index i32) (param $form i32) (result i32)
@@ -176,6 +202,17 @@
                 (call $put_unsigned (local.get $new)))
               (else (call $put_unsigned (local.get $form)))))))))
 
+  ;; What becomes of memory 0, which nearly all memory arguments mean, if anything is known.
+  (func $look_at_memory
+    (global.set $plain (i32.const 0))
+    (global.set $moved (i32.const 0))
+    (if (i32.eqz (global.get $rewrite)) (then (return)))
+    (if (i32.eqz (i32.load offset=52 (i32.const 0))) (then (return)))
+    (global.set $memory0 (i32.load (i32.load offset=48 (i32.const 0))))
+    (global.set $plain (i32.eqz (global.get $memory0)))
+    (global.set $moved
+      (i32.shl (i32.lt_u (i32.sub (global.get $memory0) (i32.const 1)) (i32.const 127)) (i32.const 6))))
+
   (func $index (param $space i32)
     (local $start i32)
     (local.set $start (global.get $in))
@@ -185,10 +222,25 @@
     (local $start i32) (local $flags i32) (local $memory i32)
     (local.set $start (global.get $in))
     (local.set $flags (call $u32))
+    (if (i32.lt_u (local.get $flags) (global.get $moved))
+      (then
+        (call $flush (local.get $start))
+        (i32.store8 (global.get $out) (i32.or (local.get $flags) (i32.const 64)))
+        (i32.store8 offset=1 (global.get $out) (global.get $memory0))
+        (global.set $out (i32.add (global.get $out) (i32.const 2)))
+        (global.set $from (global.get $in))
+        (call $leb (i32.const 10) (i32.const 0))
+        (return)))
     (if (i32.ge_u (local.get $flags) (i32.const 128)) (then (unreachable)))
     (if (i32.and (local.get $flags) (i32.const 64)) (then (local.set $memory (call $u32))))
     (call $site (i32.const 3) (local.get $start) (local.get $memory) (i32.and (local.get $flags) (i32.const 63)))
+    ;; that memory 0 is used is said once for each function
+    (if (global.get $uses) (then (global.set $plain (i32.or (global.get $plain) (i32.eqz (local.get $memory))))))
     (call $leb (i32.const 10) (i32.const 0)))
+
+  ;; What kind of type a byte up to 127 means.
+  (func $kind (param $byte i32) (result i32)
+    (i32.load8_u offset=9344 (local.get $byte)))
 
   ;; A heap type, or a block type that is not a value type: a signed LEB of 33 bits. Not negative: a type index.
   ;; Returns the new index of the type, −1 for an abstract heap type.
@@ -207,7 +259,10 @@
     (if (i32.and (local.get $byte) (i32.const 64))
       (then
         (if (i32.gt_u (local.get $shift) (i32.const 7)) (then (unreachable)))
+        (if (i32.ne (call $kind (local.get $byte)) (i32.const 1)) (then (unreachable)))
         (return (i32.const -1))))
+    (if (i32.and (i32.eq (local.get $shift) (i32.const 35)) (i32.gt_u (local.get $byte) (i32.const 15)))
+      (then (unreachable)))
     (call $site (i32.const 0) (local.get $start) (local.get $value) (i32.const -2))
     (i32.load (i32.add (i32.load (i32.const 0)) (i32.shl (local.get $value) (i32.const 2)))))
 
@@ -222,8 +277,8 @@
         ;; there is a shorter form for what is nullable and abstract
         (if (i32.and (i32.eqz (local.get $heap)) (i32.eq (local.get $byte) (i32.const 0x63))) (then (unreachable)))
         (return (i32.or (local.get $byte) (i32.shl (local.get $heap) (i32.const 8))))))
-    (if (i32.or (i32.lt_u (local.get $byte) (i32.const 0x69)) (i32.gt_u (local.get $byte) (i32.const 0x7f)))
-      (then (unreachable)))
+    (if (i32.gt_u (local.get $byte) (i32.const 127)) (then (unreachable)))
+    (if (i32.eqz (call $kind (local.get $byte))) (then (unreachable)))
     (local.get $byte))
 
   (func $block_type
@@ -266,24 +321,19 @@
           (local.set $count (i32.sub (local.get $count) (i32.const 1)))
           (br $more)))))
 
-  ;; The plan of the next instruction.
-  (func $plan (result i32)
-    (local $byte i32) (local $code i32)
-    (local.set $byte (call $u8))
-    (if (i32.lt_u (i32.sub (local.get $byte) (i32.const 0xfb)) (i32.const 4))
-      (then
-        (local.set $code (call $count))
-        (if (i32.ge_u (local.get $code) (i32.const 512)) (then (unreachable)))
-        (return
-          (i32.load offset=1152
-            (i32.add
-              (i32.mul (i32.sub (local.get $byte) (i32.const 0xfb)) (i32.const 2048))
-              (i32.shl (local.get $code) (i32.const 2)))))))
-    (i32.load offset=128 (i32.shl (local.get $byte) (i32.const 2))))
+  ;; The plan of an instruction behind a prefix.
+  (func $prefixed (param $prefix i32) (result i32)
+    (local $code i32)
+    (local.set $code (call $count))
+    (if (i32.ge_u (local.get $code) (i32.const 512)) (then (unreachable)))
+    (i32.load offset=1152
+      (i32.add
+        (i32.mul (i32.sub (local.get $prefix) (i32.const 0xfb)) (i32.const 2048))
+        (i32.shl (local.get $code) (i32.const 2)))))
 
   ;; The body between `in` and `end`: local declarations, then instructions to the `end` that closes the function.
   (func $body
-    (local $depth i32) (local $plan i32) (local $step i32) (local $type i32) (local $last i32)
+    (local $depth i32) (local $type i32) (local $last i32)
     (local.set $depth (call $count))
     (loop $locals
       (if (local.get $depth)
@@ -295,47 +345,112 @@
           (local.set $last (local.get $type))
           (local.set $depth (i32.sub (local.get $depth) (i32.const 1)))
           (br $locals))))
+    (call $code))
+
+  ;; Instructions to the `end` that closes the function. What occurs most is done here, with `in` in a local; the rest,
+  ;; and what is not in its shortest form, by the functions above. That `in` is before `end` is checked once for each
+  ;; instruction: who reads past it ends behind it.
+  (func $code
+    (local $in i32) (local $end i32) (local $depth i32) (local $plan i32) (local $byte i32)
+    (local.set $in (global.get $in))
+    (local.set $end (global.get $end))
     (local.set $depth (i32.const 1))
-    (loop $next
-      (local.set $plan (call $plan))
-      (loop $steps
-        (if (local.get $plan)
-          (then
-            (local.set $step (i32.and (local.get $plan) (i32.const 255)))
+    (block $done
+      (loop $next
+        (if (i32.ge_u (local.get $in) (local.get $end)) (then (unreachable)))
+        (local.set $byte (i32.load8_u (local.get $in)))
+        (local.set $in (i32.add (local.get $in) (i32.const 1)))
+        (local.set $plan (i32.load offset=128 (i32.shl (local.get $byte) (i32.const 2))))
+        (loop $steps
+          (br_if $next (i32.eqz (local.get $plan)))
+          (block $unknown (block $slow (block $prefix (block $close (block $open (block $block (block $memarg
+            (block $b16 (block $b8 (block $b4 (block $b1 (block $leb
+              (br_table
+                $unknown $leb $leb $b1 $b4 $b8 $b16 $slow ;; 0 to 7
+                $slow $slow $slow $memarg $block $open $close $slow ;; 8 to 15
+                $slow $slow $slow $slow $slow $slow $slow $slow ;; 16 to 23: an index
+                $leb $prefix $slow $unknown
+                (i32.and (local.get $plan) (i32.const 255))))
+              ;; a number of one byte
+              (br_if $slow (i32.ge_u (i32.load8_u (local.get $in)) (i32.const 128)))
+              (local.set $in (i32.add (local.get $in) (i32.const 1)))
+              (local.set $plan (i32.shr_u (local.get $plan) (i32.const 8)))
+              (br $steps))
+              (local.set $in (i32.add (local.get $in) (i32.const 1)))
+              (local.set $plan (i32.shr_u (local.get $plan) (i32.const 8)))
+              (br $steps))
+              (local.set $in (i32.add (local.get $in) (i32.const 4)))
+              (local.set $plan (i32.shr_u (local.get $plan) (i32.const 8)))
+              (br $steps))
+              (local.set $in (i32.add (local.get $in) (i32.const 8)))
+              (local.set $plan (i32.shr_u (local.get $plan) (i32.const 8)))
+              (br $steps))
+              (local.set $in (i32.add (local.get $in) (i32.const 16)))
+              (local.set $plan (i32.shr_u (local.get $plan) (i32.const 8)))
+              (br $steps))
+            ;; memory 0 that stays memory 0, and an offset of one byte
+            (br_if $slow (i32.eqz (global.get $plain)))
+            (br_if $slow (i32.ge_u (i32.load8_u (local.get $in)) (i32.const 64)))
+            (br_if $slow (i32.ge_u (i32.load8_u offset=1 (local.get $in)) (i32.const 128)))
+            (local.set $in (i32.add (local.get $in) (i32.const 2)))
             (local.set $plan (i32.shr_u (local.get $plan) (i32.const 8)))
-            (if (i32.ge_u (local.get $step) (i32.const 16))
-              (then
-                (if (i32.eq (local.get $step) (i32.const 24))
-                  (then (call $leb (i32.const 5) (i32.const 0x40)) (br $steps)))
-                (if (i32.gt_u (local.get $step) (i32.const 24)) (then (unreachable)))
-                (call $index (i32.sub (local.get $step) (i32.const 16)))
-                (br $steps)))
-            (block $cast (block $close (block $open (block $block (block $memarg (block $catches (block $types
-              (block $heap (block $labels (block $b16 (block $b8 (block $b4 (block $b1 (block $l64 (block $l32
-                (br_table $l32 $l32 $l64 $b1 $b4 $b8 $b16 $labels $heap $types $catches $memarg $block $open $close
-                  $cast (local.get $step)))
-                (call $leb (i32.const 5) (i32.const 0)) (br $steps))
-                (call $leb (i32.const 10) (i32.const 0x40)) (br $steps))
-                (call $skip (i32.const 1)) (br $steps))
-                (call $skip (i32.const 4)) (br $steps))
-                (call $skip (i32.const 8)) (br $steps))
-                (call $skip (i32.const 16)) (br $steps))
-                (call $labels) (br $steps))
-                (drop (call $heap)) (br $steps))
-                (call $valtypes) (br $steps))
-                (call $catches) (br $steps))
-                (call $memarg) (br $steps))
-                (call $block_type) (br $steps))
-                (local.set $depth (i32.add (local.get $depth) (i32.const 1))) (br $steps))
-                (local.set $depth (i32.sub (local.get $depth) (i32.const 1))) (br $steps))
-            ;; cast: flags, label, two heap types
-            (call $skip (i32.const 1))
-            (call $leb (i32.const 5) (i32.const 0))
-            (drop (call $heap))
-            (drop (call $heap))
-            (br $steps))))
-      (br_if $next (local.get $depth)))
-    (if (i32.ne (global.get $in) (global.get $end)) (then (unreachable))))
+            (br $steps))
+            ;; no result, or a number or vector
+            (local.set $byte (i32.load8_u (local.get $in)))
+            (br_if $slow
+              (i32.eqz
+                (i32.or
+                  (i32.eq (local.get $byte) (i32.const 0x40))
+                  (i32.lt_u (i32.sub (local.get $byte) (i32.const 0x7b)) (i32.const 5)))))
+            (local.set $in (i32.add (local.get $in) (i32.const 1)))
+            (local.set $plan (i32.shr_u (local.get $plan) (i32.const 8)))
+            (br $steps))
+            (local.set $depth (i32.add (local.get $depth) (i32.const 1)))
+            (local.set $plan (i32.shr_u (local.get $plan) (i32.const 8)))
+            (br $steps))
+            (local.set $depth (i32.sub (local.get $depth) (i32.const 1)))
+            (br_if $next (local.get $depth))
+            (br $done))
+          (global.set $in (local.get $in))
+          (local.set $plan (call $prefixed (local.get $byte)))
+          (local.set $in (global.get $in))
+          (br $steps))
+          (global.set $in (local.get $in))
+          (call $step (i32.and (local.get $plan) (i32.const 255)))
+          (local.set $in (global.get $in))
+          (local.set $plan (i32.shr_u (local.get $plan) (i32.const 8)))
+          (br $steps))
+          (unreachable))))
+    (if (i32.ne (local.get $in) (local.get $end)) (then (unreachable)))
+    (global.set $in (local.get $in)))
+
+  ;; One step of a plan, whatever form it has.
+  (func $step (param $step i32)
+    (if (i32.lt_u (i32.sub (local.get $step) (i32.const 16)) (i32.const 8))
+      (then (call $index (i32.sub (local.get $step) (i32.const 16))) (return)))
+    (block $l32s (block $cast (block $block (block $memarg (block $catches (block $types (block $heap (block $labels
+      (block $l64 (block $l32 (block $zero (block $other
+        (br_table
+          $other $l32 $l64 $other $other $other $other $labels $heap $types $catches $memarg $block $other $other $cast
+          $other $other $other $other $other $other $other $other $l32s $other $zero $other
+          (local.get $step)))
+        (unreachable))
+        (if (call $u8) (then (unreachable))) (return))
+        (call $leb (i32.const 5) (i32.const 0)) (return))
+        (call $leb (i32.const 10) (i32.const 0x40)) (return))
+        (call $labels) (return))
+        (drop (call $heap)) (return))
+        (call $valtypes) (return))
+        (call $catches) (return))
+        (call $memarg) (return))
+        (call $block_type) (return))
+      ;; cast: flags, label, two heap types
+      (if (i32.gt_u (call $u8) (i32.const 3)) (then (unreachable)))
+      (call $leb (i32.const 5) (i32.const 0))
+      (drop (call $heap))
+      (drop (call $heap))
+      (return))
+    (call $leb (i32.const 5) (i32.const 0x40)))
 
   ;; Goes through `count` functions from `code` on. Returns the end of what was written.
   ;;
@@ -366,6 +481,7 @@
                 (else (i32.const 1)))
             (then
               (global.set $stamp (i32.add (global.get $stamp) (i32.const 1)))
+              (call $look_at_memory)
               (local.set $body (i32.add (global.get $out) (i32.const 5)))
               (global.set $out (local.get $body))
               (global.set $from (local.get $start))

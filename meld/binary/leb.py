@@ -11,6 +11,8 @@ def unsigned(value: int) -> bytes:
     """Unsigned LEB128, the shortest form."""
     if value < 128:
         return _ONE_BYTE[value]
+    if value < 1 << 14:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     while value >= 128:
         out.append(value & 0x7F | 0x80)

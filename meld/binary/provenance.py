@@ -21,6 +21,7 @@ from meld.ir.notes import Instance
 SECTION = "component-provenance"
 MAGIC = b"SCPV"
 VERSION = 3
+INDEX, RANGE = struct.Struct("<I"), struct.Struct("<IBII")
 
 
 @dataclass(slots=True)
@@ -72,11 +73,10 @@ def provenance(module: Module, code: Sequence[tuple[int, int]], rest: Sequence[b
         head = heads.get(one.component)
         if head is None:
             label = one.component.encode()
-            head = heads[one.component] = struct.pack("<I", len(label)) + label
-        place = struct.pack("<IBII", one.original, 1, *code[one.index - first])
-        entries.append(struct.pack("<I", one.index) + head + place)
+            head = heads[one.component] = INDEX.pack(len(label)) + label
+        entries.append(INDEX.pack(one.index) + head + RANGE.pack(one.original, 1, *code[one.index - first]))
     start = [MAGIC, bytes((VERSION, _bounded(module), not module.imports)), digest.digest()]
-    return b"".join([*start, struct.pack("<I", len(entries)), *entries])
+    return b"".join([*start, INDEX.pack(len(entries)), *entries])
 
 
 def _bounded(module: Module) -> bool:

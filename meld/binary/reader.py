@@ -11,6 +11,7 @@ from meld.binary.cursor import Cursor
 from meld.binary.names import read_names
 from meld.ir.instructions import Instruction, Scope
 from meld.ir.module import (
+    SPACE_OF,
     CoreItem,
     CustomSection,
     DataSegment,
@@ -26,6 +27,7 @@ from meld.ir.module import (
 )
 from meld.ir.types import FUNCREF, TypeDef
 
+I32_CONST, END = 0x41, 0x0B
 MAGIC = b"\0asm\x01\0\0\0"
 
 SECTIONS = {
@@ -131,8 +133,6 @@ class _Reader:
         self._space_of(item).append(item)
 
     def _space_of(self, item: CoreItem) -> list[CoreItem]:
-        from meld.ir.module import SPACE_OF
-
         space: list[CoreItem] = getattr(self.scope, SPACE_OF[type(item)])
         return space
 
@@ -182,8 +182,9 @@ class _Reader:
         raise c.error(f"malformed kind {kind:#04x} of an import", c.pos - 1)
 
     def declare_functions(self) -> None:
-        for typedef in self.declared:
-            self.define(Function(typedef))
+        functions = [Function(typedef) for typedef in self.declared]
+        self.module.functions += functions
+        self.scope.functions += functions
 
     def table(self, c: Cursor) -> None:
         if c.peek() != 0x40:
@@ -202,6 +203,14 @@ class _Reader:
         self.define(item)
 
     def expression(self, c: Cursor) -> list[Instruction]:
+        start = c.pos
+        if c.peek() == I32_CONST:  # what nearly all offsets are, and large programs have many
+            c.pos += 1
+            value = c.s32("i32 constant")
+            if c.peek() == END:
+                c.pos += 1
+                return [Instruction("i32.const", (value,))]
+            c.pos = start
         return InstructionReader(c, self.scope).expression()
 
     def item(self, c: Cursor, space: str) -> CoreItem:

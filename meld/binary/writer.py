@@ -67,6 +67,7 @@ class Bodies:
         self.sizes = array("I")  # of each function, with the size in front of its body
         self._written: Written | None = None  # what the last bodies are part of, from where to where
         self._start = self._end = 0
+        self._places: list[tuple[int, int]] = []
 
     def add(self, body: Piece) -> None:
         """Adds a body, behind its size."""
@@ -91,17 +92,17 @@ class Bodies:
 
     def places(self) -> list[tuple[int, int]]:
         """Where the bodies lie in the contents of the section: start, behind the size, and end."""
-        end = len(unsigned(len(self.sizes)))
-        found = []
-        for size in self.sizes:
-            start, end = end + _prefix(size), end + size
-            found.append((start, end))
-        return found
+        if not self._places:
+            end = len(unsigned(len(self.sizes)))
+            for size in self.sizes:
+                start, end = end + _prefix(size), end + size
+                self._places.append((start, end))
+        return self._places
 
 
 def _prefix(size: int) -> int:
     """How many bytes of an entry say how long its body is."""
-    return next(n for n in range(1, 6) if size - n < 1 << 7 * n)
+    return 1 + (size > 0x80) + (size > 0x4001) + (size > 0x200002) + (size > 0x10000003)
 
 
 def _vector(items: list[Piece] | list[bytes], count: int | None = None) -> list[Piece]:

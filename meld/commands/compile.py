@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,7 +116,7 @@ def main(args: argparse.Namespace) -> int:
     if args.output is None and emit == "wasm" and sys.stdout.isatty():
         raise MeldError("will not write a binary to a terminal", hint="name a file with -o, or use --emit=wat")
     options = pipeline_options(args, wrap=wrap)
-    with Progress(quiet=args.quiet) as progress, watching(args) as watchers:
+    with uncollected(), Progress(quiet=args.quiet) as progress, watching(args) as watchers:
         options.observers = [progress, *watchers]
         outcome = build(args.inputs, options)
         progress.say("writing")
@@ -123,9 +124,9 @@ def main(args: argparse.Namespace) -> int:
     if args.manifest is not None:
         _write_manifest(outcome.program, Path(args.manifest))
     if args.output is not None:
-        write_file(Path(args.output), product)
+        write_file(Path(args.output), *product)
     else:
-        sys.stdout.buffer.write(product)
+        sys.stdout.buffer.writelines(product)
         sys.stdout.buffer.flush()
     report(outcome, quiet=args.quiet, explain=args.explain)
     if args.time:
@@ -137,6 +138,18 @@ def main(args: argparse.Namespace) -> int:
 
         sys.stderr.write(stats_text(outcome.ran, args.stats))
     return 0
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the collector of cycles: a program is one, in use to the end, which it would search again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextmanager

@@ -106,7 +106,7 @@ class Session:
         remarks: those of the plan.
     """
 
-    files: list[tuple[str, bytes]]
+    files: list[tuple[str, bytes | memoryview]]
     options: Options
     registry: Registry
     history: History
@@ -476,7 +476,7 @@ class Session:
         return report
 
 
-def _load(files: Sequence[tuple[str, bytes]], options: Options) -> Program:
+def _load(files: Sequence[tuple[str, bytes | memoryview]], options: Options) -> Program:
     return compose([read_program(data, path) for path, data in files], [path for path, _ in files], options.links)
 
 

@@ -66,11 +66,15 @@ CompValType: TypeAlias = "Prim | Definition"
 
 @dataclass(frozen=True, slots=True)
 class Record:
+    """`(record (field "a" t)…)`."""
+
     fields: tuple[tuple[str, CompValType], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
+    """`(variant (case "a" t?)…)`."""
+
     cases: tuple[tuple[str, CompValType | None], ...]
 
 
@@ -84,53 +88,73 @@ class ListType:
 
 @dataclass(frozen=True, slots=True)
 class MapType:
+    """`(map k v)`."""
+
     key: CompValType
     value: CompValType
 
 
 @dataclass(frozen=True, slots=True)
 class Tuple:
+    """`(tuple t…)`."""
+
     elements: tuple[CompValType, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
+    """`(flags "a"…)`."""
+
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class EnumType:
+    """`(enum "a"…)`."""
+
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
+    """`(option t)`."""
+
     element: CompValType
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """`(result t? (error t)?)`."""
+
     ok: CompValType | None
     error: CompValType | None
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
+    """`(own r)`."""
+
     resource: Definition
 
 
 @dataclass(frozen=True, slots=True)
 class Borrow:
+    """`(borrow r)`."""
+
     resource: Definition
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
+    """`(stream t?)`."""
+
     element: CompValType | None
 
 
 @dataclass(frozen=True, slots=True)
 class Future:
+    """`(future t?)`."""
+
     element: CompValType | None
 
 

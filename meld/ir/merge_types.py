@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from meld.ir.instructions import Code, Instruction
-from meld.ir.module import Module
+from meld.ir.module import Function, Global, Memory, Module, Table, Tag
 from meld.ir.types import ArrayType, FieldType, FuncType, RecGroup, RefType, StructType, TypeDef
 
 Map = Callable[[TypeDef], Any]
@@ -87,14 +87,20 @@ def _replace_types(module: Module, new: dict[TypeDef, TypeDef]) -> None:
         typedef.supers = tuple(map(f, typedef.supers))
     scopes = {id(scope): scope for scope in module.scopes}
     for item in module.items():
-        if hasattr(item, "type"):
-            item.type = argument(item.type)
-        body = getattr(item, "body", None)
-        if isinstance(body, Code):
-            body.locals = [argument(t) for t in body.locals]
-            expression(body.instructions)
-        elif body is not None:
-            scopes[id(body.scope)] = body.scope
+        match item:
+            case Function(body=body):
+                item.type = f(item.type)
+                if isinstance(body, Code):
+                    body.locals = [argument(t) for t in body.locals]
+                    expression(body.instructions)
+                elif body is not None:
+                    scopes[id(body.scope)] = body.scope
+            case Tag():
+                item.type = f(item.type)
+            case Table() | Global():
+                item.type = argument(item.type)
+            case Memory():
+                pass
     for scope in scopes.values():
         scope.types = [f(t) for t in scope.types]
     for segment in module.elements:

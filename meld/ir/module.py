@@ -325,4 +325,4 @@ def _substitute_all(instructions: list[Instruction], new: Mapping[Any, Any]) -> 
 
 def item_uses(instructions: Iterable[Instruction]) -> list[Item]:
     """The items that instructions name; some may come more than once."""
-    return [used for instruction in instructions for used in references(instruction) if isinstance(used, Item)]
+    return [used for i in instructions if i.args for used in references(i) if isinstance(used, Item)]

@@ -15,13 +15,13 @@ from meld.ir.component import CompFuncType
 from meld.ir.instructions import Instruction
 from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance, Note, coded, note, ref, symbol, text
-from meld.ir.parser import parse_module
 from meld.ir.splice import splice
 from meld.ir.types import I32, NumType
 from meld.passes.adapter_handles import Handles
 from meld.passes.base import Pass, PassContext
 from meld.passes.prompt_calls import prompt_calls
 from meld.passes.rebind import rebind_notes
+from meld.passes.template import generated
 
 
 @note("wired")
@@ -105,7 +105,7 @@ class AdapterWiring(Pass):
 
         made: dict[str, CoreItem] = {}
         if written or guarded:
-            source = parse_module(items.text(), "adapters")
+            source = generated(items.text(), "adapters")
             bindings = {i: items.bound[i.imported.field] for i in source.imports if i.imported is not None}
             spliced = splice(
                 source, module, bindings, synthetic="adapter", rename=lambda i: items.names.get(i.name or "", i.name)

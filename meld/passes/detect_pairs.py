@@ -116,6 +116,8 @@ class DetectPairs(Pass):
 
 @dataclass(slots=True)
 class _Candidate:
+    """What may become a domain. `reason` says why it is not bridged."""
+
     stream: c.Stream | c.Future
     uses: list[StreamUse]
     cluster: set[Instance]

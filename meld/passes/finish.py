@@ -171,7 +171,7 @@ def _declared(module: Module) -> dict[Function, None]:
     for element in module.elements:
         found.update(dict.fromkeys(element.functions or ()))
     for expression in module.constant_expressions():
-        found.update(dict.fromkeys(used for used in item_uses(expression) if isinstance(used, Function)))
+        found.update((i.args[0], None) for i in expression if i.op == "ref.func")
     found.update(dict.fromkeys(export.item for export in module.exports if isinstance(export.item, Function)))
     return found
 
@@ -206,9 +206,9 @@ def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
         if item in live:
             continue
         live.add(item)
-        if isinstance(item, Table | Memory):
-            pending += by_target.get(item, ())
-        pending += _uses(item)
+        pending += body_uses(item) if isinstance(item, Function) else _uses(item)
+        if item in by_target:
+            pending += by_target[item]
         for n in item.notes:
             pending += _pending_uses(n, tables)
     return live
@@ -232,19 +232,17 @@ def _pending_uses(n: Note, tables: Mapping[Instance, HandleTable]) -> Iterator[A
             yield from (item for item in (*option_items(n.options), n.table, dtor) if item is not None)
 
 
-def _uses(item: Any) -> Iterator[Any]:
+def _uses(item: Any) -> list[Item]:
     match item:
-        case Function():
-            yield from body_uses(item)
-        case ElementSegment():
-            yield from item.functions or ()
-            for expression in item.expressions or ():
-                yield from item_uses(expression)
-            yield from segment_uses(item.table, item.offset)
         case DataSegment():
-            yield from segment_uses(item.memory, item.offset)
+            return segment_uses(item.memory, item.offset)
+        case ElementSegment():
+            entries = [used for expression in item.expressions or () for used in item_uses(expression)]
+            return [*(item.functions or ()), *entries, *segment_uses(item.table, item.offset)]
         case Table() | Global():
-            yield from item_uses(item.init or ())
+            return item_uses(item.init or ())
+        case _:
+            return []
 
 
 def segment_uses(target: Table | Memory | None, offset: list[Instruction] | None) -> list[Item]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from meld import cache
 from meld.ir.module import Module
 
 
-@cache
+@functools.cache
 def _text(name: str) -> str:
     return files("meld.passes").joinpath(name).read_text(encoding="utf-8")
 
@@ -23,6 +24,24 @@ def template_text(name: str, params: dict[str, Any]) -> str:
 
 def template(name: str, params: dict[str, Any]) -> Module:
     """A template as a module, to be spliced."""
+    return generated(template_text(name, params), name)
+
+
+KEPT = 64
+"""How many modules of a kind stay in the cache."""
+
+
+def generated(text: str, name: str) -> Module:
+    """Text that the compiler has written as a module. Its binary is kept, since the next run mostly writes the same."""
+    kind, key = f"module-{name}", text.encode()
+    binary = cache.load(kind, key)
+    if binary is not None:
+        from meld.binary.reader import read_module
+
+        return read_module(binary, name)
+    from meld.binary.writer import write_module
     from meld.ir.parser import parse_module
 
-    return parse_module(template_text(name, params), name)
+    module = parse_module(text, name)
+    cache.save(kind, key, write_module(module), KEPT)
+    return module

@@ -59,6 +59,8 @@ def world_of(program: c.Component, env: Env) -> c.ComponentType:
 
 @dataclass(slots=True)
 class _Budget:
+    """How much of a world may still be described."""
+
     left: int = MAX_EXPORTS
 
 
