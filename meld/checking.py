@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from meld.diagnostic_forms import Diagnostic, Rule, Severity
-from meld.diagnostics import MeldError
-from meld.driver import decode_text, is_binary, load, read_file
-from meld.ir.recovery import parse_all
+from meld.diagnostics import MeldError, Source
+from meld.driver import decode_text, is_binary, load, load_text, read_file
+from meld.ir.recovery import in_source, parse_all
 from meld.ir.verify import Problem, verify
 from meld.passes.base import Program
 
@@ -30,15 +31,18 @@ def check_file(path: str, *, engine: bool = False) -> list[Diagnostic]:
 
 def check_text(text: str, name: str, *, engine: bool = False) -> list[Diagnostic]:
     """All that is wrong with a text."""
-    from meld.driver import load_text
-
     program, errors = parse_all(text, name)
-    if program is None:
-        try:  # what the engine reads and we do not is in order
-            program = load_text(text, name)
-        except MeldError:
-            return [Diagnostic.of_error(e, file=name) for e in errors]
-    return check_program(program, name, engine=engine)
+    if not errors and program is not None:
+        return check_program(program, name, engine=engine)
+    try:  # what the engine reads and we do not is in order
+        return check_program(load_text(text, name), name, engine=engine)
+    except MeldError:
+        found = [Diagnostic.of_error(e, file=name) for e in errors]
+    if program is not None:
+        source = Source(name, text)
+        more = check_program(program, name)
+        found += [replace(d, span=in_source(d.span, source)) for d in more if d.span is not None]
+    return sorted(found, key=lambda d: d.span.start if d.span is not None else -1)
 
 
 def check_program(program: Program, name: str, *, engine: bool = False) -> list[Diagnostic]:

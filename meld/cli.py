@@ -22,6 +22,7 @@ COMMANDS = {
     "trace": "show what a recorded run did, and to whom",
     "diff": "compare points of a recorded run, or two runs",
     "report": "write a recorded run as a page of HTML",
+    "test": "run golden tests",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
 
