@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from meld.diagnostic_forms import Diagnostic, Rule, Severity
-from meld.diagnostics import MeldError, Source
+from meld.diagnostics import MeldError, Source, did_you_mean
 from meld.driver import decode_text, is_binary, load, load_text, read_file
+from meld.ir.module import Module
+from meld.ir.notes import NOTES, Opaque
 from meld.ir.recovery import in_source, parse_all
 from meld.ir.verify import Problem, verify
 from meld.passes.base import Program
@@ -48,6 +52,7 @@ def check_text(text: str, name: str, *, engine: bool = False) -> list[Diagnostic
 def check_program(program: Program, name: str, *, engine: bool = False) -> list[Diagnostic]:
     """All that is wrong with a program that was read from `name`."""
     found = [of_problem(p, Rule.VERIFIER, name) for p in verify(program, decode=True)]
+    found += _misspelt(program, name)
     if engine and not found:
         from meld.runtime.validate import engine_problems
 
@@ -58,3 +63,24 @@ def check_program(program: Program, name: str, *, engine: bool = False) -> list[
 def of_problem(problem: Problem, rule: Rule, name: str) -> Diagnostic:
     """The diagnostic of a problem."""
     return Diagnostic(Severity.ERROR, rule, problem.message, name, problem.span, problem.place or None)
+
+
+def _misspelt(program: Program, name: str) -> list[Diagnostic]:
+    """Facts and notes that nobody knows, and that resemble some that are known. Others may be those of a plugin."""
+    from meld.passes import Registry
+
+    strange: list[tuple[str, str, Any]] = [("fact", fact, None) for fact in program.facts]
+    notes = [*program.notes, *(note for item in _items(program) for note in item.notes)]
+    strange += [("note", n.label.removeprefix("meld."), n.span) for n in notes if isinstance(n, Opaque)]
+    if not strange:
+        return []
+    known = {"fact": set(Registry.standard().facts()), "note": set(NOTES)}
+    return [
+        Diagnostic(Severity.WARNING, Rule.VERIFIER, f"unknown {kind} `{word}`", name, span, hint=hint)
+        for kind, word, span in strange
+        if word not in known[kind] and (hint := did_you_mean(word, sorted(known[kind])))
+    ]
+
+
+def _items(program: Program) -> Iterable[Any]:
+    return program.items() if isinstance(program, Module) else program.definitions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Collection, Iterator
@@ -11,7 +10,7 @@ from importlib import import_module, util
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from meld.diagnostics import MeldError, Remark
+from meld.diagnostics import MeldError, Remark, did_you_mean
 from meld.passes.base import Pass
 
 if TYPE_CHECKING:
@@ -135,8 +134,7 @@ class Registry:
             return self._loaded[name]
         source = self.sources.get(name)
         if source is None:
-            near = difflib.get_close_matches(name, self.sources, 1)
-            hint = f"did you mean `{near[0]}`?" if near else "`meldc passes` lists the passes"
+            hint = did_you_mean(name, self.sources, "`meldc passes` lists the passes")
             raise MeldError(f"unknown pass `{name}`", hint=hint)
         if isinstance(source, str):
             module, _, cls_name = source.partition(":")
@@ -154,6 +152,18 @@ class Registry:
                 raise MeldError(f"plugin pass `{name}` ({source.value}) is {self.broken[name]}")
         self._loaded[name] = cls
         return cls
+
+    def facts(self) -> dict[str, list[type[Pass]]]:
+        """The facts that passes establish, with the passes; plugins that do not load are left out."""
+        found: dict[str, list[type[Pass]]] = {}
+        for name in self.names():
+            try:
+                cls = self.get(name)
+            except MeldError:
+                continue
+            for fact in sorted(cls.establishes):
+                found.setdefault(fact, []).append(cls)
+        return found
 
     def placed(self, also: Collection[str] = ()) -> list[type[Pass]]:
         """The passes that a default pipeline is made of: the compiler's own unless they run on request only, plugins
