@@ -24,6 +24,7 @@ COMMANDS = {
     "diff": "compare points of a recorded run, or two runs",
     "report": "write a recorded run as a page of HTML",
     "test": "run golden tests",
+    "new-pass": "lay out a plugin package",
     "completion": "teach a shell to complete",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""

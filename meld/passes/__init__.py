@@ -104,7 +104,7 @@ class Registry:
         module = util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
-        except Exception as e:
+        except (Exception, SystemExit) as e:  # whatever a module does when it is imported
             raise MeldError(f"plugin does not load: {type(e).__name__}: {e}", where=path) from e
         found = [
             c
@@ -144,7 +144,7 @@ class Registry:
         else:
             try:
                 cls = source.load()
-            except Exception as e:
+            except (Exception, SystemExit) as e:  # whatever a module does when it is imported
                 self.broken[name] = f"{type(e).__name__}: {e}"
                 raise MeldError(f"plugin pass `{name}` ({source.value}) does not load: {self.broken[name]}") from e
             if not (isinstance(cls, type) and issubclass(cls, Pass) and cls.name == name):
