@@ -5,12 +5,13 @@ Exit codes: 0 done; 1 a run program trapped or failed; 2 bad input or usage; 70 
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from meld.usage import COMPILE, parser_of
 
 if TYPE_CHECKING:
     from meld.diagnostics import PassFailure
@@ -29,6 +30,9 @@ COMMANDS = {
     "diff": "compare points of a recorded run, or two runs",
     "report": "write a recorded run as a page of HTML",
     "debug": "step through a compilation, look at it, change it",
+    "test": "run golden tests",
+    "new-pass": "lay out a plugin package",
+    "completion": "teach a shell to complete",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
 
@@ -49,28 +53,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(args: list[str]) -> int:
-    whole = args
+    whole, name = args, COMPILE
     if args and args[0] in COMMANDS:
         name, args = args[0], args[1:]
-        parser = argparse.ArgumentParser(prog=f"meldc {name}")
-    else:
-        name, listed = "compile", "\n".join(f"  meldc {name:<10} {what}" for name, what in COMMANDS.items())
-        parser = argparse.ArgumentParser(
-            prog="meldc",
-            usage=f"meldc INPUT… [-o OUT] [options]\n       meldc COMMAND --help\n\ncommands:\n{listed}",
-        )
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    module = import_module(f"meld.commands.{name.replace('-', '_')}")
-    module.configure(parser)
-    given = parser.parse_args(args)
+    elif args:
+        _refuse_no_command(args[0])
+    given = parser_of(name).parse_args(args)
     given.argv = args
     try:
-        code: int = module.main(given)
+        code: int = import_module(f"meld.commands.{name.replace('-', '_')}").main(given)
     except BrokenPipeError:
         raise
     except Exception as e:
         return _failed(e, whole, getattr(given, "diagnostics", "text"))
     return code
+
+
+def _refuse_no_command(word: str) -> None:
+    """Refuses a word that is neither a file nor an option, if it looks like a command rather than a file."""
+    if word[0:1] in ("-", "") or any(mark in word for mark in "./\\") or os.path.lexists(word):
+        return
+    from meld.diagnostics import MeldError, did_you_mean
+
+    hint = did_you_mean(word, COMMANDS, "`meldc --help` lists the commands")
+    raise MeldError(f"`{word}` is neither a command nor a file", hint=hint)
 
 
 def _failed(e: Exception, args: Sequence[str], form: str = "text") -> int:

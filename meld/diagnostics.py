@@ -6,9 +6,29 @@ program is a short phrase (`where`), such as ``producer.wasm: offset 0x1f2`` or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
+    """A hint that offers what resembles a word, or `otherwise`."""
+    found = nearest(word, known)
+    return f"did you mean {' or '.join(f'`{one}`' for one in found)}?" if found else otherwise
+
+
+def nearest(word: str, known: Iterable[str]) -> list[str]:
+    """What resembles a word most, without regard to case: one thing, or two that do so about equally."""
+    from difflib import SequenceMatcher, get_close_matches
+
+    folded: dict[str, str] = {}
+    for one in islice(known, 5000):
+        folded.setdefault(one.lower(), one)
+    word = word.lower()
+    found = get_close_matches(word, folded, 2, 0.6)
+    best, *others = [SequenceMatcher(None, one, word).ratio() for one in found] or [0.0]
+    return [folded[one] for one in (found if others and others[0] > best - 0.05 else found[:1])]
 
 
 @dataclass(frozen=True, slots=True)

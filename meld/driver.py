@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from meld.diagnostics import MeldError, PassFailure, Remark
+from meld.diagnostics import MeldError, PassFailure, Remark, did_you_mean
 from meld.ir.component import Component, NestedComponent
 from meld.ir.module import Module
 from meld.ir.notes import Note, note, ref, text
@@ -182,11 +182,22 @@ def read_file(path: Path) -> bytes | memoryview:
             if path.is_file() and path.stat().st_size >= MAPPED:
                 return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
             data = file.read()
+    except FileNotFoundError:
+        raise MeldError("no such file", where=str(path), hint=_sibling(path)) from None
     except OSError as e:
         raise MeldError(f"cannot read: {e.strerror}", where=str(path)) from e
     if not data:
         raise MeldError("the file is empty", where=str(path))
     return data
+
+
+def _sibling(path: Path) -> str | None:
+    """A hint that offers the files beside a missing one whose names resemble its name."""
+    try:
+        names = sorted(each.name for each in path.parent.iterdir())
+    except OSError:
+        return None
+    return did_you_mean(path.name, names)
 
 
 def load_text(text: str, name: str, *, located: bool = False) -> Program:

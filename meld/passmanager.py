@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from meld.diagnostics import MeldError, PassFailure, Remark, Source, Span
+from meld.diagnostics import MeldError, PassFailure, Remark, Source, Span, did_you_mean
 from meld.ir.component import Component
 from meld.ir.module import HELD_BACK, Module
 from meld.order import Circle, topological
@@ -151,8 +151,8 @@ def _parse_options(src: Source, at: int, cls: type[Pass]) -> tuple[dict[str, Any
         span = Span(src, match.start(1), match.end(1))
         info = known.get(match[1].replace("_", "-"))
         if info is None:
-            listed = ", ".join(known) or "none"
-            raise MeldError(f"`{cls.name}` has no option `{match[1]}`", span=span, hint=f"its options: {listed}")
+            hint = did_you_mean(match[1], known, f"its options: {', '.join(known) or 'none'}")
+            raise MeldError(f"`{cls.name}` has no option `{match[1]}`", span=span, hint=hint)
         values[info.name.replace("-", "_")] = _value(info, match[2] or "", span)
         at = match.end()
     rest = _spaces(text, close + 1)
@@ -240,7 +240,7 @@ def _problem(steps: list[Step], i: int, facts: set[str], language: type[Any], re
         later = next((s.name for s in steps[i + 1 :] if fact in s.instance.establishes), None)
         if later:
             return f"`{one.name}` needs the fact `{fact}`, which `{later}` establishes only later"
-        makers = _makers(fact, registry)
+        makers = registry.facts().get(fact)
         if not makers:
             return f"`{one.name}` needs the fact `{fact}`, which no pass establishes"
         return f"`{one.name}` needs the fact `{fact}`, which `{makers[0].name}` establishes; it is not in the pipeline"
@@ -248,18 +248,6 @@ def _problem(steps: list[Step], i: int, facts: set[str], language: type[Any], re
     if held and not one.repeatable:
         return f"`{one.name}` has run already: the fact `{sorted(held)[0]}` holds"
     return None
-
-
-def _makers(fact: str, registry: Registry) -> list[type[Pass]]:
-    found = []
-    for name in registry.names():
-        try:
-            cls = registry.get(name)
-        except MeldError:
-            continue
-        if fact in cls.establishes:
-            found.append(cls)
-    return found
 
 
 def _way_out(steps: list[Step], program: Program, registry: Registry) -> str | None:
@@ -274,9 +262,9 @@ def _way_out(steps: list[Step], program: Program, registry: Registry) -> str | N
         wanted[step.name] = step
         for fact in sorted(set(step.instance.requires) - facts):
             if not any(fact in s.instance.establishes for s in [*wanted.values(), *pending]):
-                makers = _makers(fact, registry)
+                makers = registry.facts().get(fact)
                 if not makers:
-                    return None
+                    return did_you_mean(fact, registry.facts())
                 pending.append(Step(makers[0]()))
     try:
         order = _sorted([type(step.instance) for step in wanted.values()])

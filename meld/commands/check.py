@@ -20,10 +20,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Lists what is wrong; 2 if anything is."""
+    """Lists what is wrong; 2 if anything is. Warnings alone are no reason."""
     from meld.checking import check_file
-    from meld.diagnostic_forms import render
+    from meld.diagnostic_forms import Severity, render
 
     found = [diagnostic for path in args.files for diagnostic in check_file(path, engine=args.engine)]
     print(render(found, args.diagnostics), end="")
-    return 2 if found else 0
+    return 2 if any(d.severity is Severity.ERROR for d in found) else 0

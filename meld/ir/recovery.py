@@ -37,33 +37,33 @@ class Group:
 
 
 def parse_all(text: str, name: str) -> tuple[Module | Component | None, list[MeldError]]:
-    """The program of a text if it has one, and its errors, in the order of the text.
+    """The program of a text, and its errors in the order of the text.
 
-    Bodies that stay text are not read here: `meld.ir.verify.verify(program, decode=True)` has their errors.
+    If there are errors, the program is what is left when they are taken out, and None if that is nothing. Bodies that
+    stay text are not read here: `meld.ir.verify.verify(program, decode=True)` has their errors.
     """
     errors: list[MeldError] = []
     program = None
-    current = text
+    current, source = text, Source(name, text, located=True)
     while len(errors) < MAX_ERRORS:
         try:
             program = parse(current, name, located=True)
             break
         except MeldError as e:
-            errors.append(_of(text, name, e))
+            e.span = in_source(e.span, source)
+            errors.append(e)
             harmless = None if e.span is None else _harmless(current, e.span.start)
             if harmless is None:
                 break
             start, end = harmless
             current = current[:start] + re.sub(r"[^\n]", " ", current[start:end]) + current[end:]
     errors.sort(key=lambda e: e.span.start if e.span is not None else -1)
-    return (None if errors else program), errors
+    return program, errors
 
 
-def _of(text: str, name: str, error: MeldError) -> MeldError:
-    """The error with its place in the text as it was."""
-    if error.span is not None:
-        error.span = Span(Source(name, text, True), error.span.start, error.span.end)
-    return error
+def in_source(span: Span | None, source: Source) -> Span | None:
+    """The same place in the text as it was, since taking out keeps all places."""
+    return None if span is None else Span(source, span.start, span.end)
 
 
 def _harmless(text: str, place: int) -> tuple[int, int] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Collection, Iterator
@@ -11,7 +10,7 @@ from importlib import import_module, util
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from meld.diagnostics import MeldError, Remark
+from meld.diagnostics import MeldError, Remark, did_you_mean
 from meld.passes.base import Pass
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class Registry:
         sys.modules[spec.name] = module  # dataclasses look there for what annotations mean
         try:
             spec.loader.exec_module(module)
-        except Exception as e:
+        except (Exception, SystemExit) as e:  # whatever a module does when it is imported
             raise MeldError(f"plugin does not load: {type(e).__name__}: {e}", where=path) from e
         found = [
             c
@@ -147,8 +146,7 @@ class Registry:
             return self._loaded[name]
         source = self.sources.get(name)
         if source is None:
-            near = difflib.get_close_matches(name, self.sources, 1)
-            hint = f"did you mean `{near[0]}`?" if near else "`meldc passes` lists the passes"
+            hint = did_you_mean(name, self.sources, "`meldc passes` lists the passes")
             raise MeldError(f"unknown pass `{name}`", hint=hint)
         if isinstance(source, str):
             module, _, cls_name = source.partition(":")
@@ -158,7 +156,7 @@ class Registry:
         else:
             try:
                 cls = source.load()
-            except Exception as e:
+            except (Exception, SystemExit) as e:  # whatever a module does when it is imported
                 self.broken[name] = f"{type(e).__name__}: {e}"
                 raise MeldError(f"plugin pass `{name}` ({source.value}) does not load: {self.broken[name]}") from e
             if not (isinstance(cls, type) and issubclass(cls, Pass) and cls.name == name):
@@ -166,6 +164,18 @@ class Registry:
                 raise MeldError(f"plugin pass `{name}` ({source.value}) is {self.broken[name]}")
         self._loaded[name] = cls
         return cls
+
+    def facts(self) -> dict[str, list[type[Pass]]]:
+        """The facts that passes establish, with the passes; plugins that do not load are left out."""
+        found: dict[str, list[type[Pass]]] = {}
+        for name in self.names():
+            try:
+                cls = self.get(name)
+            except MeldError:
+                continue
+            for fact in sorted(cls.establishes):
+                found.setdefault(fact, []).append(cls)
+        return found
 
     def placed(self, also: Collection[str] = ()) -> list[type[Pass]]:
         """The passes that a default pipeline is made of: the compiler's own unless they run on request only, plugins

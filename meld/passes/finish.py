@@ -54,9 +54,9 @@ class Finish(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         before = sum(1 for _ in module.items())
-        _drop_dead(module, cx)
         if not cx.gate.refused and HELD_BACK not in module.facts:
-            _refuse_pending(module)
+            _refuse_pending(module, reachable(module))
+        _drop_dead(module, cx)
         if self.lines and cx.asks("attribute"):
             _attribute(module)
         if self.provenance and not module.notes_of(Traced) and cx.asks("trace"):
@@ -85,8 +85,10 @@ def _sign(module: Module) -> None:
         module.customs.append(CustomSection(manifest.SECTION, manifest.section(module)))
 
 
-def _refuse_pending(module: Module) -> None:
+def _refuse_pending(module: Module, live: set[Any]) -> None:
     for item in module.imports:
+        if item not in live:
+            continue
         for n in item.notes:
             if isinstance(n, Boundary):
                 raise MeldError(

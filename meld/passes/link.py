@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from meld.abi.boundary import Partner
-from meld.diagnostics import MeldError
+from meld.diagnostics import MeldError, did_you_mean
 from meld.driver import Input, Wanted
 from meld.ir.component import (
     Component,
@@ -69,10 +69,12 @@ class _Linker:
     def _check(self, wish: Wanted) -> None:
         for name in (wish.importer, wish.exporter):
             if name not in self.inputs:
-                known = ", ".join(self.inputs)
-                raise MeldError(f"--link: there is no input `{name}`", hint=f"the inputs are {known}")
-        if wish.label not in [str(i.extern) for i in _imports(self.inputs[wish.importer])]:
-            raise MeldError(f"--link: `{wish.importer}` has no import `{wish.label}`")
+                hint = did_you_mean(name, self.inputs, f"the inputs are {', '.join(self.inputs)}")
+                raise MeldError(f"--link: there is no input `{name}`", hint=hint)
+        labels = [str(i.extern) for i in _imports(self.inputs[wish.importer])]
+        if wish.label not in labels:
+            hint = did_you_mean(wish.label, labels, f"its imports are {', '.join(labels) or 'none'}")
+            raise MeldError(f"--link: `{wish.importer}` has no import `{wish.label}`", hint=hint)
 
     def _providers(self, name: str, item: Import) -> list[tuple[str, Export]]:
         """The inputs and exports that feed an import: none, one, or several stream partners that the user asked for."""

@@ -21,7 +21,7 @@ from meld.abi.boundary import BOUNDARY_MODULE, CANON_MODULE, HostCall, HostExpor
 from meld.abi.intrinsics import INTRINSICS, MODULE
 from meld.binary.reader import read_module
 from meld.binary.writer import write_module
-from meld.diagnostics import MeldError
+from meld.diagnostics import MeldError, did_you_mean
 from meld.ir.module import CoreItem, Export, Function, Module
 from meld.ir.types import I32, V128, FuncType, NumType, ValType
 from meld.runtime.boundaries import Interpreter
@@ -117,7 +117,8 @@ class Running:
             if export.name == name and isinstance(export.item, Function):
                 return export.item.signature
         there = ", ".join(f"`{n}`" for n in self.functions()) or "none"
-        raise MeldError(f"no function is exported as `{name}`", hint=f"exported functions: {there}")
+        hint = did_you_mean(name, self.functions(), f"exported functions: {there}")
+        raise MeldError(f"no function is exported as `{name}`", hint=hint)
 
     def functions(self) -> list[str]:
         """Names of the exported functions."""

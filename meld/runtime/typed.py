@@ -5,7 +5,7 @@ from __future__ import annotations
 from meld.abi.boundary import HostExport
 from meld.abi.layout import Layouts
 from meld.abi.wit_text import wit_function
-from meld.diagnostics import MeldError
+from meld.diagnostics import MeldError, did_you_mean
 from meld.ir.module import Module
 from meld.runtime.instantiate import Running
 from meld.runtime.wave import CallText, read_arguments
@@ -34,8 +34,12 @@ def find_export(module: Module, name: str) -> HostExport:
     if len(found) == 1:
         return found[0]
     labels = ", ".join(f"`{export.label}`" for export in found or exports)
-    what = f"several interfaces export `{name}`" if found else f"no component function is exported as `{name}`"
-    raise MeldError(what, where=module.where or None, hint=f"{'say which' if found else 'there are'}: {labels}")
+    where = module.where or None
+    if found:
+        raise MeldError(f"several interfaces export `{name}`", where=where, hint=f"say which: {labels}")
+    short = {one: export for export in exports for one in (export.label, export.label.rpartition("#")[2])}
+    hint = did_you_mean(name, short, f"there are: {labels}")
+    raise MeldError(f"no component function is exported as `{name}`", where=where, hint=hint)
 
 
 def _short(export: HostExport) -> str:

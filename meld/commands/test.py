@@ -1,0 +1,71 @@
+"""`meldc test`: golden tests."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.description = (
+        "Run golden tests: .wat files that say in comments which command is run on them and what is expected. In a "
+        "directory, those files are run that have such comments."
+    )
+    parser.epilog = """\
+the comments, in short (docs/golden.md):
+  ;; meldc: --passes=merge,finish   the command; this file is its input
+  ;; run: add(1, 2) == 3            an export of the product; or `traps: why`
+  ;; check: TEXT                    in this order: a line with TEXT; `next:` the line behind; `not:` no line between
+  ;; remark: TEXT                   a pass says so
+  CODE ;; error: TEXT               an error at this line
+  ;; output:                        the product is exactly what follows in comments
+
+pytest runs them too: pytest --meldc tests/golden, or the setting `meldc_golden = tests/golden`."""
+    parser.add_argument("paths", nargs="+", metavar="DIR|FILE", help="directories or .wat files")
+    parser.add_argument("--bless", action="store_true", help="rewrite what is expected to what comes out")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the tests; 1 if one fails. With --bless, what cannot be blessed still fails."""
+    import sys
+
+    from meld.golden.running import run_golden
+    from meld.output import write_file
+
+    failed = blessed = count = 0
+    for path in _files(args.paths):
+        report = run_golden(path)
+        count += 1
+        if args.bless and report.failures:
+            if report.blessed != "\n".join(report.golden.lines):
+                write_file(path, report.blessed.encode())
+                blessed += 1
+            report = run_golden(path)
+        if report.failures:
+            failed += 1
+            print(report, file=sys.stderr)
+    said = f"{count} golden tests, {failed} failed"
+    print(said + (f", {blessed} rewritten" if args.bless else ""))
+    return int(failed > 0)
+
+
+def _files(paths: list[str]) -> Iterator[Path]:
+    """The tests, in a directory in the order of their names. Raises MeldError: there are none."""
+    from pathlib import Path
+
+    from meld.diagnostics import MeldError
+    from meld.golden.expectations import is_golden
+
+    for path in map(Path, paths):
+        if not path.is_dir():
+            yield path
+            continue
+        found = [f for f in sorted(path.rglob("*.wat")) if is_golden(f.read_text(encoding="utf-8", errors="replace"))]
+        if not found:
+            raise MeldError("there are no golden tests in here", where=str(path))
+        yield from found

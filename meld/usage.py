@@ -1,0 +1,62 @@
+"""The parsers of the command line, made when they are needed, with errors that offer what was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+COMPILE = "compile"
+"""The command that is meant if none is named."""
+
+_CHOICE = re.compile(r"argument (\S+?)(?:/\S+)?: invalid choice: '(.*?)' \(")
+_UNKNOWN = re.compile(r"unrecognized arguments: (\S+)")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line, and what might be right, instead of printing everything there is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exits with 2."""
+        hint = self._hint(message) or f"`{self.prog} --help` says what there is"
+        print(f"{self.prog}: error: {message}\nhint: {hint}", file=sys.stderr)
+        raise SystemExit(2)
+
+    def _hint(self, message: str) -> str | None:
+        from meld.diagnostics import did_you_mean
+
+        choice = _CHOICE.match(message)
+        if choice is not None:
+            named = [a for a in self._actions if choice[1] in (*a.option_strings, a.dest, a.metavar)]
+            return did_you_mean(choice[2], [str(one) for action in named for one in action.choices or ()])
+        unknown = _UNKNOWN.match(message)
+        return None if unknown is None else did_you_mean(unknown[1].partition("=")[0], self.options())
+
+    def options(self) -> list[str]:
+        """All options, long and short."""
+        return [option for action in self._actions for option in action.option_strings]
+
+    def taken_by(self, option: str) -> argparse.Action | None:
+        """The action of an option."""
+        return next((action for action in self._actions if option in action.option_strings), None)
+
+    def positionals(self) -> list[argparse.Action]:
+        """The arguments that are not options."""
+        return [action for action in self._actions if not action.option_strings]
+
+
+def parser_of(name: str) -> Parser:
+    """The parser of a command of `meld.cli.COMMANDS`, or of `COMPILE`."""
+    from meld.cli import COMMANDS
+
+    if name == COMPILE:
+        listed = "\n".join(f"  meldc {name:<10} {what}" for name, what in COMMANDS.items())
+        usage = f"meldc INPUT… [-o OUT] [options]\n       meldc COMMAND --help\n\ncommands:\n{listed}"
+        parser = Parser(prog="meldc", usage=usage)
+    else:
+        parser = Parser(prog=f"meldc {name}")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    import_module(f"meld.commands.{name.replace('-', '_')}").configure(parser)
+    return parser
