@@ -8,6 +8,7 @@ Source: WebAssembly 3.0, section 5.4 (instructions).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,20 +116,25 @@ class EncodedBody(LazyBody):
             self.section.scans[self.number] = found
         return found
 
-    def entries(self) -> set[tuple[str, int]]:
-        """The entries of the scope that the body names, as (space, index). Raises MeldError if it is malformed."""
+    def codes(self) -> Collection[int]:
+        """The entries of the scope that the body names: the number of the space << 28 | index.
+
+        Raises MeldError if the body is malformed.
+        """
         bulk = self.section.uses(self.scope)
         if bulk is None:
-            return {(site[2], site[3]) for site in self.scan().sites if site[2] != CONSTANT}
-        return {(Scope.SPACES[use >> 28], use & 0xFFFFFFF) for use in bulk.of(self.number)}
+            sites = self.scan().sites
+            return {Scope.SPACES.index(site[2]) << 28 | site[3] for site in sites if site[2] != CONSTANT}
+        return bulk.of(self.number)
+
+    def entries(self) -> set[tuple[str, int]]:
+        """The entries of the scope that the body names, as (space, index). Raises MeldError if it is malformed."""
+        return {(Scope.SPACES[code >> 28], code & 0xFFFFFFF) for code in self.codes()}
 
     def uses(self) -> list[Any]:
         """The items that the body names, type definitions aside; some may come more than once."""
-        bulk = self.section.uses(self.scope)
-        if bulk is None:
-            return [getattr(self.scope, space)[index] for space, index in self.entries() if space != "types"]
         spaces = self.scope.spaces()
-        return [spaces[use >> 28][use & 0xFFFFFFF] for use in bulk.of(self.number) if use > 0xFFFFFFF]
+        return [spaces[code >> 28][code & 0xFFFFFFF] for code in self.codes() if code > 0xFFFFFFF]
 
     def encoded(self, numbering: Numbering) -> bytes | memoryview:
         """The bytes of the body with the indices of another module, each number in the shortest form.

@@ -7,11 +7,12 @@ each function, not for each instruction; only what differs is printed.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from meld.ir.notes import Note
 from meld.ir.text_body import TextBody
 from meld.journal import Change, Journal, Size, StepRecord, Symbol, What
 from meld.journal.graph import graph_of
-from meld.journal.state import LazyState, Meaning, head_of, state_of
+from meld.journal.state import LazyState, Meaning, state_of
 from meld.journal.texts import KINDS, DefinitionPrinter, ItemPrinter, StableNames, definition_name
 from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
@@ -102,10 +103,20 @@ class Recorder(Observer):
         record.language = type(program).__name__.lower()
         record.facts = list(program.facts)
         record.peak = peak_memory()
-        record.changes = self._compare(program)
-        kinds = Counter(self.journal.symbols[thing.symbol].kind for thing in self._seen.values())
-        record.counts = dict(sorted(kinds.items()))
-        record.sizes = self._sizes()
+        collects = gc.isenabled()
+        gc.disable()  # what is made here stays, and there is much of it
+        try:
+            record.changes = self._compare(program)
+        finally:
+            if collects:
+                gc.enable()
+        if record.changes or not self.journal.steps:
+            kinds = Counter(self.journal.symbols[thing.symbol].kind for thing in self._seen.values())
+            record.counts = dict(sorted(kinds.items()))
+            record.sizes = self._sizes()
+        else:
+            last = self.journal.steps[-1]
+            record.counts, record.sizes = dict(last.counts), [replace(size) for size in last.sizes]
         if any(self._linked(self.journal.symbols[change.symbol]) for change in record.changes):
             graph = graph_of(program)
             record.graph = graph if graph != self.journal.graph(record.number) else None
@@ -138,9 +149,12 @@ class Recorder(Observer):
     def _compare(self, program: Program) -> list[Change]:
         if isinstance(program, Module):
             self._keep = _code_size(program) <= KEEP_ALL
+            if not self._keep:
+                import meld.binary.kernel  # noqa: F401 - from now on it pays for smaller modules too
         before, self._seen, self._next = self._seen, {}, {}
-        parts = list(parts_of(program, self._names))
-        self._adopt([key for key, _ in parts], before)
+        parts = list(parts_of(program, self._names, before))
+        if len(before) != sum(key in before for key, _ in parts):
+            self._adopt([key for key, _ in parts], before)
         if self.only is not None:
             parts = [(key, thing) for key, thing in parts if key in before or self._wanted(key, thing)]
         changes: list[Change] = []
@@ -148,7 +162,15 @@ class Recorder(Observer):
         texts = {} if isinstance(program, Module) else DefinitionPrinter().texts(program)
         for key, thing in parts:
             old = before.pop(key, None)
-            state = self._state(thing)
+            state: Any = None
+            if isinstance(thing, Function) and thing.body is not None and not isinstance(thing.body, Code):
+                meant = self._meaning(thing.body.scope)
+                if old is not None and isinstance(old.state, LazyState) and old.state.is_of(thing, meant):
+                    self._seen[key] = old
+                    continue
+                state = LazyState.of(thing, self._names, meant)
+            else:
+                state = state_of(thing)
             if old is not None and state is not None and _same(old.state, state):
                 old.state = state
                 self._seen[key] = old
@@ -168,14 +190,6 @@ class Recorder(Observer):
         self._meanings = self._next
         return gone + changes
 
-    def _state(self, thing: Any) -> Any:
-        if isinstance(thing, Function):
-            body = thing.body
-            if body is not None and not isinstance(body, Code):
-                head, notes = head_of(thing, self._names)
-                return LazyState(head, thing.type, notes, body, self._meaning(body.scope))
-        return state_of(thing, self._names)
-
     def _print(self, key: Any, thing: _Thing, show: ItemPrinter) -> str:
         """The text of a thing as it was when it was seen."""
         if thing.text is not None:
@@ -193,7 +207,7 @@ class Recorder(Observer):
         if found is None:
             found = self._meanings.get(id(scope))
             if found is None or found.changed(scope):
-                found = Meaning(scope.renamed({}), self._names)
+                found = Meaning(scope, self._names)
             self._next[id(scope)] = found
         return found
 
@@ -259,8 +273,8 @@ def _same(old: Any, new: Any) -> bool:
     return bool(old == new)
 
 
-def parts_of(program: Program, names: StableNames) -> Iterator[tuple[Any, Any]]:
-    """The things of a program: what tells whether one is the same as before, and the thing."""
+def parts_of(program: Program, names: StableNames, known: Container[Any] = ()) -> Iterator[tuple[Any, Any]]:
+    """The things of a program: what tells whether one is the same as before, and the thing. All have a name then."""
     seen: Counter[Any] = Counter()
 
     def numbered(kind: str, text: str) -> tuple[str, str]:
@@ -272,7 +286,8 @@ def parts_of(program: Program, names: StableNames) -> Iterator[tuple[Any, Any]]:
         yield from ((item, item) for item in program.definitions)
         return
     for item in (*program.items(), *program.elements, *program.datas):
-        names.name(_space(item), item)
+        if item not in known:
+            names.name(_space(item), item)
         yield item, item
     yield from ((numbered("export", export.name), export) for export in program.exports)
     if program.start is not None:

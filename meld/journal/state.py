@@ -6,10 +6,12 @@ The reverse does not hold: where states differ, the texts decide.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from itertools import zip_longest
 from operator import attrgetter
 from typing import Any
 
+from meld.binary.bodies import EncodedBody
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope, references
 from meld.ir.module import (
     CustomSection,
@@ -26,10 +28,7 @@ from meld.ir.notes import Note
 from meld.ir.types import TypeDef
 from meld.journal.texts import Printed, StableNames, is_plain
 
-HEAD = ("name", "owner", "origin", "synthetic", "imported", "type", "local_names", "label_names")
-"""What the text of a function is made of besides its notes and its body."""
-
-_head = attrgetter(*HEAD[:5])
+_head = attrgetter("name", "owner", "origin", "synthetic", "imported", "type", "type.shape", "body")
 _FIELDS: dict[type[Any], Callable[[Any], tuple[Any, ...]]] = {
     kind: attrgetter(*(f.name for f in fields(kind) if f.name not in ("span", "notes")))
     for kind in (Table, Memory, Global, Tag, ElementSegment, DataSegment)
@@ -41,33 +40,52 @@ class LazyState:
     """What a function with a lazy body was.
 
     Attributes:
-        head: the fields `HEAD`, types by what their text is.
-        type: its type.
+        head: its fields, as `_head` gives them.
         notes: as texts.
+        named: the names of its variables and labels.
         meant: what the scope of the body meant.
     """
 
     head: tuple[Any, ...]
-    type: TypeDef
     notes: tuple[str, ...]
-    body: LazyBody
+    named: tuple[tuple[tuple[int, str], ...], ...]
     meant: Meaning
+
+    @classmethod
+    def of(cls, function: Function, names: StableNames, meant: Meaning) -> LazyState:
+        """The state of a function whose body is lazy."""
+        return cls(_head(function), _notes(function.notes, names), _named(function), meant)
+
+    def is_of(self, function: Function, meant: Meaning) -> bool:
+        """Whether the function has this state for sure; False if that takes a closer look."""
+        return (
+            meant is self.meant
+            and _head(function) == self.head
+            and not (function.notes or function.local_names or function.label_names)
+            and not (self.notes or self.named)
+        )
 
     def same(self, other: LazyState) -> bool:
         """Whether the text is the same for sure."""
+        *mine, typedef, shape, body = self.head
+        *others, other_type, other_shape, other_body = other.head
         return (
-            self.head == other.head
+            mine == others
+            and shape == other_shape
+            and (typedef is other_type or is_plain(shape))
             and self.notes == other.notes
-            and self.body.source == other.body.source
-            and (self.meant is other.meant or not self.meant.touches(other.meant, self.body))
+            and self.named == other.named
+            and (body is other_body or body.source == other_body.source)
+            and (self.meant is other.meant or not self.meant.touches(other.meant, body))
         )
 
     def shown(self) -> Function:
         """A function as it was."""
-        name, owner, origin, synthetic, imported, _, local_names, label_names = self.head
+        name, owner, origin, synthetic, imported, typedef, _, body = self.head
+        local_names, label_names = self.named or ((), ())
         return Function(
-            self.type,
-            self.body.over(self.meant.scope),
+            typedef,
+            body.over(self.meant.scope),
             dict(local_names),
             dict(label_names),
             name=name,
@@ -79,26 +97,40 @@ class LazyState:
         )
 
 
+def _named(function: Function) -> tuple[tuple[tuple[int, str], ...], ...]:
+    if not (function.local_names or function.label_names):
+        return ()
+    return tuple(function.local_names.items()), tuple(function.label_names.items())
+
+
 @dataclass(eq=False, slots=True)
 class Meaning:
-    """The objects that the indices of a scope meant at one time."""
+    """The objects that the indices of a scope meant at one time.
 
-    scope: Scope
+    Attributes:
+        of: the scope itself, whose entries may be others by now.
+        scope: one with the objects that they were.
+    """
+
+    of: Scope
     names: StableNames
-    _changed: tuple[Meaning, set[tuple[str, int]]] | None = None
+    scope: Scope = field(init=False)
+    _changed: tuple[Meaning, set[int]] | None = None
 
-    def changed(self, now: Scope) -> set[tuple[str, int]]:
-        """The entries, as space and index, that a text shows differently now."""
-        found: set[tuple[str, int]] = set()
-        for space in Scope.SPACES:
-            before, after = getattr(self.scope, space), getattr(now, space)
+    def __post_init__(self) -> None:
+        self.scope = self.of.renamed({})
+
+    def changed(self, now: Scope) -> set[int]:
+        """The entries that a text shows differently now: the number of the space << 28 | index."""
+        found: set[int] = set()
+        for number, (before, after) in enumerate(zip(self.scope.spaces(), now.spaces(), strict=True)):
             if before != after:
-                pairs = enumerate(zip(before, after, strict=False))
-                found.update((space, i) for i, (a, b) in pairs if a is not b and self._differ(a, b))
+                pairs = enumerate(zip_longest(before, after))
+                found.update(number << 28 | i for i, (a, b) in pairs if a is not b and self._differ(a, b))
         return found
 
     def _differ(self, before: Any, after: Any) -> bool:
-        if not isinstance(before, TypeDef):
+        if not isinstance(before, TypeDef) or not isinstance(after, TypeDef):
             return True
         if before.shape == after.shape and is_plain(before.shape):
             return False
@@ -111,28 +143,22 @@ class Meaning:
         changed = self._changed[1]
         if not changed:
             return False
-        if hasattr(body, "entries"):
-            return not changed.isdisjoint(body.entries())
-        objects = {getattr(self.scope, space)[index] for space, index in changed}
+        if isinstance(body, EncodedBody):
+            return not changed.isdisjoint(body.codes())
+        spaces = self.scope.spaces()
+        objects = {spaces[code >> 28][code & 0xFFFFFFF] for code in changed}
         code = body.over(self.scope).decode()
         return any(used in objects for instruction in code.instructions for used in references(instruction))
 
 
-def head_of(function: Function, names: StableNames) -> tuple[tuple[Any, ...], tuple[str, ...]]:
-    """The head of a function, and its notes as texts."""
-    typedef = function.type
-    shape: Any = typedef.shape if is_plain(typedef.shape) else typedef
-    local, label = function.local_names, function.label_names
-    named = (tuple(local.items()) if local else (), tuple(label.items()) if label else ())
-    return (*_head(function), shape, *named), _notes(function.notes, names)
-
-
-def state_of(thing: Any, names: StableNames) -> Any:
+def state_of(thing: Any) -> Any:
     """The state of a thing that has no lazy body; None if only its text tells."""
     match thing:
+        case Function(body=Code() as body):
+            code = list(body.locals), _instructions(body.instructions)
+            return _head(thing)[:-1], _fields_of(thing.notes), _named(thing), code
         case Function():
-            body = thing.body
-            return head_of(thing, names), None if body is None else _code(body, names)
+            return _head(thing), _fields_of(thing.notes), _named(thing)
         case Export():
             return thing.name, thing.item
         case CustomSection():
@@ -140,23 +166,22 @@ def state_of(thing: Any, names: StableNames) -> Any:
     get = _FIELDS.get(type(thing))
     if get is None:
         return None
-    values = tuple(_frozen(v, names) if type(v) is list else v for v in get(thing))
-    return values, _notes(thing.notes, names) if thing.notes else ()
+    values = [_frozen(v) if type(v) is list else v for v in get(thing)]
+    return values, _fields_of(thing.notes) if thing.notes else None
 
 
-def _code(body: Code | LazyBody, names: StableNames) -> Any:
-    assert isinstance(body, Code)
-    return tuple(body.locals), _instructions(body.instructions, names)
+def _instructions(code: Iterable[Instruction]) -> list[Any]:
+    return [(i.op, i.args, i.label, _fields_of(i.notes) if i.notes else None) for i in code]
 
 
-def _instructions(code: Iterable[Instruction], names: StableNames) -> tuple[Any, ...]:
-    return tuple((i.op, i.args, i.label, _notes(i.notes, names) if i.notes else None) for i in code)
-
-
-def _frozen(value: list[Any], names: StableNames) -> tuple[Any, ...]:
+def _frozen(value: list[Any]) -> list[Any]:
     if value and isinstance(value[0], Instruction):
-        return _instructions(value, names)
-    return tuple(_frozen(v, names) if type(v) is list else v for v in value)
+        return _instructions(value)
+    return [_frozen(v) if type(v) is list else v for v in value]
+
+
+def _fields_of(notes: Iterable[Note]) -> list[Any]:
+    return [(type(note), dict(vars(note))) for note in notes]
 
 
 def _notes(notes: Iterable[Note], names: StableNames) -> tuple[str, ...]:
