@@ -19,7 +19,7 @@ from meld.ir.module import Module
 from meld.journal import Journal, What
 from meld.journal.file import to_json
 from meld.journal.lines import blocks, unified
-from meld.journal.recorder import Recorder, _parts, _text
+from meld.journal.recorder import Recorder, parts_of, text_of
 from meld.journal.runs import compare
 from meld.journal.texts import DefinitionPrinter, ItemPrinter, StableNames
 from meld.journal.trace import blame, life_row, lives, steps_text
@@ -76,8 +76,8 @@ class Everything(Observer):
     def look(self, program: Program) -> None:
         show = ItemPrinter(self.names)
         texts = {} if isinstance(program, Module) else DefinitionPrinter().texts(program)
-        parts = list(_parts(program, self.names))
-        self.steps.append({key: texts[thing] if texts else _text(key, thing, show) for key, thing in parts})
+        parts = list(parts_of(program, self.names))
+        self.steps.append({key: texts[thing] if texts else text_of(key, thing, show) for key, thing in parts})
 
     def changes(self, number: int) -> dict[What, list[tuple[str | None, str | None]]]:
         """The texts before and after of what a step created, changed and removed, sorted."""
