@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 from terminal import Terminal
 
+from meld.cli import main
 from meld.debugger.session import Session
-from meld.debugger.shell import Shell
-from meld.driver import Options
+from meld.debugger.shell import Shell, all_commands
+from meld.driver import Options, encode
 
 ROOT = Path(__file__).parents[1]
 GREET = [str(ROOT / "examples/greet" / f"{name}.wat") for name in ("crowd", "greeter")]
@@ -244,3 +246,40 @@ def test_long_answers_are_cut(tmp_path: Path) -> None:
         shown = said([str(tmp_path / "m.wat")], command)[1].splitlines()
         assert len(shown) == lines, command
         assert not more or shown[-1].endswith(f"more lines: {more}")
+
+
+# --- the specification ---------------------------------------------------------------------------------------------
+
+SPEC = (ROOT / "specs/debugging.md").read_text()
+
+
+def test_the_session_of_the_specification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command is typed where the specification says, answers what it says, and what is saved goes on."""
+    transcript, text = re.findall(r"```(?:wat)?\n(.*?)```", SPEC, re.S)
+    (tmp_path / "short.wat").write_text(text)
+    for path in GREET:
+        (tmp_path / Path(path).name).write_bytes(Path(path).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    shell = Shell(Session.open(["crowd.wat", "greeter.wat"], Options()), io.StringIO())
+    shell.err = shell.out
+    shown = io.StringIO()
+    for line in re.findall(r"^\(\d+ \S+\) (.*)$", transcript, re.M):
+        shown.write(f"{shell.prompt()}{line}\n")
+        shell.out = shell.err = io.StringIO()
+        shell.perform(line)
+        shown.write(shell.out.getvalue())
+    assert shown.getvalue() == transcript
+    (command,) = re.findall(r"^    meldc (here\.wat .*)$", SPEC, re.M)
+    assert (tmp_path / "here.wat").read_text().startswith(f";; to go on: meldc {command}\n")
+    assert main(shlex.split(command)) == 0
+    shell.session.goto(10)
+    straight = shell.session.program
+    assert (tmp_path / "out.wasm").read_bytes() == encode(straight)
+
+
+def test_the_specification_lists_the_commands() -> None:
+    rows = re.findall(r"^\| `(\w+)((?: [^`]*)?)` \| (.*?) \|", SPEC, re.M)
+    listed = {
+        name: (usage.strip().replace("\\|", "|"), tuple(re.findall("`(.*?)`", short))) for name, usage, short in rows
+    }
+    assert listed == {one.name: (one.usage, one.aliases) for one in all_commands().values()}

@@ -138,7 +138,7 @@ def test_inside_a_pass() -> None:
     what, item = session.into()
     assert what and item == "crowd/greeter/greet"
     assert session.execution(fresh=True).call('welcome(["Ann"])') == ['["hello, Ann"]'], "it is interpreted there"
-    assert [(c.what.value, c.symbol.kind) for c in session.diff(WIRING, WIRING + 1)] != []
+    assert session.diff(WIRING, WIRING + 1) == [], "nothing is done before the first rewrite"
     with pytest.raises(MeldError, match="1 rewrite"):
         session.into(2)
     assert session.rewrite == 1
@@ -149,6 +149,12 @@ def test_inside_a_pass() -> None:
     session.into()
     list(session.advance(1))
     assert (session.done, session.rewrite) == (WIRING + 1, None)
+    session.goto(8)
+    session.into(4)
+    report = session.report(9)
+    assert report is not None and [done for *_, done in report.rewrites][:4] == [True, True, True, False]
+    some, all_ = session.diff(8, 9), compiled(tuple(GREET), 9)
+    assert some and print_text(session.program) not in (compiled(tuple(GREET), 8), all_)
 
 
 def test_stop_after_is_where_it_begins() -> None:

@@ -17,12 +17,16 @@ from meld.debugger.session import Session
 from meld.diagnostics import MeldError, PassFailure
 from meld.progress import Progress
 from meld.runtime.instantiate import Trapped
+from meld.terminal import harmless, painted
 
 if TYPE_CHECKING:
     from meld.debugger.lineedit import LineEditor
 
 CAP = 100
 """Lines that a command shows unless it is asked for all."""
+
+MANY = 100_000
+"""Lines from which on nobody counts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,19 +191,19 @@ class Shell:
 
     def say(self, text: str) -> None:
         """A line, or several."""
-        if self.interactive:  # names come from the program; what a terminal would act on is not shown
-            text = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
-        self.out.write(f"{text}\n")
+        self.out.write(f"{harmless(text) if self.interactive else text}\n")
 
-    def say_all(self, lines: Iterable[str], *, everything: bool, more: str, paint: Callable[[str], str] = str) -> None:
-        """Lines, but not more than a screen will hold unless `everything` is wanted; `more` is how that is said."""
+    def say_all(self, lines: Iterable[str], *, everything: bool, more: str, diff: bool = False) -> None:
+        """Lines, but not more than somebody will read unless `everything` is wanted; `more` is how that is said."""
         rest = iter(lines)
         for line in rest if everything else islice(rest, CAP):
-            self.say(line) if paint is str or not self.interactive else self.out.write(f"{paint(line)}\n")
-        if not everything:
-            left = sum(1 for _ in islice(rest, 100_000))
-            if left:
-                self.say(f"… {left if left < 100_000 else 'many'} more lines: {more}")
+            if diff and self.interactive:
+                self.out.write(f"{painted(line)}\n")
+            else:
+                self.say(line)
+        left = sum(1 for _ in islice(rest, MANY))
+        if left:
+            self.say(f"… {left if left < MANY else 'many'} more lines: {more}")
 
     def complain(self, error: MeldError) -> None:
         """Says what is wrong."""
