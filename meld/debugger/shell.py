@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -175,8 +176,10 @@ class Shell:
             self.worst(1)
         except MeldError as e:
             self.complain(e)
-        except (RecursionError, MemoryError) as e:
-            self.complain(MeldError("nested too deep" if isinstance(e, RecursionError) else "out of memory"))
+        except BrokenPipeError:
+            raise
+        except Exception as e:
+            self._defect(e)
         self.out.flush()
 
     @contextmanager
@@ -185,7 +188,10 @@ class Shell:
         with Progress(quiet=not self.interactive) as progress:
             progress.say(what)
             self.session.observers = [progress]
-            yield
+            try:
+                yield
+            finally:
+                self.session.observers = []
 
     # --- answering ---
 
@@ -213,6 +219,14 @@ class Shell:
             self.err.write(f"meldc: error: {error}\n")
         self.worst(70 if isinstance(error, PassFailure) and error.own else 2)
 
+    def _defect(self, e: Exception) -> None:
+        """What is wrong with us does not end the session either."""
+        if os.environ.get("MELDC_TRACEBACK"):
+            raise e
+        hint = "this is a defect of meldc; MELDC_TRACEBACK=1 shows where it happened"
+        self.complain(MeldError(f"internal error: {type(e).__name__}: {str(e)[:200]}", hint=hint))
+        self.worst(70)
+
     def worst(self, status: int) -> None:
         """Keeps the worst exit code."""
         self.status = max(self.status, status)
@@ -223,7 +237,7 @@ class Shell:
             return None
         with suppress(EOFError, KeyboardInterrupt):
             for _ in range(3):
-                answer = self.editor.read(question).strip().lower()[:1]
+                answer = self.editor.read(question, remember=False).strip().lower()[:1]
                 if answer in answers:
                     return answer
         return None
