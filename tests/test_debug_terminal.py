@@ -224,6 +224,29 @@ def test_errors_end_nothing_and_make_the_exit_code(commands: str, code: int, mes
     assert message in errors
 
 
+def test_who_calls_whom() -> None:
+    call = "crowd → greeter  {}: greet: func(name: string) -> string"
+    for place, shown in (
+        ("input", ["component crowd", "component greeter"]),
+        ("merge", ["instance greeter", "instance crowd", call.format("pending")]),
+        ("finish", ["instance greeter", "instance crowd", call.format("adapter")]),
+    ):
+        assert said(GREET, f"goto {place}; graph calls")[1].splitlines()[1:] == shown
+    answer = said(GREET, "goto finish; graph func:crowd/greeter/greet.adapter")[1]
+    assert "is called by:\n  crowd/welcome\n" in answer
+    assert "  greeter/greet\n" in answer.partition("is called by")[0]
+    assert "because `merge` needs `linked`" in said(GREET, "graph plan")[1]
+
+
+def test_what_is_said_of_the_steps() -> None:
+    _, answer, _ = said(GREET, "goto finish; stats; remarks; rewrites adapter-wiring; explain; trace crowd/welcome")
+    assert "7. adapter-wiring: adapted: 1\n" in answer
+    assert "4. emit-bridge: no stream domain is bridged; no bridge memory is added\n" in answer
+    assert "\n   1. wire crowd/greeter/greet\n" in answer
+    assert "│ boundary │" in answer
+    assert "     +        call $crowd/greeter/greet.adapter\n" in answer
+
+
 def test_a_trap_is_shown_with_its_backtrace(tmp_path: Path) -> None:
     (tmp_path / "m.wat").write_text('(module (func $in unreachable) (func $out (export "f") call $in))')
     status, answers, _ = said([str(tmp_path / "m.wat")], "run f; verify")

@@ -136,24 +136,17 @@ def graph(shell: Shell, rest: str) -> None:
 
 
 def _calls(shell: Shell) -> None:
-    """A line for each function that one instance calls of another, and for each pair of stream partners."""
-    from meld.inspection import inspect
+    """The instances, and a line for each function that one calls of another, and for each pair of stream partners."""
+    from meld.journal.graph import graph_of
 
-    program = shell.session.program
-    if not isinstance(program, Module):
-        shell.say("the instances call each other from `merge` on")
-        return
-    found = inspect(program)
-    calls = [
-        f"{row['caller']} → {row['callee']}  {row['function']}: {row['type']}  ({row['how']})" for row in found["calls"]
+    graph = graph_of(shell.session.program)
+    lines = [f"{node.kind} {node.name}" for node in graph.nodes if node.kind != "host"]
+    lines += [
+        f"{edge.source} → {edge.target}  {edge.kind}{f': {row}' * bool(row)}"
+        for edge in graph.edges
+        for row in edge.rows or [""]
     ]
-    streams = [
-        f"{row['producer']} → {row['consumer']}  {row['kind']} of {row['element'] or '?'}  ({row['where']})"
-        for row in found["streams"]
-    ]
-    shell.say_all(
-        calls + streams or ["no instance calls another"], everything=False, more="save it, then meldc inspect"
-    )
+    shell.say_all(lines, everything=False, more="`save` it, then meldc inspect")
 
 
 @command("run", "r", usage="[CALL]", completes="exports")
