@@ -1,5 +1,7 @@
 """Reproducers: a failure of a pass as one file, the program before it with what is needed to see it fail again.
 
+What a debugger saves is such a file too, without a message: a program with the passes that are left.
+
 ;; A pass of meldc failed on the program below. `meldc replay FILE` runs it again.
 ;; @message plugin pass `mine` failed: ZeroDivisionError: oops; mine.py, line 12
 ;; @pass mine{top=3}
@@ -31,13 +33,14 @@ class Reproducer:
     """What the comments of a reproducer say.
 
     Attributes:
-        message: how the pass failed.
-        passes: the pass with its options, as a pipeline.
+        message: how the pass failed; empty if none has.
+        passes: the pass with its options, or the passes, as a pipeline.
         plugins: plugin files, each with the SHA-256 of its bytes.
         fuel: how many of its rewrites the pass was allowed; None: all.
         verify, run, check: of `meld.verification.Verifier`.
         version: of meldc.
         command: what was run, for people.
+        head: the first line, for people.
     """
 
     message: str
@@ -49,6 +52,7 @@ class Reproducer:
     check: str | None = None
     version: str = ""
     command: str = ""
+    head: str = HEAD
 
     def text(self, program: str) -> str:
         """The file."""
@@ -58,7 +62,7 @@ class Reproducer:
         rows += [("verify", self.verify)] if self.verify is not None else []
         rows += [("verify-run", self.check or "")] if self.run else []
         rows += [("version", self.version), ("command", self.command)]
-        return "\n".join([HEAD, *(f"{MARK}{key} {' '.join(value.splitlines())}" for key, value in rows), program])
+        return "\n".join([self.head, *(f"{MARK}{key} {' '.join(value.splitlines())}" for key, value in rows), program])
 
     @classmethod
     def of_text(cls, text: str, where: str) -> Reproducer:
@@ -70,8 +74,9 @@ class Reproducer:
             if line.startswith(MARK):
                 key, _, value = line.removeprefix(MARK).partition(" ")
                 found.setdefault(key, []).append(value)
-        if not {"message", "pass", "version"} <= found.keys():
-            raise MeldError("is not a reproducer", where=where, hint="meldc writes one when a pass fails")
+        if not {"pass", "version"} <= found.keys():
+            hint = "meldc writes one when a pass fails, and `save` in `meldc debug`"
+            raise MeldError("is not a reproducer", where=where, hint=hint)
         one = {key: values[0] for key, values in found.items()}
         try:
             plugins = [(path, digest) for path, digest in map(shlex.split, found.get("plugin", ()))]
@@ -79,7 +84,7 @@ class Reproducer:
         except ValueError:
             raise MeldError("its comments are damaged", where=where) from None
         return cls(
-            "\n".join(found["message"]),
+            "\n".join(found.get("message", ())),
             one["pass"],
             plugins,
             fuel,

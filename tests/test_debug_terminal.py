@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 from terminal import Terminal
 
+from meld.cli import main
 from meld.debugger.session import Session
-from meld.debugger.shell import Shell
-from meld.driver import Options
+from meld.debugger.shell import Shell, all_commands
+from meld.driver import Options, encode
 
 ROOT = Path(__file__).parents[1]
 GREET = [str(ROOT / "examples/greet" / f"{name}.wat") for name in ("crowd", "greeter")]
@@ -75,7 +77,7 @@ def test_a_session(tmp_path: Path) -> None:
         assert "+    i32.const 6" in terminal.command("diff")
         assert terminal.command('run welcome(["Ann"])') == '["hello,Ann"]'
         assert "→  7. edit greeter/greet" in terminal.command("where")
-        assert terminal.command("save here.wat").startswith("to go on: meldc here.wat --passes=adapter-wiring,")
+        assert terminal.command("save here.wat") == "to go on: meldc replay here.wat -o out.wasm"
         assert "all steps have run" in terminal.command("continue")
         assert terminal.command('run welcome(["Ann", "Bo"])') == '["hello,Ann", "hello,Bo"]'
         assert terminal.command("goto merge") == "after 2. merge; next is detect-pairs"
@@ -83,15 +85,15 @@ def test_a_session(tmp_path: Path) -> None:
         assert terminal.command("undo").startswith("undone: edit greeter/greet")
         terminal.type("quit\r")
         assert terminal.end() == 0
-    saved = (tmp_path / "here.wat").read_text()
-    command = shlex.split(saved.splitlines()[0].partition("meldc ")[2])
-    run = [sys.executable, "-m", "meld"]
-    subprocess.run([*run, *command], cwd=tmp_path, check=True)
-    subprocess.run([*run, *command[:-1], "out.wat"], cwd=tmp_path, check=True)
-    done = subprocess.run(
-        [*run, "run", "out.wat", "--invoke", 'welcome(["Ann"])'], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.stdout == '["hello,Ann"]\n', done.stderr
+    command = (tmp_path / "here.wat").read_text().splitlines()[0].partition("meldc ")[2]
+    assert main_in(tmp_path, command.replace("out.wasm", "out.wat")) == 0
+    with session("out.wat", "--passes=", cwd=tmp_path) as terminal:
+        assert terminal.command('run welcome(["Ann"])') == '["hello,Ann"]'
+
+
+def main_in(directory: Path, command: str) -> int:
+    """Runs `meldc` there, and returns its exit code."""
+    return subprocess.run([sys.executable, "-m", "meld", *shlex.split(command)], cwd=directory).returncode
 
 
 def test_a_wrong_edit_is_shown_and_edited_again(tmp_path: Path) -> None:
@@ -222,6 +224,29 @@ def test_errors_end_nothing_and_make_the_exit_code(commands: str, code: int, mes
     assert message in errors
 
 
+def test_who_calls_whom() -> None:
+    call = "crowd → greeter  {}: greet: func(name: string) -> string"
+    for place, shown in (
+        ("input", ["component crowd", "component greeter"]),
+        ("merge", ["instance greeter", "instance crowd", call.format("pending")]),
+        ("finish", ["instance greeter", "instance crowd", call.format("adapter")]),
+    ):
+        assert said(GREET, f"goto {place}; graph calls")[1].splitlines()[1:] == shown
+    answer = said(GREET, "goto finish; graph func:crowd/greeter/greet.adapter")[1]
+    assert "is called by:\n  crowd/welcome\n" in answer
+    assert "  greeter/greet\n" in answer.partition("is called by")[0]
+    assert "because `merge` needs `linked`" in said(GREET, "graph plan")[1]
+
+
+def test_what_is_said_of_the_steps() -> None:
+    _, answer, _ = said(GREET, "goto finish; stats; remarks; rewrites adapter-wiring; explain; trace crowd/welcome")
+    assert "7. adapter-wiring: adapted: 1\n" in answer
+    assert "4. emit-bridge: no stream domain is bridged; no bridge memory is added\n" in answer
+    assert "\n   1. wire crowd/greeter/greet\n" in answer
+    assert "│ boundary │" in answer
+    assert "     +        call $crowd/greeter/greet.adapter\n" in answer
+
+
 def test_a_trap_is_shown_with_its_backtrace(tmp_path: Path) -> None:
     (tmp_path / "m.wat").write_text('(module (func $in unreachable) (func $out (export "f") call $in))')
     status, answers, _ = said([str(tmp_path / "m.wat")], "run f; verify")
@@ -244,3 +269,40 @@ def test_long_answers_are_cut(tmp_path: Path) -> None:
         shown = said([str(tmp_path / "m.wat")], command)[1].splitlines()
         assert len(shown) == lines, command
         assert not more or shown[-1].endswith(f"more lines: {more}")
+
+
+# --- the specification ---------------------------------------------------------------------------------------------
+
+SPEC = (ROOT / "specs/debugging.md").read_text()
+
+
+def test_the_session_of_the_specification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command is typed where the specification says, answers what it says, and what is saved goes on."""
+    transcript, text = re.findall(r"```(?:wat)?\n(.*?)```", SPEC, re.S)
+    (tmp_path / "short.wat").write_text(text)
+    for path in GREET:
+        (tmp_path / Path(path).name).write_bytes(Path(path).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    shell = Shell(Session.open(["crowd.wat", "greeter.wat"], Options()), io.StringIO())
+    shell.err = shell.out
+    shown = io.StringIO()
+    for line in re.findall(r"^\(\d+ \S+\) (.*)$", transcript, re.M):
+        shown.write(f"{shell.prompt()}{line}\n")
+        shell.out = shell.err = io.StringIO()
+        shell.perform(line)
+        shown.write(shell.out.getvalue())
+    assert shown.getvalue() == transcript
+    (command,) = re.findall(r"^    meldc (replay .*)$", SPEC, re.M)
+    assert (tmp_path / "here.wat").read_text().startswith(f";; to go on: meldc {command}\n")
+    assert main(shlex.split(command)) == 0
+    shell.session.goto(10)
+    straight = shell.session.program
+    assert (tmp_path / "out.wasm").read_bytes() == encode(straight)
+
+
+def test_the_specification_lists_the_commands() -> None:
+    rows = re.findall(r"^\| `(\w+)((?: [^`]*)?)` \| (.*?) \|", SPEC, re.M)
+    listed = {
+        name: (usage.strip().replace("\\|", "|"), tuple(re.findall("`(.*?)`", short))) for name, usage, short in rows
+    }
+    assert listed == {one.name: (one.usage, one.aliases) for one in all_commands().values()}

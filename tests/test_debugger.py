@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from functools import cache
 from pathlib import Path
@@ -10,10 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from meld.cli import main
 from meld.debugger.history import Edit
+from meld.debugger.saving import saved_text
 from meld.debugger.session import Invalid, Session, Stepped, Stopped
+from meld.debugger.shell import Shell
 from meld.diagnostics import MeldError
 from meld.driver import Options, build, encode, print_text
+from meld.ir.instructions import Code
 from meld.ir.module import Function, Module
 from meld.ir.parser import parse_module
 from meld.ir.text_function import function_text, replace_function
@@ -114,6 +119,24 @@ def test_breakpoints_on_passes_and_symbols() -> None:
         session.delete()
 
 
+def test_looking_at_one_function_decodes_no_other(tmp_path: Path) -> None:
+    """In a large program a step, a breakpoint on a symbol or a print must not cost what printing all costs."""
+    copies = [tmp_path / f"{Path(path).stem}.wasm" for path in GREET]
+    for copy, path in zip(copies, GREET, strict=True):
+        copy.write_bytes(encode(build([path], Options(passes="")).program))
+    session = Session.open(copies, Options(stop_after="merge"))
+    session.stop_at("crowd/welcome")
+    shell = Shell(session, io.StringIO(), io.StringIO())
+    shell.perform_all(
+        "list; list func; list func *realloc; print crowd/welcome; diff crowd/welcome; trace crowd/welcome"
+    )
+    shell.perform_all("continue; print crowd/welcome; graph crowd/welcome")
+    assert shell.status == 0 and session.done == 7
+    assert isinstance(session.program, Module)
+    read = [f for f in session.program.functions if f.synthetic is None]
+    assert len(read) >= 5 and not any(isinstance(f.body, Code) for f in read)
+
+
 def test_a_breakpoint_that_is_a_slip_of_the_pen() -> None:
     session = Session.open(STREAM, Options())
     with pytest.raises(MeldError) as caught:
@@ -138,7 +161,7 @@ def test_inside_a_pass() -> None:
     what, item = session.into()
     assert what and item == "crowd/greeter/greet"
     assert session.execution(fresh=True).call('welcome(["Ann"])') == ['["hello, Ann"]'], "it is interpreted there"
-    assert [(c.what.value, c.symbol.kind) for c in session.diff(WIRING, WIRING + 1)] != []
+    assert session.diff(WIRING, WIRING + 1) == [], "nothing is done before the first rewrite"
     with pytest.raises(MeldError, match="1 rewrite"):
         session.into(2)
     assert session.rewrite == 1
@@ -149,6 +172,27 @@ def test_inside_a_pass() -> None:
     session.into()
     list(session.advance(1))
     assert (session.done, session.rewrite) == (WIRING + 1, None)
+    session.goto(8)
+    session.into(4)
+    report = session.report(9)
+    assert report is not None and [done for *_, done in report.rewrites][:4] == [True, True, True, False]
+    some, all_ = session.diff(8, 9), compiled(tuple(GREET), 9)
+    assert some and print_text(session.program) not in (compiled(tuple(GREET), 8), all_)
+
+
+@pytest.mark.parametrize("more", [Options(limit=2), Options(fuel={"finish": 2})], ids=["limit", "fuel"])
+def test_the_limits_of_a_run_hold(more: Options) -> None:
+    session = Session.open(GREET, more)
+    for number in (7, 9, 8, 6, 9):
+        session.goto(number)
+        assert print_text(session.program) == print_text(build(GREET, more, steps=number).program)
+    session.goto(6)
+    session.edit(print_text(session.program))
+    list(session.advance())
+    end = print_text(session.program)
+    session.goto(8)
+    list(session.advance())
+    assert print_text(session.program) == end
 
 
 def test_stop_after_is_where_it_begins() -> None:
@@ -178,7 +222,7 @@ class Breaks(Pass):
 '''
 
 
-def test_a_pass_that_fails_leaves_the_session_before_it(tmp_path: Path) -> None:
+def test_a_pass_that_fails_leaves_the_session_before_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plugin = tmp_path / "breaks.py"
     plugin.write_text(FAILING)
     session = Session.open(STREAM, Options(passes="merge,breaks,finish", plugins=[str(plugin)]))
@@ -186,6 +230,9 @@ def test_a_pass_that_fails_leaves_the_session_before_it(tmp_path: Path) -> None:
         list(session.advance())
     assert session.done == 2
     assert print_text(session.program) == compiled(tuple(STREAM), 2)
+    (tmp_path / "saved.wat").write_text(saved_text(session, "saved.wat"))
+    assert main(["replay", str(tmp_path / "saved.wat"), "-o", str(tmp_path / "out.wasm")]) == 2
+    assert "on purpose" in capsys.readouterr().err and not (tmp_path / "out.wasm").exists()
     session.skip(["breaks"])
     list(session.advance())
     straight = build(STREAM, Options(passes="merge,finish")).program
@@ -363,6 +410,20 @@ def test_symbols_have_texts_and_types() -> None:
 TRAPS = """(module (func $inner unreachable) (func $outer (export "f") call $inner)
   (global $g (mut i32) (i32.const 0)) (func (export "add") (param i32 f64) (result i32 f64)
     (global.set $g (i32.add (global.get $g) (local.get 0))) (global.get $g) (f64.neg (local.get 1))))"""
+
+
+def test_nothing_is_remembered_of_another_program() -> None:
+    session = Session.open(STREAM, Options(stop_after="detect-pairs"))
+    names = {symbol.name for symbol in session.symbols.symbols}
+    new = session.execution(fresh=True)
+    assert session.execution(fresh=False) is new
+    assert "producer/drop.shim" not in names
+    list(session.advance(1))
+    assert "producer/drop.shim" in {symbol.name for symbol in session.symbols.symbols}
+    assert session.execution(fresh=False) is not new
+    list(session.advance())
+    session.goto(3)
+    assert {symbol.name for symbol in session.symbols.symbols} == names
 
 
 def test_running(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`meldc replay`: runs the pass of a reproducer again."""
+"""`meldc replay`: runs the pass of a reproducer again, or what is left to run of a program that a debugger saved."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meld.diagnostics import PassFailure
+    from meld.driver import Options
     from meld.reproducer import Reproducer
 
 
@@ -17,8 +18,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.description = """\
 Run again what failed: a reproducer is the file that meldc writes when a pass fails.
-Exit code 0: it fails in the same way; 1: it does not fail, or in another way."""
+Exit code 0: it fails in the same way; 1: it does not fail, or in another way.
+Or run what is left to run: of a file that `save` in `meldc debug` wrote."""
     parser.add_argument("file", metavar="FILE", help="the reproducer")
+    parser.add_argument("-o", "--output", metavar="OUT", help="where the product goes, of what was saved")
     parser.add_argument(
         "--plugin", metavar="FILE", action="append", default=[], help="in place of the plugins that it names"
     )
@@ -39,7 +42,12 @@ def main(args: argparse.Namespace) -> int:
     reproducer = Reproducer.of_text(text, args.file)
     for line in _remarks(reproducer, args.plugin):
         print(f"remark: {line}", file=sys.stderr)
-    failure = _run(reproducer, args.file, args.plugin)
+    options = _options(reproducer, args.plugin)
+    if not reproducer.message:
+        return _go_on(args, options)
+    if args.output is not None:
+        raise MeldError("a pass failed on this: there is no product", where=args.file)
+    failure = _run(args.file, options)
     if failure is None:
         print(f"`{reproducer.passes}` does not fail; it was to fail with: {reproducer.message}")
         return 1
@@ -67,9 +75,35 @@ def _remarks(reproducer: Reproducer, plugins: list[str]) -> Iterator[str]:
         yield "the plugins are not those with which it failed"
 
 
-def _run(reproducer: Reproducer, file: str, plugins: list[str]) -> PassFailure | None:
+def _go_on(args: argparse.Namespace, options: Options) -> int:
+    from pathlib import Path
+
+    from meld.driver import build
+    from meld.output import render, write_file
+
+    program = build([args.file], options).program
+    wasm = args.output is not None and not args.output.endswith(".wat")
+    product = render(program, "wasm" if wasm else "wat")
+    if args.output is None:
+        sys.stdout.buffer.writelines(product)
+    else:
+        write_file(Path(args.output), *product)
+    return 0
+
+
+def _run(file: str, options: Options) -> PassFailure | None:
     from meld.diagnostics import PassFailure
-    from meld.driver import Options, build
+    from meld.driver import build
+
+    try:
+        build([file], options)
+    except PassFailure as e:
+        return e
+    return None
+
+
+def _options(reproducer: Reproducer, plugins: list[str]) -> Options:
+    from meld.driver import Options
     from meld.journal.recorder import Recorder
     from meld.passmanager import Observer
     from meld.verification import Verifier
@@ -84,8 +118,4 @@ def _run(reproducer: Reproducer, file: str, plugins: list[str]) -> PassFailure |
         observers: list[Observer] = [recorder]
         observers.append(Verifier(recorder.journal, reproducer.verify, reproducer.run, reproducer.check))
         options.observers = observers
-    try:
-        build([file], options)
-    except PassFailure as e:
-        return e
-    return None
+    return options

@@ -296,16 +296,15 @@ def undo(shell: Shell, rest: str) -> None:
 
 @command("save", usage="FILE", completes="files")
 def save(shell: Shell, rest: str) -> None:
-    """Write the program here as text, with the command in front that goes on from it."""
-    from meld.debugger.saving import saved_text
+    """Write the program here as text, with what is left to run; `meldc replay` runs that."""
+    from meld.debugger.saving import how_to_go_on, saved_text
     from meld.output import write_file
 
     file = at_most_one(rest, "save FILE")
     if file is None:
         raise MeldError("where to?", hint="usage: save FILE")
-    text = saved_text(shell.session, file)
-    write_file(Path(file), text.encode())
-    shell.say(text.partition("\n")[0].removeprefix(";; "))
+    write_file(Path(file), saved_text(shell.session, file).encode())
+    shell.say(how_to_go_on(file))
 
 
 @command("help", "h", "?", usage="[COMMAND]", completes="commands")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from meld.ir.module import Module
-from meld.runtime.instantiate import Running, Trapped, instantiate
+from meld.runtime.instantiate import Running, Trapped, instantiate, interrupt
 from meld.runtime.run import arguments, show
 from meld.runtime.typed import call, signature
 from meld.runtime.wave import split_call
@@ -37,13 +37,15 @@ class Execution:
         """
         try:
             return self._guarded(lambda: self._call(text))
-        except (Trapped, KeyboardInterrupt):
+        except Trapped:
             self.over = True
             raise
 
     def _call(self, text: str) -> list[str]:
         if self._running is None:
             self._running = instantiate(self.module, lenient=True, interruptible=True)
+            if self.over:  # it was interrupted while the engine compiled
+                raise Trapped("interrupted")
         running = self._running
         name, words = _core_call(text, running)
         if name is None:
@@ -72,8 +74,8 @@ class Execution:
             while thread.is_alive():
                 thread.join(0.2)
         except KeyboardInterrupt:
-            if self._running is not None:
-                self._running.interrupt()
+            self.over = True
+            interrupt()
             thread.join(2)
             raise
         (result,) = outcome

@@ -44,9 +44,12 @@ class LineEditor:
             with suppress(OSError):
                 readline.read_history_file(self.file)
 
-    def read(self, prompt: str) -> str:
-        """A line. EOFError at the end, KeyboardInterrupt."""
-        return input(prompt)
+    def read(self, prompt: str, *, remember: bool = True) -> str:
+        """A line, which the history remembers or not. EOFError at the end, KeyboardInterrupt."""
+        line = input(prompt)
+        if line and not remember and self.readline is not None:
+            self.readline.remove_history_item(self.readline.get_current_history_length() - 1)
+        return line
 
     def close(self) -> None:
         """Keeps the history, if that can be."""

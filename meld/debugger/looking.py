@@ -12,7 +12,7 @@ from meld.debugger.shell import Shell, command
 from meld.debugger.symbols import KINDS
 from meld.diagnostics import MeldError
 from meld.driver import print_text
-from meld.dumps import MARKS, coloured, diff_lines
+from meld.dumps import MARKS, diff_lines
 from meld.ir.module import Function, Module
 from meld.ir.printer import ModulePrinter
 
@@ -82,7 +82,7 @@ def diff(shell: Shell, rest: str) -> None:
         chain.from_iterable(line.split("\n") for line in lines),
         everything=everything,
         more=f"diff {rest} --all".replace("  ", " "),
-        paint=coloured,
+        diff=True,
     )
 
 
@@ -90,22 +90,25 @@ def _is_place(shell: Shell, word: str) -> bool:
     return word.isdigit() or word == "input" or any(entry.step.matches(word) for entry in shell.session.entries)
 
 
-@command("trace", "t", usage="SYMBOL|GLOB", completes="symbols")
+@command("trace", "t", usage="SYMBOL|GLOB [--blame]", completes="symbols")
 def trace(shell: Shell, rest: str) -> None:
-    """Say which steps up to here created, changed or removed symbols."""
-    pattern = at_most_one(rest, "trace SYMBOL|GLOB")
-    if pattern is None:
-        raise MeldError("which symbol?", hint="usage: trace SYMBOL|GLOB")
+    """Show the life of symbols up to here; with --blame the text of one, each line with the step that wrote it."""
+    from meld.journal.trace import blame, blamed, lives
+
+    words = words_of(rest)
+    blames, everything = take(words, "--blame"), take(words, "--all")
+    refuse(words[1:], "trace SYMBOL|GLOB [--blame]")
+    if not words:
+        raise MeldError("which symbol?", hint="usage: trace SYMBOL|GLOB [--blame]")
     session = shell.session
-    journal = session.journal(session.number, pattern)
+    journal = session.journal(session.number, words[0])
     if not journal.symbols:
-        session.symbols.find(pattern)
-    rows = (
-        f"{symbol}: {change.what.value} by {step.number}. {step.label}"
-        for number, symbol in enumerate(journal.symbols)
-        for step, change in journal.history(number)
-    )
-    shell.say_all(rows, everything=False, more="name fewer symbols")
+        session.symbols.find(words[0])
+    found = journal.find(words[0])
+    if blames and len(found) > 1:
+        raise MeldError(f"`{words[0]}` means {len(found)} symbols", hint=f"say which: `{journal.symbols[found[0]]}`, …")
+    lines = blamed(blame(journal, found[0], session.number)) if blames else lives(journal, found)
+    shell.say_all(lines, everything=everything, more=f"trace {rest} --all", diff=not blames)
 
 
 @command("graph", usage="[plan|calls|FUNCTION]", completes="graphs")
@@ -133,24 +136,17 @@ def graph(shell: Shell, rest: str) -> None:
 
 
 def _calls(shell: Shell) -> None:
-    """A line for each function that one instance calls of another, and for each pair of stream partners."""
-    from meld.inspection import inspect
+    """The instances, and a line for each function that one calls of another, and for each pair of stream partners."""
+    from meld.journal.graph import graph_of
 
-    program = shell.session.program
-    if not isinstance(program, Module):
-        shell.say("the instances call each other from `merge` on")
-        return
-    found = inspect(program)
-    calls = [
-        f"{row['caller']} → {row['callee']}  {row['function']}: {row['type']}  ({row['how']})" for row in found["calls"]
+    graph = graph_of(shell.session.program)
+    lines = [f"{node.kind} {node.name}" for node in graph.nodes if node.kind != "host"]
+    lines += [
+        f"{edge.source} → {edge.target}  {edge.kind}{f': {row}' * bool(row)}"
+        for edge in graph.edges
+        for row in edge.rows or [""]
     ]
-    streams = [
-        f"{row['producer']} → {row['consumer']}  {row['kind']} of {row['element'] or '?'}  ({row['where']})"
-        for row in found["streams"]
-    ]
-    shell.say_all(
-        calls + streams or ["no instance calls another"], everything=False, more="save it, then meldc inspect"
-    )
+    shell.say_all(lines, everything=False, more="`save` it, then meldc inspect")
 
 
 @command("run", "r", usage="[CALL]", completes="exports")

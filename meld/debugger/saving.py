@@ -5,30 +5,39 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from meld import __version__
 from meld.debugger.session import Session
 from meld.driver import print_text
 from meld.passmanager import Plan
+from meld.reproducer import Reproducer, digest_of
 
 
 def saved_text(session: Session, name: str) -> str:
-    """The program with the command that goes on from it; `name` is that of the file."""
-    return "".join(f";; {line}\n" for line in _head(session, name)) + print_text(session.program)
+    """The program with what is left to run; `name` is that of the file."""
+    saved = Reproducer(
+        "",
+        Plan(session.history.rest(session.number)).spec(),
+        [(path, digest_of(path)) for path in session.options.plugins],
+        version=__version__,
+        command=f"meldc debug {shlex.join(path for path, _ in session.files)}: {'; '.join(_place(session))}",
+        head=f";; {how_to_go_on(name)}",
+    )
+    return saved.text(print_text(session.program))
 
 
-def _head(session: Session, name: str) -> Iterator[str]:
-    rest = Plan(session.history.rest(session.number)).spec()
-    plugins = "".join(f" --plugin={shlex.quote(file)}" for file in session.options.plugins)
-    passes = shlex.quote(f"--passes={rest}") if any(c in rest for c in "{ ") else f"--passes={rest}"
-    yield f"to go on: meldc {shlex.quote(name)} {passes}{plugins} -o out.wasm"
-    where = f"after step {session.done} of {len(session.entries)}, {session.label(session.done)}"
+def how_to_go_on(name: str) -> str:
+    """What goes on with a file."""
+    return f"to go on: meldc replay {shlex.quote(name)} -o out.wasm"
+
+
+def _place(session: Session) -> Iterator[str]:
     if session.rewrite is not None:
-        where = (
-            f"inside of step {session.number}, {session.label(session.number)}, before its rewrite {session.rewrite}"
-        )
-    yield f"written by `meldc debug` {where}"
+        yield f"in step {session.number}, {session.label(session.number)}, before its rewrite {session.rewrite}"
+    else:
+        yield f"after step {session.done} of {len(session.entries)}, {session.label(session.done)}"
     for entry in session.entries[: session.number]:
         if entry.edit is not None:
-            yield f"edited: {entry.edit.function or 'the whole program'}"
+            yield f"edited {entry.edit.function or 'as a whole'}"
     skipped = [entry.step.label for entry in session.entries if entry.skipped]
     if skipped:
-        yield f"skipped: {', '.join(skipped)}"
+        yield f"skipped {', '.join(skipped)}"

@@ -430,8 +430,9 @@ class Session:
     def _reach(self, number: int) -> _Live:
         """A program behind that many steps. Until somebody keeps it, an interrupt or an error costs nothing but it."""
         live, self._live = self._live, None
-        if live is None or live.rewrite is not None or live.done > number:
-            live = self._start(number)
+        near = live is not None and live.rewrite is None and live.done <= number
+        # What is remembered of a program goes by the object that says where it stands, so there is a new one.
+        live = replace(live) if live is not None and near else self._start(number)
         while live.done < number:
             self._run(live, ())
         return live

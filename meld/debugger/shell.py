@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -17,12 +18,16 @@ from meld.debugger.session import Session
 from meld.diagnostics import MeldError, PassFailure
 from meld.progress import Progress
 from meld.runtime.instantiate import Trapped
+from meld.terminal import harmless, painted
 
 if TYPE_CHECKING:
     from meld.debugger.lineedit import LineEditor
 
 CAP = 100
 """Lines that a command shows unless it is asked for all."""
+
+MANY = 100_000
+"""Lines from which on nobody counts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +176,10 @@ class Shell:
             self.worst(1)
         except MeldError as e:
             self.complain(e)
-        except (RecursionError, MemoryError) as e:
-            self.complain(MeldError("nested too deep" if isinstance(e, RecursionError) else "out of memory"))
+        except BrokenPipeError:
+            raise
+        except Exception as e:
+            self._defect(e)
         self.out.flush()
 
     @contextmanager
@@ -181,25 +188,28 @@ class Shell:
         with Progress(quiet=not self.interactive) as progress:
             progress.say(what)
             self.session.observers = [progress]
-            yield
+            try:
+                yield
+            finally:
+                self.session.observers = []
 
     # --- answering ---
 
     def say(self, text: str) -> None:
         """A line, or several."""
-        if self.interactive:  # names come from the program; what a terminal would act on is not shown
-            text = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
-        self.out.write(f"{text}\n")
+        self.out.write(f"{harmless(text) if self.interactive else text}\n")
 
-    def say_all(self, lines: Iterable[str], *, everything: bool, more: str, paint: Callable[[str], str] = str) -> None:
-        """Lines, but not more than a screen will hold unless `everything` is wanted; `more` is how that is said."""
+    def say_all(self, lines: Iterable[str], *, everything: bool, more: str, diff: bool = False) -> None:
+        """Lines, but not more than somebody will read unless `everything` is wanted; `more` is how that is said."""
         rest = iter(lines)
         for line in rest if everything else islice(rest, CAP):
-            self.say(line) if paint is str or not self.interactive else self.out.write(f"{paint(line)}\n")
-        if not everything:
-            left = sum(1 for _ in islice(rest, 100_000))
-            if left:
-                self.say(f"… {left if left < 100_000 else 'many'} more lines: {more}")
+            if diff and self.interactive:
+                self.out.write(f"{painted(line)}\n")
+            else:
+                self.say(line)
+        left = sum(1 for _ in islice(rest, MANY))
+        if left:
+            self.say(f"… {left if left < MANY else 'many'} more lines: {more}")
 
     def complain(self, error: MeldError) -> None:
         """Says what is wrong."""
@@ -208,6 +218,14 @@ class Shell:
         else:
             self.err.write(f"meldc: error: {error}\n")
         self.worst(70 if isinstance(error, PassFailure) and error.own else 2)
+
+    def _defect(self, e: Exception) -> None:
+        """What is wrong with us does not end the session either."""
+        if os.environ.get("MELDC_TRACEBACK"):
+            raise e
+        hint = "this is a defect of meldc; MELDC_TRACEBACK=1 shows where it happened"
+        self.complain(MeldError(f"internal error: {type(e).__name__}: {str(e)[:200]}", hint=hint))
+        self.worst(70)
 
     def worst(self, status: int) -> None:
         """Keeps the worst exit code."""
@@ -219,7 +237,7 @@ class Shell:
             return None
         with suppress(EOFError, KeyboardInterrupt):
             for _ in range(3):
-                answer = self.editor.read(question).strip().lower()[:1]
+                answer = self.editor.read(question, remember=False).strip().lower()[:1]
                 if answer in answers:
                     return answer
         return None

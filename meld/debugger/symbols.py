@@ -96,7 +96,7 @@ class Symbols:
         from meld.passes.finish import body_uses
 
         used = dict.fromkeys(each for each in body_uses(function) if isinstance(each, Function))
-        return (self.symbol_of(each) for each in used)
+        return (self.symbol_of(each) for each in used if each in self._by_item)
 
 
 def called(item: Item | Note | None) -> str | None:

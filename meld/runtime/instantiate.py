@@ -141,10 +141,6 @@ class Running:
         with _traps():
             return self.interpreter.invoke(export, values)
 
-    def interrupt(self) -> None:
-        """Makes the program trap, from another thread; it must have been made interruptible, and is of no use then."""
-        engine(interruptible=True).increment_epoch()
-
     def memory(self, index: int = 0) -> memoryview:
         """The bytes of a memory by its index in the module, writable; valid until it grows. IndexError if absent."""
         found = self.instance.exports(self.store).get(f"{MEMORY_PREFIX}{index}")
@@ -172,7 +168,7 @@ def instantiate(
         lenient: whether a function of a component's world that nobody supplies is a trap when it is called.
         store: a store of `engine()` to instantiate in, with other instances; a new one if None.
         fuel: how much the program may execute in a new store before it traps; without limit if None.
-        interruptible: whether `Running.interrupt` is to work; only in a new store.
+        interruptible: whether `interrupt` is to stop it; only in a new store.
 
     Raises:
         MeldError: the module is malformed or invalid, or an import is supplied by nobody.
@@ -200,6 +196,11 @@ def instantiate(
     host.instance = instance
     interpreter.attach(instance, store)
     return Running(module, host, interpreter, store, instance)
+
+
+def interrupt() -> None:
+    """Makes the programs trap that run in other threads and were made interruptible; they are of no use any more."""
+    engine(interruptible=True).increment_epoch()
 
 
 def expose_memories(module: Module, more: Mapping[str, CoreItem] | None = None) -> Module:
