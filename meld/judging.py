@@ -64,7 +64,10 @@ class Judge:
         """The verdict on a program, whose binary may be known; `again` runs the test even if the verdict is known."""
         if self.test is None:
             return Verdict.GOOD if fault_of(program, binary) is None else Verdict.BAD
-        data = binary if binary is not None and self.form == "wasm" else b"".join(render(program, self.form))
+        try:
+            data = binary if binary is not None and self.form == "wasm" else b"".join(render(program, self.form))
+        except MeldError:  # it is broken in a way that cannot be written
+            return Verdict.BAD
         key = hashlib.sha256(data).digest()
         if again or key not in self._known:
             self.runs += 1
