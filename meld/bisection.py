@@ -189,7 +189,7 @@ class Bisection:
         if culprit.rewrite is None:
             whole = OneStep(culprit.number)
             build(self.inputs, replace(self.options, observers=[whole]), steps=culprit.number)
-            return list(whole.journal.between(0, 1))
+            return list(whole.journal.between(0, culprit.number))
         sides = []
         for fuel in (culprit.rewrite.number - 1, culprit.rewrite.number):
             sides.append(OneStep(culprit.number))

@@ -60,11 +60,14 @@ class Judge:
     runs: int = 0
     _known: dict[bytes, Verdict] = field(default_factory=dict)
 
-    def of(self, program: Program, *, again: bool = False) -> Verdict:
-        """The verdict on a program; `again` runs the test even if it is known."""
+    def of(self, program: Program, *, binary: bytes | None = None, again: bool = False) -> Verdict:
+        """The verdict on a program, whose binary may be known; `again` runs the test even if the verdict is known."""
         if self.test is None:
-            return Verdict.GOOD if fault_of(program) is None else Verdict.BAD
-        data = b"".join(render(program, self.form))
+            return Verdict.GOOD if fault_of(program, binary) is None else Verdict.BAD
+        try:
+            data = binary if binary is not None and self.form == "wasm" else b"".join(render(program, self.form))
+        except MeldError:  # it is broken in a way that cannot be written
+            return Verdict.BAD
         key = hashlib.sha256(data).digest()
         if again or key not in self._known:
             self.runs += 1

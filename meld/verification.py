@@ -106,14 +106,14 @@ class Verifier(Observer):
         return run_command(self.check, data)
 
 
-def fault_of(program: Program) -> MeldError | None:
-    """What is wrong with a program by our own rules, or by the engine's; None if nothing is."""
+def fault_of(program: Program, data: bytes | None = None) -> MeldError | None:
+    """What is wrong with a program by our own rules, or by the engine's; None if nothing is. `data` is its binary."""
     problems = verify(program)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return MeldError(problems[0].message + more, where=problems[0].place or None)
     try:
-        data = encode(program)
+        data = encode(program) if data is None else data
     except MeldError as e:
         return e
     return engine_fault(program, data)

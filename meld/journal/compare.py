@@ -12,7 +12,7 @@ from meld.passmanager import Observer, Ran, Step
 
 @dataclass(slots=True)
 class OneStep(Observer):
-    """Records one step of a run, by its number: step 0 of the journal is what stands before it, 1 what it left."""
+    """Records one step of a run, by its number: step 0 of the journal is what stands before it."""
 
     number: int
     recorder: Recorder = field(default_factory=Recorder)

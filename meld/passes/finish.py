@@ -208,7 +208,7 @@ def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
         if item in live:
             continue
         live.add(item)
-        pending += body_uses(item) if isinstance(item, Function) else _uses(item)
+        pending += body_uses(item) if isinstance(item, Function) else uses_of(item)
         if item in by_target:
             pending += by_target[item]
         for n in item.notes:
@@ -234,7 +234,8 @@ def _pending_uses(n: Note, tables: Mapping[Instance, HandleTable]) -> Iterator[A
             yield from (item for item in (*option_items(n.options), n.table, dtor) if item is not None)
 
 
-def _uses(item: Any) -> list[Item]:
+def uses_of(item: Any) -> list[Item]:
+    """The items that an item refers to in its fields; for what a body uses see `body_uses`."""
     match item:
         case DataSegment():
             return segment_uses(item.memory, item.offset)

@@ -20,11 +20,13 @@ from meld.driver import Options, build, decode, encode, prepare, print_text
 from meld.ir.component import Component
 from meld.ir.module import Function, Module
 from meld.ir.parser import parse
+from meld.ir.verify import verify
 from meld.judging import Judge, Verdict
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import parse_pipeline, plan_named, run
-from meld.reduction.cuts import BODY_CUTS, CUTS, NOTES, UNUSED, BodyCut, Cut, functions
+from meld.reduction.body_cuts import BODY_CUTS, BodyCut
+from meld.reduction.cuts import CALLS, CUTS, NOTES, UNUSED, Cut, functions
 from meld.verification import fault_of
 
 
@@ -57,6 +59,7 @@ class Reducer:
     taken: int = 0
     differential: bool = True
     _best: bytes | str = ""
+    _view: Program | None = None
     _failure: str | None = None
     _steps: list[str] = field(default_factory=list)
     _seen: set[bytes] = field(default_factory=set)
@@ -66,6 +69,13 @@ class Reducer:
     def best(self) -> Program:
         """A copy of the smallest program so far."""
         return _load(self._best)
+
+    @property
+    def view(self) -> Program:
+        """The smallest program so far, to look at only."""
+        if self._view is None:
+            self._view = self.best
+        return self._view
 
     def run(self) -> bool:
         """Reduces as far as it goes; False if the time was over, or the user interrupted.
@@ -93,10 +103,13 @@ class Reducer:
         try:
             first, last = Bisection(self.inputs, self.options, self.judge, self.say).culprit_step()
         except MeldError:
-            if isinstance(program, Module) or self.judge.of_run(self.inputs, self.options)[0] is not Verdict.BAD:
+            verdict, result = self.judge.of_run(self.inputs, self.options)
+            if isinstance(program, Module) or verdict is not Verdict.BAD:
                 raise
             first, last, self.differential = 0, len(plan.steps), False
-            if self.options.stop_after is not None:
+            if isinstance(result, PassFailure):
+                first, last = result.number - 1, result.number
+            elif self.options.stop_after is not None:
                 last = plan.position(self.options.stop_after, option="--stop-after")
             self.say("the test cannot be asked before the passes: anything that makes it fail behind them counts")
         program = build(self.inputs, replace(self.options, observers=()), steps=first).program
@@ -116,7 +129,8 @@ class Reducer:
     # --- what still shows the fault ---
 
     def _of_product(self, program: Program, steps: Sequence[str] | None = None) -> tuple[Verdict, str | None]:
-        """The verdict on what the passes make of a program, which they change; and how a pass failed, if one did."""
+        """The verdict on what the passes make of a program, which they change; and whether it is more than a wrong
+        program: how a pass failed, or that what it left is not valid."""
         registry = Registry.standard(list(self.options.plugins))
         spec = ",".join(self._steps if steps is None else steps)
         plan = plan_named(parse_pipeline(spec, registry), program, registry)
@@ -126,14 +140,18 @@ class Reducer:
             product, _ = run(plan, program, gate=gate)
         except PassFailure as e:
             return Verdict.BAD, _kind_of(e)
-        return self.judge.of(product), None
+        binary = encode(product)
+        if fault_of(product, binary) is not None:
+            return Verdict.BAD, "not valid"
+        return self.judge.of(product, binary=binary), None
 
-    def _shows(self, program: Program) -> bool:
+    def _shows(self, program: Program, kept: bytes | str) -> bool:
         """Whether a program shows the fault; the passes change it."""
+        binary = kept if isinstance(kept, bytes) else None
         try:
-            if fault_of(program) is not None:
+            if fault_of(program, binary) is not None:
                 return False
-            if self.differential and isinstance(program, Module) and self.judge.of(program) is not Verdict.GOOD:
+            if self.differential and self.judge.of(program, binary=binary) is not Verdict.GOOD:
                 return False
             return self._of_product(program) == (Verdict.BAD, self._failure)
         except MeldError:
@@ -146,6 +164,8 @@ class Reducer:
         program = self.best
         change(program)
         try:
+            if verify(program):
+                return False
             kept = _kept(program)
         except MeldError:
             return False
@@ -154,10 +174,11 @@ class Reducer:
             return False
         self._seen.add(digest)
         self.tried += 1
-        if not self._shows(program):
+        if not self._shows(program, kept):
             return False
         self.taken += 1
         self._best = kept
+        self._view = None
         return True
 
     # --- taking away ---
@@ -170,6 +191,8 @@ class Reducer:
             for cut in [*CUTS, *NOTES]:
                 self._apply(cut)
             self._bodies()
+            if self.taken == before:
+                self._apply(CALLS)
             self.say(f"{self._size()}; {self.judge.runs} runs of the test")
 
     def _drop_steps(self) -> None:
@@ -184,18 +207,18 @@ class Reducer:
                 continue
 
     def _apply(self, cut: Cut) -> None:
-        count = cut.parts(self.best)
+        count = cut.parts(self.view)
         least = 1 if cut.least is None else max(1, count // cut.least)
         _halving(
             lambda numbers: self._try(lambda program: cut.remove(program, numbers)),
-            lambda: cut.parts(self.best),
+            lambda: cut.parts(self.view),
             least,
         )
 
     def _bodies(self) -> None:
         """Goes through all bodies, from those that call to those that are called."""
         done: set[str] = set()
-        pending = _callers_first(self.best)
+        pending = _callers_first(self.view)
         while pending:
             key, number = pending.pop(0)
             if key in done:
@@ -206,11 +229,11 @@ class Reducer:
                 self._apply_inside(cut, number)
             if self.taken > before:
                 self._apply(UNUSED)
-                pending = _callers_first(self.best)
+                pending = _callers_first(self.view)
 
     def _apply_inside(self, cut: BodyCut, number: int) -> None:
         def groups() -> list[int]:
-            return cut.groups(functions(self.best)[number])
+            return cut.groups(functions(self.view)[number])
 
         group = 0
         while group < len(groups()):
@@ -224,8 +247,7 @@ class Reducer:
             group += 0 if self.taken > before and cut.name in ("operands", "blocks") else 1
 
     def _size(self) -> str:
-        program = self.best
-        bodies = functions(program)
+        bodies = functions(self.view)
         size = sum(len(function.view().instructions) for function in bodies)
         return f"{len(bodies)} functions with {size} instructions"
 
@@ -234,11 +256,13 @@ def _halving(remove: Callable[[range], bool], count: Callable[[], int], least: i
     """Removes as many parts as can be, first all at once, then halves, quarters, … in chunks of neighbours."""
     size = count()
     while size >= least and size > 0:
-        at = 0
-        while at < (now := count()):
-            if not remove(range(at, min(at + size, now))):
+        at, now = 0, count()
+        while at < now:
+            if remove(range(at, min(at + size, now))):
+                now = count()
+            else:
                 at += size
-        size = min(size // 2, count())
+        size = min(size // 2, now)
 
 
 def _kind_of(failure: PassFailure) -> str:

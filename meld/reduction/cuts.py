@@ -5,8 +5,8 @@ A cut may leave what is not valid; whoever applies it checks that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from meld.ir.component import Component, CoreModule, Definition, NestedComponent
@@ -15,8 +15,7 @@ from meld.ir.module import Function, Module
 from meld.ir.types import RecGroup
 from meld.ir.verify_component import references_of
 from meld.passes.base import Program
-from meld.passes.finish import DROPPED, reachable
-from meld.reduction.trees import trees, zero
+from meld.passes.finish import DROPPED, body_uses, reachable, uses_of
 
 DATA_LEFT = 8
 """Data is not shortened below that many bytes; a segment goes as a whole."""
@@ -78,6 +77,10 @@ def _lists(attribute: str, holders: Callable[[Program], Iterator[Any]]) -> Cut:
 # --- items that nothing needs --------------------------------------------------------------------------------------
 
 
+def _uses(item: Any) -> Iterable[Any]:
+    return body_uses(item) if isinstance(item, Function) else uses_of(item)
+
+
 def _dead(program: Program) -> list[tuple[list[Any], Any]]:
     """What no export, start function or active segment reaches, each with the list that it stands in."""
     found = []
@@ -88,8 +91,19 @@ def _dead(program: Program) -> list[tuple[list[Any], Any]]:
 
 
 def _remove_dead(program: Program, numbers: Sequence[int]) -> None:
+    """Removes unused items, and with them those that use them."""
     dead = _dead(program)
-    gone = {id(dead[i][1]) for i in numbers}
+    users: dict[int, list[Any]] = {}
+    for _, item in dead:
+        for used in _uses(item):
+            users.setdefault(id(used), []).append(item)
+    gone: set[int] = set()
+    pending = [dead[i][1] for i in numbers]
+    while pending:
+        item = pending.pop()
+        if id(item) not in gone:
+            gone.add(id(item))
+            pending += users.get(id(item), ())
     for items in {id(items): items for items, _ in dead}.values():
         items[:] = [item for item in items if id(item) not in gone]
 
@@ -187,7 +201,42 @@ def _remove_definitions(program: Program, numbers: Sequence[int]) -> None:
         component.definitions[:] = kept
 
 
-COARSE = 16
+# --- calls ---------------------------------------------------------------------------------------------------------
+
+
+def _single_calls(program: Program) -> list[tuple[Function, Function]]:
+    """Functions that are called from one place and used nowhere else, behind those that call them."""
+    found = []
+    for module in modules(program):
+        uses: dict[int, list[Any]] = {}
+        for user in (*module.items(), *module.elements):
+            for used in _uses(user):
+                uses.setdefault(id(used), []).append(user)
+        taken = {id(export.item) for export in module.exports} | {id(module.start)}
+        for function in module.functions:
+            match uses.get(id(function), []):
+                case [Function() as user] if user is not function and id(function) not in taken:
+                    found.append((user, function))
+    return found
+
+
+def _inline(program: Program, numbers: Sequence[int]) -> None:
+    """Puts bodies in place of calls; wrong for those that return early, which is for the test to find out."""
+    calls = _single_calls(program)
+    for number in numbers:
+        user, function = calls[number]
+        at = next(i for i, one in enumerate(user.instructions) if one.op == "call" and one.args == (function,))
+        params = function.signature.params
+        first = len(user.signature.params) + len(user.code.locals)
+        user.code.locals += [*params, *function.code.locals]
+        code = [Instruction("local.set", (first + i,)) for i in reversed(range(len(params)))]
+        for one in function.instructions:
+            args = (first + one.args[0],) if one.op.startswith("local.") else one.args
+            code.append(replace(one, args=args))
+        user.instructions[at : at + 1] = code
+
+
+COARSE = 8
 
 CUTS = [
     Cut("definitions", lambda p: len(_definitions(p)), _remove_definitions),
@@ -205,83 +254,7 @@ CUTS = [
 
 NOTES = [_lists("notes", modules), _lists("notes", components), _lists("facts", modules), _lists("facts", components)]
 
+CALLS = Cut("calls", lambda p: len(_single_calls(p)), _inline)
+"""Makes functions longer, so it comes last."""
+
 UNUSED = next(cut for cut in CUTS if cut.name == "unused items")
-
-
-# --- inside one body -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class BodyCut:
-    """Something to take away inside the body of the function with that number.
-
-    Attributes:
-        groups: what there is: in each group, chunks of neighbours are tried together.
-        remove: takes parts of one group away.
-    """
-
-    name: str
-    groups: Callable[[Function], list[int]]
-    remove: Callable[[Function, int, Sequence[int]], None]
-
-
-def _remove_statements(function: Function, group: int, numbers: Sequence[int]) -> None:
-    ranges = trees(function, function.instructions).statements[group]
-    _delete(function, [ranges[number] for number in numbers])
-
-
-def _delete(function: Function, ranges: Sequence[range]) -> None:
-    gone = {at for one in ranges for at in one}
-    function.instructions[:] = [one for at, one in enumerate(function.instructions) if at not in gone]
-
-
-def _simplifications(function: Function) -> list[tuple[range, list[Instruction]]]:
-    """Operands and something simpler to put in their place: one of their own operands of that type, or 0."""
-    code = function.instructions
-    found: list[tuple[range, list[Instruction]]] = []
-    for whole, t, parts in sorted(trees(function, code).operands, key=lambda one: -len(one[0])):
-        if len(whole) == 1 and (code[whole.start].op.endswith(".const") or code[whole.start].op == "local.get"):
-            continue
-        constant = zero(t)
-        if constant is not None:
-            found.append((whole, [constant]))
-        found += [(whole, code[part.start : part.stop]) for part, own in parts if own is t and t is not None]
-    return found
-
-
-def _simplify(function: Function, group: int, numbers: Sequence[int]) -> None:
-    whole, instead = _simplifications(function)[group]
-    function.instructions[whole.start : whole.stop] = instead
-
-
-def _unwrap(function: Function, group: int, numbers: Sequence[int]) -> None:
-    begin, end = trees(function, function.instructions).blocks[group]
-    _delete(function, [range(begin, begin + 1), range(end, end + 1)])
-
-
-def _unused_locals(function: Function) -> list[int]:
-    count = len(function.signature.params)
-    used = {one.args[0] for one in function.instructions if one.op.startswith("local.")}
-    return [i for i in range(len(function.code.locals)) if count + i not in used]
-
-
-def _remove_locals(function: Function, group: int, numbers: Sequence[int]) -> None:
-    params = len(function.signature.params)
-    unused = _unused_locals(function)
-    gone = {unused[number] for number in numbers}
-    kept = [i for i in range(len(function.code.locals)) if i not in gone]
-    number = {params + old: params + new for new, old in enumerate(kept)}
-    for one in function.instructions:
-        if one.op.startswith("local."):
-            one.args = (number.get(one.args[0], one.args[0]),)
-    names = {number.get(i, i): name for i, name in function.local_names.items() if i < params or i in number}
-    function.local_names = names
-    function.code.locals = [function.code.locals[i] for i in kept]
-
-
-BODY_CUTS = [
-    BodyCut("statements", lambda f: [len(group) for group in trees(f, f.instructions).statements], _remove_statements),
-    BodyCut("operands", lambda f: [1] * len(_simplifications(f)), _simplify),
-    BodyCut("blocks", lambda f: [1] * len(trees(f, f.instructions).blocks), _unwrap),
-    BodyCut("locals", lambda f: [len(_unused_locals(f))], _remove_locals),
-]
