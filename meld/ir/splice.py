@@ -58,7 +58,7 @@ def splice(
         rename: the names of the copies.
     """
     new: dict[Any, Any] = dict(bindings)
-    present = {id(group) for group in into.types}
+    present = set(map(id, into.types))
     for group in source.types:
         if id(group) not in present:
             into.types.append(group)

@@ -58,11 +58,20 @@ class _Linker:
         for wish in wanted:
             self._check(wish)
             self.wanted.setdefault((wish.importer, wish.label), []).append(wish.exporter)
+        # what exports there are of a sort and a name without its version: input → exports
+        self.exports: dict[tuple[Sort | None, str], dict[str, list[Export]]] = {}
+        for name, nested in self.inputs.items():
+            for export in _exports(nested):
+                key = export.sort, _unversioned(str(export.extern))
+                self.exports.setdefault(key, {}).setdefault(name, []).append(export)
 
     def run(self) -> None:
         feeds = {(name, i): self._providers(name, i) for name in self.inputs for i in _imports(self.inputs[name])}
+        by_input: dict[str, dict[Import, list[tuple[str, Export]]]] = {name: {} for name in self.inputs}
+        for (name, item), providers in feeds.items():
+            by_input[name][item] = providers
         for name in self._order(feeds):
-            self._instantiate(name, {i: providers for (n, i), providers in feeds.items() if n == name})
+            self._instantiate(name, by_input[name])
         self.program.definitions = in_order(self.program.definitions)
         self._export_the_rest()
 
@@ -81,10 +90,10 @@ class _Linker:
         label = str(item.extern)
         wanted = self.wanted.get((name, label))
         found = []
-        for other, nested in self.inputs.items():
+        for other, exports in self.exports.get((item.sort, _unversioned(label)), {}).items():
             if other == name or (wanted is not None and other not in wanted):
                 continue
-            export = _matching(nested, item)
+            export = _matching(exports, label)
             if export is not None:
                 found.append((other, export))
         if wanted is not None:
@@ -188,19 +197,20 @@ def _is_partner(item: Import) -> bool:
     return isinstance(declared, CoreType) and isinstance(declared.type, ModuleType) and not declared.type.decls
 
 
-def _matching(nested: NestedComponent, item: Import) -> Export | None:
-    """The export that fits an import: of the same sort, with the same name or else the highest compatible version."""
-    label = str(item.extern)
+def _matching(exports: list[Export], label: str) -> Export | None:
+    """The export that fits an import, of those that may: the one of its name, else the highest compatible version."""
     best: tuple[tuple[int, ...], Export] | None = None
-    for export in _exports(nested):
-        if export.sort is not item.sort:
-            continue
+    for export in exports:
         if str(export.extern) == label:
             return export
         version = _compatible(label, str(export.extern))
         if version is not None and (best is None or version > best[0]):
             best = (version, export)
     return best[1] if best else None
+
+
+def _unversioned(label: str) -> str:
+    return label.partition("@")[0]
 
 
 _VERSIONED = re.compile(r"^([^@]+)@(\d+)\.(\d+)\.(\d+)([-+].*)?$")

@@ -10,13 +10,13 @@ Source: Component Model, Explainer.md (instantiation); the idea from how engines
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from meld.abi.boundary import HostExport, HostReexport, Link, Partner, ResourceExport
 from meld.abi.types import Resource
 from meld.diagnostics import MeldError
 from meld.ir.component import Component, ComponentInstance
-from meld.ir.module import CustomSection, Export, Function, Global, Memory, Module, Table, Tag
+from meld.ir.module import CoreItem, CustomSection, Export, Function, Global, Memory, Module, Table, Tag
 from meld.passes.base import Pass, PassContext
 from meld.passes.evaluate import ROOT_MODULE, Evaluator
 from meld.passes.start import order_start
@@ -108,6 +108,7 @@ class _Exporter:
     module: Module
     cx: PassContext
     left: int = MAX_EXPORTS
+    taken: dict[str, CoreItem] = field(default_factory=dict)
 
     def export(self, value: InstanceValue, prefix: str, depth: int = 0) -> None:
         self.left -= len(value.exports)
@@ -140,7 +141,7 @@ class _Exporter:
 
     def add(self, name: str, item: Function | Table | Memory | Global | Tag, owner: str) -> None:
         """Exports an item under its name, or qualified by its instance where that is taken by another item."""
-        taken = {export.name: export.item for export in self.module.exports}
+        taken = self.taken
         if taken.get(name) is item:
             return
         final = name
@@ -151,4 +152,5 @@ class _Exporter:
                 n += 1
                 final = f"{owner}/{name}#{n}"
             self.cx.remark(f"export `{name}` of `{owner}` collides with an earlier one; it is `{final}`")
+        taken[final] = item
         self.module.exports.append(Export(final, item))
