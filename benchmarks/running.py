@@ -29,8 +29,10 @@ def interleaved(runs: Runs, rounds: Mapping[str, int], turns: int = 80) -> dict[
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for name, run in runs.items():
         run(rounds[name])
+    order = list(runs.items())
     for _ in range(turns):
-        for name, run in runs.items():
+        order.append(order.pop(0))
+        for name, run in order:
             began = time.thread_time()
             run(rounds[name])
             seconds[name].append(time.thread_time() - began)
@@ -45,7 +47,7 @@ def times(over: Sample | None, under: Sample | None) -> float:
 
 
 def with_driver(module: meld.Module, driver: str) -> meld.Module:
-    """A module with the functions of a driver in it; what the driver imports from `program` are the module's exports."""
+    """A module with the functions of a driver in it; what the driver imports are exports of the module."""
     functions = {export.name: export.item for export in module.exports}
     source = parse_module(driver, "driver")
     bindings = {i: functions[i.imported.field] for i in source.imports if i.imported is not None}
