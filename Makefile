@@ -24,12 +24,9 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Each benchmark prints a table; none asserts anything.
+# One table of all benchmarks, printed and written to benchmarks/RESULTS.md. None asserts anything.
 bench: $(STAMP)
-	@set -e; for script in $(filter-out benchmarks/measure.py,$(wildcard benchmarks/*.py)); do \
-	  test -e "$$script" || { echo "there are no benchmarks yet"; break; }; \
-	  echo "== $$script"; $(BIN)/python "$$script"; \
-	done
+	$(BIN)/python benchmarks/table.py $(ARGS)
 
 # The proofs: what the bridge promises, checked for all inputs within stated bounds.
 prove: $(STAMP)
@@ -43,5 +40,5 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-import wasmtime
-from measure import Sample, show, timed
+from measure import MISSING, NONE, Row, show_rows
+from running import fused_by_rival, interleaved, times, with_driver
 
 import meld
+from meld.ir.parser import parse_module
 from meld.runtime.host import Host
-from meld.runtime.instantiate import Running, engine, instantiate
+from meld.runtime.instantiate import instantiate
 
 # The loop is in WebAssembly, so that only what it calls is timed.
 PARTIES = (
@@ -48,8 +50,8 @@ PARTIES = (
 
 PUMP = """
 (module
-  (import "fused" "write" (func $write (param i32 i32) (result i32)))
-  (import "fused" "read" (func $read (param i32 i32) (result i32)))
+  (import "program" "write" (func $write (param i32 i32) (result i32)))
+  (import "program" "read" (func $read (param i32 i32) (result i32)))
   (func (export "pump") (param $readable i32) (param $writable i32) (param $size i32) (param $rounds i32)
     (loop $next
       (drop (call $write (local.get $writable) (local.get $size)))
@@ -60,61 +62,76 @@ PUMP = """
 
 FLOOR = """
 (module
-  (memory $a 1) (memory $b 2) (memory $c 1)
-  (func $write (param i32) (memory.copy $b $a (i32.const 65536) (i32.const 0) (local.get 0)))
-  (func $read (param i32) (memory.copy $c $b (i32.const 0) (i32.const 65536) (local.get 0)))
-  (func (export "pump") (param $size i32) (param $rounds i32)
-    (loop $next
-      (call $write (local.get $size))
-      (call $read (local.get $size))
-      (local.set $rounds (i32.sub (local.get $rounds) (i32.const 1)))
-      (br_if $next (local.get $rounds)))))
+  (memory $a 1) (memory $b 2 2) (memory $c 1)
+  (func (export "new") (result i64) (i64.const 0))
+  (func (export "write") (param i32 i32) (result i32)
+    (memory.copy $b $a (i32.const 65536) (i32.const 0) (local.get 1))
+    (local.get 1))
+  (func (export "read") (param i32 i32) (result i32)
+    (memory.copy $c $b (i32.const 0) (i32.const 65536) (local.get 1))
+    (local.get 1)))
 """
 
-
-def through(module: meld.Module, size: int, rounds: int) -> Sample:
-    """Rounds through the streams of a module."""
-    store = wasmtime.Store(engine())
-    running: Running = instantiate(module, Host(), store=store)
-    exports = running.instance.exports(store)
-    given = {("fused", name): exports[name] for name in ("write", "read")}
-    pump = instantiate(bytes(wasmtime.wat2wasm(PUMP)), given=given, store=store)
-    pair = running.call("new")
-    return timed(lambda: pump.call("pump", pair & 0xFFFF_FFFF, pair >> 32, size, rounds))
+SIZES = (1, 4, 16, 32, 64, 256, 1024, 4096)
+TARGETS = {16: "≤ 0.75 × rival", 4096: "≥ 0.95 of the floor; ≥ 300 × host"}
 
 
-def floor(size: int, rounds: int) -> Sample:
-    """Rounds of two bare copies."""
-    running = instantiate(bytes(wasmtime.wat2wasm(FLOOR)))
-    return timed(lambda: running.call("pump", size, rounds))
+def pumping(module: meld.Module) -> Callable[[int], Callable[[int], object]]:
+    """For a size: runs so many rounds of so many bytes through a new stream, from the start of its ring."""
+    running = instantiate(with_driver(module, PUMP), Host())
+
+    def through(size: int) -> Callable[[int], object]:
+        pair = running.call("new")
+        readable, writable = pair & 0xFFFF_FFFF, pair >> 32 & 0xFFFF_FFFF
+        return lambda rounds: running.call("pump", readable, writable, size, rounds)
+
+    return through
 
 
-def main() -> None:
-    """Prints the table."""
+def programs(directory: Path) -> dict[str, Callable[[int], Callable[[int], object]]]:
+    """What is compared; the rival may be missing."""
+    texts, binaries = [], []
+    for name, text in zip(("producer", "consumer"), PARTIES, strict=True):
+        texts.append(directory / f"{name}.wat")
+        texts[-1].write_text(text)
+        binaries.append(directory / f"{name}.wasm")
+        binaries[-1].write_bytes(meld.encode(meld.compile(texts[-1], passes="")))
+    found = {"ours": meld.compile(texts), "floor": parse_module(FLOOR, "floor")}
+    theirs = fused_by_rival(binaries, directory / "rival.wasm")
+    if theirs is not None:
+        found["rival"] = theirs
+    found["host"] = meld.compile(texts, stop_after="merge")
+    return {name: pumping(module) for name, module in found.items()}
+
+
+def rows() -> list[Row]:
+    """One write and one read of a stream, by size."""
     with tempfile.TemporaryDirectory() as directory:
-        paths = [Path(directory) / f"{name}.wat" for name in ("producer", "consumer")]
-        for path, text in zip(paths, PARTIES, strict=True):
-            path.write_text(text)
-        merged, fused = meld.compile(paths, stop_after="merge"), meld.compile(paths)
-    rows = []
-    for size in (1, 16, 64, 256, 1024, 4096):
-        rounds = 200_000 if size <= 256 else 50_000
-        bare, inside = floor(size, rounds), through(fused, size, rounds)
-        outside = through(merged, size, 200)
-        ratio = bare.median / inside.median
-        rows.append(
-            (
-                f"{size} B",
-                inside.shown(rounds),
-                bare.shown(rounds),
-                f"{ratio:.2f}",
-                outside.shown(200),
-                f"{outside.median / 200 / (inside.median / rounds):,.0f}×",
+        pumps = programs(Path(directory))
+    found = []
+    for size in SIZES:
+        through = {name: pump(size) for name, pump in pumps.items()}
+        rounds = dict.fromkeys(through, 20_000 if size <= 256 else 5_000)
+        host = interleaved({"host": through.pop("host")}, {"host": 20}, turns=20)["host"]
+        taken = interleaved(through, rounds)
+        ours, floor, rival = (taken.get(name) for name in ("ours", "floor", "rival"))
+        assert ours is not None
+        reached = f"{times(floor, ours):.2f} of the floor; {host.median / ours.median:,.0f} × host"
+        if rival is not None:
+            reached = f"{times(ours, rival):.2f} × rival; {reached}; the rival {times(floor, rival):.2f}"
+        found.append(
+            Row(
+                f"bridge, {size} B write+read",
+                ours,
+                rival or MISSING,
+                host,
+                floor or NONE,
+                TARGETS.get(size, ""),
+                reached,
             )
         )
-    headings = ("size", "bridge", "two bare copies", "floor/bridge", "host in Python", "host/bridge")
-    show("One write and one read of a stream: median (least – most)", headings, rows)
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    show_rows("Streams; unfused: a host in Python; floor: two bare copies", rows())

@@ -1,17 +1,12 @@
-"""What `lower-multi-memory` costs: the same programs with several memories and with one, under the engine.
-
-Prints a table and asserts nothing. Times are the best of several runs.
-"""
+"""What `lower-multi-memory` costs: the same programs with several memories and with one, under the engine."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from measure import ROOT, Row, Sample, show_rows
+from running import interleaved, times
 
 import meld
 from meld.ir.parser import parse_module
@@ -19,8 +14,7 @@ from meld.passes.base import PassContext
 from meld.passes.lower_multi_memory import LowerMultiMemory
 from meld.runtime.instantiate import Running, instantiate
 
-ROOT = Path(__file__).parents[1]
-RUNS = 5
+RUNS = 15
 
 LOOPS = """(module
   (memory $a 16) (memory $b 16)
@@ -47,16 +41,6 @@ LOOPS = """(module
     (memory.size $a)))"""
 
 
-def best(run: Callable[[], Any]) -> float:
-    """Seconds, the best of some runs."""
-    times = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def loops(lowered: bool) -> Running:
     """The loops, with two memories or with one."""
     module = parse_module(LOOPS, "loops.wat")
@@ -72,38 +56,44 @@ def stream(lowered: bool) -> Running:
     return instantiate(meld.encode(meld.compile(inputs, passes=passes + ",lower-multi-memory" * lowered)))
 
 
-def rounds(running: Running, n: int) -> None:
-    """Sends 4096 bytes through a stream, `n` times."""
+def rounds(running: Running, n: int, size: int) -> None:
+    """Sends so many bytes through a stream, `n` times."""
     pair = running.call("p_new")
     readable, writable = pair & 0xFFFF_FFFF, pair >> 32 & 0xFFFF_FFFF
     for _ in range(n):
-        running.call("p_write", writable, 4096)
-        running.call("c_read", readable, 4096)
+        running.call("p_write", writable, size)
+        running.call("c_read", readable, size)
     running.call("p_drop", writable)
     running.call("c_drop", readable)
 
 
-def main() -> None:
-    """Measures and prints."""
-    table = Table("what", "several memories", "one memory", "factor")
+def rows() -> list[Row]:
+    """The programs with several memories are the floor."""
     both = loops(False), loops(True)
+    found = []
 
-    def row(what: str, per: int, unit: str, runs: list[Callable[[], Any]]) -> None:
-        scale = {"ns": 1e9, "µs": 1e6}[unit]
-        one, other = (best(run) / per * scale for run in runs)
-        table.add_row(what, f"{one:.2f} {unit}", f"{other:.2f} {unit}", f"{other / one:.1f}")
+    def row(what: str, count: int, runs: list[Callable[[int], Any]]) -> None:
+        names = ("several", "one")
+        taken = interleaved(dict(zip(names, runs, strict=True)), dict.fromkeys(names, count), RUNS)
+        several, one = (taken[name] for name in names)
+        found.append(Row(f"one memory: {what}", one, floor=several, reached=f"{times(one, several):.1f} × the floor"))
 
-    n = 5_000_000
+    n = 200_000
     for name, what in (("loads", "i32.load, with its loop"), ("stores", "i32.store, with its loop")):
-        row(what, n, "ns", [lambda r=r, name=name: r.call(name, n) for r in both])
-    row("memory.copy of 4096 bytes", 200_000, "ns", [lambda r=r: r.call("copies", 200_000) for r in both])
-    row("memory.grow, 1 MiB behind", 20, "µs", [lambda r=r: r.call("grows", 20) for r in both])
+        row(what, n, [lambda count, r=r, name=name: r.call(name, count) for r in both])
+    row("memory.copy of 4096 B", 20_000, [lambda count, r=r: r.call("copies", count) for r in both])
+    row("memory.grow, 1 MiB behind", 20, [lambda count, r=r: r.call("grows", count) for r in both])
     streams = stream(False), stream(True)
-    row("4096 bytes written and read by calls", 300, "µs", [lambda r=r: rounds(r, 300) for r in streams])
-    Console().print(table)
-    sizes = [len(meld.encode(r.module)) for r in streams]
-    Console().print(f"the streaming example: {sizes[0]} bytes with several memories, {sizes[1]} with one")
+    for size in (16, 4096):
+        row(
+            f"{size} B written and read by calls",
+            100,
+            [lambda count, r=r, n=size: rounds(r, count, n) for r in streams],
+        )
+    several, one = (Sample((len(meld.encode(r.module)) / 1e3,), unit="KB") for r in streams)
+    found.append(Row("one memory: size of the streaming example", one, floor=several))
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    show_rows("The same programs with one memory; floor: with several", rows())

@@ -1,8 +1,9 @@
 """A symbolic executor for the instructions that shims are made of. Any other instruction stops it: it fails closed.
 
 Memory is not an array. Of the bridge memory only *header words* exist: those of the slot that the handle names, the
-slot being a symbol, or those of a slot whose number is known. Each access has to show that it is one of these; if it
-cannot, that is a violation, and the value read is anything. `memory.copy` is recorded, not performed. So a shim touches
+slot being a symbol, or those of a slot whose number is known. Each access of 32 bits has to show that it is one of
+these; if it cannot, that is a violation, and the value read is anything. `memory.copy` is recorded, not performed, and
+so is a load of another width (`DATA_LOADS`): it gives a symbol, and a store of that symbol is a copy. So a shim touches
 what its paths list and nothing else, and no formula is about more than a few words.
 
 All values are z3 bit-vectors of 32 or 64 bits. Traps of WebAssembly (`unreachable`, a copy out of bounds, division by
@@ -19,7 +20,7 @@ import z3
 
 from meld.ir.instructions import Instruction, MemArg
 from meld.ir.module import Function, Memory
-from meld.ir.types import I32, NumType
+from meld.ir.types import I32, I64, V128
 from proofs.division import without_division
 from proofs.subject import FOCUS, HEADER, WORDS, Word
 from proofs.syntax import Block, Node, nest
@@ -40,6 +41,19 @@ class Copy:
     to_at: z3.BitVecRef
     source_at: z3.BitVecRef
     length: z3.BitVecRef
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Bytes that were loaded from where they are streamed or from the caller's memory; `value` stands for them.
+
+    They are those that stood there before the call: nothing may be stored in the memory that bytes come from.
+    """
+
+    source: Memory
+    at: z3.BitVecRef  # 64 bits
+    width: int
+    value: z3.BitVecRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,7 @@ class State:
     stack: tuple[z3.BitVecRef, ...] = ()
     words: tuple[tuple[Word, z3.BitVecRef], ...] = ()
     copies: tuple[Copy, ...] = ()
+    loads: tuple[Load, ...] = ()
     calls: tuple[HostCall, ...] = ()
     violations: tuple[Violation, ...] = ()
     witness: z3.ModelRef | None = None
@@ -95,6 +110,7 @@ class State:
                 tuple(map(term, state.stack)),
                 tuple((word, term(value)) for word, value in state.words),
                 state.copies,
+                state.loads,
                 state.calls,
                 state.violations,
             )
@@ -111,6 +127,7 @@ class Path:
     result: z3.BitVecRef | None
     words: dict[Word, z3.BitVecRef]
     copies: tuple[Copy, ...]
+    loads: tuple[Load, ...]
     calls: tuple[HostCall, ...]
     violations: tuple[Violation, ...]
 
@@ -189,6 +206,7 @@ class Executor:
                     result,
                     dict(state.words),
                     state.copies,
+                    state.loads,
                     state.calls,
                     state.violations,
                 )
@@ -198,7 +216,7 @@ class Executor:
     def call(self, function: Function, state: State) -> Iterator[tuple[Signal, State]]:
         """Runs a body; the arguments are the locals of `state`, the results are on the stack of what comes out."""
         code = function.view()
-        zeros = tuple(z3.BitVecVal(0, 32 if t is I32 else 64) for t in code.locals if _plain(t))
+        zeros = tuple(z3.BitVecVal(0, _bits(t)) for t in code.locals)
         results = len(function.signature.results)
         body = Block("block", results, nest(code.instructions), [])
         for signal, end in self.block(body, replace(state, locals=state.locals + zeros, stack=())):
@@ -282,6 +300,10 @@ class Executor:
                 yield from self.invoke(callee, state)
             case "memory.copy", (Memory() as to, Memory() as source):
                 yield from self.copy(to, source, state)
+            case op, (MemArg() as at,) if op in DATA_LOADS:
+                yield from self.load_data(*DATA_LOADS[op], at, state)
+            case op, (MemArg() as at,) if op in DATA_STORES and _loaded(state) is not None:
+                yield from self.store_data(DATA_STORES[op], at, state)
             case ("i32.rem_u" | "i32.div_u") as op, ():
                 state, right = _pop(state)
                 state, left = _pop(state)
@@ -396,23 +418,58 @@ class Executor:
             words[found[0], WORDS[found[1] // 4 + k]] = part
         return replace(state, words=tuple(sorted(words.items(), key=lambda entry: str(entry[0]))))
 
+    def load_data(self, width: int, bits: int, at: MemArg, state: State) -> Iterator[tuple[Signal, State]]:
+        assert isinstance(at.memory, Memory)
+        state, pointer = _pop(state)
+        load = Load(at.memory, z3.simplify(z3.ZeroExt(32, pointer) + at.offset), width, self.symbol("data", bits))
+        inside = self.inside(load.source, load.at, width)
+        yield from ((TRAP, outside) for outside in self.assume(state, z3.Not(inside)))
+        done = replace(state, loads=(*state.loads, load)).push(load.value)
+        yield from ((FALL, on) for on in self.assume(done, inside))
+
+    def store_data(self, width: int, at: MemArg, state: State) -> Iterator[tuple[Signal, State]]:
+        load = _loaded(state)
+        if load is None or load.width != width:
+            raise Unmodelled("a store of other bytes than a load gave")
+        state, _ = _pop(state)
+        state, pointer = _pop(state)
+        assert isinstance(at.memory, Memory)
+        to_at = z3.simplify(z3.ZeroExt(32, pointer) + at.offset)
+        inside = self.inside(at.memory, to_at, width)
+        done = Copy(at.memory, load.source, to_at, load.at, z3.BitVecVal(width, 64))
+        yield from ((TRAP, outside) for outside in self.assume(state, z3.Not(inside)))
+        yield from ((FALL, replace(on, copies=(*on.copies, done))) for on in self.assume(state, inside))
+
+    def inside(self, memory: Memory, at: z3.BitVecRef, length: z3.BitVecRef | int) -> z3.BoolRef:
+        """Whether bytes lie in a memory."""
+        return z3.ULE(at + length, self.world.sizes[memory])
+
     def copy(self, to: Memory, source: Memory, state: State) -> Iterator[tuple[Signal, State]]:
         state, length = _pop(state)
         state, source_at = _pop(state)
         state, to_at = _pop(state)
         done = Copy(to, source, *(z3.simplify(z3.ZeroExt(32, v)) for v in (to_at, source_at, length)))
-        inside = z3.And(
-            z3.ULE(done.to_at + done.length, self.world.sizes[to]),
-            z3.ULE(done.source_at + done.length, self.world.sizes[source]),
-        )
+        inside = z3.And(self.inside(to, done.to_at, done.length), self.inside(source, done.source_at, done.length))
         yield from ((TRAP, outside) for outside in self.assume(state, z3.Not(inside)))
         yield from ((FALL, replace(on, copies=(*on.copies, done))) for on in self.assume(state, inside))
 
 
-def _plain(t: object) -> bool:
-    if isinstance(t, NumType) and t.value in ("i32", "i64"):
-        return True
+DATA_LOADS = {"v128.load": (16, 128), "i64.load": (8, 64), "i64.load32_u": (4, 64)}
+"""Loads of what is streamed: how many bytes they load, and how many bits the value has."""
+DATA_STORES = {"v128.store": 16, "i64.store": 8, "i64.store32": 4}
+"""Stores of what was loaded: how many bytes they store."""
+
+
+def _bits(t: object) -> int:
+    for plain, bits in ((I32, 32), (I64, 64), (V128, 128)):
+        if t is plain:
+            return bits
     raise Unmodelled(f"a local of type {t}")
+
+
+def _loaded(state: State) -> Load | None:
+    """The load that gave the value on top of the stack."""
+    return next((load for load in state.loads if load.value.eq(state.stack[-1])), None)
 
 
 def _pop(state: State) -> tuple[State, z3.BitVecRef]:

@@ -29,7 +29,13 @@ class Mutant:
     @property
     def operations(self) -> tuple[str, ...]:
         """The shims that the change can be seen in."""
-        parts = {"drop": ("drop_readable", "drop_writable"), "check": ("read", "write"), "value": ("read", "write")}
+        parts = {
+            "drop": ("drop_readable", "drop_writable"),
+            "check": ("read", "write"),
+            "value": ("read", "write"),
+            "read_around": ("read",),
+            "write_around": ("write",),
+        }
         if self.function in parts:
             return tuple(f"{self.shape.kind}_{name}" for name in parts[self.function])
         return (self.function,)
@@ -62,17 +68,22 @@ def plain(text: str) -> str:
 
 FUTURES = Shape(kind="future", slots=2, ring=4, size=12, value=16)
 EMPTY = Shape(kind="future", slots=2, ring=4, size=0, value=8)
+MEDIUM = Shape(slots=2, ring=64)
 READ, WRITE, NEW, DROP = "stream_read", "stream_write", "stream_new", "drop"
+READ_AROUND, WRITE_AROUND = "read_around", "write_around"
 KEY = "(i32.load $bridge offset=8 (local.get $header))"
 STATE = "(i32.load $bridge offset=12 (local.get $header))"
 END = "(i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $n)))"
-COUNT_READ = "(if (i32.gt_u (local.get $n) (local.get $len)) (then (local.set $n (local.get $len))))"
-FIRST = "(if (i32.gt_u (local.get $first) (local.get $n))"
+COUNT = "(select (local.get $n) (local.get $len) (i32.lt_u (local.get $n) (local.get $len)))"
+EDGE = "(i32.gt_u (i32.add (local.get $at) (local.get $n)) (i32.const {ring}))"
+LAST = "(i32.add (local.get $ptr) (local.get $last))"
 FLOOR = "(local.set $len (i32.sub (local.get $len) (i32.rem_u (local.get $len) (i32.const {whole}))))"
 RING = "(i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const {ring_bits}))"
 HEADER = "(local.set $header (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4)))"
 SECOND_READ = "(memory.copy $memory $bridge (i32.add (local.get $ptr) (local.get $first)) (local.get $ring)"
 SECOND_WRITE = "(memory.copy $bridge $memory (local.get $ring) (i32.add (local.get $ptr) (local.get $first))"
+BULK_READ = "(memory.copy $memory $bridge (local.get $ptr) (local.get $at) (local.get $n))"
+BULK_WRITE = "(memory.copy $bridge $memory (local.get $at) (local.get $ptr) (local.get $n))"
 STORE_RD = "(i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))"
 LOCAL = "(i32.ge_s (local.get $handle) (i32.const 0))"
 
@@ -128,32 +139,39 @@ WRONG = (
     Mutant(
         "end-by-reader",
         READ,
-        (("(i32.and (local.get $state) (i32.const 2))", "(i32.and (local.get $state) (i32.const 1))"),),
+        (("(i32.shr_u (local.get $state) (i32.const 1))", "(local.get $state)"),),
         "no end of the stream after the writer's drop",
     ),
     Mutant(
         "empty-read-is-end",
         READ,
-        (("(then (return (i32.const -5)))", "(then (return (i32.const 0)))"),),
+        (("(i32.eq (i32.load $bridge (local.get $header)) (local.get $rd))", "(i32.const 1)"),),
         "a read of no bytes looks like the end",
     ),
-    Mutant("read-unchecked", READ, ((f"(i64.gt_u {END}", f"(i64.lt_u {END}"),), "half of a copy lands before the trap"),
+    Mutant(
+        "read-unchecked",
+        READ_AROUND,
+        ((f"(i64.gt_u {END}", f"(i64.lt_u {END}"),),
+        "half of a copy lands before the trap",
+    ),
     Mutant(
         "write-unchecked",
-        WRITE,
+        WRITE_AROUND,
         ((f"(if (i64.gt_u {END}", "(if (i64.gt_u (i64.const 0)"),),
         "half of a copy lands in the ring before the trap",
     ),
     Mutant(
         "read-bound-wraps",
-        READ,
+        READ_AROUND,
         ((END, "(i64.extend_i32_u (i32.add (local.get $ptr) (local.get $n)))"),),
         "a pointer near 4 GiB passes the check",
     ),
-    Mutant("read-bound-strict", READ, ((f"(i64.gt_u {END}", f"(i64.ge_u {END}"),), "the last byte cannot be used"),
+    Mutant(
+        "read-bound-strict", READ_AROUND, ((f"(i64.gt_u {END}", f"(i64.ge_u {END}"),), "the last byte cannot be used"
+    ),
     Mutant(
         "write-bound-signed",
-        WRITE,
+        WRITE_AROUND,
         (("(i64.extend_i32_u (local.get $ptr))", "(i64.extend_i32_s (local.get $ptr))"),),
         "the upper half of a memory cannot be used",
     ),
@@ -172,55 +190,55 @@ WRONG = (
     Mutant(
         "read-through-edge",
         READ,
-        (("(i32.sub (i32.const {ring}) (local.get $at))", "(i32.const {ring})"),),
+        ((EDGE, "(i32.const 0)"),),
         "one piece runs into the ring of the next slot",
     ),
     Mutant(
-        "write-through-edge",
-        WRITE,
-        (("(local.set $first (i32.sub (i32.const {ring}) (local.get $at)))", "(local.set $first (i32.const {ring}))"),),
-        "one piece runs into the ring of the next slot",
+        "write-before-edge",
+        WRITE_AROUND,
+        (("(local.set $first (i32.sub (i32.const {ring})", "(local.set $first (i32.sub (i32.const {ring_mask})"),),
+        "the last byte of the ring is left out",
     ),
     Mutant(
         "read-second-to-start",
-        READ,
+        READ_AROUND,
         ((SECOND_READ, "(memory.copy $memory $bridge (local.get $ptr) (local.get $ring)"),),
         "the second piece overwrites the first",
     ),
     Mutant(
         "write-second-from-start",
-        WRITE,
+        WRITE_AROUND,
         ((SECOND_WRITE, "(memory.copy $bridge $memory (local.get $ring) (local.get $ptr)"),),
         "the second piece repeats the first",
     ),
     Mutant(
         "read-second-too-long",
-        READ,
+        READ_AROUND,
         (("(i32.sub (local.get $n) (local.get $first))", "(local.get $n)"),),
         "bytes beyond the count are written",
     ),
     Mutant(
         "read-second-never",
-        READ,
-        (("(i32.lt_u (local.get $first) (local.get $n))", "(i32.const 0)"),),
+        READ_AROUND,
+        (("(i32.sub (local.get $n) (local.get $first))", "(i32.const 0)"),),
         "what lies beyond the edge is lost",
     ),
     Mutant(
         "read-cursor-first",
-        READ,
+        READ_AROUND,
         ((STORE_RD, STORE_RD.replace("$n", "$first")),),
         "the second piece is delivered twice",
     ),
-    Mutant("read-cursor-write", READ, ((STORE_RD, STORE_RD.replace("offset=4 ", "")),), "the wrong cursor moves"),
+    Mutant(
+        "read-cursor-write", READ_AROUND, ((STORE_RD, STORE_RD.replace("offset=4 ", "")),), "the wrong cursor moves"
+    ),
     Mutant(
         "read-cursor-still",
         READ,
-        ((STORE_RD, STORE_RD.replace("(local.get $n)", "(i32.const 0)")),),
+        ((f"{BULK_READ} {STORE_RD}", BULK_READ),),
         "everything is delivered again",
     ),
-    Mutant(
-        "read-count-signed", READ, ((COUNT_READ, COUNT_READ.replace("gt_u", "gt_s")),), "a length of 2 GiB is negative"
-    ),
+    Mutant("read-count-signed", READ, ((COUNT, COUNT.replace("lt_u", "lt_s")),), "a length of 2 GiB is negative"),
     Mutant(
         "write-one-too-few",
         WRITE,
@@ -241,8 +259,8 @@ WRONG = (
         WRITE,
         (
             (
-                "(memory.copy $bridge $memory (i32.add (local.get $ring) (local.get $at)) (local.get $ptr)",
-                "(memory.copy $memory $bridge (i32.add (local.get $ring) (local.get $at)) (local.get $ptr)",
+                "(memory.copy $bridge $memory (local.get $at) (local.get $ptr)",
+                "(memory.copy $memory $bridge (local.get $at) (local.get $ptr)",
             ),
         ),
         "the memories are swapped",
@@ -367,7 +385,7 @@ WRONG = (
     Mutant(
         "write-cursor-read",
         WRITE,
-        (("(i32.store $bridge (local.get $header)", "(i32.store $bridge offset=4 (local.get $header)"),),
+        ((f"{BULK_WRITE} (i32.store $bridge", f"{BULK_WRITE} (i32.store $bridge offset=4"),),
         "what was written is gone",
     ),
     Mutant(
@@ -380,6 +398,71 @@ WRONG = (
             ),
         ),
         "the host gets pointer and length the wrong way round",
+    ),
+    Mutant(
+        "read-few-unchecked",
+        READ,
+        ((f"(drop (v128.load $memory {LAST}))", ""),),
+        "the first bytes land before the trap",
+        MEDIUM,
+    ),
+    Mutant(
+        "write-few-stored-early",
+        WRITE,
+        (
+            (
+                f"(local.set $v_last (v128.load $memory {LAST})) (v128.store $bridge (local.get $at) (local.get $v))",
+                f"(v128.store $bridge (local.get $at) (local.get $v)) (local.set $v_last (v128.load $memory {LAST}))",
+            ),
+        ),
+        "the first bytes land in the ring before the trap",
+        MEDIUM,
+    ),
+    Mutant(
+        "read-few-wrap",
+        READ,
+        (("(i32.gt_u (local.get $ptr) (i32.const -17))", "(i32.const 0)"),),
+        "the last bytes land at address 0",
+        MEDIUM,
+    ),
+    Mutant(
+        "read-few-with-gap",
+        READ,
+        (("(i32.le_u (local.get $last) (i32.const 16))", "(i32.le_u (local.get $last) (i32.const 17))"),),
+        "a byte between the first and the last is left out",
+        MEDIUM,
+    ),
+    Mutant(
+        "write-few-from-before",
+        WRITE,
+        (("(i32.ge_u (local.get $n) (i32.const 8))", "(i32.ge_u (local.get $n) (i32.const 7))"),),
+        "the byte before the ring is written",
+        MEDIUM,
+    ),
+    Mutant(
+        "read-few-first-again",
+        READ,
+        (
+            (
+                "(i64.load32_u $bridge (i32.add (local.get $at) (local.get $last)))",
+                "(i64.load32_u $bridge (local.get $at))",
+            ),
+        ),
+        "the last bytes are the first",
+        MEDIUM,
+    ),
+    Mutant(
+        "write-few-cursor-still",
+        WRITE,
+        (
+            (
+                "(local.get $w_last)) (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))"
+                " (return (local.get $n))))",
+                "(local.get $w_last)) (return (local.get $n))))",
+            ),
+        ),
+        "eight bytes and the next eight are one",
+        MEDIUM,
     ),
     Mutant(
         "future-read-early",
@@ -439,19 +522,19 @@ WRONG = (
 """Each of these has to be refuted."""
 
 EQUIVALENT = (
-    Mutant("first-signed", READ, ((FIRST, FIRST.replace("gt_u", "gt_s")),), "both numbers are at most a ring"),
+    Mutant("edge-signed", READ, ((EDGE, EDGE.replace("gt_u", "gt_s")),), "both numbers are at most two rings"),
+    Mutant("edge-or-equal", WRITE, ((EDGE, EDGE.replace("gt_u", "ge_u")),), "the second piece has no bytes then"),
+    Mutant("count-or-equal", READ, ((COUNT, COUNT.replace("lt_u", "le_u")),), "the smaller of two equal numbers"),
     Mutant(
-        "second-if-different",
-        WRITE,
-        (("(i32.lt_u (local.get $first) (local.get $n))", "(i32.ne (local.get $first) (local.get $n))"),),
-        "the first piece is never longer than the count",
-    ),
-    Mutant(
-        "count-or-equal", READ, ((COUNT_READ, COUNT_READ.replace("gt_u", "ge_u")),), "the smaller of two equal numbers"
+        "all-in-bulk",
+        READ,
+        (("(br_if $bulk (i32.gt_u (local.get $ptr) (i32.const -17)))", "(br $bulk)"),),
+        "few bytes move as many do",
+        MEDIUM,
     ),
     Mutant(
         "cursor-before-copy",
-        READ,
+        READ_AROUND,
         (
             (
                 "(memory.copy $memory $bridge (local.get $ptr)",

@@ -161,6 +161,10 @@ def _bytes(case: Case, path: Path) -> Iterator[tuple[z3.BoolRef, ...]]:
             z3.And(z3.UGE(at, first), z3.ULE(at + copy.length, end)) for memory, at in ends if memory is subject.bridge
         ]
         yield "copies what is streamed, never headers", z3.Or(copy.length == 0, z3.And(*goals))
+    for load in path.loads:
+        if load.source is subject.bridge:
+            inside = z3.And(z3.UGE(load.at, first), z3.ULE(load.at + load.width, end))
+            yield "loads what is streamed, never headers", inside
     if moved is None:
         yield "moves no bytes", z3.And(*(c.length == 0 for c in path.copies))
         return

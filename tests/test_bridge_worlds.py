@@ -20,6 +20,7 @@ def test_every_sequence_of_calls(start: str, capsys: pytest.CaptureFixture[str])
 
 
 OUT_OF_REACH = {
+    "read-bound-strict": "takes a read around the edge of the ring to the end of the memory",
     "read-bound-wraps": "takes a memory of 4 GiB",
     "write-bound-signed": "takes a memory of more than 2 GiB",
     "read-slot-wide": "takes ring bytes that look like a header",

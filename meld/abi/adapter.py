@@ -183,7 +183,8 @@ class AdapterWriter:
 
     Attributes:
         items: the module being written.
-        may_leave: for the instances that are ever closed, the name of the global that says whether they may call out.
+        may_leave: for the instances that are ever closed and call out, the name of the global that says whether they
+            may.
         catches: whether exceptions can arise, which must not cross a boundary.
         handles: how resource handles are carried over.
         tasks: for the instances with functions that are lifted asynchronously, their tasks.
@@ -344,7 +345,8 @@ class AdapterWriter:
             body.trap_if(closed, self.items.trap(Trap.LEAVE))
 
     def _set_may_leave(self, body: Body, instance: Instance, allowed: bool) -> None:
-        body.emit(f"(global.set {self.may_leave[instance]} (i32.const {int(allowed)}))")
+        if instance in self.may_leave:
+            body.emit(f"(global.set {self.may_leave[instance]} (i32.const {int(allowed)}))")
 
     def guard(self, function: Function, instance: Instance, name: str) -> str:
         """A function that traps while the instance must not call out, and else is the given one."""

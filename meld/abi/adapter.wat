@@ -35,7 +35,7 @@
       call {trap ALIGNMENT}
       unreachable
     end
-    (call {check_range} (local.get $ptr) (local.get $bytes))
+    {in_range}
     local.get $ptr)
 
   ;; A char: up to 0x10ffff, not a surrogate. Both conditions at once: shifted by 0xd800, surrogates come first.

@@ -15,7 +15,6 @@ from meld.ir.types import I32, I64
 COMPACT = "latin1+utf16"
 
 _TRANSCODE = {
-    ("utf8", "utf8"): "utf8_to_utf8",
     ("utf8", "utf16"): "utf8_to_utf16",
     ("utf8", COMPACT): "utf8_to_compact",
     ("utf16", "utf8"): "utf16_to_utf8",
@@ -38,6 +37,8 @@ def string_helper(items: Items, source: Side, target: Side) -> str:
 
 
 def _string_text(items: Items, source: Side, target: Side, name: str) -> str:
+    if source.encoding == target.encoding == "utf8":
+        return items.piece("utf8_to_utf8", name, _Strings(items, source, target))
     body = Body([("$from", source.pointer), ("$length", source.pointer)], (target.pointer, target.pointer))
     p = source.pointer.value
     strings = _Strings(items, source, target)
@@ -70,6 +71,12 @@ class _Strings:
 
     def emit(self, body: Body, simple: str, *, unit: int, align: int) -> None:
         """Checks the range of a source of one encoding and transcodes it; leaves both results on the stack."""
+        self.check(body, unit=unit, align=align)
+        transcode = self.piece(_TRANSCODE[simple, self.target.encoding])
+        body.emit(f"(call {transcode} (local.get $from) (local.get $length))")
+
+    def check(self, body: Body, *, unit: int, align: int) -> None:
+        """Checks the range of a source."""
         p = self.source.pointer.value
         assert self.source.memory is not None
         if align > 1:
@@ -79,9 +86,7 @@ class _Strings:
             f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // unit}))", self.items.trap(Trap.STRING)
         )
         size = "(local.get $length)" if unit == 1 else f"({p}.shl (local.get $length) ({p}.const 1))"
-        body.emit(f"(call {self.items.check_range(self.source.memory, Trap.STRING)} (local.get $from) {size})")
-        transcode = self.piece(_TRANSCODE[simple, self.target.encoding])
-        body.emit(f"(call {transcode} (local.get $from) (local.get $length))")
+        body.emit(self.items.range_check(self.source.memory, "(local.get $from)", size, Trap.STRING))
 
     def piece(self, template: str) -> str:
         """The name of a piece for this pair, written when first asked for."""
@@ -106,12 +111,30 @@ class _Strings:
                 return str(self.source.memory if param == "from" else self.target.memory)
             case "realloc":
                 return self.items.realloc(self.target, Trap.STRING)
+            case "allocate":  # bytes, unchecked but for their range, from $units to $to
+                q_ = q.value
+                zero = f"({q_}.const 0)"
+                assert self.target.memory is not None
+                call = f"(call {self.target.realloc} {zero} {zero} ({q_}.const 1) (local.get $units))"
+                check = self.items.range_check(self.target.memory, "(local.get $to)", "(local.get $units)", Trap.STRING)
+                return f"(local.set $to {call}) {check}"
             case "tag":
                 return _tag(self.target)
             case "length":
                 return to_q("(local.get $length)")
             case "stop_from":
                 return to_q(f"({p.value}.sub (local.get $stop) (local.get $from))")
+            case "checks":
+                body = Body([])
+                self.check(body, unit=1, align=1)
+                return "\n".join(body.lines)
+            case "left":
+                return to_q(f"({p.value}.sub (local.get $end) (local.get $at))")
+            case "rest":
+                rest = f"({p.value}.sub (local.get $end) (local.get $stop))"
+                return f"(i32.wrap_i64 {rest})" if p is I64 and q is I32 else rest
+            case "last":
+                return to_q("(local.get $last)")
             case "units" | "bytes":
                 return count(f"${param}")
             case "mask_zeros":

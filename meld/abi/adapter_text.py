@@ -226,13 +226,23 @@ class Items:
             ),
         )
 
+    def range_check(self, memory: str, ptr: str, size: str, reason: Trap) -> str:
+        """The same in place: a statement. Of 32-bit memories, `size` being an expression of 32 bits."""
+        limits = self._memories[memory].limits
+        if limits.is64:
+            return f"(call {self.check_range(memory, reason)} {ptr} {size})"
+        page = 1 << (16 if limits.page_size_log2 is None else limits.page_size_log2)
+        end = f"(i64.add (i64.extend_i32_u {ptr}) (i64.extend_i32_u {size}))"
+        whole = f"(i64.mul (i64.extend_i32_u (memory.size {memory})) (i64.const {page}))"
+        return f"(if (i64.gt_u {end} {whole}) (then (call {self.trap(reason)}) (unreachable)))"
+
     def realloc(self, side: Side, reason: Trap) -> str:
         """``(old, old bytes, align, bytes) → ptr``: `realloc`; traps for a reason if its result is out of bounds."""
         assert side.memory is not None and side.realloc is not None
         params = {
             "p": side.pointer.value,
             "function": side.realloc,
-            "check_range": self.check_range(side.memory, reason),
+            "in_range": self.range_check(side.memory, "(local.get $ptr)", "(local.get $bytes)", reason),
         }
         return self.helper(
             ("realloc", side.memory, side.realloc, reason), "realloc", lambda own: self.piece("realloc", own, params)

@@ -79,6 +79,9 @@ _LOAD = {
 _LOAD_SIZE = {1: "i32.load8_u", 2: "i32.load16_u", 4: "i32.load"}
 _STORE = {(1, I32): "i32.store8", (2, I32): "i32.store16"}
 
+_IN_BULK = {Kind.CHAR: "copy_chars", Kind.BOOL: "copy_bools"}
+"""Elements of lists that a piece copies, several at a time."""
+
 _NORMALISE = {
     Kind.U8: "(i32.and {} (i32.const 255))",
     Kind.S8: "(i32.extend8_s {})",
@@ -337,6 +340,10 @@ class Copy:
 
     def _elements_text(self, name: str, src: Layout, dst: Layout) -> str:
         p, q = self.source.pointer, self.target.pointer
+        if src.kind in _IN_BULK:
+            assert self.source.memory is not None and self.target.memory is not None
+            params = {"p": p.value, "q": q.value, "from": self.source.memory, "to": self.target.memory}
+            return self.items.piece(_IN_BULK[src.kind], name, params | {"check_char": self.items.check_char()})
         body = Body([("$from", p), ("$end", p), ("$to", q)])
         with body.block("block $done"), body.block("loop $next"):
             body.emit(f"({p.value}.eq (local.get $from) (local.get $end))")

@@ -167,24 +167,100 @@
 
   ;; --- runs: whole stretches of what is plain ---
 
-  ;; Traps unless [$at, $end) is UTF-8.
+  ;; Traps unless [$at, $end) is UTF-8. What is not plain is looked at sixteen bytes at a time: any error shows in a byte
+  ;; and the one before it. Three tables say which errors each half of a byte allows; an error is what all three allow:
+  ;;
+  ;;   0x01 too few continuations   0x02 one too many   0x04 overlong in 3 bytes   0x08 beyond 0x10ffff
+  ;;   0x10 surrogate   0x20 overlong in 2 bytes   0x40 overlong in 4 bytes, or beyond 0x10ffff by its lead
+  ;;   0x80 two continuations, which are none where the byte two or three before begins a char of three or four
   (func $validate_utf8 (param $at {p}) (param $end {p})
-    (local $mask i32)
-    block $done
-      loop $next
-        block $char
+    (local $start {p}) (local $bytes v128) (local $before v128) (local $lead v128) (local $errors v128)
+    (local.set $start (local.get $at))
+    block $rest
+      block $wide
+        block $narrow
           loop $plain
-            ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
-            br_if $char
-            (local.tee $mask (i8x16.bitmask (v128.load {from} align=1 (local.get $at))))
-            if
-              (local.set $at ({p}.add (local.get $at) {mask_zeros}))
-              br $char
-            end
-            (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+            ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 64))
+            br_if $narrow
+            (i8x16.bitmask
+              (v128.or
+                (v128.or
+                  (v128.load {from} align=1 (local.get $at))
+                  (v128.load {from} offset=16 align=1 (local.get $at)))
+                (v128.or
+                  (v128.load {from} offset=32 align=1 (local.get $at))
+                  (v128.load {from} offset=48 align=1 (local.get $at)))))
+            br_if $narrow
+            (local.set $at ({p}.add (local.get $at) ({p}.const 64)))
             br $plain
           end
         end
+        loop $plain
+          ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+          br_if $rest
+          (i8x16.bitmask (v128.load {from} align=1 (local.get $at)))
+          br_if $wide
+          (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+          br $plain
+        end
+      end
+      loop $next
+        (local.set $bytes (v128.load {from} align=1 (local.get $at)))
+        (local.set $lead (i8x16.shuffle 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 (local.get $before) (local.get $bytes)))
+        (local.set $errors
+          (v128.or
+            (local.get $errors)
+            (v128.xor
+              (v128.and
+                (v128.and
+                  (i8x16.swizzle
+                    (v128.const i8x16 0x02 0x02 0x02 0x02 0x02 0x02 0x02 0x02 0x80 0x80 0x80 0x80 0x21 0x01 0x15 0x49)
+                    (i8x16.shr_u (local.get $lead) (i32.const 4)))
+                  (i8x16.swizzle
+                    (v128.const i8x16 0xe7 0xa3 0x83 0x83 0x8b 0xcb 0xcb 0xcb 0xcb 0xcb 0xcb 0xcb 0xcb 0xdb 0xcb 0xcb)
+                    (v128.and (local.get $lead) (i8x16.splat (i32.const 0xf)))))
+                (i8x16.swizzle
+                  (v128.const i8x16 0x01 0x01 0x01 0x01 0x01 0x01 0x01 0x01 0xe6 0xae 0xba 0xba 0x01 0x01 0x01 0x01)
+                  (i8x16.shr_u (local.get $bytes) (i32.const 4))))
+              (v128.and
+                (v128.or
+                  (i8x16.sub_sat_u (i8x16.shuffle 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 (local.get $before) (local.get $bytes)) (i8x16.splat (i32.const 0x60)))
+                  (i8x16.sub_sat_u (i8x16.shuffle 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 (local.get $before) (local.get $bytes)) (i8x16.splat (i32.const 0x70))))
+                (i8x16.splat (i32.const 0x80))))))
+        (local.set $before (local.get $bytes))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+        ({p}.ge_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+        br_if $next
+      end
+      (v128.any_true (local.get $errors))
+      if
+        call {trap UTF8}
+        unreachable
+      end
+      ;; the last char may go on in what is left
+      (local.set $at
+        ({p}.sub
+          (local.get $at)
+          (select
+            ({p}.const 1)
+            (select
+              ({p}.const 2)
+              (select
+                ({p}.const 3)
+                ({p}.const 0)
+                (i32.ge_u (i8x16.extract_lane_u 13 (local.get $before)) (i32.const 0xf0)))
+              (i32.ge_u (i8x16.extract_lane_u 14 (local.get $before)) (i32.const 0xe0)))
+            (i32.ge_u (i8x16.extract_lane_u 15 (local.get $before)) (i32.const 0xc0)))))
+    end
+    ({p}.ge_u ({p}.sub (local.get $end) (local.get $start)) ({p}.const 16))
+    if
+      (i32.eqz (i8x16.bitmask (v128.load {from} align=1 ({p}.sub (local.get $end) ({p}.const 16)))))
+      if
+        return
+      end
+    end
+    block $done
+      loop $next
         ({p}.eq (local.get $at) (local.get $end))
         br_if $done
         (call {decode_utf8} (local.get $at) (local.get $end))
@@ -222,19 +298,54 @@
       end
     end)
 
-  ;; Copies bytes below 0x80; returns where the first other one is, or the end.
+  ;; Copies bytes below 0x80; returns where the first other one is, or the end. The last sixteen are copied at once, over
+  ;; some that are copied already.
   (func $copy_ascii (param $at {p}) (param $end {p}) (param $out {q}) (result {p})
-    (local $chunk v128) (local $byte i32)
+    (local $start {p}) (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $byte i32)
+    (local.set $start (local.get $at))
+    block $narrow
+      loop $plain
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 64))
+        br_if $narrow
+        (local.set $a (v128.load {from} align=1 (local.get $at)))
+        (local.set $b (v128.load {from} offset=16 align=1 (local.get $at)))
+        (local.set $c (v128.load {from} offset=32 align=1 (local.get $at)))
+        (local.set $d (v128.load {from} offset=48 align=1 (local.get $at)))
+        (i8x16.bitmask
+          (v128.or (v128.or (local.get $a) (local.get $b)) (v128.or (local.get $c) (local.get $d))))
+        br_if $narrow
+        (v128.store {to} align=1 (local.get $out) (local.get $a))
+        (v128.store {to} offset=16 align=1 (local.get $out) (local.get $b))
+        (v128.store {to} offset=32 align=1 (local.get $out) (local.get $c))
+        (v128.store {to} offset=48 align=1 (local.get $out) (local.get $d))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 64)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 64)))
+        br $plain
+      end
+    end
     block $tail
       loop $plain
         ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
         br_if $tail
-        (i8x16.bitmask (local.tee $chunk (v128.load {from} align=1 (local.get $at))))
+        (i8x16.bitmask (local.tee $a (v128.load {from} align=1 (local.get $at))))
         br_if $tail
-        (v128.store {to} align=1 (local.get $out) (local.get $chunk))
+        (v128.store {to} align=1 (local.get $out) (local.get $a))
         (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
         (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
         br $plain
+      end
+    end
+    ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+    if
+      ({p}.ge_u ({p}.sub (local.get $end) (local.get $start)) ({p}.const 16))
+      if
+        (i32.eqz (i8x16.bitmask (local.tee $a (v128.load {from} align=1 ({p}.sub (local.get $end) ({p}.const 16))))))
+        if
+          (v128.store {to} align=1
+            ({q}.sub ({q}.add (local.get $out) {left}) ({q}.const 16))
+            (local.get $a))
+          (return (local.get $end))
+        end
       end
     end
     block $done
@@ -371,3 +482,66 @@
       br $next
     end
     unreachable)
+
+  ;; --- lists of chars and bools ---
+
+  ;; Copies chars; traps unless all are Unicode scalar values.
+  (func $copy_chars (param $at {p}) (param $end {p}) (param $out {q})
+    (local $four v128)
+    block $tail
+      loop $next
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+        br_if $tail
+        (local.set $four (v128.load {from} align=4 (local.get $at)))
+        (v128.any_true
+          (v128.or
+            (i32x4.ge_u (local.get $four) (i32x4.splat (i32.const 0x110000)))
+            (i32x4.eq
+              (v128.and (local.get $four) (i32x4.splat (i32.const 0xfffff800)))
+              (i32x4.splat (i32.const 0xd800)))))
+        if
+          call {trap CHAR}
+          unreachable
+        end
+        (v128.store {to} align=4 (local.get $out) (local.get $four))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
+        br $next
+      end
+    end
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.store {to} (local.get $out) (call {check_char} (i32.load {from} (local.get $at))))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 4)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 4)))
+        br $next
+      end
+    end)
+
+  ;; Copies bools; anything but 0 becomes 1.
+  (func $copy_bools (param $at {p}) (param $end {p}) (param $out {q})
+    block $tail
+      loop $next
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+        br_if $tail
+        (v128.store {to} align=1 (local.get $out)
+          (v128.and
+            (i8x16.ne (v128.load {from} align=1 (local.get $at)) (i8x16.splat (i32.const 0)))
+            (i8x16.splat (i32.const 1))))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
+        br $next
+      end
+    end
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.store8 {to} (local.get $out) (i32.ne (i32.load8_u {from} (local.get $at)) (i32.const 0)))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+        br $next
+      end
+    end)

@@ -4,40 +4,83 @@
 ;; function named a_to_b takes the address and the number of code units of a source that lies in its memory, aligned,
 ;; and returns both for the target. "compact" is latin1+utf16: Latin-1, or UTF-16 with {tag} set in the length.
 
+  ;; Few bytes that are plain are the first and the last 16, 8 or 4, which may overlap; they are validated and copied at once.
   (func $utf8_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
-    (local $units {q}) (local $to {q})
-    (call {validate_utf8} (local.get $from) ({p}.add (local.get $from) (local.get $length)))
+    (local $units {q}) (local $to {q}) (local $last {p}) (local $end {p}) (local $stop {p})
+    (local $v v128) (local $v_last v128) (local $w i64) (local $w_last i64)
+    {checks}
     (local.set $units {length})
-    (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 1) (local.get $units)))
-    (memory.copy {to} {from} (local.get $to) (local.get $from) {units})
+    block $any
+      (local.set $last ({p}.sub (local.get $length) ({p}.const 16)))
+      ({p}.le_u (local.get $last) ({p}.const 16))
+      if
+        (local.set $v (v128.load {from} align=1 (local.get $from)))
+        (local.set $v_last (v128.load {from} align=1 ({p}.add (local.get $from) (local.get $last))))
+        (i8x16.bitmask (v128.or (local.get $v) (local.get $v_last)))
+        br_if $any
+        {allocate}
+        (v128.store {to} align=1 (local.get $to) (local.get $v))
+        (v128.store {to} align=1 ({q}.add (local.get $to) {last}) (local.get $v_last))
+        (return (local.get $to) (local.get $units))
+      end
+      ({p}.gt_u (local.get $length) ({p}.const 16))
+      br_if $any
+      ({p}.ge_u (local.get $length) ({p}.const 8))
+      if
+        (local.set $last ({p}.sub (local.get $length) ({p}.const 8)))
+        (local.set $w (i64.load {from} align=1 (local.get $from)))
+        (local.set $w_last (i64.load {from} align=1 ({p}.add (local.get $from) (local.get $last))))
+        (i64.ne
+          (i64.and (i64.or (local.get $w) (local.get $w_last)) (i64.const 0x8080808080808080))
+          (i64.const 0))
+        br_if $any
+        {allocate}
+        (i64.store {to} align=1 (local.get $to) (local.get $w))
+        (i64.store {to} align=1 ({q}.add (local.get $to) {last}) (local.get $w_last))
+        (return (local.get $to) (local.get $units))
+      end
+      ({p}.lt_u (local.get $length) ({p}.const 4))
+      br_if $any
+      (local.set $last ({p}.sub (local.get $length) ({p}.const 4)))
+      (local.set $w (i64.load32_u {from} align=1 (local.get $from)))
+      (local.set $w_last (i64.load32_u {from} align=1 ({p}.add (local.get $from) (local.get $last))))
+      (i64.ne
+        (i64.and (i64.or (local.get $w) (local.get $w_last)) (i64.const 0x80808080))
+        (i64.const 0))
+      br_if $any
+      {allocate}
+      (i64.store32 {to} align=1 (local.get $to) (local.get $w))
+      (i64.store32 {to} align=1 ({q}.add (local.get $to) {last}) (local.get $w_last))
+      (return (local.get $to) (local.get $units))
+    end
+    {allocate}
+    (local.set $end ({p}.add (local.get $from) (local.get $length)))
+    (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $to)))
+    ({p}.ne (local.get $stop) (local.get $end))
+    if
+      (call {validate_utf8} (local.get $stop) (local.get $end))
+      (memory.copy {to} {from}
+        ({q}.add (local.get $to) {stop_from})
+        (local.get $stop)
+        {rest})
+    end
     local.get $to
     local.get $units)
 
+  ;; From the first byte on that is not plain the rest is validated, then widened without a look at what it may not be.
   (func $utf8_to_utf16 (param $from {p}) (param $length {p}) (result {q} {q})
-    (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
+    (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p})
     (local.set $worst ({q}.shl {length} ({q}.const 1)))
     (local.set $end ({p}.add (local.get $from) (local.get $length)))
     (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $worst)))
-    (local.set $out (local.get $to))
-    block $done
-      loop $next
-        (local.set $stop (call {widen_ascii} (local.get $from) (local.get $end) (local.get $out)))
-        (local.set $out ({q}.add (local.get $out) ({q}.shl {stop_from} ({q}.const 1))))
-        (local.set $from (local.get $stop))
-        loop $char
-          ({p}.eq (local.get $from) (local.get $end))
-          br_if $done
-          (call {decode_utf8} (local.get $from) (local.get $end))
-          local.set $from
-          local.set $char
-          (local.set $out (call {encode_utf16} (local.get $out) (local.get $char)))
-          (i32.ge_u (local.get $char) (i32.const 0x80))
-          br_if $char
-        end
-        br $next
-      end
+    (local.set $stop (call {widen_ascii} (local.get $from) (local.get $end) (local.get $to)))
+    ({p}.eq (local.get $stop) (local.get $end))
+    if
+      (return (local.get $to) {length})
     end
-    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    (call {validate_utf8} (local.get $stop) (local.get $end))
+    (local.set $out ({q}.add (local.get $to) ({q}.shl {stop_from} ({q}.const 1))))
+    (local.set $out ({q}.sub (call {widen_valid} (local.get $stop) (local.get $end) (local.get $out)) (local.get $to)))
     ({q}.lt_u (local.get $out) (local.get $worst))
     if
       (local.set $to
@@ -45,6 +88,63 @@
     end
     local.get $to
     ({q}.shr_u (local.get $out) ({q}.const 1)))
+
+  ;; Widens what is known to be UTF-8; returns where the code units end.
+  (func $widen_valid (param $at {p}) (param $end {p}) (param $out {q}) (result {q})
+    (local $a i32)
+    loop $next
+      ({p}.eq (local.get $at) (local.get $end))
+      if
+        (return (local.get $out))
+      end
+      (local.set $a (i32.load8_u {from} (local.get $at)))
+      (i32.lt_u (local.get $a) (i32.const 0x80))
+      if
+        ({p}.ge_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 8))
+        if
+          (i64.eqz (i64.and (i64.load {from} align=1 (local.get $at)) (i64.const 0x8080808080808080)))
+          if
+            (v128.store {to} align=2 (local.get $out)
+              (v128.load8x8_u {from} align=1 (local.get $at)))
+            (local.set $at ({p}.add (local.get $at) ({p}.const 8)))
+            (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
+            br $next
+          end
+        end
+        (i32.store16 {to} (local.get $out) (local.get $a))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
+        br $next
+      end
+      (i32.lt_u (local.get $a) (i32.const 0xe0))
+      if
+        (i32.store16 {to} (local.get $out)
+          (i32.or
+            (i32.shl (i32.and (local.get $a) (i32.const 0x1f)) (i32.const 6))
+            (i32.and (i32.load8_u {from} offset=1 (local.get $at)) (i32.const 0x3f))))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
+        br $next
+      end
+      (i32.lt_u (local.get $a) (i32.const 0xf0))
+      if
+        (i32.store16 {to} (local.get $out)
+          (i32.or
+            (i32.shl (local.get $a) (i32.const 12))
+            (i32.or
+              (i32.shl (i32.and (i32.load8_u {from} offset=1 (local.get $at)) (i32.const 0x3f)) (i32.const 6))
+              (i32.and (i32.load8_u {from} offset=2 (local.get $at)) (i32.const 0x3f)))))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 3)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
+        br $next
+      end
+      (call {decode_utf8} (local.get $at) (local.get $end))
+      local.set $at
+      local.set $a
+      (local.set $out (call {encode_utf16} (local.get $out) (local.get $a)))
+      br $next
+    end
+    unreachable)
 
   (func $utf8_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
     (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
@@ -133,6 +233,17 @@
         loop $char
           ({p}.eq (local.get $from) (local.get $end))
           br_if $done
+          (local.set $char (i32.load16_u {from} (local.get $from)))
+          (i32.lt_u (i32.sub (local.get $char) (i32.const 0x80)) (i32.const 0x780))
+          if
+            (i32.store16 {to} align=1 (local.get $out)
+              (i32.or
+                (i32.or (i32.shr_u (local.get $char) (i32.const 6)) (i32.const 0x80c0))
+                (i32.shl (i32.and (local.get $char) (i32.const 0x3f)) (i32.const 8))))
+            (local.set $from ({p}.add (local.get $from) ({p}.const 2)))
+            (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
+            br $char
+          end
           (call {decode_utf16} (local.get $from) (local.get $end))
           local.set $from
           local.set $char

@@ -74,7 +74,7 @@ class AdapterWiring(Pass):
                 continue  # what it needs was held back; it stays a boundary
             if cx.asks("wire", function):
                 calls[function] = call
-        flags = _make_flags(module, calls.values())
+        flags = _make_flags(module, calls.values(), _calling_out(module, calls.values()))
         catches = any(True for _ in _tags(module))
         tasks = _make_tasks(module, items, calls.values())
         writer = AdapterWriter(items, {i: items.global_(g) for i, g in flags.items()}, catches, handles, tasks)
@@ -149,12 +149,24 @@ def _closed(caller: Instance, flags: Mapping[Instance, Global], catches: bool) -
     return "no exception may come out of the callee" if catches else None
 
 
-def _make_flags(module: Module, calls: Iterable[Call]) -> dict[Instance, Global]:
-    """The `may_leave` global of each instance that is closed at times."""
+def _guardable(module: Module) -> list[tuple[Function, HostCall | CanonCall, str]]:
+    """What instances call outside of the program and must not call while they are closed, each with its name."""
+    noted = [*_noted(module, HostCall), *_noted(module, CanonCall)]
+    named = [(f, call, call.builtin if isinstance(call, CanonCall) else call.label) for f, call in noted]
+    return [entry for entry in named if entry[2] not in UNGUARDED]
+
+
+def _calling_out(module: Module, calls: Iterable[Call]) -> set[Instance]:
+    """The instances that call anything at all. For others it makes no difference whether they may."""
+    return {call.boundary.caller for call in calls} | {call.instance for _, call, _ in _guardable(module)}
+
+
+def _make_flags(module: Module, calls: Iterable[Call], calling_out: set[Instance]) -> dict[Instance, Global]:
+    """The `may_leave` global of each instance that is closed at times, and calls out."""
     flags: dict[Instance, Global] = {}
     for call in calls:
         for instance in call.leaves_closed:
-            if instance not in flags:
+            if instance in calling_out and instance not in flags:
                 flags[instance] = Global(
                     I32,
                     mutable=True,
@@ -172,9 +184,8 @@ def _write_guards(
 ) -> dict[CoreItem, str]:
     """Guards for what instances that are closed at times call outside of the program."""
     written: dict[CoreItem, str] = {}
-    for function, call in [*_noted(module, HostCall), *_noted(module, CanonCall)]:
-        name = call.builtin if isinstance(call, CanonCall) else call.label
-        if call.instance in flags and name not in UNGUARDED and cx.asks("guard", function):
+    for function, call, name in _guardable(module):
+        if call.instance in flags and cx.asks("guard", function):
             written[function] = writer.guard(function, call.instance, f"{call.instance.name}/{name}.guard")
     return written
 

@@ -23,7 +23,7 @@
   (import "host" "stream_drop_writable" (func $host.stream_drop_writable (param i32)))
 
   (func $stream_read (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
-    (local $header i32) (local $state i32) (local $rd i32) (local $n i32) (local $at i32) (local $first i32) (local $ring i32)
+    (local $header i32) (local $state i32) (local $rd i32) (local $n i32) (local $at i32) (local $last i32)
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then
         (return
@@ -34,43 +34,95 @@
     (local.set $state (i32.load $bridge offset=12 (local.get $header)))
     (if (i32.and (local.get $state) (i32.const 1))
       (then (return (i32.const -1))))
+    ;; n = min(len, fill), in whole elements
     (local.set $rd (i32.load $bridge offset=4 (local.get $header)))
     (local.set $n (i32.sub (i32.load $bridge (local.get $header)) (local.get $rd)))
-    (if (i32.eqz (local.get $n))
-      (then (return (select (i32.const 0) (i32.const -5) (i32.and (local.get $state) (i32.const 2))))))
-    ;; n = min(len, fill), in whole elements; 0 is kept for the end of the stream
     (local.set $len (i32.sub (local.get $len) (i32.rem_u (local.get $len) (i32.const {whole}))))
-    (if (i32.gt_u (local.get $n) (local.get $len))
-      (then (local.set $n (local.get $len))))
+    (local.set $n (select (local.get $n) (local.get $len) (i32.lt_u (local.get $n) (local.get $len))))
     (if (i32.eqz (local.get $n))
-      (then (return (i32.const -5))))
+      ;; 0 is the end of the stream: nothing is left, and the writer is gone
+      (then
+        (return
+          (select
+            (i32.const 0)
+            (i32.const -5)
+            (i32.and
+              (i32.eq (i32.load $bridge (local.get $header)) (local.get $rd))
+              (i32.shr_u (local.get $state) (i32.const 1)))))))
+    (local.set $at (i32.and (local.get $rd) (i32.const {ring_mask})))
+    (if (i32.gt_u (i32.add (local.get $at) (local.get $n)) (i32.const {ring}))
+      (then
+        (return (call $read_around (local.get $handle) (local.get $header) (local.get $ptr) (local.get $n)))))
+    (local.set $at
+      (i32.add
+        (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const {ring_bits}))
+        (i32.add (local.get $at) (i32.const {rings}))))
+    ;; Up to 32 bytes are the first and the last 16, 8 or 4, which may overlap: quicker than a bulk copy. The load from
+    ;; the caller's memory traps before anything is stored. Where addresses could wrap, the bulk copy traps or works.
+    (block $bulk
+      (br_if $bulk (i32.gt_u (local.get $ptr) (i32.const -17)))
+      (local.set $last (i32.sub (local.get $n) (i32.const 16)))
+      (if (i32.le_u (local.get $last) (i32.const 16))
+        (then
+          (drop (v128.load $memory (i32.add (local.get $ptr) (local.get $last))))
+          (v128.store $memory (local.get $ptr) (v128.load $bridge (local.get $at)))
+          (v128.store $memory
+            (i32.add (local.get $ptr) (local.get $last))
+            (v128.load $bridge (i32.add (local.get $at) (local.get $last))))
+          (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
+          (return (local.get $n))))
+      (br_if $bulk (i32.gt_u (local.get $n) (i32.const 16)))
+      (if (i32.ge_u (local.get $n) (i32.const 8))
+        (then
+          (local.set $last (i32.sub (local.get $n) (i32.const 8)))
+          (drop (i64.load $memory (i32.add (local.get $ptr) (local.get $last))))
+          (i64.store $memory (local.get $ptr) (i64.load $bridge (local.get $at)))
+          (i64.store $memory
+            (i32.add (local.get $ptr) (local.get $last))
+            (i64.load $bridge (i32.add (local.get $at) (local.get $last))))
+          (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
+          (return (local.get $n))))
+      (br_if $bulk (i32.lt_u (local.get $n) (i32.const 4)))
+      (local.set $last (i32.sub (local.get $n) (i32.const 4)))
+      (drop (i64.load32_u $memory (i32.add (local.get $ptr) (local.get $last))))
+      (i64.store32 $memory (local.get $ptr) (i64.load32_u $bridge (local.get $at)))
+      (i64.store32 $memory
+        (i32.add (local.get $ptr) (local.get $last))
+        (i64.load32_u $bridge (i32.add (local.get $at) (local.get $last))))
+      (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
+      (return (local.get $n)))
+    (memory.copy $memory $bridge (local.get $ptr) (local.get $at) (local.get $n))
+    (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
+    (local.get $n))
+
+  ;; A read in two pieces, up to the end of the ring and from its start. The bounds come first, so that no piece moves
+  ;; before the other one traps.
+  (func $read_around (param $handle i32) (param $header i32) (param $ptr i32) (param $n i32) (result i32)
+    (local $rd i32) (local $ring i32) (local $first i32)
     (if (i64.gt_u
           (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $n)))
           (i64.shl (i64.extend_i32_u (memory.size $memory)) (i64.const {page_bits})))
       (then (unreachable)))
+    (local.set $rd (i32.load $bridge offset=4 (local.get $header)))
     (local.set $ring
       (i32.add
         (i32.const {rings})
         (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const {ring_bits}))))
-    (local.set $at (i32.and (local.get $rd) (i32.const {ring_mask})))
-    (local.set $first (i32.sub (i32.const {ring}) (local.get $at)))
-    (if (i32.gt_u (local.get $first) (local.get $n))
-      (then (local.set $first (local.get $n))))
+    (local.set $first (i32.sub (i32.const {ring}) (i32.and (local.get $rd) (i32.const {ring_mask}))))
     (memory.copy $memory $bridge
       (local.get $ptr)
-      (i32.add (local.get $ring) (local.get $at))
+      (i32.add (local.get $ring) (i32.and (local.get $rd) (i32.const {ring_mask})))
       (local.get $first))
-    (if (i32.lt_u (local.get $first) (local.get $n))
-      (then
-        (memory.copy $memory $bridge
-          (i32.add (local.get $ptr) (local.get $first))
-          (local.get $ring)
-          (i32.sub (local.get $n) (local.get $first)))))
+    (memory.copy $memory $bridge
+      (i32.add (local.get $ptr) (local.get $first))
+      (local.get $ring)
+      (i32.sub (local.get $n) (local.get $first)))
     (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
     (local.get $n))
 
   (func $stream_write (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
-    (local $header i32) (local $wr i32) (local $n i32) (local $at i32) (local $first i32) (local $ring i32)
+    (local $header i32) (local $wr i32) (local $n i32) (local $at i32) (local $last i32)
+    (local $v v128) (local $v_last v128) (local $w i64) (local $w_last i64)
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then
         (return
@@ -90,32 +142,72 @@
         (i32.sub (local.get $wr) (i32.load $bridge offset=4 (local.get $header)))))
     (local.set $n (i32.sub (local.get $n) (i32.rem_u (local.get $n) (i32.const {unit}))))
     (local.set $len (i32.sub (local.get $len) (i32.rem_u (local.get $len) (i32.const {whole}))))
-    (if (i32.gt_u (local.get $n) (local.get $len))
-      (then (local.set $n (local.get $len))))
+    (local.set $n (select (local.get $n) (local.get $len) (i32.lt_u (local.get $n) (local.get $len))))
     (if (i32.eqz (local.get $n))
       (then (return (i32.const 0))))
+    (local.set $at (i32.and (local.get $wr) (i32.const {ring_mask})))
+    (if (i32.gt_u (i32.add (local.get $at) (local.get $n)) (i32.const {ring}))
+      (then
+        (return (call $write_around (local.get $handle) (local.get $header) (local.get $ptr) (local.get $n)))))
+    (local.set $at
+      (i32.add
+        (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const {ring_bits}))
+        (i32.add (local.get $at) (i32.const {rings}))))
+    ;; As in stream_read. Both loads come before both stores, and trap before anything is stored.
+    (block $bulk
+      (br_if $bulk (i32.gt_u (local.get $ptr) (i32.const -17)))
+      (local.set $last (i32.sub (local.get $n) (i32.const 16)))
+      (if (i32.le_u (local.get $last) (i32.const 16))
+        (then
+          (local.set $v (v128.load $memory (local.get $ptr)))
+          (local.set $v_last (v128.load $memory (i32.add (local.get $ptr) (local.get $last))))
+          (v128.store $bridge (local.get $at) (local.get $v))
+          (v128.store $bridge (i32.add (local.get $at) (local.get $last)) (local.get $v_last))
+          (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
+          (return (local.get $n))))
+      (br_if $bulk (i32.gt_u (local.get $n) (i32.const 16)))
+      (if (i32.ge_u (local.get $n) (i32.const 8))
+        (then
+          (local.set $last (i32.sub (local.get $n) (i32.const 8)))
+          (local.set $w (i64.load $memory (local.get $ptr)))
+          (local.set $w_last (i64.load $memory (i32.add (local.get $ptr) (local.get $last))))
+          (i64.store $bridge (local.get $at) (local.get $w))
+          (i64.store $bridge (i32.add (local.get $at) (local.get $last)) (local.get $w_last))
+          (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
+          (return (local.get $n))))
+      (br_if $bulk (i32.lt_u (local.get $n) (i32.const 4)))
+      (local.set $last (i32.sub (local.get $n) (i32.const 4)))
+      (local.set $w (i64.load32_u $memory (local.get $ptr)))
+      (local.set $w_last (i64.load32_u $memory (i32.add (local.get $ptr) (local.get $last))))
+      (i64.store32 $bridge (local.get $at) (local.get $w))
+      (i64.store32 $bridge (i32.add (local.get $at) (local.get $last)) (local.get $w_last))
+      (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
+      (return (local.get $n)))
+    (memory.copy $bridge $memory (local.get $at) (local.get $ptr) (local.get $n))
+    (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
+    (local.get $n))
+
+  ;; A write in two pieces: see read_around.
+  (func $write_around (param $handle i32) (param $header i32) (param $ptr i32) (param $n i32) (result i32)
+    (local $wr i32) (local $ring i32) (local $first i32)
     (if (i64.gt_u
           (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $n)))
           (i64.shl (i64.extend_i32_u (memory.size $memory)) (i64.const {page_bits})))
       (then (unreachable)))
+    (local.set $wr (i32.load $bridge (local.get $header)))
     (local.set $ring
       (i32.add
         (i32.const {rings})
         (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const {ring_bits}))))
-    (local.set $at (i32.and (local.get $wr) (i32.const {ring_mask})))
-    (local.set $first (i32.sub (i32.const {ring}) (local.get $at)))
-    (if (i32.gt_u (local.get $first) (local.get $n))
-      (then (local.set $first (local.get $n))))
+    (local.set $first (i32.sub (i32.const {ring}) (i32.and (local.get $wr) (i32.const {ring_mask}))))
     (memory.copy $bridge $memory
-      (i32.add (local.get $ring) (local.get $at))
+      (i32.add (local.get $ring) (i32.and (local.get $wr) (i32.const {ring_mask})))
       (local.get $ptr)
       (local.get $first))
-    (if (i32.lt_u (local.get $first) (local.get $n))
-      (then
-        (memory.copy $bridge $memory
-          (local.get $ring)
-          (i32.add (local.get $ptr) (local.get $first))
-          (i32.sub (local.get $n) (local.get $first)))))
+    (memory.copy $bridge $memory
+      (local.get $ring)
+      (i32.add (local.get $ptr) (local.get $first))
+      (i32.sub (local.get $n) (local.get $first)))
     (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
     (local.get $n))
 

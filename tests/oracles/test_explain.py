@@ -71,4 +71,10 @@ def test_the_printed_table(tmp_path: Path) -> None:
     ]
     assert lines[:4] == [(row.kind, row.subject, row.parties, row.decision, row.reason) for row in ROWS]
     generated = {line[0]: line[1:3] for line in lines[4:]}
-    assert generated == {"adapter-shim": ("16", "8"), "entry-guard": ("1", "1"), "stream-bridge": ("16", "10")}
+    bridge = ("20", "10")
+    assert generated == {
+        "adapter-shim": ("16", "8"),
+        "entry-guard": ("1", "1"),
+        "trap": ("1", "1"),
+        "stream-bridge": bridge,
+    }

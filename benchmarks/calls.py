@@ -1,0 +1,196 @@
+"""Calls from one component into another: fused by us and by the rival, linked by the engine, and without any adapter.
+
+The loop is in the caller, in WebAssembly, so that only calls are timed. The floor allocates and copies; it checks
+nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import wasmtime
+import wasmtime.component
+from measure import MISSING, REFUSED, Cell, Row, show_rows
+from running import fused_by_rival, interleaved, rival, times
+
+import meld
+from meld.runtime.instantiate import instantiate
+
+TURN = 1.5e-3
+"""Seconds that one turn of one of the programs should take."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One function: its type, what its caller lowers it with, and what is given to it."""
+
+    name: str
+    type: str
+    data: bytes = b""
+    units: int = 0
+    lower: str = "utf8"
+    lift: str = "utf8"
+    target: str = ""
+
+
+def text_of(pattern: str, size: int, encoding: str = "utf-8") -> bytes:
+    """So many bytes of whole characters; what is left over is spaces."""
+    data = (pattern * size).encode(encoding)[:size].decode(encoding, "ignore").encode(encoding)
+    return data + (" " * size).encode(encoding)[: size - len(data)]
+
+
+ASCII, GREEK = "The quick brown fox. ", "Ξεσκεπάζω τὴν "
+LANGUAGES = {"French": "Où est la bibliothèque près d'ici ? ", "Greek": GREEK, "Japanese": "色は匂へど散りぬるを"}
+STRING, UTF16 = '(param "s" string) (result u32)', text_of(ASCII, 4096, "utf-16-le")
+TARGETS = {16: "≥ 2 × as fast", 4096: "≥ 4 × as fast"}
+
+
+def list_of(element: str, size: int) -> Case:
+    """A list of 4096 bytes of zeros."""
+    function = f'(param "s" (list {element})) (result u32)'
+    return Case(f"call with list<{element}>, 4096 B", function, bytes(4096), 4096 // size)
+
+
+CASES = (
+    Case("call with numbers", '(param "a" u32) (param "b" u32) (result u32)', target="the bare call"),
+    *(
+        Case(f"call with {n} B of ASCII", STRING, text_of(ASCII, n), n, target=TARGETS.get(n, ""))
+        for n in (16, 24, 64, 256, 4096)
+    ),
+    *(Case(f"call with 4096 B of {name}", STRING, text_of(words, 4096), 4096) for name, words in LANGUAGES.items()),
+    Case("call with 4096 B of ASCII into UTF-16", STRING, text_of(ASCII, 4096), 4096, lift="utf16"),
+    Case("call with 4096 B of Greek into UTF-16", STRING, text_of(GREEK, 4096), 4096, lift="utf16"),
+    Case("call with 4096 B of UTF-16 into UTF-8", STRING, UTF16, 2048, lower="utf16"),
+    Case(
+        "call with 4096 B of Greek in UTF-16 into UTF-8",
+        STRING,
+        text_of(GREEK, 4096, "utf-16-le"),
+        2048,
+        lower="utf16",
+    ),
+    Case("call with 4096 B of UTF-16", STRING, UTF16, 2048, lower="utf16", lift="utf16"),
+    list_of("u8", 1),
+    list_of("u32", 4),
+    list_of("char", 4),
+    list_of("bool", 1),
+)
+
+
+def literal(data: bytes) -> str:
+    return "".join(f"\\{byte:02x}" for byte in data)
+
+
+def parties(case: Case) -> tuple[str, str]:
+    """The caller and the callee as components."""
+    caller = f"""(component $caller
+  (import "bench:it/calls" (instance $it (export "take" (func {case.type}))))
+  (alias export $it "take" (func $take))
+  (core module $memory (memory (export "memory") 1) (data (i32.const 1024) "{literal(case.data)}"))
+  (core instance $m (instantiate $memory))
+  (core func $take (canon lower (func $take) (memory (core memory $m "memory")) string-encoding={case.lower}))
+  (core module $main
+    (import "bench:it/calls" "take" (func $take (param i32 i32) (result i32)))
+    (func (export "run") (param $rounds i32) (result i32) (local $sum i32)
+      (loop $next
+        (local.set $sum (i32.add (local.get $sum) (call $take (i32.const 1024) (i32.const {case.units}))))
+        (br_if $next (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))
+      (local.get $sum)))
+  (core instance $i (instantiate $main (with "bench:it/calls" (instance (export "take" (func $take))))))
+  (func (export "run") (param "rounds" u32) (result u32) (canon lift (core func $i "run"))))"""
+    callee = f"""(component $callee
+  (core module $main
+    (memory (export "memory") 1)
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+    (func (export "bench:it/calls#take") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))
+  (core instance $i (instantiate $main))
+  (func $take {case.type}
+    (canon lift (core func $i "bench:it/calls#take") (memory (core memory $i "memory"))
+      (realloc (core func $i "cabi_realloc")) string-encoding={case.lift}))
+  (instance $it (export "take" (func $take)))
+  (export "bench:it/calls" (instance $it)))"""
+    return caller, callee
+
+
+FLOOR = """(module
+  (memory $a 1) (memory $b 1)
+  (func $realloc (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func $take (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func (export "run") (param $rounds i32) (result i32) (local $sum i32) (local $to i32)
+    (loop $next
+      {copy}
+      (local.set $sum (i32.add (local.get $sum) (call $take (local.get $to) (i32.const {units}))))
+      (br_if $next (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))
+    (local.get $sum)))"""
+COPY = """(local.set $to (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (i32.const {size})))
+      (memory.copy $b $a (local.get $to) (i32.const 1024) (i32.const {size}))"""
+
+
+def core(module: meld.Module | bytes) -> Callable[[int], object]:
+    """Runs a core module."""
+    running = instantiate(module)
+    return lambda rounds: running.call("run", rounds)
+
+
+def component(binary: bytes) -> Callable[[int], object]:
+    """Runs a component under the engine's own support for components."""
+    config = wasmtime.Config()
+    config.wasm_component_model = True
+    with_components = wasmtime.Engine(config)
+    store = wasmtime.Store(with_components)
+    linked = wasmtime.component.Component(with_components, binary)
+    instance = wasmtime.component.Linker(with_components).instantiate(store, linked)
+    function: Any = instance.get_func(store, "run")
+
+    def run(rounds: int) -> None:
+        function(store, rounds)
+        function.post_return(store)
+
+    return run
+
+
+def programs(case: Case, directory: Path) -> dict[str, Callable[[int], object]]:
+    """What is compared; the rival may be missing."""
+    texts, binaries = [], []
+    for name, text in zip(("caller", "callee"), parties(case), strict=True):
+        texts.append(directory / f"{name}.wat")
+        texts[-1].write_text(text)
+        binaries.append(directory / f"{name}.wasm")
+        binaries[-1].write_bytes(meld.encode(meld.compile(texts[-1], passes="")))
+    copy = COPY.format(size=len(case.data)) if case.data else ""
+    found = {
+        "ours": core(meld.compile(texts)),
+        "engine": component(meld.encode(meld.compile(texts, stop_after="link"))),
+        "floor": core(bytes(wasmtime.wat2wasm(FLOOR.format(copy=copy, units=case.units)))),
+    }
+    theirs = fused_by_rival(binaries, directory / "rival.wasm")
+    if theirs is not None:
+        found["rival"] = core(theirs)
+    return found
+
+
+def measured(case: Case) -> Row:
+    """The row of a case."""
+    with tempfile.TemporaryDirectory() as directory:
+        runs = programs(case, Path(directory))
+    first = interleaved(runs, dict.fromkeys(runs, 1000), turns=3)
+    rounds = {name: max(10, int(TURN / sample.least)) for name, sample in first.items()}
+    taken = interleaved(runs, rounds, turns=40)
+    ours, unfused, floor = (taken[name] for name in ("ours", "engine", "floor"))
+    reached = f"{times(unfused, ours):.2f} × as fast; {times(ours, floor):.2f} × the floor"
+    theirs: Cell = taken.get("rival") or (MISSING if rival() is None else REFUSED)
+    return Row(case.name, ours, theirs, unfused, floor, case.target, reached)
+
+
+def rows() -> list[Row]:
+    """A row for each case."""
+    return [measured(case) for case in CASES]
+
+
+if __name__ == "__main__":
+    show_rows(
+        "Calls between components; unfused: the engine's own adapters; floor: no adapter, nothing checked", rows()
+    )
