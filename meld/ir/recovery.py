@@ -107,6 +107,26 @@ def enclosing(text: str, place: int) -> list[Group]:
     return found
 
 
+def groups(text: str) -> list[Group]:
+    """All parentheses of a text, in the order in which they open, annotations included. Raises MeldError: it is cut."""
+    scanner = Scanner(text)
+    found: list[Group] = []
+    open_groups: list[Group] = []
+    pos = 0
+    while (match := _MARK.search(text, pos)) is not None:
+        start = match.start()
+        if match[0] == "(" and not text.startswith(";", start + 1):
+            keyword = _KEYWORD.match(text, start)
+            open_groups.append(Group(start, len(text), " ".join(keyword[1].split()) if keyword else ""))
+            found.append(open_groups[-1])
+            pos = start + 1
+            continue
+        pos = _behind(scanner, start)
+        if match[0] == ")" and open_groups:
+            open_groups.pop().end = pos
+    return found
+
+
 def _behind(scanner: Scanner, start: int) -> int:
     """The place behind a string, a comment or a closing parenthesis."""
     text = scanner.text
