@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import random
 import re
 import subprocess
 import sys
@@ -16,6 +19,12 @@ pytest.importorskip("pygls", reason="the language server is an extra: meldc[lsp]
 
 from lsprotocol import types as lsp
 from pygls.lsp.client import LanguageClient
+
+from meld.checking import check_text
+from meld.diagnostics import MeldError
+from meld.editor.hover import hover
+from meld.editor.index import index_text, outline
+from meld.ir.comments import format_text
 
 ROOT = Path(__file__).parent.parent
 URI = "file:///work/t.wat"
@@ -244,6 +253,54 @@ def test_without_pygls() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "meldc: error: the language server needs pygls\nhint: pip install 'meldc[lsp]'\n"
+
+
+TEXTS = [path.read_text() for path in sorted(ROOT.glob("tests/golden/**/*.wat"))]
+PIECES = [
+    "(",
+    ")",
+    '"',
+    ";;",
+    "(;",
+    "$x",
+    "$",
+    "(@meld.owner $a)",
+    "(func",
+    "i32.const",
+    "𝒙",
+    "\0",
+    "(component",
+    "\u2028",
+]
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("MELD_SEEDS", "8"))))
+def test_broken_text_is_asked_about(seed: int) -> None:
+    """While somebody types, the text is broken: it is checked, indexed and formatted, or refused, and nothing fails."""
+    rng = random.Random(seed)
+    for _ in range(10):
+        text = rng.choice(TEXTS)
+        for _ in range(rng.randint(1, 4)):
+            start = rng.randrange(len(text))
+            end = min(len(text), start + rng.randint(0, 20))
+            piece = rng.choice([*PIECES, text[start:end] * 2, ""])
+            text = text[:start] + piece + text[end:] or "("
+        for diagnostic in check_text(text, "t"):
+            assert diagnostic.message
+        index = index_text(text, "t")
+        outline(index)
+        for use in index.uses:
+            assert hover(index, use.span.start)
+        with contextlib.suppress(MeldError):
+            formatted = format_text(text, "t")
+            assert format_text(formatted, "t") == formatted
+
+
+@pytest.mark.parametrize("piece", ["(func ", "(block ", "(@a ", "(component ", "(;", '"', "(type (func))"])
+def test_deep_and_long_text(piece: str) -> None:
+    text = "(module " + piece * (20_000 if "type" not in piece else 2_000)
+    assert check_text(text, "t")
+    assert index_text(text, "t").program is None
 
 
 class TestHighlighting:

@@ -86,25 +86,7 @@ def _harmless(text: str, place: int) -> tuple[int, int] | None:
 
 def enclosing(text: str, place: int) -> list[Group]:
     """The parentheses around a place, the outermost first. Raises MeldError where the text is cut."""
-    scanner = Scanner(text)
-    found: list[Group] = []
-    pos = scanner.skip(0)
-    while pos <= place:
-        match = _MARK.search(text, pos)
-        if match is None or match.start() > place:
-            break
-        start = match.start()
-        if match[0] != "(" or text.startswith(";", start + 1):
-            pos = _behind(scanner, start)
-            continue
-        end = scanner.close(start)
-        if end <= place:
-            pos = end
-            continue
-        keyword = _KEYWORD.match(text, start)
-        found.append(Group(start, end, " ".join(keyword[1].split()) if keyword else ""))
-        pos = start + 1
-    return found
+    return [group for group in groups(text) if group.start <= place < group.end]
 
 
 def groups(text: str) -> list[Group]:
@@ -124,6 +106,8 @@ def groups(text: str) -> list[Group]:
         pos = _behind(scanner, start)
         if match[0] == ")" and open_groups:
             open_groups.pop().end = pos
+    if open_groups:
+        raise scanner.unclosed(open_groups[-1].start)
     return found
 
 
