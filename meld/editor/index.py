@@ -82,7 +82,7 @@ class Index:
 
     def whole(self, span: Span) -> Span:
         """The parentheses around the name of a definition."""
-        at = bisect_right([group.start for group in self.groups], span.start) - 1
+        at = bisect_right(self.groups, span.start, key=lambda group: group.start) - 1
         while at >= 0 and self.groups[at].end < span.end:
             at -= 1
         return Span(self.source, self.groups[at].start, self.groups[at].end) if at >= 0 else span

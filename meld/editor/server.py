@@ -6,6 +6,7 @@ are as the client counts them (UTF-16 unless it agrees to something else); pygls
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from urllib.parse import unquote, urlparse
 
@@ -20,6 +21,9 @@ from meld.diagnostics import Span
 from meld.editor.hover import hover
 from meld.editor.index import Entry, Index, index_text, outline
 from meld.ir.comments import format_text
+
+PAUSE = 0.2
+"""Seconds without a change before a document is checked again."""
 
 SEVERITIES = {
     Severity.ERROR: lsp.DiagnosticSeverity.Error,
@@ -121,8 +125,11 @@ def make_server(*, engine: bool = False) -> Server:
         server.check(params.text_document.uri)
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
-    def changed(params: lsp.DidChangeTextDocumentParams) -> None:
-        server.check(params.text_document.uri)
+    async def changed(params: lsp.DidChangeTextDocumentParams) -> None:
+        await asyncio.sleep(PAUSE)
+        document = server.workspace.text_documents.get(params.text_document.uri)
+        if document is not None and document.version == params.text_document.version:
+            server.check(params.text_document.uri)
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)
     def closed(params: lsp.DidCloseTextDocumentParams) -> None:
