@@ -62,7 +62,7 @@ def check_program(program: Program, name: str, *, engine: bool = False) -> list[
 
 def of_problem(problem: Problem, rule: Rule, name: str) -> Diagnostic:
     """The diagnostic of a problem."""
-    return Diagnostic(Severity.ERROR, rule, problem.message, name, problem.span, problem.place or None)
+    return Diagnostic(Severity.ERROR, rule, problem.message, name, problem.span, problem.place or None, problem.hint)
 
 
 def _misspelt(program: Program, name: str) -> list[Diagnostic]:

@@ -32,6 +32,7 @@ COMMANDS = {
     "debug": "step through a compilation, look at it, change it",
     "test": "run golden tests",
     "new-pass": "lay out a plugin package",
+    "lsp": "serve editors",
     "completion": "teach a shell to complete",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""

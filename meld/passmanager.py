@@ -7,7 +7,6 @@ anything runs; the default pipeline is derived from it.
 
 from __future__ import annotations
 
-import difflib
 import re
 import time
 from collections import Counter
@@ -75,10 +74,9 @@ class Plan:
         found = [number for number, step in enumerate(self.steps, 1) if step.matches(wanted)]
         if not found:
             labels = [step.label for step in self.steps]
-            near = difflib.get_close_matches(wanted, labels, 1)
             raise MeldError(
                 f"{option}={wanted}: that pass is not in the pipeline",
-                hint=f"did you mean `{near[0]}`?" if near else "it is: " + ",".join(labels),
+                hint=did_you_mean(wanted, labels, "it is: " + ",".join(labels)),
             )
         return found[-1]
 

@@ -22,7 +22,7 @@ from meld.ir.component import (
 )
 from meld.ir.instructions import Code, Instruction, LazyBody, MemArg
 from meld.ir.module import DataSegment, Function, Global, ImportName, Memory, Module
-from meld.ir.notes import Instance
+from meld.ir.notes import NOTES, Instance, Note, note, number, ref
 from meld.ir.parser import parse
 from meld.ir.types import I32, FuncType, Limits, StructType, TypeDef
 from meld.ir.verify import MAX_PROBLEMS, verify
@@ -305,6 +305,27 @@ def test_the_text_that_a_problem_is_in() -> None:
     error = str(verify(module)[-1].error())
     assert error.startswith("m.wat:")
     assert "which is not in the module" in error
+
+
+def test_a_plugin_says_what_makes_its_notes_consistent() -> None:
+    @note("hot")
+    class Hot(Note):
+        """On a function: how often it is called; a test's."""
+
+        calls: int = number()
+        instead: Function = ref("functions")
+
+        def problems(self, holder: Any, program: Any) -> list[str]:
+            return ["is called less than never"] if self.calls < 0 else []
+
+    try:
+        text = "(module (func $f (@meld.hot (calls 3) (instead $g))) (func $g (@meld.hot (calls -1) (instead $f))))"
+        module = parse(text, "m.wat")
+        assert [str(p) for p in verify(module)] == ["function $g, (@meld.hot): is called less than never"]
+        module.functions.pop(0)  # type: ignore[union-attr]
+        assert "`instead` refers to function $f, which is not in the module" in str(verify(module)[0])
+    finally:
+        del NOTES["hot"]
 
 
 def test_a_program_that_is_wrong_everywhere() -> None:

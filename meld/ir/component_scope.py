@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from meld.diagnostics import MeldError, Span
 from meld.ir.component import CoreType, Definition, Export, OuterAlias, Sort, StartDefinition
 from meld.ir.literals import identifier
-from meld.ir.text_names import similar
+from meld.ir.text_names import record_use, similar
 from meld.ir.types import TypeDef
 
 OUTER_SORTS = frozenset((Sort.CORE_MODULE, Sort.CORE_TYPE, Sort.TYPE, Sort.COMPONENT))
@@ -60,6 +60,11 @@ class TextScope:
         Raises:
             MeldError: there is none.
         """
+        found = self._find(sort, key, span)
+        record_use(span, found)
+        return found
+
+    def _find(self, sort: Sort, key: str | int, span: Span) -> Definition:
         if isinstance(key, int):
             space = self.spaces[sort]
             if key >= len(space):

@@ -86,24 +86,28 @@ def _harmless(text: str, place: int) -> tuple[int, int] | None:
 
 def enclosing(text: str, place: int) -> list[Group]:
     """The parentheses around a place, the outermost first. Raises MeldError where the text is cut."""
+    return [group for group in groups(text) if group.start <= place < group.end]
+
+
+def groups(text: str) -> list[Group]:
+    """All parentheses of a text, in the order in which they open, annotations included. Raises MeldError: it is cut."""
     scanner = Scanner(text)
     found: list[Group] = []
-    pos = scanner.skip(0)
-    while pos <= place:
-        match = _MARK.search(text, pos)
-        if match is None or match.start() > place:
-            break
+    open_groups: list[Group] = []
+    pos = 0
+    while (match := _MARK.search(text, pos)) is not None:
         start = match.start()
-        if match[0] != "(" or text.startswith(";", start + 1):
-            pos = _behind(scanner, start)
+        if match[0] == "(" and not text.startswith(";", start + 1):
+            keyword = _KEYWORD.match(text, start)
+            open_groups.append(Group(start, len(text), " ".join(keyword[1].split()) if keyword else ""))
+            found.append(open_groups[-1])
+            pos = start + 1
             continue
-        end = scanner.close(start)
-        if end <= place:
-            pos = end
-            continue
-        keyword = _KEYWORD.match(text, start)
-        found.append(Group(start, end, " ".join(keyword[1].split()) if keyword else ""))
-        pos = start + 1
+        pos = _behind(scanner, start)
+        if match[0] == ")" and open_groups:
+            open_groups.pop().end = pos
+    if open_groups:
+        raise scanner.unclosed(open_groups[-1].start)
     return found
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
@@ -55,10 +58,24 @@ class TextContext:
             if space == "note":
                 if key not in self.notes:
                     raise fail(f"unknown note `{key}`", similar(str(key), self.notes))
+                if is_recording():
+                    record_use(_within(span, str(key)), self.notes[str(key)])
                 return self.notes[str(key)]
-            return find(scope, space, key, fail)
+            found = getattr(scope, space)[_find_index(scope, space, key, fail)]
+            if is_recording():
+                record_use(_within(span, key), found)
+            return found
 
         return resolve
+
+
+def _within(span: Span, key: str | int) -> Span | None:
+    """Where an annotation refers to something by a name; it may do so again behind that."""
+    if isinstance(key, int):
+        return None
+    name = re.compile(re.escape(identifier(key)) + r"(?![0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~])")
+    match = name.search(span.source.text, span.start, span.end)
+    return None if match is None else Span(span.source, match.start(), match.end())
 
 
 def similar(name: str, names: Iterable[str]) -> str | None:
@@ -67,8 +84,41 @@ def similar(name: str, names: Iterable[str]) -> str | None:
     return f"did you mean {' or '.join(f'`{identifier(n)}`' for n in found)}?" if found else None
 
 
+_uses: ContextVar[list[tuple[Span, Any]] | None] = ContextVar("uses", default=None)
+
+
+@contextmanager
+def recording_uses() -> Iterator[list[tuple[Span, Any]]]:
+    """Records what names and numbers refer to, and where they stand, while texts are read: for editors."""
+    found: list[tuple[Span, Any]] = []
+    token = _uses.set(found)
+    try:
+        yield found
+    finally:
+        _uses.reset(token)
+
+
+def record_use(span: Span | None, target: Any) -> None:
+    """Tells whoever records that `target` is referred to at a place."""
+    uses = _uses.get()
+    if uses is not None and span is not None:
+        uses.append((span, target))
+
+
+def is_recording() -> bool:
+    """Whether anybody does: finding out the places takes time."""
+    return _uses.get() is not None
+
+
 def find_index(scope: Scope, space: str, key: str | int, fail: Fail) -> int:
     """The index that a name or a number means."""
+    index = _find_index(scope, space, key, fail)
+    if is_recording():
+        record_use(fail("", None).span, getattr(scope, space)[index])
+    return index
+
+
+def _find_index(scope: Scope, space: str, key: str | int, fail: Fail) -> int:
     names = scope.names.get(space, {})
     if isinstance(key, str):
         index = names.get(key)

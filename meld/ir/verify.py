@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from meld.diagnostics import MeldError, Span
@@ -49,6 +49,7 @@ class Problem:
         item: the item, definition or note that it is about, if there is one.
         instruction: the number of the instruction in the body, from 0, if it is about one.
         span: where in the text, if the program came from text.
+        hint: what to do about it.
     """
 
     message: str
@@ -56,6 +57,7 @@ class Problem:
     item: Any = None
     instruction: int | None = None
     span: Span | None = None
+    hint: str | None = None
 
     @property
     def place(self) -> str:
@@ -68,8 +70,8 @@ class Problem:
     def error(self) -> MeldError:
         """The problem as an error, for those who stop at the first."""
         if self.span is None:
-            return MeldError(self.message, where=self.place or None)
-        return MeldError(str(self), span=self.span)
+            return MeldError(self.message, where=self.place or None, hint=self.hint)
+        return MeldError(str(self), span=self.span, hint=self.hint)
 
 
 def verify(program: Component | Module, *, decode: bool = False) -> list[Problem]:
@@ -330,7 +332,8 @@ class _ModuleVerifier:
                     if self.decode or self.broken(body):
                         code = function.view()
         except MeldError as e:
-            yield self.problem(e.message if e.where is None else f"{e.where}: {e.message}", function, span=e.span)
+            message = e.message if e.where is None else f"{e.where}: {e.message}"
+            yield replace(self.problem(message, function, span=e.span), hint=e.hint)
         if code is None or not isinstance(function.type.shape, FuncType):
             return
         for local in code.locals:

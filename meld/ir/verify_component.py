@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from meld.ir import component as c
@@ -75,7 +75,7 @@ def component_problems(component: Component, check_module: Callable[[Module], It
             case (Module() as module, _, where):
                 for problem in check_module(module):
                     place = f"{where}, {problem.where}" if problem.where else where
-                    yield Problem(problem.message, place, problem.item, problem.instruction, problem.span)
+                    yield replace(problem, where=place)
 
 
 def _definitions(component: Component, parent: _Scope | None, where: str) -> Iterator[Any]:

@@ -1,0 +1,87 @@
+"""What is said of something when one points at it: its type, where it comes from, what notes say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meld.editor.index import Index, Variable, kind_of, name_of
+from meld.ir.literals import identifier
+from meld.ir.module import DataSegment, ElementSegment, Function, Item
+from meld.ir.notes import Instance, Note, Opaque
+from meld.ir.show import item_type, signature
+from meld.ir.types import FuncType, TypeDef
+
+MAX_LINES = 12
+"""Lines of text that are shown of a definition."""
+
+
+def hover(index: Index, offset: int) -> str | None:
+    """What is said of the word at a place, in Markdown; None if there is nothing to say."""
+    use = index.at(offset)
+    if use is None:
+        return None
+    target = use.target
+    parts = [f"```wat\n{_head(index, target)}\n```", *(f"- {line}" for line in facts(target))]
+    uses = sum(1 for each in index.of(target) if not each.definition)
+    return "\n".join([*parts, f"- used {uses} times here"])
+
+
+def _head(index: Index, target: Any) -> str:
+    """The definition in short: with its type if it has one, else as it is written."""
+    match target:
+        case Variable(kind=kind, name=name):
+            return f"{kind} {name}"
+        case TypeDef(shape=FuncType() as shape):
+            return f"type {name_of(target)}: {signature(shape)}"
+        case ElementSegment() | DataSegment() | TypeDef():
+            return _text(index, target)
+        case Item():
+            return f"{kind_of(target)} {name_of(target)}: {item_type(target)}"  # type: ignore[arg-type]
+    return _text(index, target)
+
+
+def _text(index: Index, target: Any) -> str:
+    if target.span is None:
+        return f"{kind_of(target)} {name_of(target)}"
+    whole = index.whole(target.span)
+    lines = index.source.text[whole.start : whole.end].split("\n")
+    return "\n".join(lines[:MAX_LINES] + ["…"] * (len(lines) > MAX_LINES))
+
+
+def facts(target: Any) -> list[str]:
+    """What there is to know besides the type: where an item comes from, and what is noted on it."""
+    found: list[str] = []
+    if isinstance(target, Item):
+        if target.imported is not None:
+            found.append(f"imported as `{target.imported}`")
+        found += _origin(target)
+    if isinstance(target, Instance) and target.path:
+        found.append(f"stands at `{target.path}` in the composition")
+    found += [f"noted: {_noted(note)}" for note in getattr(target, "notes", None) or ()]
+    return found
+
+
+def _origin(item: Item) -> list[str]:
+    kind = "function" if isinstance(item, Function) else "item"
+    if item.synthetic is not None:
+        made = f"made by the compiler: {item.synthetic}"
+        return [made if item.owner is None else f"{made}, for the instance {_named(item.owner)}"]
+    if item.owner is None:
+        return []
+    if item.origin is None:
+        return [f"belongs to the instance {_named(item.owner)}"]
+    index, module = item.origin
+    core = f" of its core module {module}" if module else ""
+    return [f"comes from the instance {_named(item.owner)}: {kind} {index}{core}"]
+
+
+def _named(note: Note) -> str:
+    return f"`{identifier(note.name)}`" if note.name else "without a name"
+
+
+def _noted(note: Note) -> str:
+    label = note.label if isinstance(note, Opaque) else f"meld.{note.tag}"
+    if note.span is None:
+        return f"`@{label}`"
+    text = " ".join(note.span.source.text[note.span.start : note.span.end].split())
+    return f"`{text if len(text) <= 200 else text[:200] + '…'}`"
