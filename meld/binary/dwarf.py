@@ -77,7 +77,7 @@ class Unit:
 def generated(functions: Sequence[Subprogram]) -> Unit:
     """The unit of what the compiler made."""
     rows = [[(f.start, f.end, FILE, f.line or 0, 0, BEGINS_STATEMENT)] for f in functions]
-    return Unit(FILE, functions=list(functions), sequences=rows)  # type: ignore[arg-type]
+    return Unit(FILE, functions=list(functions), sequences=rows)
 
 
 def debug_sections(units: Sequence[Unit]) -> dict[str, bytes]:

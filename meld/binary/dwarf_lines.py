@@ -27,6 +27,7 @@ INDEXED_STRINGS = frozenset({0x1A, 0x25, 0x26, 0x27, 0x28})
 BLOCKS = {0x03: 2, 0x04: 4, 0x0A: 1, 0x09: 0, 0x18: 0}
 """Forms that are bytes: how many bytes say how long they are, 0 for an unsigned LEB."""
 
+
 @dataclass(slots=True)
 class LineUnit:
     """A compilation unit: what it is called, its language (``DW_LANG_…``), and its rows."""
@@ -49,7 +50,7 @@ def read_lines(sections: Mapping[str, bytes | memoryview]) -> list[LineUnit]:
             _LineProgram(sections, offset, unit).run()
             found.append(unit)
         return found
-    except (IndexError, UnicodeDecodeError, OverflowError, ValueError):
+    except (LookupError, ValueError, TypeError, OverflowError):
         raise MeldError("malformed debugging information") from None
 
 
@@ -102,8 +103,8 @@ class _Strings:
 
     def value(self, c: _Cursor, form: int, constant: int = 0) -> Any:
         """Reads a value; a string that is indexed is its index, until `text` looks it up."""
-        if form == DW_FORM_INDIRECT:
-            return self.value(c, c.unsigned())
+        while form == DW_FORM_INDIRECT:
+            form = c.unsigned()
         if form == DW_FORM_STRING:
             return c.string()
         if form in (DW_FORM_STRP, DW_FORM_LINE_STRP):
@@ -322,6 +323,8 @@ class _LineProgram:
 
     def _add_rows(self, rows: list[Any], end: int) -> None:
         """A sequence, as stretches of code. Of rows at the same address the last counts; so readers have it."""
+        if rows and rows[0][0] == 0:
+            return  # linkers put code that they leave out there, in front of all functions
         ends = [row[0] for row in rows[1:]] + [end]
         for (start, file, line, column, flags), stop in zip(rows, ends, strict=True):
             if start < stop and file < len(self.files):

@@ -1,13 +1,14 @@
 """Lines of the inputs in the fused module: where the code of each went, and what it comes from.
 
 A body keeps its instructions when it is fused, but its numbers may take fewer or more bytes. So a place in the old body
-is the same instruction in the new one.
+is the same instruction in the new one; a row that begins within an instruction counts from the next one on, as it does
+for who looks up where instructions begin.
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from meld.binary.bodies import PLANS, EncodedBody, Step
@@ -62,7 +63,7 @@ def units(functions: Sequence[Function], places: Sequence[Place], code: Sequence
             target.functions.append(Subprogram(_name(function), start, start + len(new)))
             moved = []
             for low, high, path, line, column, flags in (row for of, row in rows if of is unit):
-                a, b = (now[bisect_right(was, at - first) - 1] if at >= first else 0 for at in (low, high))
+                a, b = (now[min(bisect_left(was, at - first), len(now) - 1)] for at in (low, high))
                 if a < b:
                     moved.append((start + a, start + b, path, line, column, flags))
             target.sequences += _sequences(moved)
@@ -76,20 +77,17 @@ def _name(function: Function) -> str:
 
 
 def _by_function(section: CodeSection) -> dict[int, list[tuple[LineUnit, Row]]]:
-    """The rows of the line tables by function, cut where functions end. Those of code that was linked out are left."""
+    """The rows of the line tables by the function in which they begin. Those of code that was linked out are left."""
     found: dict[int, list[tuple[LineUnit, Row]]] = {}
     starts = [start + section.head for start in section.starts]
     ends = [end + section.head for end in section.ends]
     for unit in lines_of(section):
         for low, high, *rest in unit.rows:
-            number = bisect_right(starts, low) - 1
-            if number < 0:
-                continue  # dead code is said to be at address 0
-            while number < len(starts) and starts[number] < high:
+            number = bisect_right(ends, low)
+            if number < len(starts):
                 a, b = max(low, starts[number]), min(high, ends[number])
                 if a < b:
                     found.setdefault(number, []).append((unit, (a, b, *rest)))  # type: ignore[arg-type]
-                number += 1
     for rows in found.values():
         rows.sort(key=lambda row: row[1][:2])
     return found
