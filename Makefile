@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= auto
 
-.PHONY: demo test lint format bench prove clean
+.PHONY: demo test test-large lint format bench prove clean
 
 # Fuse the streaming example and run it with and without the bridge.
 demo: $(STAMP)
@@ -14,6 +14,13 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+# Programs that toolchains for Python, JavaScript and C make: tens of megabytes, some 15 minutes.
+LARGE := .large
+test-large: $(STAMP)
+	test -x $(LARGE)/venv/bin/componentize-py || { $(PYTHON) -m venv $(LARGE)/venv && $(LARGE)/venv/bin/python -m pip install --quiet --disable-pip-version-check componentize-py ziglang; }
+	test -d $(LARGE)/node_modules || ! command -v npm >/dev/null || npm install --silent --no-save --prefix $(LARGE) @bytecodealliance/componentize-js @bytecodealliance/jco
+	MELD_LARGE=$(LARGE) $(BIN)/python -m pytest $(ARGS) tests/test_large.py tests/test_stages.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -40,5 +47,5 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LARGE) .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,9 +9,10 @@ from typing import Any
 
 import wasmtime
 from adapter_pairs import Form, Pair
-from hypothesis import given, settings
+from cases import trying
+from hypothesis import given
 from hypothesis import strategies as st
-from test_interpreter import RESOURCES, SETTINGS, TWO
+from test_interpreter import RESOURCES, TWO
 
 import meld
 from meld.abi.boundary import HostExport
@@ -46,7 +47,7 @@ NOTE = re.compile(r"\(@meld\.(boundary|canon|resource|export|instance).*")
 WORD = re.compile(r"[^\s()]+|\([^\s()]+(?: [^\s()]+)*\)")
 
 
-@settings(SETTINGS, max_examples=SETTINGS.max_examples * 4)
+@trying(0.1)
 @given(st.sampled_from([handles, strings]), st.data())
 def test_notes_changed_by_hand(text: Any, data: st.DataObject) -> None:
     source = text()

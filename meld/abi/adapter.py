@@ -161,19 +161,23 @@ def _check_options(call: Call, where: str) -> None:
             raise MeldError(f"its `{canon}` has no `{option}`, which {show(call.boundary.type)} needs", where=where)
 
 
+Marks = tuple[str | None, str | None]
+"""The locals that remember which loans are older than a call: of handles inside the module, and of those outside."""
+
+
 class Handles(Protocol):
     """How adapters carry resource handles from one instance to another."""
 
     def carry(self, copy: Copy, layout: Layout, expr: str) -> str:
         """The target's handle for the source's, as an expression."""
 
-    def begin(self, body: Body, call: Call) -> str | None:
-        """Before the parameters are carried over; what it answers is given to `end`."""
+    def begin(self, body: Body, call: Call) -> Marks:
+        """Before the parameters are carried over; what it answers is given to `returned` and `end`."""
 
-    def returned(self, body: Body, call: Call, mark: str | None) -> None:
+    def returned(self, body: Body, call: Call, marks: Marks) -> None:
         """After the callee returned."""
 
-    def end(self, body: Body, call: Call, mark: str | None) -> None:
+    def end(self, body: Body, call: Call, marks: Marks) -> None:
         """After the result was carried over."""
 
 
@@ -205,7 +209,7 @@ class AdapterWriter:
             body.trap(self.items.trap(Trap.ENTER))
             return self.items.add(body, name)
         self.check_may_leave(body, call.boundary.caller)
-        mark = self.handles.begin(body, call)
+        marks = self.handles.begin(body, call)
         arguments = self._lower_params(body, call, tuple(params))
         results = tuple((body.local(core), core) for core in _cores(call.lift.results))
         tasks = self.tasks[call.boundary.callee] if call.boundary.lift.is_async else None
@@ -214,13 +218,13 @@ class AdapterWriter:
         body.emit(f"(call {self.items.function(call.boundary.target)}{_gets(arguments)})")
         for local, _ in reversed(results):
             body.emit(f"local.set {local}")
-        self.handles.returned(body, call, mark)
+        self.handles.returned(body, call, marks)
         returned: tuple[tuple[str, NumType], ...] = ()
         if tasks is not None:
             tasks.end(body, self.items.trap(Trap.NO_RESULT))
         else:
             returned = self._lower_results(body, call, params[-1:], results)
-        self.handles.end(body, call, mark)
+        self.handles.end(body, call, marks)
         post_return = call.boundary.lift.post_return
         if post_return is not None:
             body.emit(f"(call {self.items.function(post_return)}{_gets(results)})")

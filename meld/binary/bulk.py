@@ -17,6 +17,7 @@ from meld.ir.numbering import Numbering
 
 if TYPE_CHECKING:
     from meld.binary.bodies import Scan
+    from meld.binary.dwarf_lines import LineUnit
     from meld.binary.kernel import Kernel, Uses, Written
 
 THRESHOLD = 400_000
@@ -35,6 +36,9 @@ class CodeSection:
         offset: where `data` stands in the input.
         starts, ends: where each body stands in `data`.
         scans: what was found in the bodies that Python has looked at.
+        head: how many bytes of the section, its count, are in front of `data`.
+        debug: the debugging sections of the input, by name, which speak of places in the section.
+        lines: what they say of lines, once it was read (`meld.binary.source_lines`).
     """
 
     data: memoryview
@@ -43,6 +47,9 @@ class CodeSection:
     starts: array[int] = field(default_factory=lambda: array("I"))
     ends: array[int] = field(default_factory=lambda: array("I"))
     scans: dict[int, Scan] = field(default_factory=dict)
+    head: int = 1
+    debug: dict[str, bytes | memoryview] = field(default_factory=dict)
+    lines: list[LineUnit] | None = None
     _uses: Uses | None = None
     _refused: bool = False
 

@@ -74,6 +74,7 @@ class _Reader:
         self.bodies = 0
         self.data_count: int | None = None
         self.names: Cursor | None = None
+        self.debug: dict[str, bytes | memoryview] = {}
 
     def read(self) -> Module:
         c, module = self.c, self.module
@@ -143,6 +144,8 @@ class _Reader:
             return
         place = f"after {SECTIONS[9 if last == 12 else last]}" if last else "before first"
         self.module.customs.append(CustomSection(label, c.take(c.end - c.pos, label), place))
+        if label.startswith(".debug_"):
+            self.debug.setdefault(label, self.module.customs[-1].data)
 
     def type_section(self, c: Cursor) -> None:
         for _ in range(c.count("types")):
@@ -275,7 +278,7 @@ class _Reader:
         count = c.count("function bodies")
         if count > len(self.declared):
             raise c.error(f"more function bodies than functions ({len(self.declared)})", at)
-        section = CodeSection(c.data[c.pos : c.end], c.where, c.base + c.pos)
+        section = CodeSection(c.data[c.pos : c.end], c.where, c.base + c.pos, head=c.pos - at, debug=self.debug)
         begin = c.pos
         for number, function in enumerate(self.module.functions[:count]):
             size = c.u32("size of a function body")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from meld.binary.bodies import EncodedBody
 from meld.binary.bulk import CodeSection
 from meld.binary.coretypes import CoreTypeWriter
-from meld.binary.dwarf import Range, debug_sections, line_of
+from meld.binary.dwarf import Subprogram, Unit, debug_sections, generated, line_of
 from meld.binary.encode import Encoder
 from meld.binary.leb import name, section_pieces, unsigned, vector
 from meld.binary.names import write_names
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from meld.binary.kernel import Written
 
 Piece: TypeAlias = bytes | memoryview
+LAST_SECTION = 11
+BEHIND_NAMES = frozenset({"producers", "target_features"})
 KINDS: dict[type[Item], int] = {Function: 0, Table: 1, Memory: 2, Global: 3, Tag: 4}
 
 
@@ -127,19 +129,40 @@ class _Writer:
         for number, label in SECTIONS.items():
             if pieces := sections.get(number):
                 yield from section_pieces(number, pieces)
-            yield from self.customs(f"after {label}")
-        yield write_names(self.module)
+            if number != LAST_SECTION:
+                yield from self.customs(f"after {label}")
+        yield from self.last_customs()
         if self.module.notes_of(Attributed):
-            for label, data in debug_sections(self.ranges()).items():
+            for label, data in debug_sections(self.debug_units()).items():
                 yield from section_pieces(0, [name(label), data])
 
-    def ranges(self) -> list[Range]:
-        """Where the functions that the compiler made lie in the code section."""
-        return [
-            Range(function.name or "", start, end, line_of(function.synthetic))
-            for function, (start, end) in zip(self.module.functions, self.code.places(), strict=True)
+    def debug_units(self) -> list[Unit]:
+        """Where the functions come from: what the compiler made, and what the inputs say of theirs."""
+        places = self.code.places()
+        made = [
+            Subprogram(function.name or "", start, end, line_of(function.synthetic))
+            for function, (start, end) in zip(self.module.functions, places, strict=True)
             if function.synthetic is not None
         ]
+        found = [generated(made)] if made else []
+        if any(isinstance(f.body, EncodedBody) and f.body.section.debug for f in self.module.functions):
+            from meld.binary.source_lines import units
+
+            contents = b"".join([unsigned(len(places)), *self.code.pieces])
+            found += units(self.module.functions, places, [contents[start:end] for start, end in places])
+        return found
+
+    def last_customs(self) -> Iterator[Piece]:
+        """What comes behind the data, and among it the names: some tools want `producers` behind them."""
+        named = False
+        for custom in self.module.customs:
+            if custom.place == f"after {SECTIONS[LAST_SECTION]}":
+                if custom.name in BEHIND_NAMES and not named:
+                    yield write_names(self.module)
+                    named = True
+                yield from section_pieces(0, [name(custom.name), custom.data])
+        if not named:
+            yield write_names(self.module)
 
     def customs(self, place: str) -> Iterator[Piece]:
         for custom in self.module.customs:

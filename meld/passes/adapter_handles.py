@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from meld.abi.adapter import Call, place_of
+from meld.abi.adapter import Call, Marks, place_of
 from meld.abi.adapter_text import Body, Items
 from meld.abi.adapter_values import Copy
 from meld.abi.boundary import CanonCall, resource_of
@@ -19,6 +19,7 @@ from meld.ir.module import Function, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32
 from meld.passes.handle_tables import HandleTable
+from meld.passes.host_loans import HostLoans, lent
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class Handles:
     tables: dict[Instance, HandleTable]
     numbers: dict[Resource, int]
     reps: dict[Resource, Function]
+    loans: dict[Instance, HostLoans]
 
     @classmethod
     def of(cls, items: Items, module: Module) -> Handles:
@@ -45,7 +47,8 @@ class Handles:
                     resource = resource_of(n)
                     if resource is not None and not resource.is_inside:
                         reps.setdefault(resource, item)
-        return cls(items, tables, numbers, reps)
+        loans = {note.instance: note for note in module.notes_of(HostLoans)}
+        return cls(items, tables, numbers, reps, loans)
 
     def check(self, call: Call) -> None:
         """Refuses a call whose handles cannot be carried. Raises MeldError."""
@@ -64,7 +67,11 @@ class Handles:
                         where=where,
                         hint="expose-resources keeps an import for it",
                     )
-            elif boundary.caller not in self.tables or boundary.callee not in self.tables:
+                borrowed = isinstance(t, c.Borrow) and resource in lent(boundary)
+                missing = borrowed and boundary.callee not in self.loans
+            else:
+                missing = boundary.caller not in self.tables or boundary.callee not in self.tables
+            if missing:
                 raise MeldError(
                     f"handles of `{resource.label}` cannot be carried over: {show(boundary.type)}",
                     where=where,
@@ -76,8 +83,12 @@ class Handles:
         resource = layout.resource
         assert isinstance(resource, Resource)
         if not resource.is_inside:
-            lent_home = layout.kind is Kind.BORROW and copy.target.instance is resource.owner
-            return f"(call {self.items.function(self.reps[resource])} {expr})" if lent_home else expr
+            if layout.kind is not Kind.BORROW:
+                return expr
+            if copy.target.instance is resource.owner:
+                return f"(call {self.items.function(self.reps[resource])} {expr})"
+            lend = self.items.function(self.loans[copy.target.instance].lend)
+            return f"(call {lend} (i32.const {self.numbers[resource]}) {expr})"
         source, target = self.tables[copy.source.instance], self.tables[copy.target.instance]
         number = f"(i32.const {self.numbers[resource]})"
 
@@ -89,24 +100,32 @@ class Handles:
         rep = call(source.lift_borrow, expr)
         return rep if copy.target.instance is resource.owner else call(target.lower_borrow, rep)
 
-    def begin(self, body: Body, call: Call) -> str | None:
-        """Before the parameters of a call are carried over: remembers which loans are older. Answers their local."""
-        if not self._borrowed(call):
-            return None
-        mark, table = body.local(I32), self.tables[call.boundary.caller]
-        begin = f"(call {self.items.function(table.begin_scope)})"
-        loans = f"(global.get {self.items.global_(table.loans)})"
-        body.emit(f"(local.set {mark} {begin if self._gives_handles(call) else loans})")
-        return mark
+    def begin(self, body: Body, call: Call) -> Marks:
+        """Before the parameters of a call are carried over: remembers which loans are older. Answers their locals."""
+        scope = loans = None
+        if self._borrowed(call):
+            scope, table = body.local(I32), self.tables[call.boundary.caller]
+            begin = f"(call {self.items.function(table.begin_scope)})"
+            top = f"(global.get {self.items.global_(table.loans)})"
+            body.emit(f"(local.set {scope} {begin if self._gives_handles(call) else top})")
+        if lent(call.boundary):
+            loans, mark = body.local(I32), self.items.function(self.loans[call.boundary.callee].mark)
+            body.emit(f"(local.set {loans} (call {mark}))")
+        return scope, loans
 
-    def returned(self, body: Body, call: Call, mark: str | None) -> None:
+    def returned(self, body: Body, call: Call, marks: Marks) -> None:
         """After the callee returned: it must have dropped every borrow handle that the call gave it."""
+        scope, loans = marks
         if self._gives_handles(call):
             end_borrows = self.items.function(self.tables[call.boundary.callee].end_borrows)
-            body.emit(f"(call {end_borrows} (local.get {mark}))")
+            body.emit(f"(call {end_borrows} (local.get {scope}))")
+        if loans is not None:
+            end = self.items.function(self.loans[call.boundary.callee].end)
+            body.emit(f"(call {end} (local.get {loans}))")
 
-    def end(self, body: Body, call: Call, mark: str | None) -> None:
+    def end(self, body: Body, call: Call, marks: Marks) -> None:
         """After the result was carried over: what was lent for the call is the caller's again."""
+        mark, _ = marks
         if mark is None:
             return
         table = self.tables[call.boundary.caller]

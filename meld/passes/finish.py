@@ -9,6 +9,8 @@ from typing import Any
 from meld.abi import manifest
 from meld.abi.boundary import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options, resource_of
 from meld.abi.types import show
+from meld.binary.bodies import EncodedBody
+from meld.binary.source_lines import lines_of
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction, LazyBody
 from meld.ir.merge_types import merge_types
@@ -58,7 +60,7 @@ class Finish(Pass):
             _refuse_pending(module, reachable(module))
         _drop_dead(module, cx)
         if self.lines and cx.asks("attribute"):
-            _attribute(module)
+            _attribute(module, cx)
         if self.provenance and not module.notes_of(Traced) and cx.asks("trace"):
             module.notes.append(Traced())
         cx.stats["merged imports"] = _merge_imports(module, cx)
@@ -70,12 +72,25 @@ class Finish(Pass):
         cx.stats["dropped items"] = before - sum(1 for _ in module.items())
 
 
-def _attribute(module: Module) -> None:
-    """Has the encoder attribute generated functions, unless the module has debug information of its own."""
+def _attribute(module: Module, cx: PassContext) -> None:
+    """Has the encoder say where code comes from, unless the module has debug information of its own."""
     generated = any(f.synthetic is not None for f in module.functions)
     own = any(section.name.startswith(".debug_") for section in module.customs)
-    if generated and not own and not module.notes_of(Attributed):
+    if (_has_lines(module, cx) or generated) and not own and not module.notes_of(Attributed):
         module.notes.append(Attributed())
+
+
+def _has_lines(module: Module, cx: PassContext) -> bool:
+    """Whether inputs say which lines their code comes from."""
+    sections = {f.body.section: None for f in module.functions if isinstance(f.body, EncodedBody)}
+    found = False
+    for section in sections:
+        if section.debug:
+            try:
+                found = bool(lines_of(section)) or found
+            except MeldError as e:
+                cx.remark(f"{section.where}: {e.message}; its lines are left out")
+    return found
 
 
 def _sign(module: Module) -> None:

@@ -2,7 +2,7 @@
 
 Each instance that has handles gets a table, and its built-ins `resource.new`, `resource.rep` and `resource.drop` become
 functions over it. Adapters carry handles from one table into another. Resources of the host stay the host's: their
-handles are the host's numbers in every instance.
+handles are the host's numbers in every instance, and what is lent of them is counted (`meld.passes.host_loans`).
 
 Source: Component Model, CanonicalABI.md ("Resource State", canon_resource_new, canon_resource_drop,
 canon_resource_rep, lift_own, lift_borrow, lower_own, lower_borrow).
@@ -25,6 +25,7 @@ from meld.ir.notes import Instance, Note, note, ref
 from meld.ir.splice import splice
 from meld.ir.types import I32, Limits, ValType
 from meld.passes.base import Pass, PassContext
+from meld.passes.host_loans import HostLoans, borrowers, count_loans
 from meld.passes.rebind import rebind_notes
 from meld.passes.template import template
 
@@ -61,6 +62,7 @@ class HandleTables(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         numbers = {resource: i for i, resource in enumerate(module.notes_of(Resource), 1)}
+        _lend(module, numbers, cx)
         instances = dict.fromkeys(_holders(module))
         # handles go from table to table, so there are all of them or none
         if not instances or not cx.asks("handle tables"):
@@ -95,6 +97,19 @@ class HandleTables(Pass):
         module.imports = [item for item in module.imports if item not in new]
         cx.stats["handle tables"] = len(tables)
         cx.stats["resource built-ins"] = len(new)
+
+
+def _lend(module: Module, numbers: dict[Resource, int], cx: PassContext) -> None:
+    """Counts the loans of handles that live outside."""
+    loans: dict[Instance, HostLoans] = {}
+    for instance in dict.fromkeys(borrowers(module)):
+        if not cx.asks("count loans"):
+            return
+        functions = _splice(module, "host_loans.wat", {}, f"{instance.name}/loans")
+        by_name: dict[str, Any] = dict(functions)
+        loans[instance] = HostLoans(instance, **by_name)
+        module.notes.append(loans[instance])
+    count_loans(module, numbers, loans)
 
 
 def _inside_of(n: Note) -> Resource | None:

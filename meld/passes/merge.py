@@ -24,7 +24,6 @@ from meld.passes.values import HostFunction, InstanceValue, LiftedFunction, Type
 from meld.passes.world import MAX_DEPTH, MAX_EXPORTS, attach_world, world_of
 
 DROPPED_CUSTOMS = (
-    ".debug_",
     "reloc.",
     "linking",
     "metadata.code.",
@@ -89,13 +88,18 @@ def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> Non
     """Custom sections of the core modules, each once; those that would speak of wrong places are dropped."""
     seen: set[tuple[str, bytes]] = set()
     dropped: dict[str, int] = {}
+    debug = False
     for source in evaluator.modules_used:
         for section in source.customs:
-            if section.name.startswith(DROPPED_CUSTOMS):
+            if section.name.startswith(".debug_"):
+                debug = True  # the code that it speaks of keeps it: `CodeSection.debug`
+            elif section.name.startswith(DROPPED_CUSTOMS):
                 dropped[section.name] = dropped.get(section.name, 0) + len(section.data)
             elif (key := (section.name, bytes(section.data))) not in seen:
                 seen.add(key)
                 module.customs.append(CustomSection(section.name, section.data))
+    if debug:
+        cx.remark("of the debugging information of the inputs, functions and lines are carried, the rest is dropped")
     if dropped:
         names = ", ".join(f"`{name}` ({size} bytes)" for name, size in sorted(dropped.items()))
         cx.remark(f"custom sections dropped, since they speak of offsets, indices or a world: {names}")
