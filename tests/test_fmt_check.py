@@ -210,3 +210,9 @@ class TestCheck:
         assert (done.returncode, done.stdout) == (2, "")
         (one,) = json.loads(done.stderr)["diagnostics"]
         assert (one["file"], one["column"], one["hint"]) == ("--passes", 7, "did you mean `finish`?")
+        files = [str(path) for path in ROOT.glob("examples/stream/*.wat")]
+        done = meldc(*files, "--passes=detect-pairs", "--diagnostics=json", "-o", tmp_path / "o.wat")
+        (remark,) = json.loads(done.stderr)["diagnostics"]
+        assert (remark["severity"], remark["rule"], remark["where"]) == ("note", "remark", "plan")
+        done = meldc(*files, "--passes=detect-pairs", "--diagnostics=sarif", "-q", "-o", tmp_path / "o.wat")
+        assert json.loads(done.stderr)["runs"][0]["results"] == []

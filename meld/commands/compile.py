@@ -128,7 +128,7 @@ def main(args: argparse.Namespace) -> int:
     else:
         sys.stdout.buffer.writelines(product)
         sys.stdout.buffer.flush()
-    report(outcome, quiet=args.quiet, explain=args.explain)
+    report(outcome, quiet=args.quiet, explain=args.explain, form=args.diagnostics)
     if args.time:
         from meld.timing import time_text
 
@@ -196,9 +196,14 @@ def _write_manifest(program: Program, path: Path) -> None:
     write_file(path, manifest_text(program).encode())
 
 
-def report(outcome: Outcome, *, quiet: bool, explain: bool) -> None:
-    """Remarks and the explanation, to standard error."""
-    if not quiet:
+def report(outcome: Outcome, *, quiet: bool, explain: bool, form: str = "text") -> None:
+    """Remarks and the explanation, to standard error; remarks in a form of `meld.diagnostic_forms.FORMS`."""
+    if form != "text":
+        from meld.diagnostic_forms import Diagnostic, render
+
+        remarks = [] if quiet else outcome.remarks
+        print(render([Diagnostic.of_remark(remark) for remark in remarks], form), end="", file=sys.stderr)
+    elif not quiet:
         for remark in outcome.remarks:
             print(f"remark: {remark}", file=sys.stderr)
     if explain:

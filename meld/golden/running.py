@@ -48,6 +48,7 @@ class Ran:
     out: str
     err: str
     errors: list[dict[str, Any]]
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -130,8 +131,8 @@ def run_command(golden: Golden, case: Case) -> Ran:
     raw: bytes = out.buffer.getvalue()
     text, said = raw.decode("utf-8", "replace"), err.getvalue()
     if code != 2:
-        return Ran(code, text, said, [])
-    errors = _errors(text) or _errors(said)
+        return Ran(code, text, said, [], [f"{d.get('where')}: {d['message']}" for d in _diagnostics(said)])
+    errors = _diagnostics(text) or _diagnostics(said)
     if not errors:
         errors = [{"message": said.strip().rpartition("error: ")[2]}]
     return Ran(code, text, said, errors)
@@ -147,8 +148,8 @@ def _inside(folder: Path) -> Any:
         os.chdir(before)
 
 
-def _errors(text: str) -> list[dict[str, Any]]:
-    """The diagnostics in an output, which may have remarks in front."""
+def _diagnostics(text: str) -> list[dict[str, Any]]:
+    """The diagnostics in an output, which may have something in front."""
     start = 0 if text.startswith("{\n") else text.find("\n{\n") + 1
     if not text[start:].startswith("{"):
         return []
@@ -178,8 +179,9 @@ def _compare(golden: Golden, case: Case, ran: Ran, report: Report, edits: _Edits
     for expectation in case.expectations:
         match expectation.kind:
             case Kind.REMARK:
-                if not any(expectation.text in line for line in ran.err.splitlines()):
-                    said = f"; said was:\n{ran.err}" if ran.err else ""
+                if not any(expectation.text in remark for remark in ran.remarks):
+                    said = "".join(f"\n  {remark}" for remark in ran.remarks)
+                    said = f"; there are:{said}" if said else ""
                     report.failures.append(Failure(f"nobody remarks `{expectation.text}`{said}", expectation.line))
             case Kind.RUN:
                 _run(golden, expectation, ran, report, edits)
