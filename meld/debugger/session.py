@@ -106,7 +106,7 @@ class Session:
         remarks: those of the plan.
     """
 
-    files: list[tuple[str, bytes | memoryview]]
+    files: list[tuple[str, bytes]]
     options: Options
     registry: Registry
     history: History
@@ -126,7 +126,7 @@ class Session:
     @classmethod
     def open(cls, inputs: Sequence[str | PathLike[str]], options: Options) -> Session:
         """A session that stands before the first step, or after `options.stop_after`. Raises MeldError."""
-        files = [(str(path), read_file(Path(path))) for path in inputs]
+        files = [(str(path), bytes(read_file(Path(path)))) for path in inputs]
         registry = Registry.standard(list(options.plugins))
         program = _load(files, options)
         plan = plan_for(program, options, registry)
@@ -477,7 +477,7 @@ class Session:
         return report
 
 
-def _load(files: Sequence[tuple[str, bytes | memoryview]], options: Options) -> Program:
+def _load(files: Sequence[tuple[str, bytes]], options: Options) -> Program:
     return compose([read_program(data, path) for path, data in files], [path for path, _ in files], options.links)
 
 
