@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CAP = 100
 """Lines that a command shows unless it is asked for all."""
 
-MANY = 100_000
+MANY = 10_000
 """Lines from which on nobody counts them."""
 
 
