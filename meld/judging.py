@@ -31,7 +31,7 @@ Test = Callable[[bytes], Verdict]
 
 
 def command_test(command: str, form: str, limit: float) -> Test:
-    """The test that a command is: 0 is good, 125 cannot tell, anything else is bad, as are more than `limit` seconds."""
+    """The test that a command is: 0 is good, 125 cannot tell, all else is bad, and so are more than `limit` seconds."""
 
     def test(data: bytes) -> Verdict:
         done = run_on_file(command, data, option="--test", suffix=form, limit=limit)

@@ -258,7 +258,10 @@ def _inline(program: Program, numbers: Sequence[int]) -> None:
     calls = _single_calls(program)
     for number in numbers:
         user, function = calls[number]
-        at = next(i for i, one in enumerate(user.instructions) if one.op == "call" and one.args == (function,))
+        calls_it = (i for i, one in enumerate(user.instructions) if one.op == "call" and one.args == (function,))
+        at = next(calls_it, None)
+        if at is None:
+            continue
         params = function.signature.params
         first = len(user.signature.params) + len(user.code.locals)
         user.code.locals += [*params, *function.code.locals]
