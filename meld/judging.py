@@ -17,9 +17,6 @@ from meld.verification import fault_of, run_on_file
 SKIP = 125
 """The exit code of a test that cannot tell, as for `git bisect run`."""
 
-LIMIT = 60.0
-"""Seconds that a test may take; one that takes longer fails."""
-
 
 class Verdict(Enum):
     """What a test says of a program."""
@@ -33,8 +30,8 @@ Test = Callable[[bytes], Verdict]
 """What judges the bytes of a file with the program."""
 
 
-def command_test(command: str, form: str, limit: float = LIMIT) -> Test:
-    """The test that a command is: 0 is good, 125 says that it cannot tell, anything else is bad."""
+def command_test(command: str, form: str, limit: float) -> Test:
+    """The test that a command is: 0 is good, 125 cannot tell, all else is bad, and so are more than `limit` seconds."""
 
     def test(data: bytes) -> Verdict:
         done = run_on_file(command, data, option="--test", suffix=form, limit=limit)

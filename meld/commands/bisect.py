@@ -19,6 +19,10 @@ The file is text by default: text says what calls that are not lowered yet stand
 after any pass. Without --test a program is good if it is valid. A pass that breaks is bad."""
 
 
+LIMIT = 60.0
+"""Seconds that a test may take unless the user says otherwise."""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     from meld.commands.compile import pipeline_arguments
@@ -40,8 +44,6 @@ examples:
 
 def test_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments that say what the test is; `judge_of` reads them."""
-    from meld.judging import LIMIT
-
     add = parser.add_argument_group("test").add_argument
     add("--test", metavar="CMD", help="what is run on a program")
     add("--emit", choices=("wat", "wasm"), default="wat", help="form of the file that the test gets (default: wat)")

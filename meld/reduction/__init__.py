@@ -26,7 +26,7 @@ from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import parse_pipeline, plan_named, run
 from meld.reduction.body_cuts import BODY_CUTS, BodyCut
-from meld.reduction.cuts import CALLS, CUTS, NOTES, UNUSED, Cut, functions
+from meld.reduction.cuts import CALLS, CUTS, NOTES, UNUSED, Cut, described, functions
 from meld.verification import fault_of
 
 
@@ -272,13 +272,9 @@ def _kind_of(failure: PassFailure) -> str:
 
 def _kept(program: Program) -> bytes | str:
     """A program as it is kept between cuts: as a binary if that says all there is to say, since that is faster."""
-    if isinstance(program, Component) or program.facts or program.notes or any(map(_speaks, program.items())):
+    if isinstance(program, Component) or program.facts or program.notes or described(program):
         return print_text(program)
     return encode(program)
-
-
-def _speaks(item: object) -> bool:
-    return any(getattr(item, name) for name in ("notes", "owner", "synthetic"))
 
 
 def _load(kept: bytes | str) -> Program:

@@ -180,6 +180,39 @@ def _shorten(program: Program, numbers: Sequence[int]) -> None:
         datas[number].data = bytes(datas[number].data[: len(datas[number].data) // 2])
 
 
+# --- element segments ----------------------------------------------------------------------------------------------
+
+
+def _entries(program: Program) -> list[tuple[list[Any], int]]:
+    """The entries of element segments: the list that each stands in, and its place there."""
+    segments = (element for module in modules(program) for element in module.elements)
+    lists = [e.functions if e.functions is not None else e.expressions or [] for e in segments]
+    return [(entries, at) for entries in lists for at in range(len(entries))]
+
+
+def _remove_entries(program: Program, numbers: Sequence[int]) -> None:
+    found = _entries(program)
+    for number in reversed(numbers):
+        entries, at = found[number]
+        del entries[at]
+
+
+# --- what is said of items -----------------------------------------------------------------------------------------
+
+
+def described(program: Program) -> list[Any]:
+    """The items that more is said of than what they are."""
+    items = (i for m in modules(program) for i in (*m.items(), *m.elements, *m.datas))
+    return [item for item in items if item.notes or item.owner or item.synthetic]
+
+
+def _forget(program: Program, numbers: Sequence[int]) -> None:
+    items = described(program)
+    for number in numbers:
+        item = items[number]
+        item.notes, item.owner, item.origin, item.synthetic = [], None, None, None
+
+
 # --- compositions --------------------------------------------------------------------------------------------------
 
 
@@ -225,7 +258,10 @@ def _inline(program: Program, numbers: Sequence[int]) -> None:
     calls = _single_calls(program)
     for number in numbers:
         user, function = calls[number]
-        at = next(i for i, one in enumerate(user.instructions) if one.op == "call" and one.args == (function,))
+        calls_it = (i for i, one in enumerate(user.instructions) if one.op == "call" and one.args == (function,))
+        at = next(calls_it, None)
+        if at is None:
+            continue
         params = function.signature.params
         first = len(user.signature.params) + len(user.code.locals)
         user.code.locals += [*params, *function.code.locals]
@@ -245,6 +281,7 @@ CUTS = [
     Cut("bodies", lambda p: len(_bodies(p)), _empty, COARSE),
     Cut("unused items", lambda p: len(_dead(p)), _remove_dead),
     _lists("elements", modules),
+    Cut("entries", lambda p: len(_entries(p)), _remove_entries),
     _lists("datas", modules),
     Cut("data", lambda p: len(_long(p)), _shorten),
     _lists("customs", modules),
@@ -252,7 +289,13 @@ CUTS = [
 ]
 """All but those inside bodies, in the order in which they are tried."""
 
-NOTES = [_lists("notes", modules), _lists("notes", components), _lists("facts", modules), _lists("facts", components)]
+NOTES = [
+    Cut("marks", lambda p: len(described(p)), _forget),
+    _lists("notes", modules),
+    _lists("notes", components),
+    _lists("facts", modules),
+    _lists("facts", components),
+]
 
 CALLS = Cut("calls", lambda p: len(_single_calls(p)), _inline)
 """Makes functions longer, so it comes last."""
