@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import networkx as nx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meld.order import Circle, topological
@@ -16,6 +16,7 @@ from meld.passmanager import constraints
 EDGES = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=14)
 
 
+@settings(deadline=None)
 @given(EDGES)
 def test_the_order_is_that_of_networkx(edges: list[tuple[int, int]]) -> None:
     nodes = [3, 1, 4, 0, 5, 2, 6, 7]
