@@ -8,7 +8,7 @@ Source: WebAssembly 3.0, section 5.4 (instructions).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -448,13 +448,19 @@ class InstructionReader:
     def expression(self) -> list[Instruction]:
         """Instructions up to the `end` that closes them, which is not in the list."""
         c, depth = self.c, 1
+        data, end = c.data, c.end
         out: list[Instruction] = []
         while True:
             at = c.pos
-            if at >= c.end:
+            if at >= end:
                 raise c.cut_short("instructions: `end` expected")
-            byte = c.data[at]
+            byte = data[at]
             c.pos = at + 1
+            plain = _PLAIN[byte]
+            if plain is not None:
+                mnemonic, read = plain
+                out.append(Instruction(mnemonic) if read is None else Instruction(mnemonic, (read(self),)))
+                continue
             key = _opcode(c, byte, at)
             op = BY_CODE[key]
             name = op.name
@@ -494,34 +500,21 @@ class InstructionReader:
         return tuple([self.immediate(imm) for imm in op.imms])
 
     def immediate(self, imm: Imm) -> Any:
+        """One immediate."""
+        return _READERS[imm](self)
+
+    def labels(self) -> tuple[int, ...]:
+        """The labels of a `br_table`, the default last."""
         c = self.c
-        if imm in SPACE_OF_IMM:
-            return self.item(SPACE_OF_IMM[imm])
-        match imm:
-            case Imm.LOCAL | Imm.LABEL | Imm.FIELD | Imm.COUNT:
-                return c.u32("immediate")
-            case Imm.I32:
-                return c.s32("i32 constant")
-            case Imm.I64:
-                return c.s64("i64 constant")
-            case Imm.F32 | Imm.F64 | Imm.V128:
-                return int.from_bytes(c.take(_SIZES[imm], "constant"), "little")
-            case Imm.MEMARG:
-                return self.memarg()
-            case Imm.BLOCK:
-                return self.blocktype()
-            case Imm.LABELS:
-                return tuple([c.u32("label") for _ in range(c.count("labels") + 1)])
-            case Imm.LANE:
-                return c.u8("lane")
-            case Imm.LANES:
-                return tuple(c.take(16, "lanes"))
-            case Imm.HEAP:
-                return self.types.heaptype(c)
-            case Imm.CATCHES:
-                return tuple([self.catch() for _ in range(c.count("catch clauses"))])
-            case other:
-                raise AssertionError(other)
+        return tuple([c.u32("label") for _ in range(c.count("labels") + 1)])
+
+    def catches(self) -> tuple[Catch, ...]:
+        """The clauses of a `try_table`."""
+        return tuple([self.catch() for _ in range(self.c.count("catch clauses"))])
+
+    def bits(self, size: int) -> int:
+        """The bits of a float or vector."""
+        return int.from_bytes(self.c.take(size, "constant"), "little")
 
     def item(self, space: str) -> Any:
         """An index, as the object that it means."""
@@ -566,3 +559,36 @@ class InstructionReader:
             raise c.error(f"malformed catch clause {kind:#04x}", c.pos - 1)
         tag = self.item("tags") if kind < 2 else None
         return Catch(CATCH_KINDS[kind], tag, c.u32("label"))
+
+
+def _item_reader(space: str) -> Callable[[InstructionReader], Any]:
+    return lambda reader: reader.item(space)
+
+
+_READERS: dict[Imm, Callable[[InstructionReader], Any]] = {
+    **dict.fromkeys((Imm.LOCAL, Imm.LABEL, Imm.FIELD, Imm.COUNT), lambda reader: reader.c.u32("immediate")),
+    Imm.I32: lambda reader: reader.c.s32("i32 constant"),
+    Imm.I64: lambda reader: reader.c.s64("i64 constant"),
+    Imm.F32: lambda reader: reader.bits(4),
+    Imm.F64: lambda reader: reader.bits(8),
+    Imm.V128: lambda reader: reader.bits(16),
+    Imm.MEMARG: InstructionReader.memarg,
+    Imm.BLOCK: InstructionReader.blocktype,
+    Imm.LABELS: InstructionReader.labels,
+    Imm.LANE: lambda reader: reader.c.u8("lane"),
+    Imm.LANES: lambda reader: tuple(reader.c.take(16, "lanes")),
+    Imm.HEAP: lambda reader: reader.types.heaptype(reader.c),
+    Imm.CATCHES: InstructionReader.catches,
+    **{imm: _item_reader(space) for imm, space in SPACE_OF_IMM.items()},
+}
+
+
+def _plain(byte: int) -> tuple[str, Callable[[InstructionReader], Any] | None] | None:
+    """Mnemonic and reader of the only immediate, if any, of an opcode that nothing else has to be known of."""
+    op = BY_CODE.get((0, byte))
+    if op is None or op.name in OPENING | CLOSING | {"select"} or len(op.imms) > 1:
+        return None
+    return op.name, _READERS[op.imms[0]] if op.imms else None
+
+
+_PLAIN = [_plain(byte) for byte in range(256)]

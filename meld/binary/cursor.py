@@ -69,6 +69,10 @@ class Cursor:
 
     def u64(self, what: str) -> int:
         """Unsigned LEB128 of 64 bits."""
+        pos = self.pos
+        if pos < self.end and (byte := self.data[pos]) < 128:
+            self.pos = pos + 1
+            return byte
         return self._unsigned(64, what)
 
     def s32(self, what: str) -> int:
@@ -91,6 +95,15 @@ class Cursor:
         return value
 
     def _signed(self, bits: int, what: str) -> int:
+        data, pos, value, shift = self.data, self.pos, 0, 0
+        while pos < self.end and shift < 28:
+            byte = data[pos]
+            pos += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 128:
+                self.pos = pos
+                return value - (1 << shift) if byte & 0x40 else value
         at = self.pos
         value, width, last = self._digits(bits, what)
         if last & 0x40:

@@ -18,6 +18,7 @@ _CLOSING = frozenset({"end", "delegate"})
 _DIVIDING = frozenset({"else", "catch", "catch_all"})
 _STRUCTURE = LABELLED | _CLOSING | _DIVIDING
 _SIMPLE = frozenset(op.name for op in OPS.values() if not op.imms) - _STRUCTURE
+_IRREGULAR = frozenset({"select", "atomic.fence"})
 _INDENT = "  "
 _MAX_INDENT = 30  # levels that are shown: a body may nest deeper than any line is long
 
@@ -57,6 +58,12 @@ class BodyPrinter:
             Imm.DATA: lambda item: self.ref("datas", item),
             Imm.TABLE: lambda item: self.unless_first("tables", item),
             Imm.MEMORY: lambda item: self.unless_first("memories", item),
+        }
+
+        self.single: dict[str, Callable[[Any], str]] = {
+            op.name: self.write[op.imms[0]]
+            for op in OPS.values()
+            if len(op.imms) == 1 and op.imms[0] in self.write and op.name not in _STRUCTURE | _IRREGULAR
         }
 
     def lines(self, instructions: Iterable[Instruction], depth: int) -> list[str]:
@@ -99,7 +106,12 @@ class BodyPrinter:
         if op is None:
             raise MeldError(f"unknown instruction `{instruction.op}`", span=instruction.span)
         try:
-            shown = op.name + self.immediates(op, instruction)
+            write = self.single.get(op.name)
+            if write is not None:
+                (arg,) = instruction.args
+                shown = op.name + write(arg)
+            else:
+                shown = op.name + self.immediates(op, instruction)
         except (TypeError, ValueError, IndexError, AttributeError, KeyError, OverflowError) as e:
             raise MeldError(
                 f"`{op.name}` has immediates that do not fit it: {instruction.args!r}", span=instruction.span
