@@ -92,3 +92,25 @@ def composed(given: str, wanted: str) -> str:
 def test_core_imports(tmp_path: Path, given: str, wanted: str, message: str) -> None:
     with pytest.raises(MeldError, match=f"the core import .* {message}"):
         fuse(tmp_path, composed(given, wanted))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '(component (import "r" (type $r (sub resource))) (type (func (result (list (borrow $r))))))',
+            "cannot return a `borrow` handle",
+        ),
+        (
+            '(component (import "r" (type $r (sub resource))) (core func (canon resource.new $r)))',
+            "`resource.new` is only for the component that defines `r`",
+        ),
+        (
+            '(component (import "r" (type $r (sub resource))) (core func (canon resource.rep $r)))',
+            "`resource.rep` is only for the component that defines `r`",
+        ),
+    ],
+)
+def test_handles_where_none_may_be(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(MeldError, match=message):
+        fuse(tmp_path, text)

@@ -24,7 +24,7 @@ from meld.abi.boundary import (
 )
 from meld.abi.intrinsics import Intrinsic
 from meld.abi.signatures import builtin_type, lowered_type
-from meld.abi.types import Extents, Resource, Type
+from meld.abi.types import Extents, Resource, Type, parts_of
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Item, Memory, Module
@@ -270,6 +270,8 @@ class Evaluator:
             return found
         params = tuple((name, self._resolve(t, env)) for name, t in given.params)
         result = None if given.result is None else self._resolve(given.result, env)
+        if result is not None and any(isinstance(t, c.Borrow) for t in parts_of(result)):
+            raise MeldError("a function cannot return a `borrow` handle", where=self._where(env))
         return c.CompFuncType(params, result, given.is_async)
 
     def _resolve(self, t: c.CompValType, env: Env) -> Type:
@@ -395,6 +397,14 @@ class Evaluator:
             of = self._resolve(item.result, env)
         elif item.type is not None:
             of = expect(env, item.type, TypeValue, "a type").type
+        if (
+            item.builtin in ("resource.new", "resource.rep")
+            and isinstance(of, Resource)
+            and of.owner is not env.instance
+        ):
+            raise MeldError(
+                f"`{item.builtin}` is only for the component that defines `{of.label}`", where=self._where(env)
+            )
         if isinstance(of, c.Stream | c.Future) or item.builtin == "waitable.join":
             self._use_stream(env.instance, item.builtin, of)
         if item.builtin == "resource.drop" and isinstance(of, Resource) and of.module is not None:
