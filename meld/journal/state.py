@@ -103,6 +103,30 @@ def _named(function: Function) -> tuple[tuple[tuple[int, str], ...], ...]:
     return tuple(function.local_names.items()), tuple(function.label_names.items())
 
 
+_SEGMENT = tuple(f.name for f in fields(DataSegment) if f.name not in ("span", "notes"))
+
+
+@dataclass(slots=True)
+class SegmentState:
+    """What a data segment without notes was: its fields, the offset as `_instructions` gives it."""
+
+    fields: list[Any]
+
+    @classmethod
+    def of(cls, segment: DataSegment) -> SegmentState | None:
+        """The state of a segment; None if it has notes."""
+        if segment.notes or any(i.notes for i in segment.offset or ()):
+            return None
+        return cls([_frozen(v) if type(v) is list else v for v in _FIELDS[DataSegment](segment)])
+
+    def shown(self) -> DataSegment:
+        """A segment as it was."""
+        named = dict(zip(_SEGMENT, self.fields, strict=True))
+        if named["offset"] is not None:
+            named["offset"] = [Instruction(op, args, None, label) for op, args, label, _ in named["offset"]]
+        return DataSegment(**named)
+
+
 @dataclass(eq=False, slots=True)
 class Meaning:
     """The objects that the indices of a scope meant at one time.
