@@ -103,28 +103,30 @@ def _named(function: Function) -> tuple[tuple[tuple[int, str], ...], ...]:
     return tuple(function.local_names.items()), tuple(function.label_names.items())
 
 
-_SEGMENT = tuple(f.name for f in fields(DataSegment) if f.name not in ("span", "notes"))
+_SEGMENT = tuple(f.name for f in fields(DataSegment) if f.name not in ("span", "notes", "offset"))
+_segment = attrgetter(*_SEGMENT)
 
 
 @dataclass(slots=True)
 class SegmentState:
-    """What a data segment without notes was: its fields, the offset as `_instructions` gives it."""
+    """What a data segment without notes was: its fields, and the offset as `_instructions` gives it."""
 
-    fields: list[Any]
+    fields: tuple[Any, ...]
+    offset: list[Any] | None
 
     @classmethod
     def of(cls, segment: DataSegment) -> SegmentState | None:
         """The state of a segment; None if it has notes."""
         if segment.notes or any(i.notes for i in segment.offset or ()):
             return None
-        return cls([_frozen(v) if type(v) is list else v for v in _FIELDS[DataSegment](segment)])
+        return cls(_segment(segment), None if segment.offset is None else _instructions(segment.offset))
 
     def shown(self) -> DataSegment:
         """A segment as it was."""
-        named = dict(zip(_SEGMENT, self.fields, strict=True))
-        if named["offset"] is not None:
-            named["offset"] = [Instruction(op, args, None, label) for op, args, label, _ in named["offset"]]
-        return DataSegment(**named)
+        offset = None
+        if self.offset is not None:
+            offset = [Instruction(op, args, None, label) for op, args, label, _ in self.offset]
+        return DataSegment(**dict(zip(_SEGMENT, self.fields, strict=True)), offset=offset)
 
 
 @dataclass(eq=False, slots=True)
