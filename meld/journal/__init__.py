@@ -66,7 +66,7 @@ class Symbol:
 class Change:
     """What a step did to a symbol (its number). `before` and `after` are hashes of texts.
 
-    A text that was not kept is None too: in a large program, that of a function as it was read from a binary.
+    A text that was not kept is None too: in a large program, that of a function or data segment as it was read.
     """
 
     symbol: int

@@ -26,13 +26,14 @@ from meld.ir.notes import Note
 from meld.ir.text_body import TextBody
 from meld.journal import Change, Journal, Size, StepRecord, Symbol, What
 from meld.journal.graph import graph_of
-from meld.journal.state import LazyState, Meaning, state_of
+from meld.journal.state import LazyState, Meaning, SegmentState, state_of
 from meld.journal.texts import KINDS, DefinitionPrinter, ItemPrinter, StableNames, definition_name
 from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
 
 KEEP_ALL = 256 << 10
-"""Bytes of code up to which a journal keeps the text of every function, and not only of those that a pass changed."""
+"""Bytes of code up to which a journal keeps all texts, and not only those of functions and data segments that a pass
+made or changed."""
 
 
 @dataclass(slots=True)
@@ -169,6 +170,8 @@ class Recorder(Observer):
                     self._seen[key] = old
                     continue
                 state = LazyState.of(thing, self._names, meant)
+            elif isinstance(thing, DataSegment) and not self._keep:
+                state = SegmentState.of(thing) or state_of(thing)
             else:
                 state = state_of(thing)
             if old is not None and state is not None and _same(old.state, state):
@@ -176,7 +179,7 @@ class Recorder(Observer):
                 self._seen[key] = old
                 continue
             new = _Thing(self._symbol(key, thing) if old is None else old.symbol, state)
-            if self._keep or not isinstance(state, LazyState) or thing.synthetic is not None:
+            if self._keep or not isinstance(state, LazyState | SegmentState) or thing.synthetic is not None:
                 new.text = texts[thing] if texts else text_of(key, thing, show)
             self._measure(self.journal.symbols[new.symbol], thing)
             self._seen[key] = new

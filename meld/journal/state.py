@@ -103,6 +103,32 @@ def _named(function: Function) -> tuple[tuple[tuple[int, str], ...], ...]:
     return tuple(function.local_names.items()), tuple(function.label_names.items())
 
 
+_SEGMENT = tuple(f.name for f in fields(DataSegment) if f.name not in ("span", "notes", "offset"))
+_segment = attrgetter(*_SEGMENT)
+
+
+@dataclass(slots=True)
+class SegmentState:
+    """What a data segment without notes was: its fields, and the offset as `_instructions` gives it."""
+
+    fields: tuple[Any, ...]
+    offset: list[Any] | None
+
+    @classmethod
+    def of(cls, segment: DataSegment) -> SegmentState | None:
+        """The state of a segment; None if it has notes."""
+        if segment.notes or any(i.notes for i in segment.offset or ()):
+            return None
+        return cls(_segment(segment), None if segment.offset is None else _instructions(segment.offset))
+
+    def shown(self) -> DataSegment:
+        """A segment as it was."""
+        offset = None
+        if self.offset is not None:
+            offset = [Instruction(op, args, None, label) for op, args, label, _ in self.offset]
+        return DataSegment(**dict(zip(_SEGMENT, self.fields, strict=True)), offset=offset)
+
+
 @dataclass(eq=False, slots=True)
 class Meaning:
     """The objects that the indices of a scope meant at one time.
