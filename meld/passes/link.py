@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from contextlib import suppress
 from typing import Any
 
@@ -171,7 +172,7 @@ class _Linker:
                     continue
                 shown: ExternName | None = export.extern
                 if label in taken:
-                    shown = None if "/" in label or ":" in label else ExternName(f"{name}-{label}")
+                    shown = None if "/" in label or ":" in label else _fresh(f"{_kebab(name)}-{label}", taken)
                     as_what = f"as `{shown}`" if shown else "under no name"
                     self.cx.remark(f"`{name}` and `{taken[label]}` both export `{label}`; `{name}`'s goes {as_what}")
                 if shown is None:
@@ -179,6 +180,20 @@ class _Linker:
                 taken[str(shown)] = name
                 alias = ExportAlias(self.instances[name], label, export.sort)
                 self.program.definitions += [alias, Export(shown, alias)]
+
+
+def _kebab(name: str) -> str:
+    """The stem of a file as the words of a component name."""
+    words = re.findall("[a-z0-9]+", name.lower()) or ["input"]
+    return "-".join(word if word[0].isalpha() else f"x{word}" for word in words)
+
+
+def _fresh(label: str, taken: Container[str]) -> ExternName:
+    name, n = label, 1
+    while name in taken:
+        n += 1
+        name = f"{label}-x{n}"
+    return ExternName(name)
 
 
 def _imports(nested: NestedComponent) -> list[Import]:
