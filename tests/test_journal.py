@@ -443,6 +443,22 @@ def test_rewrites_are_part_of_a_life(meldc: Any) -> None:
     assert "changed" not in out
 
 
+def test_a_run_of_nothing_has_no_journal(meldc: Any) -> None:
+    code, _, err = meldc("o.wasm", "--passes=", "-o", "p.wasm", "--journal=n.json")
+    assert code == 0 and "there is no journal" in err and not Path("n.json").exists()
+
+
+def test_a_run_that_fails_has_one(meldc: Any) -> None:
+    crash = PLUGIN.replace("for function", "raise IndexError('no such thing')\n        for function")
+    Path("crash.py").write_text(crash)
+    Path("m.wat").write_text("(module (func $a (result i32) i32.const 7))")
+    code, _, _ = meldc("m.wat", "--plugin=crash.py", "--passes=bump", "-o", "m.wasm", "--journal=n.json")
+    assert code == 2
+    code, out, _ = meldc("trace", "n.json")
+    assert code == 0 and "the run failed: pass bump" in out and "no such thing" in out
+    assert meldc("report", "n.json", "-o", "n.html")[0] == 0 and "no such thing" in Path("n.html").read_text()
+
+
 def test_large_functions_that_nobody_touched_have_no_text(
     meldc: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -183,6 +183,8 @@ def watching(args: argparse.Namespace) -> Iterator[list[Observer]]:
     finally:
         if args.journal and recorder.journal.steps:
             recorder.journal.save(args.journal)
+        elif args.journal:
+            print("remark: no pass began, so there is no journal", file=sys.stderr)
 
 
 def _write_manifest(program: Program, path: Path) -> None:
