@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from meld.binary.bodies import EncodedBody
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from meld.binary.kernel import Written
 
 Piece: TypeAlias = bytes | memoryview
-LAST_SECTION = 11
 BEHIND_NAMES = frozenset({"producers", "target_features"})
 KINDS: dict[type[Item], int] = {Function: 0, Table: 1, Memory: 2, Global: 3, Tag: 4}
 
@@ -126,12 +125,15 @@ class _Writer:
         sections = self.sections()
         yield MAGIC
         yield from self.customs("before first")
-        for number, label in SECTIONS.items():
+        numbers = list(SECTIONS)
+        last = max((i for i, number in enumerate(numbers) if sections.get(number)), default=0)
+        for number in numbers[:last]:
             if pieces := sections.get(number):
                 yield from section_pieces(number, pieces)
-            if number != LAST_SECTION:
-                yield from self.customs(f"after {label}")
-        yield from self.last_customs()
+            yield from self.customs(f"after {SECTIONS[number]}")
+        if pieces := sections.get(numbers[last]):
+            yield from section_pieces(numbers[last], pieces)
+        yield from self.last_customs([f"after {SECTIONS[number]}" for number in numbers[last:]])
         if self.module.notes_of(Attributed):
             for label, data in debug_sections(self.debug_units()).items():
                 yield from section_pieces(0, [name(label), data])
@@ -152,15 +154,14 @@ class _Writer:
             found += units(self.module.functions, places, [contents[start:end] for start, end in places])
         return found
 
-    def last_customs(self) -> Iterator[Piece]:
-        """What comes behind the data, and among it the names: some tools want `producers` behind them."""
+    def last_customs(self, places: Sequence[str]) -> Iterator[Piece]:
+        """What comes behind the last section, and among it the names: some tools want `producers` behind them."""
         named = False
-        for custom in self.module.customs:
-            if custom.place == f"after {SECTIONS[LAST_SECTION]}":
-                if custom.name in BEHIND_NAMES and not named:
-                    yield write_names(self.module)
-                    named = True
-                yield from section_pieces(0, [name(custom.name), custom.data])
+        for custom in (custom for place in places for custom in self.module.customs if custom.place == place):
+            if custom.name in BEHIND_NAMES and not named:
+                yield write_names(self.module)
+                named = True
+            yield from section_pieces(0, [name(custom.name), custom.data])
         if not named:
             yield write_names(self.module)
 

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from meld.diagnostics import Span
 from meld.ir.module import CustomSection, Module
 from meld.ir.notes import Note
+from meld.ir.shown import Named
 from meld.ir.types import Limits, RecGroup, RefType, TypeDef, ValType
 
 
@@ -255,7 +256,7 @@ class ExternType:
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
-class Definition:
+class Definition(Named):
     """Base of all definitions. Compared by identity. `sort` names the index space it stands in, None for none."""
 
     name: str | None = None
@@ -561,7 +562,7 @@ class Custom(Definition):
 
 
 @dataclass(eq=False, slots=True)
-class Component:
+class Component(Named):
     """A component: its definitions in order, with the notes of the composition."""
 
     definitions: list[Definition] = field(default_factory=list)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from meld.ir.shown import Named
 from meld.ir.types import TypeDef, ValType
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Code:
 
 
 @dataclass(eq=False, slots=True)
-class Scope:
+class Scope(Named):
     """What the indices of lazy bodies mean: index → object, per index space. `names` serves bodies kept as text."""
 
     types: list[TypeDef] = field(default_factory=list)

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from meld.diagnostics import Span
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope, references, substitute
 from meld.ir.notes import Instance, Note
+from meld.ir.shown import Named
 from meld.ir.types import FuncType, Limits, RecGroup, RefType, TypeDef, ValType
 
 
@@ -33,7 +34,7 @@ class ImportName:
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
-class Item:
+class Item(Named):
     """What all items have. Compared by identity.
 
     Attributes:
@@ -195,7 +196,7 @@ class CustomSection:
 
 
 @dataclass(eq=False, slots=True)
-class Module:
+class Module(Named):
     """A core module."""
 
     name: str | None = None
