@@ -246,4 +246,5 @@ def test_each_stage_can_be_asked(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "after merge: good" in done.stderr
     found = json.loads(done.stdout)
-    assert (found["pass"], found["rewrite"]["item"]) == ("bump", "adapter.realloc.10")
+    assert found["pass"] == "bump"
+    assert found["rewrite"]["item"].startswith("adapter.realloc.")

@@ -46,14 +46,12 @@ def test_the_commands(directory: Path) -> None:
     commands = [shlex.split(line.partition(" #")[0]) for block in blocks("sh") for line in block.splitlines()]
     ours = [words for words in commands if words and words[0] == "meldc"]
     assert len(ours) == 3
-    outputs = {}
-    for words in ours:
-        done = run(words, directory)
-        assert done.returncode == 0, done.stderr
-        outputs[words[1], words[-1]] = done.stdout
-    assert re.fullmatch(r"-?\d+\n", outputs["run", "p_new"]), "the command printed a stream's ends"
-    assert outputs["run", 'welcome(["Ann"])'] == '["hello, Ann"]\n'
-    assert "welcome" in outputs["inspect", "greeter.wasm"]
+    fuse, explain, call = (run(words, directory) for words in ours)
+    assert (fuse.returncode, explain.returncode, call.returncode) == (0, 0, 0), fuse.stderr + explain.stderr
+    ends = run(["meldc", "run", "fused.wasm", "--invoke", "p_new"], directory)
+    assert re.fullmatch(r"-?\d+\n", ends.stdout), "the ends of a stream"
+    assert explain.stdout.startswith("(module") and "bridged" in explain.stderr
+    assert call.stdout == '["hello, Ann"]\n'
 
 
 def test_the_pass(directory: Path) -> None:

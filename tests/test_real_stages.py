@@ -21,6 +21,7 @@ from meld.driver import Options, build
 from meld.ir.module import Module
 from meld.ir.parser import parse
 from meld.passes.base import Program
+from meld.passmanager import Observer, Ran
 from meld.runtime.instantiate import instantiate
 from meld.runtime.typed import call
 from meld.runtime.wave import split_call
@@ -40,18 +41,17 @@ def answers(module: Module, calls: list[str]) -> list[Any]:
 def after_each_pass(inputs: list[Path], want: dict[str, str], tmp_path: Path, wrap: bool) -> None:
     names = []
 
-    def observe(when: str, number: int, step: Any, program: Program) -> None:
-        if when == "before":
-            return
-        names.append(step.name)
-        text = meld.print_text(program)
-        wasm_tools("validate", "--features=all", data=text.encode())
-        if isinstance(program, Module) and want and not wrap:
-            again = parse(text, step.name)
-            assert isinstance(again, Module)
-            assert dict(zip(want, answers(again, list(want)), strict=True)) == want, step.name
+    class Stages(Observer):
+        def after(self, ran: Ran, program: Program) -> None:
+            names.append(ran.step.name)
+            text = meld.print_text(program)
+            wasm_tools("validate", "--features=all", data=text.encode())
+            if isinstance(program, Module) and want and not wrap:
+                again = parse(text, ran.step.name)
+                assert isinstance(again, Module)
+                assert dict(zip(want, answers(again, list(want)), strict=True)) == want, ran.step.name
 
-    build(inputs, Options(observers=[observe], wrap=wrap))
+    build(inputs, Options(observers=[Stages()], wrap=wrap))
     assert names[:2] == ["link", "merge"] or names[0] == "merge"
     assert names[-1] == ("wrap" if wrap else "finish")
 
