@@ -13,7 +13,7 @@ import wasmtime
 from adapter_pairs import Form, Named
 from adapter_values import ENCODINGS, cases_of, compound, values
 from cases import trying
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from smith import wasm_tools
 from test_interpreter import shared_engine
@@ -191,5 +191,12 @@ def test_echo(t: Any, listed: bool, consumer: str, provider: str, data: st.DataO
     kind = unfused.function.type(unfused.store).result
     for _ in range(CALLS):
         value = to_python(kind, t, data.draw(values(t, Form(), wild=False)))
-        want, got = shown(unfused.function(unfused.store, value)), shown(fused.function(fused.store, value))
+        try:
+            want = shown(unfused.function(unfused.store, value))
+        except (
+            ValueError
+        ) as e:  # the engine's interface to Python cannot tell the cases of some results by their values
+            assume("not valid for this variant" not in str(e))
+            raise
+        got = shown(fused.function(fused.store, value))
         assert got == want == shown(value), text

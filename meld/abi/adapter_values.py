@@ -307,9 +307,15 @@ class Copy:
         inner = replace(self, body=body)
         size, to = body.local(source.pointer), body.local(target.pointer)
         too_long = f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // src.size}))"
-        body.trap_if(too_long, self.items.trap(Trap.LIST))
+        unaligned = f"({p}.ne ({p}.and (local.get $from) ({p}.const {src.align - 1})) ({p}.const 0))"
+        body.emit(too_long)
+        with body.block("if"):
+            if src.align > 1:  # engines look at the address first, unless the length in bytes is no number of memory
+                whole = (1 << (64 if p == "i64" else 32)) - 1
+                fits = f"({p}.le_u (local.get $length) ({p}.const {whole // src.size}))"
+                body.trap_if(f"(i32.and {fits} {unaligned})", self.items.trap(Trap.ALIGNMENT))
+            body.trap(self.items.trap(Trap.LIST))
         if src.align > 1:
-            unaligned = f"({p}.ne ({p}.and (local.get $from) ({p}.const {src.align - 1})) ({p}.const 0))"
             body.trap_if(unaligned, self.items.trap(Trap.ALIGNMENT))
         body.emit(f"(local.set {size} ({p}.mul (local.get $length) ({p}.const {src.size})))")
         check_range = self.items.check_range(source.memory, Trap.LIST)
