@@ -7,7 +7,7 @@ with fewer steps, or with less fuel for the last one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from os import PathLike
 
 from meld.diagnostics import MeldError, PassFailure
@@ -18,11 +18,12 @@ from meld.journal.compare import OneStep, between_runs
 from meld.judging import SKIP, Judge, Verdict
 from meld.passes.base import Program, Rewrite
 from meld.passmanager import Observer, Plan, Step
+from meld.records import record
 
 GOOD, BAD, UNCLEAR = Verdict.GOOD, Verdict.BAD, Verdict.UNCLEAR
 
 
-@dataclass(slots=True)
+@record()
 class Culprit:
     """What a bisection found.
 
@@ -60,7 +61,7 @@ class Culprit:
         return ["--passes="] if self.before is None else [f"--stop-after={self.before}"]
 
 
-@dataclass(slots=True)
+@record()
 class Bisection:
     """A search. `say` is told each verdict as it comes."""
 

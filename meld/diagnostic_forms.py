@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
 from meld.diagnostics import MeldError, Remark, Span
+from meld.records import record
 
 
 class Severity(Enum):
@@ -37,7 +37,7 @@ RULES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Diagnostic:
     """One thing to say about a file.
 

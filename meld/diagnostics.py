@@ -7,9 +7,11 @@ program is a short phrase (`where`), such as ``producer.wasm: offset 0x1f2`` or 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import Any
+
+from meld.records import record
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
@@ -31,7 +33,7 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
     return [folded[one] for one in (found if others and others[0] > best - 0.05 else found[:1])]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Source:
     """A piece of text that spans point into: a file, or the text of an option.
 
@@ -43,7 +45,7 @@ class Source:
     located: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Span:
     """Characters `start` to `end` (exclusive) of a source."""
 
@@ -148,7 +150,7 @@ class PassFailure(MeldError):
         self.run: tuple[Sequence[Any], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Remark:
     """What a pass wants the reader to know: something decided, with its reason."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from mmap import ACCESS_READ, mmap
 from os import PathLike
 from pathlib import Path
@@ -16,6 +16,7 @@ from meld.ir.notes import Note, note, ref, text
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, plan_named, run
+from meld.records import record
 
 MAX_INPUT = 1 << 30
 """Bytes; larger inputs are refused."""
@@ -50,7 +51,7 @@ class Wanted(Note):
     exporter: str = text()
 
 
-@dataclass(slots=True)
+@record()
 class Options:
     """What a compilation is asked to do; as on the command line.
 
@@ -76,7 +77,7 @@ class Options:
     reproducer: str | None = REPRODUCER
 
 
-@dataclass(slots=True)
+@record()
 class Outcome:
     """The program at the end, and how it came about. `plan` may be longer than what `ran`."""
 

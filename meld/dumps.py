@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from meld.journal import Difference, Journal, StepRecord
 from meld.output import write_file
 from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
+from meld.records import record
 
 FORMS = {"full": "wat", "diff": "diff", "stat": "txt"}
 """The forms of a dump, and how the names of their files end."""
@@ -31,7 +32,7 @@ ALWAYS, CHANGED, FAILED = "all", "changed", "failed"
 DIFF_COLOURS = {"+": "32", "-": "31", "@": "36"}
 
 
-@dataclass(slots=True)
+@record()
 class Dumper(Observer):
     """Writes dumps.
 

@@ -5,7 +5,6 @@ Read off the program: its notes, and the marks on its functions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meld.abi.boundary import Boundary, CanonCall
@@ -16,12 +15,13 @@ from meld.ir.module import Module
 from meld.passes.adapter_wiring import Wired
 from meld.passes.base import Program
 from meld.passes.detect_pairs import Domain, Pair
+from meld.records import record
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Row:
     """One decision."""
 
@@ -56,7 +56,7 @@ def rows(module: Module) -> list[Row]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Made:
     """The functions of one kind that the compiler made; `line` is that of `FILE` which they are attributed to."""
 

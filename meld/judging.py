@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from os import PathLike
 
@@ -12,6 +12,7 @@ from meld.diagnostics import MeldError, PassFailure
 from meld.driver import Options, Outcome, build
 from meld.output import render
 from meld.passes.base import Program
+from meld.records import record
 from meld.verification import fault_of, run_on_file
 
 SKIP = 125
@@ -42,7 +43,7 @@ def command_test(command: str, form: str, limit: float) -> Test:
     return test
 
 
-@dataclass(slots=True)
+@record()
 class Judge:
     """Judges programs.
 

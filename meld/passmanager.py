@@ -11,7 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from meld.ir.module import HELD_BACK, Module
 from meld.order import Circle, topological
 from meld.passes import Registry
 from meld.passes.base import Gate, OptionInfo, Pass, PassContext, Program, options_of, parse_option
+from meld.records import record
 
 FRONT = ("link", "merge")
 """What takes a composition to a module, put in front of a pipeline that starts beyond its input's language."""
 
 
-@dataclass(slots=True)
+@record()
 class Step:
     """One pass of a plan, with the place in the pipeline text that named it.
 
@@ -52,7 +53,7 @@ class Step:
         return wanted in (self.name, f"{self.name}#{self.occurrence}")
 
 
-@dataclass(slots=True)
+@record()
 class Plan:
     """What will run."""
 
@@ -312,7 +313,7 @@ def _sorted(classes: list[type[Pass]]) -> list[type[Pass]]:
 # --- running -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@record()
 class Ran:
     """The record of one step: its number from 1, what it left in its context, when it began and how long it took.
 

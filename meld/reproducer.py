@@ -16,19 +16,20 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from os import PathLike
 from pathlib import Path
 
 from meld.diagnostics import MeldError, PassFailure
 from meld.driver import Options, build, print_text
 from meld.output import write_file
+from meld.records import record
 
 HEAD = ";; A pass of meldc failed on the program below. `meldc replay FILE` runs it again."
 MARK = ";; @"
 
 
-@dataclass(slots=True)
+@record()
 class Reproducer:
     """What the comments of a reproducer say.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shlex
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from meld.ir.verify import verify
 from meld.journal import Journal
 from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
+from meld.records import record
 
 if TYPE_CHECKING:
     import wasmtime
@@ -34,7 +34,7 @@ SHOWN = 24
 """Lines of a difference that an error shows."""
 
 
-@dataclass(slots=True)
+@record()
 class Verifier(Observer):
     """Checks programs after steps.
 

@@ -10,7 +10,7 @@ Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`, Lifting a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from meld.abi.adapter_tasks import RETURNED, Tasks
@@ -25,6 +25,7 @@ from meld.diagnostics import MeldError
 from meld.ir.module import Function
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType, NumType
+from meld.records import record
 
 NOT_YET = {
     Kind.STREAM: "streams",
@@ -34,7 +35,7 @@ NOT_YET = {
 """What no adapter carries over, by the name under which it is refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Call:
     """A boundary with the layouts of its types on either side. Make it with `analyse`."""
 
@@ -181,7 +182,7 @@ class Handles(Protocol):
         """After the result was carried over."""
 
 
-@dataclass(slots=True)
+@record()
 class AdapterWriter:
     """Writes adapters into a module.
 

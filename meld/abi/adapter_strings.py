@@ -5,12 +5,11 @@ Source: Component Model, CanonicalABI.md: `load_string`, `store_string`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from meld.abi.adapter_text import Body, Items, Side, has_piece
 from meld.abi.layout import MAX_VALUE_BYTES
 from meld.abi.traps import Trap
 from meld.ir.types import I32, I64
+from meld.records import record
 
 COMPACT = "latin1+utf16"
 
@@ -61,7 +60,7 @@ def _tag(side: Side) -> str:
     return "0x80000000" if side.pointer is I32 else "0x8000000000000000"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class _Strings:
     """The pieces of `strings.wat` and `transcode.wat` for one pair of memories."""
 

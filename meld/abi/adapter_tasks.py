@@ -9,12 +9,13 @@ Source: Component Model, CanonicalABI.md: `canon lift` (async), `canon lower` (a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from meld.abi.adapter_text import Body, Items
 from meld.ir.module import Global
 from meld.ir.types import NumType
+from meld.records import record
 
 if TYPE_CHECKING:
     from meld.abi.adapter import Call
@@ -25,7 +26,7 @@ RETURNED = 2
 _NONE, _OVER = 0, -1
 
 
-@dataclass(slots=True)
+@record()
 class Tasks:
     """The tasks of one callee.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
@@ -22,9 +22,10 @@ from meld.abi.traps import Trap, trap_text
 from meld.ir.module import CoreItem, Function, Global, Memory
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
+from meld.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Side:
     """One side of a boundary, as code generation sees it. Names are those of the text, with their dollar sign.
 
@@ -42,7 +43,7 @@ class Side:
     encoding: str
 
 
-@dataclass(slots=True)
+@record()
 class Body:
     """A function being written: plain control instructions, folded expressions."""
 
@@ -108,7 +109,7 @@ KIND_OF_HELPER = {
 """What a helper is by the first part of its key, for attribution; what is not here is an adapter's own business."""
 
 
-@dataclass(slots=True)
+@record()
 class Items:
     """The items of the adapter module: imports of what the program has, helpers, adapters.
 

@@ -9,7 +9,7 @@ Source: Component Model, CanonicalABI.md: Loading, Storing, Flat Lifting, Flat L
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from meld.abi.adapter_strings import string_helper
 from meld.abi.adapter_text import Body, Items, Side
@@ -17,6 +17,7 @@ from meld.abi.layout import MAX_VALUE_BYTES, Kind, Layout
 from meld.abi.traps import Trap
 from meld.diagnostics import MeldError
 from meld.ir.types import F32, F64, I32, I64, NumType
+from meld.records import record
 
 INLINE_WEIGHT = 12
 """What weighs more than this and lies in memory on both sides is copied by a helper."""
@@ -26,14 +27,14 @@ BULK_BYTES = 32
 """From here on `memory.copy` beats single loads and stores."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Flat:
     """Core values in locals: (name, type). Their types may be wider than a layout's own, inside a variant (join)."""
 
     locals: tuple[tuple[str, NumType], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class At:
     """An address in the memory of a side: a local that holds a base, and an offset in bytes."""
 
@@ -105,7 +106,7 @@ def shifted(place: Place, flat_start: int, flat_count: int, offset: int) -> Plac
     return replace(place, offset=place.offset + offset)
 
 
-@dataclass(slots=True)
+@record()
 class Copy:
     """Writes code that lifts values of side `source` and lowers them to side `target`.
 

@@ -8,7 +8,6 @@ After `merge` every import is one of three: a call into another component (`Boun
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from meld.abi.types import Resource, read_func_type, read_type, write_func_type, write_type
@@ -31,12 +30,13 @@ from meld.ir.notes import (
     symbol,
     text,
 )
+from meld.records import record
 
 BOUNDARY_MODULE = "meld:boundary"
 CANON_MODULE = "meld:canon"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Options:
     """Canonical options with their core items (CanonicalABI.md, LiftLowerOptions)."""
 

@@ -6,10 +6,10 @@ Nothing blocks. Source: specs/stream-contract.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from meld.ir.types import I32, I64, FuncType, ValType
+from meld.records import record
 
 MODULE = "pulseengine:async"
 """The module name under which the intrinsics are imported."""
@@ -52,7 +52,7 @@ class Operation(Enum):
     DROP = "drop"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Intrinsic:
     """One function of the ABI.
 

@@ -10,13 +10,14 @@ Source: Component Model, CanonicalABI.md: Despecialization, Alignment, Element S
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from meld.abi.types import MAX_TYPE_DEPTH, Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.types import F32, F64, I32, I64, FuncType, NumType
+from meld.records import record
 
 MAX_FLAT_PARAMS = 16
 MAX_FLAT_RESULTS = 1
@@ -82,7 +83,7 @@ UNCHECKED = frozenset(
 """Kinds of which every bit pattern in memory is a value, stored as it is loaded."""
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Layout:
     """How values of one shape stand in memory and in core values. Shapes are shared: compare by identity.
 
@@ -158,7 +159,7 @@ def discriminant_size(cases: int) -> int:
     return 1 if cases <= 1 << 8 else 2 if cases <= 1 << 16 else 4
 
 
-@dataclass(slots=True)
+@record()
 class Layouts:
     """The layouts of all types for one width of addresses, each computed once.
 

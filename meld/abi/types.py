@@ -9,12 +9,13 @@ The text form is that of WAT, written out in place: ``(record (field "x" u32))``
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.notes import NameOf, Note, Quoted, Resolve, Sexp, Symbol, note, ref, symbol, text
+from meld.records import record
 
 MAX_TYPE_DEPTH = 100
 MAX_TYPE_PARTS = 100_000
@@ -244,7 +245,7 @@ def parts_of(t: Type) -> Iterator[Type]:
         pending += inner_types(part)
 
 
-@dataclass(slots=True)
+@record()
 class Extents:
     """How large types are when written out: a few definitions that use each other twice make a type of any size.
 

@@ -9,7 +9,6 @@ Source: WebAssembly 3.0, section 5.4 (instructions).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any
 
 from meld.binary.bulk import CodeSection
@@ -21,6 +20,7 @@ from meld.ir.module import LABELLED
 from meld.ir.numbering import Numbering
 from meld.ir.opcodes import BY_CODE, VARIANTS, Imm, Op
 from meld.ir.types import RefType, ValType
+from meld.records import record
 
 MAX_LOCALS = 50_000
 """Locals of one function; engines have the same limit."""
@@ -50,7 +50,7 @@ CONSTANT = ""
 """In place of an index space: a number that is no index and takes more bytes than it needs."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Scan:
     """What a scan found in a body.
 
@@ -67,7 +67,7 @@ class Scan:
     alike: tuple[tuple[int, int], ...]
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class EncodedBody(LazyBody):
     """A lazy body: function `number` of a code section, with a scope. Instances of one module share the section.
 

@@ -9,11 +9,12 @@ import os
 import sys
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from meld.ir.instructions import Scope
 from meld.ir.numbering import Numbering
+from meld.records import record
 
 if TYPE_CHECKING:
     from meld.binary.bodies import Scan
@@ -26,7 +27,7 @@ THRESHOLD_STARTED = 8_000
 """The same when it is started already."""
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class CodeSection:
     """A code section that was read.
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from meld.binary.leb import signed, unsigned
+from meld.records import record
 
 FILE = "<meld-adapter>"
 
@@ -54,7 +55,7 @@ Row = tuple[int, int, str, int, int, int]
 """Start and end in the contents of the code section, path of the file, line, column, flags."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Subprogram:
     """A function: name, first byte and end in the contents of the code section, line if it is known."""
 
@@ -64,7 +65,7 @@ class Subprogram:
     line: int | None = None
 
 
-@dataclass(slots=True)
+@record()
 class Unit:
     """A compilation unit. The rows of a sequence follow each other without a gap."""
 

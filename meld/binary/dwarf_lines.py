@@ -7,11 +7,12 @@ of itself. Source: DWARF 5, sections 6.2 (line numbers), 7.5 (units, abbreviatio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from meld.binary.dwarf import BEGINS_EPILOGUE, BEGINS_STATEMENT, ENDS_PROLOGUE, Row
 from meld.diagnostics import MeldError
+from meld.records import record
 
 DW_AT_NAME, DW_AT_STMT_LIST, DW_AT_LANGUAGE, DW_AT_COMP_DIR, DW_AT_STR_OFFSETS_BASE = 0x03, 0x10, 0x13, 0x1B, 0x72
 DW_FORM_STRING, DW_FORM_STRP, DW_FORM_LINE_STRP, DW_FORM_INDIRECT, DW_FORM_IMPLICIT_CONST = 0x08, 0x0E, 0x1F, 0x16, 0x21
@@ -28,7 +29,7 @@ BLOCKS = {0x03: 2, 0x04: 4, 0x0A: 1, 0x09: 0, 0x18: 0}
 """Forms that are bytes: how many bytes say how long they are, 0 for an unsigned LEB."""
 
 
-@dataclass(slots=True)
+@record()
 class LineUnit:
     """A compilation unit: what it is called, its language (``DW_LANG_…``), and its rows."""
 
@@ -92,7 +93,7 @@ class _Cursor:
         return found
 
 
-@dataclass(slots=True)
+@record()
 class _Strings:
     """Values of attributes. `base`: where the offsets of the unit's strings begin."""
 

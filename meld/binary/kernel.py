@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,6 +20,7 @@ from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE
 from meld.cache import load, save
 from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
+from meld.records import record
 
 PLANS_AT, PREFIXED, TYPES_AT, TABLES_END = 128, 1152, 9344, 9472
 ROW = 16
@@ -53,7 +53,7 @@ class Refused(Exception):
     """The kernel met something malformed, a rare spelling, or an index whose object is not in the module."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Uses:
     """What each body of a section uses, each thing once: number of the space << 28 | index.
 
@@ -68,7 +68,7 @@ class Uses:
         return self.entries[self.ends[number - 1] if number else 0 : self.ends[number]]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Written:
     """What the kernel wrote.
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance
+from meld.records import record
 
 SECTION = "component-provenance"
 MAGIC = b"SCPV"
@@ -24,7 +24,7 @@ VERSION = 3
 INDEX, RANGE = struct.Struct("<I"), struct.Struct("<IBII")
 
 
-@dataclass(slots=True)
+@record()
 class Origin:
     """Where a function of the fused module comes from: ``index`` → function ``original`` of ``component``.
 

@@ -8,7 +8,7 @@ for all that came before it, so it is dropped when something of that is changed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from difflib import get_close_matches
 
 from meld.diagnostics import MeldError
@@ -17,6 +17,7 @@ from meld.ir.parser import parse
 from meld.ir.text_function import replace_function
 from meld.passes.base import Pass, PassContext, Program, option, options_of, parse_option
 from meld.passmanager import Plan, Step
+from meld.records import record
 
 
 class Edit(Pass):
@@ -63,7 +64,7 @@ def become(program: Program, other: Program) -> None:
             setattr(program, each.name, getattr(other, each.name))
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Entry:
     """A step of the history. `key` stays the same when it is skipped, or its options are set."""
 
@@ -82,7 +83,7 @@ class Entry:
         return self.edit is not None and not self.edit.function
 
 
-@dataclass(slots=True)
+@record()
 class History:
     """The steps in order. `past` holds what they were before each change, with what that change was."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
@@ -26,6 +26,7 @@ from meld.journal.recorder import Recorder
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import Observer, run
+from meld.records import record
 
 if TYPE_CHECKING:
     from meld.debugger.execution import Execution
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@record()
 class Report:
     """What a step did: what it counted and said, each rewrite (what, on which item, whether it was done), and sizes.
 
@@ -52,7 +53,7 @@ class Invalid(MeldError):
     """A program was edited to something that is not valid."""
 
 
-@dataclass(slots=True)
+@record()
 class Breakpoint:
     """Where to stop: before a pass, or behind a step that creates, changes or removes a symbol."""
 
@@ -67,7 +68,7 @@ class Breakpoint:
         return f"{self.number}  {what}{', once' * self.temporary}, {self.hits} hits"
 
 
-@dataclass(slots=True)
+@record()
 class Stepped:
     """A step was run, or passed over if it is skipped."""
 
@@ -76,7 +77,7 @@ class Stepped:
     report: Report | None
 
 
-@dataclass(slots=True)
+@record()
 class Stopped:
     """The session stopped at a breakpoint; `changes` are those of its symbols."""
 
@@ -84,7 +85,7 @@ class Stopped:
     changes: list[tuple[Symbol, Change]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@record()
 class _Live:
     """A program with the place where it stands."""
 
@@ -94,7 +95,7 @@ class _Live:
     gate: Gate
 
 
-@dataclass(slots=True)
+@record()
 class Session:
     """A compilation that can be stopped.
 

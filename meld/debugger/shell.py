@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 from meld.debugger.session import Session
 from meld.diagnostics import MeldError, PassFailure
 from meld.progress import Progress
+from meld.records import record
 from meld.runtime.instantiate import Trapped
 from meld.terminal import harmless, painted
 
@@ -30,7 +31,7 @@ MANY = 10_000
 """Lines from which on nobody counts them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Command:
     """A command.
 
@@ -102,7 +103,7 @@ def resolve(word: str) -> Command:
     )
 
 
-@dataclass(slots=True)
+@record()
 class Shell:
     """A session with somebody who talks to it.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from meld.diagnostics import MeldError, Source, Span
@@ -21,6 +21,7 @@ from meld.ir.notes import Note
 from meld.ir.recovery import Group, groups, parse_all
 from meld.ir.text_names import recording_uses
 from meld.ir.types import TypeDef
+from meld.records import record
 
 _NAME = r"\$(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+)"
 _LOCAL = re.compile(rf"(?P<def>\(\s*(?:param|local)|local\.(?:get|set|tee))\s+(?P<name>{_NAME})")
@@ -31,7 +32,7 @@ _LABEL = re.compile(
 _OPENERS = ("block", "loop", "if", "try", "try_table")
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Variable:
     """A local variable or a label. `kind` is ``local`` or ``label``."""
 
@@ -41,7 +42,7 @@ class Variable:
     function: Function
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Use:
     """A place that refers to something; `definition` if it is that of its name."""
 
@@ -50,7 +51,7 @@ class Use:
     definition: bool = False
 
 
-@dataclass(slots=True)
+@record()
 class Entry:
     """A definition in the outline: what it is, its name, the place of the name and of the whole, and what is in it."""
 
@@ -62,7 +63,7 @@ class Entry:
     children: list[Entry] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@record()
 class Index:
     """What stands where in one text. `program` is None where the text is too broken to be read."""
 

@@ -7,7 +7,6 @@ are as the client counts them (UTF-16 unless it agrees to something else); pygls
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from urllib.parse import unquote, urlparse
 
 from lsprotocol import types as lsp
@@ -21,6 +20,7 @@ from meld.diagnostics import Span
 from meld.editor.hover import hover
 from meld.editor.index import Entry, Index, index_text, outline
 from meld.ir.comments import format_text
+from meld.records import record
 
 PAUSE = 0.2
 """Seconds without a change before a document is checked again."""
@@ -49,7 +49,7 @@ KINDS = {
 }
 
 
-@dataclass(slots=True)
+@record()
 class Open:
     """A document with the index of one version of it."""
 

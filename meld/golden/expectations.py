@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir.wat_lexer import Scanner
+from meld.records import record
 
 
 class Kind(Enum):
@@ -46,7 +47,7 @@ _BEHIND = re.compile(r";;\s*error:[ \t](.*)$")
 _BLOCK = re.compile(r";;(?:   ?(.*)|\s*)$")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Expectation:
     """One directive. `line` counts from 0; `placed` tells an error at that line from one without a place."""
 
@@ -56,7 +57,7 @@ class Expectation:
     placed: bool = False
 
 
-@dataclass(slots=True)
+@record()
 class Case:
     """A command with what is expected of it. `line` is None for the command that is run if the file names none."""
 
@@ -66,7 +67,7 @@ class Case:
     output: tuple[int, int] | None = None  # the lines of the block, the directive included
 
 
-@dataclass(slots=True)
+@record()
 class Golden:
     """A golden test."""
 

@@ -7,18 +7,19 @@ import difflib
 import io
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from meld.diagnostics import MeldError
 from meld.golden.expectations import Case, Expectation, Golden, Kind, as_block, block, pattern, read_golden
+from meld.records import record
 
 MAX_DIFF = 60
 """Lines of a difference that are shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Failure:
     """What is not as expected. `line` counts from 0; None if it is about no line of the file."""
 
@@ -26,7 +27,7 @@ class Failure:
     line: int | None = None
 
 
-@dataclass(slots=True)
+@record()
 class Report:
     """What came of a golden test. `blessed` is the text that would pass, as far as expectations can be rewritten."""
 
@@ -40,7 +41,7 @@ class Report:
         return "\n".join(place + failure.message for place, failure in zip(places, self.failures, strict=True))
 
 
-@dataclass(slots=True)
+@record()
 class Ran:
     """What a command did."""
 
@@ -51,7 +52,7 @@ class Ran:
     remarks: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@record()
 class _Edits:
     """Changes to the lines of a file: replacements by line, lines to drop, lines to add behind one."""
 

@@ -14,7 +14,6 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from meld.diagnostics import MeldError, Source, Span
@@ -24,6 +23,7 @@ from meld.ir.module import Module
 from meld.ir.parser import parse
 from meld.ir.printer import print_program
 from meld.ir.wat_lexer import Scanner
+from meld.records import record
 
 _MARK = re.compile(r'[();"]')
 _GENERATED = re.compile(r"\(;\d+;\)")
@@ -35,7 +35,7 @@ Key = tuple[Any, ...]
 """Which object of a program: the lists and the places in them that lead to it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Comment:
     """A comment in a text."""
 

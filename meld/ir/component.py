@@ -10,7 +10,7 @@ Source: Component Model, Explainer.md and Binary.md.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -19,6 +19,7 @@ from meld.ir.module import CustomSection, Module
 from meld.ir.notes import Note
 from meld.ir.shown import Named
 from meld.ir.types import Limits, RecGroup, RefType, TypeDef, ValType
+from meld.records import record
 
 
 class Sort(Enum):
@@ -65,21 +66,21 @@ CompValType: TypeAlias = "Prim | Definition"
 """A value type in place: a primitive, or the definition (sort TYPE) that it names."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Record:
     """`(record (field "a" t)…)`."""
 
     fields: tuple[tuple[str, CompValType], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Variant:
     """`(variant (case "a" t?)…)`."""
 
     cases: tuple[tuple[str, CompValType | None], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ListType:
     """`(list t)`, or `(list t n)` of fixed length."""
 
@@ -87,7 +88,7 @@ class ListType:
     length: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class MapType:
     """`(map k v)`."""
 
@@ -95,35 +96,35 @@ class MapType:
     value: CompValType
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Tuple:
     """`(tuple t…)`."""
 
     elements: tuple[CompValType, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Flags:
     """`(flags "a"…)`."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class EnumType:
     """`(enum "a"…)`."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Option:
     """`(option t)`."""
 
     element: CompValType
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Result:
     """`(result t? (error t)?)`."""
 
@@ -131,28 +132,28 @@ class Result:
     error: CompValType | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Own:
     """`(own r)`."""
 
     resource: Definition
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Borrow:
     """`(borrow r)`."""
 
     resource: Definition
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Stream:
     """`(stream t?)`."""
 
     element: CompValType | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Future:
     """`(future t?)`."""
 
@@ -177,7 +178,7 @@ DefValType: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class CompFuncType:
     """`(func async? (param "a" t)… (result t)?)`."""
 
@@ -186,7 +187,7 @@ class CompFuncType:
     is_async: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ResourceType:
     """`(resource (rep i32) (dtor f)?)`. `rep` is i32 or i64."""
 
@@ -196,21 +197,21 @@ class ResourceType:
     dtor_callback: Definition | None = None
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class ComponentType:
     """`(component decl…)`: declarations are `TypeDefinition`, `CoreType`, aliases, `Import` and `ExportDecl`."""
 
     decls: list[Definition] = field(default_factory=list)
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class InstanceType:
     """`(instance decl…)`: as `ComponentType`, without imports."""
 
     decls: list[Definition] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class CoreExternType:
     """Type of a core import or export inside a module type: `kind` is ``func``, ``table``, ``memory``, …."""
 
@@ -220,7 +221,7 @@ class CoreExternType:
     mutable: bool = False  # of a global
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class ModuleType:
     """`(module decl…)`; `types` are the function types that it declares itself, `aliases` outer core types by position.
 
@@ -236,7 +237,7 @@ class ModuleType:
 # --- extern types --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ExternType:
     """What an import or export is declared to be.
 
@@ -255,7 +256,7 @@ class ExternType:
 # --- definitions ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
+@record(eq=False, kw_only=True)
 class Definition(Named):
     """Base of all definitions. Compared by identity. `sort` names the index space it stands in, None for none."""
 
@@ -268,7 +269,7 @@ class Definition(Named):
         return None
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class CoreModule(Definition):
     """`(core module …)` given in place."""
 
@@ -279,7 +280,7 @@ class CoreModule(Definition):
         return Sort.CORE_MODULE
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class CoreInstance(Definition):
     """`(core instance (instantiate m (with "a" (instance i))…))`."""
 
@@ -291,7 +292,7 @@ class CoreInstance(Definition):
         return Sort.CORE_INSTANCE
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class CoreInlineInstance(Definition):
     """`(core instance (export "a" (func f))…)`: core definitions bundled under names."""
 
@@ -302,7 +303,7 @@ class CoreInlineInstance(Definition):
         return Sort.CORE_INSTANCE
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class CoreType(Definition):
     """`(core type …)`: one of the types of a recursion group, or a module type.
 
@@ -317,7 +318,7 @@ class CoreType(Definition):
         return Sort.CORE_TYPE
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class NestedComponent(Definition):
     """`(component …)` given in place."""
 
@@ -328,7 +329,7 @@ class NestedComponent(Definition):
         return Sort.COMPONENT
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class ComponentInstance(Definition):
     """`(instance (instantiate c (with "a" (func f))…))`."""
 
@@ -340,7 +341,7 @@ class ComponentInstance(Definition):
         return Sort.INSTANCE
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class InlineInstance(Definition):
     """`(instance (export "a" (func f))…)`. Names may carry attributes, as those of exports."""
 
@@ -351,7 +352,7 @@ class InlineInstance(Definition):
         return Sort.INSTANCE
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class ExportAlias(Definition):
     """`(alias export i "name" (func …))`: an export of a component instance."""
 
@@ -364,7 +365,7 @@ class ExportAlias(Definition):
         return self.of
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class CoreExportAlias(Definition):
     """`(alias core export i "name" (core func …))`: an export of a core instance."""
 
@@ -377,7 +378,7 @@ class CoreExportAlias(Definition):
         return self.of
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class OuterAlias(Definition):
     """`(alias outer n i (type …))`: a definition of an enclosing component. `depth` is n."""
 
@@ -390,7 +391,7 @@ class OuterAlias(Definition):
         return self.of
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class TypeDefinition(Definition):
     """`(type …)`."""
 
@@ -401,7 +402,7 @@ class TypeDefinition(Definition):
         return Sort.TYPE
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class CanonOptions:
     """Options of a canonical definition.
 
@@ -423,7 +424,7 @@ class CanonOptions:
     order: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class CanonLift(Definition):
     """`(canon lift f options (func (type t)))`."""
 
@@ -436,7 +437,7 @@ class CanonLift(Definition):
         return Sort.FUNC
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class CanonLower(Definition):
     """`(canon lower f options (core func …))`."""
 
@@ -448,7 +449,7 @@ class CanonLower(Definition):
         return Sort.CORE_FUNC
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class CanonBuiltin(Definition):
     """Any other canonical definition: ``resource.new``, ``stream.write``, ``task.return``, ``waitable-set.wait``, ….
 
@@ -475,7 +476,7 @@ class CanonBuiltin(Definition):
         return Sort.CORE_FUNC
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class StartDefinition(Definition):
     """`(start f (value v)… (result (value v))…)`. Each result defines a value; `results` holds those."""
 
@@ -484,7 +485,7 @@ class StartDefinition(Definition):
     results: list[ValueResult] = field(default_factory=list)
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class ValueResult(Definition):
     """A value that a start definition, or a value definition, brings into the value space."""
 
@@ -493,7 +494,7 @@ class ValueResult(Definition):
         return Sort.VALUE
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ExternName:
     """An import or export name with its attributes (Binary.md, importname' / exportname').
 
@@ -511,7 +512,7 @@ class ExternName:
         return self.name
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Import(Definition):
     """`(import "name" (func …))`: in a component, and as a declaration in a component type."""
 
@@ -523,7 +524,7 @@ class Import(Definition):
         return self.type.sort
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Export(Definition):
     """`(export "name" (func f) (func (type t))?)`. Defines a new index of the sort of `target`."""
 
@@ -542,7 +543,7 @@ class Export(Definition):
         return self._sort
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class ExportDecl(Definition):
     """`(export "name" (func …))` as a declaration in a component or instance type."""
 
@@ -554,14 +555,14 @@ class ExportDecl(Definition):
         return self.type.sort
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Custom(Definition):
     """A custom section at its place in the sequence. `component-name` is understood; others are carried."""
 
     section: CustomSection
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Component(Named):
     """A component: its definitions in order, with the notes of the composition."""
 

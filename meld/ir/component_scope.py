@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from meld.diagnostics import MeldError, Span
 from meld.ir.component import CoreType, Definition, Export, OuterAlias, Sort, StartDefinition
 from meld.ir.literals import identifier
 from meld.ir.text_names import record_use, similar
 from meld.ir.types import TypeDef
+from meld.records import record
 
 OUTER_SORTS = frozenset((Sort.CORE_MODULE, Sort.CORE_TYPE, Sort.TYPE, Sort.COMPONENT))
 """What an outer alias may refer to: what holds no state."""
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class TextScope:
     """The index spaces of a component, or of a type with declarations, as far as it has been read.
 

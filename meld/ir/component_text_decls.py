@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from lark import Token, Tree
 
@@ -14,6 +13,7 @@ from meld.ir.component_scope import OUTER_SORTS
 from meld.ir.component_text_core import module_type
 from meld.ir.component_text_types import TypeReader, token, trees
 from meld.ir.text_types import Node
+from meld.records import record
 
 _TYPE_OF = {
     Sort.FUNC: (c.CompFuncType, "a function type"),
@@ -24,7 +24,7 @@ CORE_EXPORT_SORTS = frozenset((Sort.CORE_FUNC, Sort.CORE_TABLE, Sort.CORE_MEMORY
 """What a core instance exports."""
 
 
-@dataclass(slots=True)
+@record()
 class _Desc:
     """A `desc` taken apart: its sort, the name and its annotations, the rest."""
 

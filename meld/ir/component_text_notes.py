@@ -6,7 +6,7 @@ A note may refer to a definition behind it, so notes are read when the component
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from meld.diagnostics import MeldError, Source, Span
@@ -17,6 +17,7 @@ from meld.ir.note_text import NoteReader
 from meld.ir.notes import Note, Sexp
 from meld.ir.sexp import index_of
 from meld.ir.text_names import TextContext, similar
+from meld.records import record
 
 NOTE_SPACES: dict[str, Sort] = {
     **{sort.value: sort for sort in Sort},
@@ -30,7 +31,7 @@ NOTE_SPACES: dict[str, Sort] = {
 """The spaces of the references in notes: sorts, and the spaces of core items."""
 
 
-@dataclass(slots=True)
+@record()
 class Head:
     """What a definition begins with.
 
@@ -47,7 +48,7 @@ class Head:
     annotations: list[Span] = field(default_factory=list)
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class ComponentContext(TextContext):
     """The notes of one component, or of one type with declarations, and what they can refer to."""
 

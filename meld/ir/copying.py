@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import field, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -21,11 +21,12 @@ from meld.ir.component import (
 from meld.ir.module import Module
 from meld.ir.type_parts import outside
 from meld.ir.types import RecGroup, TypeDef
+from meld.records import record
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@record()
 class Copier:
     """Copies definitions to the end of a sequence. `map` says what stands for what already."""
 

@@ -7,11 +7,12 @@ objects. Rebinding an entry of a scope rewires every lazy body over that scope a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from meld.ir.shown import Named
 from meld.ir.types import TypeDef, ValType
+from meld.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from meld.ir.notes import Note
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class MemArg:
     """Immediate of a load or store: alignment as a power of two, byte offset, memory."""
 
@@ -30,7 +31,7 @@ class MemArg:
     memory: Memory
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Catch:
     """One clause of `try_table`. `kind` is ``catch``, ``catch_ref``, ``catch_all`` or ``catch_all_ref``."""
 
@@ -39,7 +40,7 @@ class Catch:
     label: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class IndexOf:
     """In place of the number of an `i32.const`: the index that `item` has when the module is encoded.
 
@@ -53,7 +54,7 @@ BlockType: TypeAlias = ValType | TypeDef | None
 """Nothing, one result, or a function type."""
 
 
-@dataclass(slots=True)
+@record()
 class Instruction:
     """One instruction; `op` is its mnemonic, `args` its immediates in the order of the text format.
 
@@ -70,7 +71,7 @@ class Instruction:
     notes: list[Note] | None = None
 
 
-@dataclass(slots=True)
+@record()
 class Code:
     """A decoded body. `locals` are those after the parameters."""
 
@@ -78,7 +79,7 @@ class Code:
     instructions: list[Instruction] = field(default_factory=list)
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Scope(Named):
     """What the indices of lazy bodies mean: index → object, per index space. `names` serves bodies kept as text."""
 

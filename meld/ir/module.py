@@ -11,7 +11,7 @@ Source: WebAssembly 3.0, section 2.5 (modules).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -20,9 +20,10 @@ from meld.ir.instructions import Code, Instruction, LazyBody, Scope, references,
 from meld.ir.notes import Instance, Note
 from meld.ir.shown import Named
 from meld.ir.types import FuncType, Limits, RecGroup, RefType, TypeDef, ValType
+from meld.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ImportName:
     """The two-level name of an import."""
 
@@ -33,7 +34,7 @@ class ImportName:
         return f'"{self.module}" "{self.field}"'
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
+@record(eq=False, kw_only=True)
 class Item(Named):
     """What all items have. Compared by identity.
 
@@ -58,7 +59,7 @@ NO_NAMES: Mapping[int, str] = MappingProxyType({})
 """Shared by all functions whose locals and labels have no names."""
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Function(Item):
     """A function. `type` is a definition whose shape is a `FuncType`; `body` is None for an import."""
 
@@ -100,7 +101,7 @@ class Function(Item):
         return [] if self.body is None else self.code.instructions
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Table(Item):
     """A table of references, with an optional initial value for its elements."""
 
@@ -109,14 +110,14 @@ class Table(Item):
     init: list[Instruction] | None = None
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Memory(Item):
     """A linear memory."""
 
     limits: Limits
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Global(Item):
     """A global. `init` is a constant expression, None for an import."""
 
@@ -125,7 +126,7 @@ class Global(Item):
     init: list[Instruction] | None = None
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Tag(Item):
     """An exception tag. `type` is a definition whose shape is a `FuncType`."""
 
@@ -150,7 +151,7 @@ SPACE_OF: dict[type[Any], str] = {
 KEYWORD_OF: dict[type[Any], str] = {Function: "func", Table: "table", Memory: "memory", Global: "global", Tag: "tag"}
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
+@record(eq=False, kw_only=True)
 class ElementSegment(Item):
     """An element segment.
 
@@ -167,7 +168,7 @@ class ElementSegment(Item):
     explicit_table: bool = False
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
+@record(eq=False, kw_only=True)
 class DataSegment(Item):
     """A data segment: active if `memory` is set, else passive."""
 
@@ -177,7 +178,7 @@ class DataSegment(Item):
     explicit_memory: bool = False
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Export:
     """An export of an item under a name."""
 
@@ -186,7 +187,7 @@ class Export:
     span: Span | None = None
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class CustomSection:
     """A custom section that is carried as it is. `place`: ``before first``, or ``after type`` … ``after data``."""
 
@@ -195,7 +196,7 @@ class CustomSection:
     place: str = "after data"
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Module(Named):
     """A core module."""
 

@@ -6,7 +6,7 @@ A note that others refer to is declared before any note is read, so references f
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -32,6 +32,7 @@ from meld.ir.notes import (
 )
 from meld.ir.sexp import debug_name, raw_bytes, read_annotation
 from meld.ir.text_names import TextContext
+from meld.records import record
 
 NOTE_MODULES = (
     "meld.abi.boundary",
@@ -66,7 +67,7 @@ def load_notes() -> None:
         import_module(name)
 
 
-@dataclass(slots=True)
+@record()
 class NoteReader:
     """Reads the annotations of one text."""
 

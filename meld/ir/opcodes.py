@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from meld.records import record
 
 
 class Imm(Enum):
@@ -38,7 +39,7 @@ class Imm(Enum):
     FENCE = auto()  # the reserved zero byte of atomic.fence
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Op:
     """One instruction: mnemonic, prefix byte (0 for none), opcode, immediates, natural alignment of its access."""
 

@@ -7,7 +7,6 @@ Only what can be taken out without harm to the rest is: the body of a function, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import pairwise
 
 from meld.diagnostics import MeldError, Source, Span
@@ -15,6 +14,7 @@ from meld.ir.component import Component
 from meld.ir.module import Module
 from meld.ir.parser import parse
 from meld.ir.wat_lexer import Scanner
+from meld.records import record
 
 MAX_ERRORS = 50
 """How many errors of one text are looked for: reading it again takes time."""
@@ -27,7 +27,7 @@ _HEAD = re.compile(r"\(\s*(?:export|import|type|param|result|local)\b|\(@")
 _NAME = re.compile(r'\$(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^\s()";]+)')
 
 
-@dataclass(slots=True)
+@record()
 class Group:
     """A pair of parentheses in a text: from the opening one to behind the closing one."""
 

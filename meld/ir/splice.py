@@ -7,7 +7,7 @@ taken over a new scope, and only decoded bodies are copied. Type definitions are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope, substitute
@@ -24,11 +24,12 @@ from meld.ir.module import (
     Tag,
 )
 from meld.ir.notes import Instance
+from meld.records import record
 
 _Item = TypeVar("_Item", bound=Item)
 
 
-@dataclass(slots=True)
+@record()
 class Spliced:
     """What a splice made: old item → new item, the segments in order, and the exports by name."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 
 from meld.diagnostics import MeldError, Span
@@ -22,12 +22,13 @@ from meld.ir.text_immediates import READERS, ImmediateReader
 from meld.ir.text_names import TextContext, similar
 from meld.ir.types import FuncType, RefType, TypeDef, ValType
 from meld.ir.wat_lexer import Scanner
+from meld.records import record
 
 LocalType = ValType | tuple[bool, int]
 """The type of a local; a reference to a defined type is (nullable, index in the scope), so that scopes rule it too."""
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class BodyText:
     """A stretch of instructions in a text, with the local variables of its function."""
 
@@ -38,7 +39,7 @@ class BodyText:
     local_names: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class TextBody(LazyBody):
     """A lazy body: a stretch of text with a scope. Instances of one module share the text."""
 

@@ -8,7 +8,7 @@ out are defined behind the others, in the order in which they are met.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from lark import Token, Tree
@@ -39,11 +39,12 @@ from meld.ir.text_body import BodyText, TextBody, is_simple, label_names, read_i
 from meld.ir.text_names import TextContext, find, find_index
 from meld.ir.text_types import Node, TextTypes, Variables, rec_groups
 from meld.ir.types import FUNCREF, I32, AbstractHeap, FuncType, Limits, RecGroup, RefType, TypeDef
+from meld.records import record
 
 _UNDEFINED = TypeDef(FuncType())
 
 
-@dataclass(slots=True)
+@record()
 class Head:
     """A field taken apart: what stands in front of all fields, and the rest."""
 
@@ -55,7 +56,7 @@ class Head:
     rest: list[Node] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@record()
 class Declared:
     """A field with the object that it declares."""
 

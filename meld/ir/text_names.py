@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -18,6 +18,7 @@ from meld.ir.notes import Note, Sexp
 from meld.ir.numbering import SINGULAR
 from meld.ir.sexp import annotation_text, index_of
 from meld.ir.types import AbstractHeap, FuncType, NumType, RefType, TypeDef, ValType
+from meld.records import record
 
 Fail = Callable[[str, str | None], MeldError]
 """(message, hint) → the error at the place that the caller knows."""
@@ -34,7 +35,7 @@ REFTYPES: dict[str, RefType] = {
 VALTYPES: dict[str, ValType] = {**NUMTYPES, **REFTYPES}
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class TextContext:
     """What the parts of one text share: the text itself, and its named notes."""
 

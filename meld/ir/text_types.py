@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from lark import Token, Tree
@@ -38,12 +38,13 @@ from meld.ir.types import (
     TypeDef,
     ValType,
 )
+from meld.records import record
 
 Node: TypeAlias = Token | Tree[Token]
 _PACKED = {t.value: t for t in Packed}
 
 
-@dataclass(slots=True)
+@record()
 class Variables:
     """Parameters or locals: their types, the names by which the text calls them, and their names for people."""
 

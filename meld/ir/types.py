@@ -6,9 +6,11 @@ type only if the engine says so (iso-recursive equality), so `TypeDef` compares 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
+
+from meld.records import record
 
 if TYPE_CHECKING:
     from meld.diagnostics import Span
@@ -49,7 +51,7 @@ class Packed(Enum):
     I16 = "i16"
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class TypeDef:
     """One type definition. Compared by identity."""
 
@@ -65,7 +67,7 @@ class TypeDef:
 HeapType: TypeAlias = AbstractHeap | TypeDef
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class RefType:
     """`(ref null? heap)`."""
 
@@ -81,7 +83,7 @@ FUNCREF = RefType(True, AbstractHeap.FUNC)
 EXTERNREF = RefType(True, AbstractHeap.EXTERN)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class FuncType:
     """`(func (param …) (result …))`. Parameter names belong to functions, not to types."""
 
@@ -89,7 +91,7 @@ class FuncType:
     results: tuple[ValType, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class FieldType:
     """A struct field or the element of an array."""
 
@@ -97,21 +99,21 @@ class FieldType:
     mutable: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class StructType:
     """`(struct (field …)…)`."""
 
     fields: tuple[FieldType, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ArrayType:
     """`(array field)`."""
 
     element: FieldType
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class RecGroup:
     """A recursion group. `explicit` tells `(rec (type …))` from a bare `(type …)`, which the binary distinguishes."""
 
@@ -119,7 +121,7 @@ class RecGroup:
     explicit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Limits:
     """Limits of a memory (in pages) or a table (in elements)."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from meld.diagnostics import MeldError, Span
@@ -34,12 +34,13 @@ from meld.ir.notes import NOTES, Instance, Note
 from meld.ir.numbering import SINGULAR
 from meld.ir.types import ArrayType, FuncType, RefType, StructType, TypeDef
 from meld.ir.verify_body import body_problems
+from meld.records import record
 
 MAX_PROBLEMS = 200
 """A program that is wrong in more places than this is wrong in one; the rest is not listed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Problem:
     """One thing that is wrong with a program.
 

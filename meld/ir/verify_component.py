@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from meld.ir import component as c
@@ -13,6 +13,7 @@ from meld.ir.literals import identifier
 from meld.ir.module import Module
 from meld.ir.notes import Note
 from meld.ir.verify import Problem, own_problems, referred
+from meld.records import record
 
 MAX_DEPTH = 200
 """Levels of nested components that are looked into; those deeper are refused elsewhere."""
@@ -34,7 +35,7 @@ SORTS: dict[tuple[type[Any], str], Sort] = {
 """The sort of what a field refers to, where there is one only."""
 
 
-@dataclass(slots=True)
+@record()
 class _Scope:
     """What can be referred to at a place: definitions so far, notes, and the scope around."""
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 from meld.diagnostics import MeldError
 from meld.journal.graph import Graph
+from meld.records import record
 
 
 class What(Enum):
@@ -34,7 +35,7 @@ class What(Enum):
     REMOVED = "removed"
 
 
-@dataclass(slots=True)
+@record()
 class Symbol:
     """Something that lives in the program for a while.
 
@@ -62,7 +63,7 @@ class Symbol:
         return f"{self.kind} {self.name}"
 
 
-@dataclass(slots=True)
+@record()
 class Change:
     """What a step did to a symbol (its number). `before` and `after` are hashes of texts.
 
@@ -75,7 +76,7 @@ class Change:
     after: str | None = None
 
 
-@dataclass(slots=True)
+@record()
 class Size:
     """What a part of a program takes: `code` and `data` in bytes.
 
@@ -94,7 +95,7 @@ class Size:
     data: int = 0
 
 
-@dataclass(slots=True)
+@record()
 class StepRecord:
     """One step.
 
@@ -135,7 +136,7 @@ class StepRecord:
 History: TypeAlias = list[tuple[StepRecord, Change]]
 
 
-@dataclass(slots=True)
+@record()
 class Difference:
     """How a symbol differs between two points of a run; a text is None where it is not there or none was kept."""
 
@@ -152,7 +153,7 @@ class Difference:
         return unified(before, after, str(self.symbol), context)
 
 
-@dataclass(slots=True)
+@record()
 class Journal:
     """A run.
 

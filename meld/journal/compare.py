@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from meld.journal import Change, Difference, Journal, Symbol, What
 from meld.journal.recorder import Recorder
 from meld.passes.base import Program
 from meld.passmanager import Observer, Ran, Step
+from meld.records import record
 
 
-@dataclass(slots=True)
+@record()
 class OneStep(Observer):
     """Records one step of a run, by its number: step 0 of the journal is what stands before it."""
 

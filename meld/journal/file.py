@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,14 @@ PLAIN = ("version", "command", "inputs", "plan", "status", "message", "decisions
 def to_json(journal: Journal) -> str:
     """The text of the file: symbols as rows of their fields, enums as their values."""
     head = _dump({"format": FORMAT, **{name: getattr(journal, name) for name in PLAIN}})[:-1]
-    symbols = ",\n".join(_dump([getattr(s, f) for f in Symbol.__slots__]) for s in journal.symbols)
+    symbols = ",\n".join(_dump([getattr(s, f) for f in _names(Symbol)]) for s in journal.symbols)
     steps = ",\n".join(_dump(_step_row(s)) for s in journal.steps)
     blobs = ",\n".join(f'"{key}": {_dump(text)}' for key, text in journal.blobs.items())
     return f'{head},\n"symbols": [\n{symbols}],\n"steps": [\n{steps}],\n"blobs": {{\n{blobs}}}}}\n'
+
+
+def _names(kind: type) -> list[str]:
+    return [f.name for f in fields(kind)]
 
 
 _dump = json.JSONEncoder(ensure_ascii=False).encode
@@ -34,8 +39,8 @@ _OWN_FORM = ("changes", "sizes", "graph")
 
 def _step_row(step: StepRecord) -> dict[str, Any]:
     return {
-        **{name: getattr(step, name) for name in StepRecord.__slots__ if name not in _OWN_FORM},
-        "sizes": [[getattr(size, name) for name in Size.__slots__] for size in step.sizes],
+        **{name: getattr(step, name) for name in _names(StepRecord) if name not in _OWN_FORM},
+        "sizes": [[getattr(size, name) for name in _names(Size)] for size in step.sizes],
         "graph": None if step.graph is None else step.graph.to_row(),
         "changes": [[c.symbol, c.what.value, c.before, c.after] for c in step.changes],
     }

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from meld.ir import component as c
 from meld.ir.component import Component
 from meld.ir.module import Module
+from meld.records import record
 
 HOST = "(host)"
 
 
-@dataclass(slots=True)
+@record()
 class Node:
     """A box.
 
@@ -28,7 +29,7 @@ class Node:
     rows: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@record()
 class Edge:
     """An arrow from who calls (or writes) to who is called (or reads).
 
@@ -44,7 +45,7 @@ class Edge:
     rows: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@record()
 class Graph:
     """Boxes and arrows."""
 

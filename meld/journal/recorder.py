@@ -12,7 +12,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,14 @@ from meld.journal.state import LazyState, Meaning, SegmentState, state_of
 from meld.journal.texts import KINDS, DefinitionPrinter, ItemPrinter, StableNames, definition_name
 from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
+from meld.records import record
 
 KEEP_ALL = 256 << 10
 """Bytes of code up to which a journal keeps all texts, and not only those of functions and data segments that a pass
 made or changed."""
 
 
-@dataclass(slots=True)
+@record()
 class _Thing:
     """What was seen of a thing; its text is None while only `state` has it."""
 
@@ -45,7 +46,7 @@ class _Thing:
     text: str | None = None
 
 
-@dataclass(slots=True)
+@record()
 class Recorder(Observer):
     """An observer that fills `journal`; with `only`, with the symbols for which that holds."""
 

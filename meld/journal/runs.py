@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from meld.journal import Difference, Journal, Symbol, What
+from meld.records import record
 
 Key: TypeAlias = tuple[str, str]
 """Kind and name of a symbol."""
 
 
-@dataclass(slots=True)
+@record()
 class Step:
     """A step of the one run beside one of the other; a label is None where a run had ended.
 

@@ -6,7 +6,7 @@ The reverse does not hold: where states differ, the texts decide.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from itertools import zip_longest
 from operator import attrgetter
 from typing import Any
@@ -27,6 +27,7 @@ from meld.ir.module import (
 from meld.ir.notes import Note
 from meld.ir.types import TypeDef
 from meld.journal.texts import Printed, StableNames, is_plain
+from meld.records import record
 
 _head = attrgetter("name", "owner", "origin", "synthetic", "imported", "type", "type.shape", "body")
 _FIELDS: dict[type[Any], Callable[[Any], tuple[Any, ...]]] = {
@@ -35,7 +36,7 @@ _FIELDS: dict[type[Any], Callable[[Any], tuple[Any, ...]]] = {
 }
 
 
-@dataclass(slots=True)
+@record()
 class LazyState:
     """What a function with a lazy body was.
 
@@ -107,7 +108,7 @@ _SEGMENT = tuple(f.name for f in fields(DataSegment) if f.name not in ("span", "
 _segment = attrgetter(*_SEGMENT)
 
 
-@dataclass(slots=True)
+@record()
 class SegmentState:
     """What a data segment without notes was: its fields, and the offset as `_instructions` gives it."""
 
@@ -129,7 +130,7 @@ class SegmentState:
         return DataSegment(**dict(zip(_SEGMENT, self.fields, strict=True)), offset=offset)
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Meaning:
     """The objects that the indices of a scope meant at one time.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from meld.diagnostics import MeldError
 from meld.journal import Difference, History, Journal, StepRecord, What
 from meld.journal.lines import blocks
+from meld.records import record
 
 IN_FULL = 8
 """Up to how many symbols are shown with their differences."""
@@ -151,7 +151,7 @@ def _descent(origin: str | None, synthetic: str | None, imported: str | None) ->
 # --- one line ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@record()
 class Line:
     """A line of a text, and how it came about.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module, util
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from meld.diagnostics import MeldError, Remark, did_you_mean
 from meld.passes.base import Pass
+from meld.records import record
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -74,7 +75,7 @@ def _module_name(file: Path) -> str:
     return name
 
 
-@dataclass(slots=True)
+@record()
 class Registry:
     """Passes by name. A broken plugin is remembered, and reported when somebody asks for it by name."""
 

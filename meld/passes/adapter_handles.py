@@ -5,8 +5,6 @@ Source: Component Model, CanonicalABI.md: lift_own, lift_borrow, lower_own, lowe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from meld.abi.adapter import Call, Marks, place_of
 from meld.abi.adapter_text import Body, Items
 from meld.abi.adapter_values import Copy
@@ -20,9 +18,10 @@ from meld.ir.notes import Instance
 from meld.ir.types import I32
 from meld.passes.handle_tables import HandleTable
 from meld.passes.host_loans import HostLoans, lent
+from meld.records import record
 
 
-@dataclass(slots=True)
+@record()
 class Handles:
     """How the adapters of a module carry handles. Each resource type has a number, its place among the notes.
 

@@ -26,6 +26,7 @@ from meld.diagnostics import MeldError, Remark
 from meld.ir.component import Component
 from meld.ir.module import Item, Module
 from meld.ir.notes import Note
+from meld.records import record
 
 Program: TypeAlias = Component | Module
 
@@ -35,7 +36,7 @@ def option(default: Any, help: str = "") -> Any:
     return field(default=default, metadata={"help": help})
 
 
-@dataclass(slots=True)
+@record()
 class Rewrite:
     """One change that a pass makes to the program, or would have made.
 
@@ -56,7 +57,7 @@ class Rewrite:
         return f"{self.what} {name}" if name else self.what
 
 
-@dataclass(slots=True)
+@record()
 class Gate:
     """How many rewrites may happen: in all (`limit`) and in one pass (`fuel`, by the label of its step); None: all.
 
@@ -78,7 +79,7 @@ class Gate:
         return False
 
 
-@dataclass(slots=True)
+@record()
 class PassContext:
     """What a pass gets besides the program, and where it leaves what it has to say.
 
@@ -163,7 +164,7 @@ class Pass:
         return f"{self.name}{{{','.join(given)}}}" if given else self.name
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class OptionInfo:
     """An option of a pass: name as in a pipeline, type, default, help."""
 

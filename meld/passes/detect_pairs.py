@@ -8,7 +8,6 @@ the host, will be bridged. Source: specs/stream-contract.md, "Who is bridged".
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from meld.abi.boundary import Boundary, CanonCall, HostCall, HostExport, IntrinsicEntry, Link, StreamUse
@@ -20,6 +19,7 @@ from meld.ir.module import Module
 from meld.ir.notes import Instance, NameOf, Note, Resolve, Sexp, coded, flag, note, number, ref, text
 from meld.passes.base import Pass, PassContext
 from meld.passes.finish import reachable
+from meld.records import record
 
 
 def _write_element(t: Any, name_of: NameOf) -> list[Sexp]:
@@ -114,7 +114,7 @@ class DetectPairs(Pass):
             cx.stats["bridged domains" if one.reason is None else "host domains"] += 1
 
 
-@dataclass(slots=True)
+@record()
 class _Candidate:
     """What may become a domain. `reason` says why it is not bridged."""
 

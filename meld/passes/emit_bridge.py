@@ -7,7 +7,6 @@ Source: specs/stream-contract.md.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from meld.abi.boundary import IntrinsicEntry
@@ -19,6 +18,7 @@ from meld.ir.types import Limits
 from meld.passes.base import Pass, PassContext, option
 from meld.passes.detect_pairs import Domain
 from meld.passes.template import template
+from meld.records import record
 
 KIND = "stream-bridge"
 PAGE = 1 << 16
@@ -49,7 +49,7 @@ class Shim(Note):
     instance: Instance = ref("note")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Layout:
     """The bridge memory.
 

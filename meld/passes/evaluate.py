@@ -7,7 +7,7 @@ Core instances are spliced into the fused module as they come.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -49,6 +49,7 @@ from meld.passes.values import (
     describe,
     expect,
 )
+from meld.records import record
 
 ROOT_MODULE = "$root"
 """The core import module of functions that the root imports by themselves, as wit-component names it."""
@@ -60,7 +61,7 @@ MAX_INSTANCES = 20_000
 # --- the evaluator -------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@record()
 class Evaluator:
     """Evaluates components into `module`."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from meld.diagnostics import MeldError
@@ -11,13 +11,14 @@ from meld.ir.module import DataSegment, Function, Global, Memory, Module
 from meld.ir.opcodes import OPS, Imm
 from meld.ir.types import F32, F64, I32, I64, V128, ValType
 from meld.passes.finish import body_uses
+from meld.records import record
 
 KIND = "memory-region"
 PAGE_BITS = 16
 PREFIX_TYPES: dict[str, ValType] = {"i32": I32, "i64": I64, "f32": F32, "f64": F64, "v128": V128}
 
 
-@dataclass(slots=True)
+@record()
 class Region:
     """What stands for one memory, which had the index `number`: the functions and globals of its template."""
 
@@ -45,7 +46,7 @@ def operands(op: str) -> tuple[ValType, ...]:
     return ()
 
 
-@dataclass(slots=True)
+@record()
 class Lowering:
     module: Module
     single: Memory
@@ -104,7 +105,7 @@ class Lowering:
         return None
 
 
-@dataclass(slots=True)
+@record()
 class _Body:
     """Rewrites one body; its temporaries are added behind its locals, one per type and use."""
 

@@ -10,7 +10,7 @@ Source: Component Model, Explainer.md (instantiation); the idea from how engines
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from meld.abi.boundary import HostExport, HostReexport, Link, Partner, ResourceExport
 from meld.abi.types import Resource
@@ -22,6 +22,7 @@ from meld.passes.evaluate import ROOT_MODULE, Evaluator
 from meld.passes.start import order_start
 from meld.passes.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
 from meld.passes.world import MAX_DEPTH, MAX_EXPORTS, attach_world, world_of
+from meld.records import record
 
 DROPPED_CUSTOMS = (
     "reloc.",
@@ -105,7 +106,7 @@ def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> Non
         cx.remark(f"custom sections dropped, since they speak of offsets, indices or a world: {names}")
 
 
-@dataclass(slots=True)
+@record()
 class _Exporter:
     """Gives the root's exports their names in the core module: ``run``, ``iface#func``."""
 

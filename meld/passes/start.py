@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import DataSegment, ElementSegment, Function, Module
 from meld.ir.splice import Spliced
+from meld.records import record
 
 
-@dataclass(slots=True)
+@record()
 class Instantiation:
     """One core instance: what was spliced for it, in order of instantiation."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias, TypeVar
 
 from meld.abi.boundary import Options
@@ -10,9 +10,10 @@ from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Item, Module
 from meld.ir.notes import Instance
+from meld.records import record
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class ModuleValue:
     """A core module; None if it is only the name of a link between stream partners."""
 
@@ -20,14 +21,14 @@ class ModuleValue:
     where: str
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class CoreInstanceValue:
     """A core instance: its exports."""
 
     exports: dict[str, CoreItem]
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class ComponentValue:
     """A component with the environment it stands in."""
 
@@ -35,14 +36,14 @@ class ComponentValue:
     env: Env
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class InstanceValue:
     """A component instance: its exports."""
 
     exports: dict[str, Value]
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class LiftedFunction:
     """A component function made by `canon lift`.
 
@@ -56,7 +57,7 @@ class LiftedFunction:
     declared: TypeValue
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class HostFunction:
     """A component function that the host provides. `module` and `field` are its core import name."""
 
@@ -66,7 +67,7 @@ class HostFunction:
     declared: TypeValue
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class TypeValue:
     """A type: a resolved value or function type, a `Resource`, or a component, instance or module type as it stands.
 
@@ -88,7 +89,7 @@ Value: TypeAlias = (
 )
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Env:
     """Values of definitions, innermost scope first; `instance` is the component instance being made."""
 

@@ -9,7 +9,7 @@ Source: Component Model, Explainer.md (Type Definitions); wit-component, src/met
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from meld.abi.types import Resource
@@ -28,6 +28,7 @@ from meld.passes.values import (
     TypeValue,
     Value,
 )
+from meld.records import record
 
 SECTION = "meld:world"
 TOOL_SECTION = "component-type:meld"
@@ -57,14 +58,14 @@ def world_of(program: c.Component, env: Env) -> c.ComponentType:
     return c.ComponentType(world.decls)
 
 
-@dataclass(slots=True)
+@record()
 class _Budget:
     """How much of a world may still be described."""
 
     left: int = MAX_EXPORTS
 
 
-@dataclass(slots=True)
+@record()
 class _Scope:
     """The declarations of a component or instance type so far.
 

@@ -5,7 +5,7 @@ Source: Component Model, Explainer.md (Canonical Definitions; Instance Definitio
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from meld.abi.boundary import HostExport, HostReexport, Options, ResourceExport
 from meld.diagnostics import MeldError
@@ -21,6 +21,7 @@ from meld.passes.host_options import edge_problem, fresh_name
 from meld.passes.world import read_world, world_section
 from meld.passes.wrap_imports import HostItems, Imports
 from meld.passes.wrap_interface import shim_component
+from meld.records import record
 
 SORTS: dict[type, Sort] = {Function: Sort.CORE_FUNC, Memory: Sort.CORE_MEMORY}
 
@@ -49,7 +50,7 @@ class Wrap(Pass):
         return component
 
 
-@dataclass(slots=True)
+@record()
 class _Wrapper:
     """Builds the component; `map` says what stands in it for a declaration of the world."""
 

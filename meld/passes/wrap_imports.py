@@ -8,7 +8,7 @@ and a fixup module fills the table when the real functions are made. wit-compone
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from meld.abi.boundary import CanonCall, HostCall, Options, ResourceExport, resource_of
@@ -20,12 +20,13 @@ from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Module
 from meld.ir.parser import parse_module
 from meld.ir.types import I32, FuncType, NumType, ValType
 from meld.passes.host_options import is_host_call
+from meld.records import record
 
 DROP = "[resource-drop]"
 """What wit-component puts before the name of a resource to name the function that drops a handle."""
 
 
-@dataclass(slots=True)
+@record()
 class HostItems:
     """The functions and resource types that imports of the component give, by the names of core imports."""
 
@@ -79,7 +80,7 @@ class HostItems:
         return make()
 
 
-@dataclass(slots=True)
+@record()
 class _Call:
     """An import of the module: what it stands for, and the name it came with."""
 
@@ -94,7 +95,7 @@ class _Call:
         return options.memory is not None or options.realloc is not None
 
 
-@dataclass(slots=True)
+@record()
 class _Late:
     """A function that can only be made when the module is there, and whether it has a stand-in until then."""
 
@@ -103,7 +104,7 @@ class _Late:
     stand_in: Definition | None = None
 
 
-@dataclass(slots=True)
+@record()
 class Imports:
     """Gives a module its imports: `before` it is instantiated, and `after`.
 

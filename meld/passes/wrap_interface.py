@@ -7,13 +7,14 @@ wit-component does the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, ExternName, ExternType, Sort
 from meld.ir.copying import Copier
 from meld.ir.type_parts import outside, with_referred
+from meld.records import record
 
 
 def shim_component(
@@ -36,7 +37,7 @@ def shim_component(
     return Component(shim.definitions, name="interface"), shim.args
 
 
-@dataclass(slots=True)
+@record()
 class _Shim:
     given: dict[Definition, Definition]
     definitions: list[Definition] = field(default_factory=list)

@@ -11,7 +11,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from os import PathLike
 
 from meld.bisection import Bisection
@@ -25,6 +25,7 @@ from meld.judging import Judge, Verdict
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import parse_pipeline, plan_named, run
+from meld.records import record
 from meld.reduction.body_cuts import BODY_CUTS, BodyCut
 from meld.reduction.cuts import CALLS, CUTS, NOTES, UNUSED, Cut, described, functions
 from meld.verification import fault_of
@@ -34,7 +35,7 @@ class OutOfTime(Exception):
     """The time that a reduction may take is over."""
 
 
-@dataclass(slots=True)
+@record()
 class Reducer:
     """A reduction. `best` is the smallest program so far that shows the fault.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from meld.ir.instructions import Instruction
 from meld.ir.module import Function
+from meld.records import record
 from meld.reduction.trees import trees, zero
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class BodyCut:
     """Something to take away inside the body of the function with that number.
 

@@ -6,7 +6,7 @@ A cut may leave what is not valid; whoever applies it checks that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from meld.ir.component import Component, CoreModule, Definition, NestedComponent
@@ -16,12 +16,13 @@ from meld.ir.types import RecGroup
 from meld.ir.verify_component import references_of
 from meld.passes.base import Program
 from meld.passes.finish import DROPPED, body_uses, reachable, uses_of
+from meld.records import record
 
 DATA_LEFT = 8
 """Data is not shortened below that many bytes; a segment goes as a whole."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Cut:
     """One kind of thing to take away.
 

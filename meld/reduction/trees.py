@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from meld.ir.instructions import BlockType, Instruction
 from meld.ir.module import LABELLED, Function
 from meld.ir.types import F32, F64, I32, I64, V128, FuncType, NumType, TypeDef, ValType
+from meld.records import record
 
 Type: TypeAlias = "ValType | None"
 """The type of an operand; None if it is not known."""
@@ -50,7 +51,7 @@ ENDS = frozenset({"unreachable", "return", "br", "br_table", "throw", "rethrow",
 """Nothing runs behind these."""
 
 
-@dataclass(slots=True)
+@record()
 class Trees:
     """The parts of a body.
 
@@ -65,7 +66,7 @@ class Trees:
     blocks: list[tuple[int, int]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@record()
 class _Frame:
     """An open block: where it begins with its operands, its instruction, its type, what is on the stack below it."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 from itertools import pairwise
 
 from meld.journal import Journal
 from meld.journal.graph import Edge, Graph, Node
+from meld.records import record
 
 WIDTH, LINE, HEAD, GAP, COLUMN, MARGIN = 210, 16, 30, 26, 150, 14
 """Pixels: width of a box, height of a row, of its head, distance of boxes, of columns, margin."""
@@ -55,7 +56,7 @@ def figures(journal: Journal) -> str:
     return "\n".join(parts)
 
 
-@dataclass(slots=True)
+@record()
 class _Box:
     """A box and its place; one without a node is where a long arrow goes through a column."""
 

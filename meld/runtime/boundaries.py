@@ -16,7 +16,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 import wasmtime
@@ -30,6 +30,7 @@ from meld.ir.module import CoreItem, Function, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
 from meld.passes.handle_tables import FUNCTIONS, HandleTable
+from meld.records import record
 from meld.runtime.canonical import MASK32, MASK64, Side, Value, trap_if
 from meld.runtime.host import view
 from meld.runtime.lifting import lift_values
@@ -46,7 +47,7 @@ ANY_TIME = frozenset({"resource.rep", "context.get", "context.set", "backpressur
 """Built-ins that an instance may call while it must not call out."""
 
 
-@dataclass(slots=True)
+@record()
 class Interpreter:
     """Serves the pending imports of one running module, and typed calls of what it exports.
 

@@ -24,11 +24,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from meld.abi.layout import MAX_VALUE_BYTES, Kind, Layout
 from meld.ir.types import F32, I32, I64, NumType
+from meld.records import record
 from meld.runtime.streams import HostTrap
 
 Value: TypeAlias = Any
@@ -71,7 +71,7 @@ class Text(str):
         return made
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Handle:
     """A resource on its way from one instance to another. `resource` is that of the type, `rep` its representation."""
 
@@ -105,7 +105,7 @@ def _no_realloc(*_: int) -> int:
     raise HostTrap("lowers a value that needs memory, without a `realloc`")
 
 
-@dataclass(slots=True)
+@record()
 class Side:
     """One side of a call: its memory and how it represents values (CanonicalABI.md, LiftLowerContext).
 

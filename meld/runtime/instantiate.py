@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from typing import Any, NoReturn
 
@@ -24,6 +24,7 @@ from meld.binary.writer import write_module
 from meld.diagnostics import MeldError, did_you_mean
 from meld.ir.module import CoreItem, Export, Function, Module
 from meld.ir.types import I32, V128, FuncType, NumType, ValType
+from meld.records import record
 from meld.runtime.boundaries import Interpreter
 from meld.runtime.canonical import Value
 from meld.runtime.host import MEMORY_PREFIX, Given, Host, engine_type, view
@@ -80,7 +81,7 @@ def _engine(fuel: bool, interruptible: bool) -> wasmtime.Engine:
     return wasmtime.Engine(config)
 
 
-@dataclass(slots=True)
+@record()
 class Running:
     """An instance with its host and its store; `module` is what was instantiated."""
 
@@ -220,7 +221,7 @@ def expose_memories(module: Module, more: Mapping[str, CoreItem] | None = None) 
     return replace(module, exports=exports)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class _Supply:
     """What is supplied for imports: what the caller gives, then the host, then the interpreter."""
 

@@ -7,10 +7,11 @@ independently, and is forgotten when both are. Source: specs/stream-contract.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from meld.abi.intrinsics import LOCAL_BIT, Code, End, Intrinsic, Kind, Operation
+from meld.records import record
 
 Memories: TypeAlias = Callable[[int], memoryview | None]
 """The bytes of the memory with a given index, writable; None if the module has no such memory."""
@@ -22,19 +23,19 @@ class HostTrap(Exception):
     """The host stops the program: what it did is never right."""
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class _Stream:
     queue: bytearray = field(default_factory=bytearray)
     dropped: set[End] = field(default_factory=set)
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class _Future:
     value: bytes | None = None
     dropped: set[End] = field(default_factory=set)
 
 
-@dataclass(slots=True)
+@record()
 class Streams:
     """All streams and futures of one program.
 

@@ -9,12 +9,13 @@ Source: Component Model, CanonicalABI.md: Table State, Resource State, `canon re
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from meld.abi.types import Resource
 from meld.ir.notes import Instance
 from meld.passes.handle_tables import HandleTable
+from meld.records import record
 from meld.runtime.canonical import MASK32, trap_if
 
 MAX_ENTRIES = (1 << 28) - 1
@@ -23,7 +24,7 @@ Call = Callable[..., Any]
 """Calls a core function of the module: (function, arguments…) → result."""
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Entry:
     """A handle in a table. `scope` is that of the call which was given a borrow handle; None if the handle owns."""
 
@@ -33,7 +34,7 @@ class Entry:
     lends: int = 0
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Scope:
     """One call from one instance into another: what was lent for its time, and what the callee still borrows.
 
@@ -45,7 +46,7 @@ class Scope:
     mark: int = 0
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Table:
     """The handle table of one instance; entry 0 is never used."""
 
@@ -101,7 +102,7 @@ class Table:
         return None
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Held:
     """One side of a call, with its table in Python. Resources of the host have no table: their handles pass through."""
 
@@ -145,7 +146,7 @@ class Held:
         trap_if(self.scope.borrows > 0, "borrow handles still remain at the end of the call")
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False)
 class Inside:
     """One side of a call, with its table inside the module. `numbers` are those of resource types there."""
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from meld.abi.types import Type
 from meld.abi.wit_text import wit
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir import component as c
+from meld.records import record
 from meld.runtime.canonical import Value
 from meld.runtime.wave_scalars import INTEGERS, float_bits, multiline, unescaped
 
@@ -35,7 +35,7 @@ KEYWORDS = frozenset({"true", "false", "some", "none", "ok", "err", "inf", "nan"
 """Labels that mean something else unless they have a `%` in front."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class _Token:
     kind: str  # a group of `_TOKEN`, or "end"
     text: str
@@ -59,7 +59,7 @@ _HINT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class CallText:
     """A call as text: the function's name, and where its arguments start."""
 
@@ -99,7 +99,7 @@ def read_value(text: str, t: Type) -> Value:
     return value
 
 
-@dataclass(slots=True)
+@record()
 class _Reader:
     """Reads by types, whose depth bounds the recursion."""
 
