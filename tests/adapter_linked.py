@@ -21,13 +21,15 @@ from adapter_pairs import (
     memory_module,
 )
 
+import meld
 from meld.abi.adapter import AdapterWriter, Call, analyse
 from meld.abi.adapter_text import Items
 from meld.abi.boundary import Boundary, Options
 from meld.abi.layout import Layout
-from meld.ir.module import Function, Global, ImportName, Memory
+from meld.ir.module import Export, Function, Global, ImportName, Memory, Module
 from meld.ir.notes import Instance
-from meld.ir.types import I32, I64, FuncType, Limits, TypeDef
+from meld.ir.types import I32, I64, FuncType, Limits, RecGroup, TypeDef
+from meld.passes.adapter_wiring import place
 
 
 class NoHandles:
@@ -68,12 +70,17 @@ class Linked:
         for instance in self.call.leaves_closed:
             self.flags.setdefault(instance, Global(I32, mutable=True))
         flags = {i: self.items.global_(g) for i, g in self.flags.items()}
-        self.export = AdapterWriter(self.items, flags, False, NoHandles()).write(self.call, "f")
-        self.text = self.items.text()
-        for name, final in self.items.names.items():
-            if name.startswith("trap."):  # what splicing does
-                self.text = self.text.replace(f"(func ${name} ", f'(func ${name} (@name "{final}") ')
-        self.adapter = wasmtime.Module(engine, self.text)
+        name = AdapterWriter(self.items, flags, False, NoHandles()).write(self.call, "f")
+        module = Module()
+        made = place(self.items, module)[name]
+        for field, item in self.items.bound.items():
+            item.imported = ImportName("meld", field)
+            module.imports.append(item)
+            if isinstance(item, Function):
+                module.types.append(RecGroup([item.type]))
+        self.export = "adapter"
+        module.exports.append(Export(self.export, made))
+        self.adapter = wasmtime.Module(engine, meld.encode(module))
 
     def _boundary(self) -> tuple[Boundary, Function]:
         pair = self.pair

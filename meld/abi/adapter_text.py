@@ -1,8 +1,8 @@
-"""The module of adapters while it is being written: one WAT text for all boundaries of a program.
+"""The adapters of a program while they are being written, as functions in WAT.
 
-Adapters and their helpers stand in one module whose imports are the items of the program that they use. It is parsed
-and spliced once, with each import bound to its item. A helper (the copy of a list of some type between two memories,
-say) is written when first asked for and shared from then on.
+Adapters and their helpers refer by name to each other and to the items of the program that they use. A helper (the copy
+of a list of some type between two memories, say) is written when first asked for and shared from then on. Functions
+that differ only in what they refer to have one shape, and a shape is parsed once (`Items.shapes`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import field
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -98,6 +99,21 @@ class Body:
         return "\n".join([head, *declared, *self.lines]) + ")"
 
 
+@record(frozen=True)
+class Shape:
+    """A function as a module of its own that imports what the function refers to.
+
+    Attributes:
+        name: the function's name among the items.
+        text: the module, the same for all functions of the shape.
+        uses: the names of the items that its imports stand for, in order.
+    """
+
+    name: str
+    text: str
+    uses: tuple[str, ...]
+
+
 KIND_OF_HELPER = {
     "string": "transcode",
     "strings": "transcode",
@@ -111,10 +127,10 @@ KIND_OF_HELPER = {
 
 @record()
 class Items:
-    """The items of the adapter module: imports of what the program has, helpers, adapters.
+    """What the text of adapters may name: items of the program, helpers, adapters.
 
     Attributes:
-        bound: import name → the item of the program that it stands for.
+        bound: name in the text → the item of the program that it stands for.
         names: name in the text → name that the function shall have in the program.
         kinds: name in the text → what kind of thing the function is, where it is not an adapter or a part of one.
         layouts: the layouts for 32- and 64-bit memories.
@@ -125,12 +141,12 @@ class Items:
     kinds: dict[str, str] = field(default_factory=dict)
     layouts: dict[NumType, Layouts] = field(default_factory=lambda: {I32: Layouts(I32), I64: Layouts(I64)})
     _memories: dict[str, Memory] = field(default_factory=dict)
-    _imports: list[str] = field(default_factory=list)
+    _declarations: dict[str, Callable[[str], str]] = field(default_factory=dict)
     _import_names: dict[int, str] = field(default_factory=dict)
     _helpers: dict[Any, str] = field(default_factory=dict)
     _pending: list[tuple[str, Callable[[str], str]]] = field(default_factory=list)
-    _functions: list[str] = field(default_factory=list)
-    _exports: list[str] = field(default_factory=list)
+    _functions: dict[str, str] = field(default_factory=dict)
+    _adapters: int = 0
 
     def side(self, instance: Instance, options: Options) -> Side:
         """A side of a boundary from its options."""
@@ -165,10 +181,10 @@ class Items:
     def _import(self, item: CoreItem, stem: str, declare: Callable[[str], str]) -> str:
         name = self._import_names.get(id(item))
         if name is None:
-            field_name = f"{stem}.{len(self._imports)}"
-            name = self._import_names[id(item)] = f"${field_name}"
-            self.bound[field_name] = item
-            self._imports.append(f'  (import "meld" "{field_name}" {declare(name)})')
+            key = f"{stem}.{len(self.bound)}"
+            name = self._import_names[id(item)] = f"${key}"
+            self.bound[key] = item
+            self._declarations[key] = declare
         return name
 
     # --- helpers ---
@@ -185,20 +201,45 @@ class Items:
         return name
 
     def add(self, body: Body, final_name: str) -> str:
-        """Adds an adapter; returns the name under which the module exports it."""
-        name = f"adapter.{len(self._exports)}"
-        self._functions.append(body.text(f"${name}"))
-        self._exports.append(name)
+        """Adds an adapter; returns its name in the text, without the dollar sign."""
+        name = f"adapter.{self._adapters}"
+        self._adapters += 1
+        self._functions[name] = body.text(f"${name}")
         self.names[name] = final_name
         return name
 
-    def text(self) -> str:
-        """The whole module."""
+    def shapes(self) -> list[Shape]:
+        """All functions, each behind those that it calls."""
         while self._pending:
             name, make = self._pending.pop()
-            self._functions.append(make(name))
-        exports = [f'  (export "{name}" (func ${name}))' for name in self._exports]
-        return "\n".join(["(module", *self._imports, *exports, *self._functions]) + ")\n"
+            self._functions[name[1:]] = make(name)
+        shapes = {name: self._shape(name, text) for name, text in self._functions.items()}
+        order = TopologicalSorter({name: [u for u in shape.uses if u in shapes] for name, shape in shapes.items()})
+        return [shapes[name] for name in order.static_order()]
+
+    def _shape(self, own: str, text: str) -> Shape:
+        numbers: dict[str, int] = {}
+
+        def renamed(match: re.Match[str]) -> str:
+            name = match[1]
+            if name == own:
+                return f"${SHAPED}"
+            if name not in self.bound and name not in self._functions:
+                return match[0]
+            return f"${numbers.setdefault(name, len(numbers))}"
+
+        text = _GLOBAL_NAME.sub(renamed, text)
+        imports = [f'  (import "" "{n}" {self._declaration(name)(f"${n}")})' for name, n in numbers.items()]
+        return Shape(own, "\n".join(["(module", *imports, text]) + ")\n", tuple(numbers))
+
+    def _declaration(self, name: str) -> Callable[[str], str]:
+        declaration = self._declarations.get(name)
+        if declaration is None:
+            head = _HEAD.match(self._functions[name])
+            assert head is not None
+            signature = head[1]
+            declaration = self._declarations[name] = lambda shown: f"(func {shown}{signature})"
+        return declaration
 
     def piece(self, template: str, name: str, params: Params) -> str:
         """A function of the `.wat` files beside this one under the given name, each ``{param}`` replaced."""
@@ -264,6 +305,11 @@ def _signature(shape: FuncType) -> str:
 
 # --- pieces of WAT ---------------------------------------------------------------------------------------------------
 
+SHAPED = "shaped"
+"""The name of the function in the text of a shape."""
+
+_GLOBAL_NAME = re.compile(r"\$([\w-]+(?:\.[\w-]+)*\.[0-9]+)")
+_HEAD = re.compile(r"\s*\(func \$\S+((?: \((?:param|result)[^()]*\))*)")
 _PIECE = re.compile(r"^  \(func \$(\w+)(?:.*\n)*?(?=^$|\Z)", re.MULTILINE)
 
 

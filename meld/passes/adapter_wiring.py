@@ -103,16 +103,7 @@ class AdapterWiring(Pass):
                 written[function] = writer.write_task_return(function, builtin, f"{builtin.instance.name}/task.return")
         guarded = _write_guards(module, writer, flags, cx)
 
-        made: dict[str, CoreItem] = {}
-        if written or guarded:
-            source = generated(items.text(), "adapters")
-            bindings = {i: items.bound[i.imported.field] for i in source.imports if i.imported is not None}
-            spliced = splice(
-                source, module, bindings, synthetic="adapter", rename=lambda i: items.names.get(i.name or "", i.name)
-            )
-            for function in source.functions:
-                spliced.new[function].synthetic = items.kinds.get(function.name or "", "adapter")
-            made = spliced.exports
+        made = place(items, module)
         guards = {function: made[name] for function, name in guarded.items()}
         guard_functions = {id(g) for g in guards.values()}
         module.replace_uses(guards, unless=lambda item: id(item) in guard_functions)
@@ -124,6 +115,22 @@ class AdapterWiring(Pass):
         cx.stats["called directly"] += len(direct)
         cx.stats["adapted"] += len(written)
         cx.stats["guarded imports"] += len(guarded)
+
+
+def place(items: Items, module: Module) -> dict[str, CoreItem]:
+    """Adds to a module all functions that were written; returns what each name in their texts stands for."""
+    shapes = items.shapes()  # which may bind more items
+    made = dict(items.bound)
+    sources: dict[str, Module] = {}
+    for shape in shapes:
+        source = sources.get(shape.text)
+        if source is None:
+            source = sources[shape.text] = generated(shape.text, "adapter")
+        bindings = {item: made[name] for item, name in zip(source.imports, shape.uses, strict=True)}
+        kind, name = items.kinds.get(shape.name, "adapter"), items.names[shape.name]
+        spliced = splice(source, module, bindings, synthetic=kind, rename=lambda _, name=name: name)  # type: ignore[misc]
+        made[shape.name] = spliced.new[source.functions[0]]
+    return made
 
 
 def _noted(module: Module, kind: type[Any]) -> list[tuple[Function, Any]]:

@@ -27,7 +27,7 @@ def template(name: str, params: dict[str, Any]) -> Module:
     return generated(template_text(name, params), name)
 
 
-KEPT = 64
+KEPT = 1024
 """How many modules of a kind stay in the cache."""
 
 
