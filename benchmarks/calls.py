@@ -180,7 +180,8 @@ def measured(case: Case) -> Row:
     rounds = {name: max(10, int(TURN / sample.least)) for name, sample in first.items()}
     taken = interleaved(runs, rounds, turns=40)
     ours, unfused, floor = (taken[name] for name in ("ours", "engine", "floor"))
-    reached = f"{times(unfused, ours):.2f} × as fast; {times(ours, floor):.2f} × the floor"
+    least = f"the floor, {times(unfused, floor):.2f} × as fast"
+    reached = f"{times(unfused, ours):.2f} × as fast; {times(ours, floor):.2f} × {least}"
     theirs: Cell = taken.get("rival") or (MISSING if rival() is None else REFUSED)
     return Row(case.name, ours, theirs, unfused, floor, case.target, reached)
 

@@ -1,6 +1,6 @@
 """The large inputs, built once with the tools that people use: componentize-js (npm) and componentize-py (PyPI).
 
-They go to ``.bench/large``, or where ``MELD_LARGE`` says. What cannot be built is said, and its rows are left empty.
+They go to ``.bench/large``, or where ``MELD_INPUTS`` says. What cannot be built is said, and its rows are left empty.
 """
 
 from __future__ import annotations

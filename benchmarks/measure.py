@@ -24,7 +24,7 @@ BIN = Path(sys.executable).parent
 FIXTURES = ROOT.parent / "shared" / "fixtures"
 RIVAL = Path(os.environ.get("MELD_RIVAL", ROOT / ".bench" / "bin" / "meld"))
 """The published tool in Rust (meld-cli on PyPI), if it is installed."""
-LARGE = Path(os.environ.get("MELD_LARGE", ROOT / ".bench" / "large"))
+LARGE = Path(os.environ.get("MELD_INPUTS", ROOT / ".bench" / "large"))
 """Where the large inputs are (inputs.py builds them)."""
 
 MISSING, REFUSED, NO_INPUT, NONE = "not installed", "refuses", "input is not here", ""
@@ -153,13 +153,13 @@ def process(
         env: what is added to the environment.
     """
     words = [str(arg) for arg in args]
+    # as it is installed, with the bytecode of its modules beside them
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(env or {})
     seconds, memory = [], []
     for number in range(times + warm):
         began = time.perf_counter()
         try:
-            child = subprocess.Popen(
-                words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **(env or {})}
-            )
+            child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environ)
         except OSError:
             return MISSING
         _, status, usage = os.wait4(child.pid, 0)

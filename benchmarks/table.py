@@ -12,6 +12,7 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
+import inputs
 from measure import HEADINGS, Row, show_rows
 from running import rival
 
@@ -84,9 +85,12 @@ def written(rows: list[Row]) -> str:
 
 def main() -> None:
     """Measures, prints, writes."""
+    names = sys.argv[1:] or scripts()
     rival()  # installs it, for scripts that only look whether it is there
+    if {"fuse", "journal"} & set(names):
+        inputs.main()
     found: list[Row] = []
-    for name in sys.argv[1:] or scripts():
+    for name in names:
         print(f"measuring: {name}", file=sys.stderr)
         found += import_module(name).rows()
     show_rows("Benchmarks", found)

@@ -2,9 +2,10 @@
 
 Memory is not an array. Of the bridge memory only *header words* exist: those of the slot that the handle names, the
 slot being a symbol, or those of a slot whose number is known. Each access of 32 bits has to show that it is one of
-these; if it cannot, that is a violation, and the value read is anything. `memory.copy` is recorded, not performed, and
-so is a load of another width (`DATA_LOADS`): it gives a symbol, and a store of that symbol is a copy. So a shim touches
-what its paths list and nothing else, and no formula is about more than a few words.
+these; if it cannot, that is a violation, and the value read is anything. A load of 64 bits may show that it is two of
+them. `memory.copy` is recorded, not performed, and so is any other load of another width (`DATA_LOADS`): it gives a
+symbol, and a store of that symbol is a copy. So a shim touches what its paths list and nothing else, and no formula is
+about more than a few words.
 
 All values are z3 bit-vectors of 32 or 64 bits. Traps of WebAssembly (`unreachable`, a copy out of bounds, division by
 zero) end a path.
@@ -300,6 +301,8 @@ class Executor:
                 yield from self.invoke(callee, state)
             case "memory.copy", (Memory() as to, Memory() as source):
                 yield from self.copy(to, source, state)
+            case "i64.load", (MemArg() as at,) if (words := self.two_words(at, state)) is not None:
+                yield FALL, _pop(state)[0].push(words)
             case op, (MemArg() as at,) if op in DATA_LOADS:
                 yield from self.load_data(*DATA_LOADS[op], at, state)
             case op, (MemArg() as at,) if op in DATA_STORES and _loaded(state) is not None:
@@ -403,6 +406,17 @@ class Executor:
             return replace(state, violations=(*state.violations, violation)).push(value)
         word = (found[0], WORDS[found[1] // 4])
         return state.push(dict(state.words).get(word, initial(word)))
+
+    def two_words(self, at: MemArg, state: State) -> z3.BitVecRef | None:
+        """Two words of a header in one load from the address on the stack; None if it is not one of a header."""
+        if at.memory is not self.world.bridge:
+            return None
+        found = self.header_word(z3.ZeroExt(32, state.stack[-1]) + at.offset, state)
+        if isinstance(found, Violation) or found[1] + 8 > HEADER:
+            return None
+        low, high = ((found[0], WORDS[found[1] // 4 + k]) for k in (0, 1))
+        known = dict(state.words)
+        return z3.simplify(z3.Concat(known.get(high, initial(high)), known.get(low, initial(low))))
 
     def store(self, at: MemArg, pointer: z3.BitVecRef, value: z3.BitVecRef, state: State) -> State:
         address = z3.ZeroExt(32, pointer) + at.offset

@@ -72,9 +72,10 @@ MEDIUM = Shape(slots=2, ring=64)
 READ, WRITE, NEW, DROP = "stream_read", "stream_write", "stream_new", "drop"
 READ_AROUND, WRITE_AROUND = "read_around", "write_around"
 KEY = "(i32.load $bridge offset=8 (local.get $header))"
-STATE = "(i32.load $bridge offset=12 (local.get $header))"
+KEY_READ = "(i32.wrap_i64 (local.get $key_state))"
+STATE_WRITTEN = "(i32.wrap_i64 (i64.shr_u (local.get $key_state) (i64.const 32)))"
 END = "(i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $n)))"
-COUNT = "(select (local.get $n) (local.get $len) (i32.lt_u (local.get $n) (local.get $len)))"
+COUNT = "(if (i32.ge_u (local.get $n) (local.get $len))"
 EDGE = "(i32.gt_u (i32.add (local.get $at) (local.get $n)) (i32.const {ring}))"
 LAST = "(i32.add (local.get $ptr) (local.get $last))"
 FLOOR = "(local.set $len (i32.sub (local.get $len) (i32.rem_u (local.get $len) (i32.const {whole}))))"
@@ -88,7 +89,9 @@ STORE_RD = "(i32.store $bridge offset=4 (local.get $header) (i32.add (local.get 
 LOCAL = "(i32.ge_s (local.get $handle) (i32.const 0))"
 
 WRONG = (
-    Mutant("read-any-key", READ, ((f"(i32.ne (local.get $handle) {KEY})", "(i32.const 0)"),), "a forged handle reads"),
+    Mutant(
+        "read-any-key", READ, ((f"(i32.ne (local.get $handle) {KEY_READ})", "(i32.const 0)"),), "a forged handle reads"
+    ),
     Mutant(
         "read-either-end",
         READ,
@@ -106,8 +109,9 @@ WRONG = (
         READ,
         (
             (
-                f"(i32.ne (local.get $handle) {KEY})",
-                f"(i32.ne (i32.and (local.get $handle) (i32.const 0xe0000001)) (i32.and {KEY} (i32.const 0xe0000001)))",
+                f"(i32.ne (local.get $handle) {KEY_READ})",
+                f"(i32.ne (i32.and (local.get $handle) (i32.const 0xe0000001))"
+                f" (i32.and {KEY_READ} (i32.const 0xe0000001)))",
             ),
         ),
         "a stale handle reads the next stream of the slot",
@@ -121,13 +125,13 @@ WRONG = (
     Mutant(
         "write-after-drop",
         WRITE,
-        ((f"{STATE} (i32.const 3))", f"{STATE} (i32.const 1))"),),
+        ((f"{STATE_WRITTEN} (i32.const 3))", f"{STATE_WRITTEN} (i32.const 1))"),),
         "the dropped writable end writes",
     ),
     Mutant(
         "write-unread",
         WRITE,
-        ((f"{STATE} (i32.const 3))", f"{STATE} (i32.const 2))"),),
+        ((f"{STATE_WRITTEN} (i32.const 3))", f"{STATE_WRITTEN} (i32.const 2))"),),
         "bytes are accepted that nobody will read",
     ),
     Mutant(
@@ -238,7 +242,7 @@ WRONG = (
         ((f"{BULK_READ} {STORE_RD}", BULK_READ),),
         "everything is delivered again",
     ),
-    Mutant("read-count-signed", READ, ((COUNT, COUNT.replace("lt_u", "lt_s")),), "a length of 2 GiB is negative"),
+    Mutant("read-count-signed", READ, ((COUNT, COUNT.replace("ge_u", "ge_s")),), "a length of 2 GiB is negative"),
     Mutant(
         "write-one-too-few",
         WRITE,
@@ -428,7 +432,7 @@ WRONG = (
     Mutant(
         "read-few-with-gap",
         READ,
-        (("(i32.le_u (local.get $last) (i32.const 16))", "(i32.le_u (local.get $last) (i32.const 17))"),),
+        (("(i32.gt_u (local.get $n) (i32.const 32))", "(i32.gt_u (local.get $n) (i32.const 33))"),),
         "a byte between the first and the last is left out",
         MEDIUM,
     ),
@@ -524,7 +528,7 @@ WRONG = (
 EQUIVALENT = (
     Mutant("edge-signed", READ, ((EDGE, EDGE.replace("gt_u", "gt_s")),), "both numbers are at most two rings"),
     Mutant("edge-or-equal", WRITE, ((EDGE, EDGE.replace("gt_u", "ge_u")),), "the second piece has no bytes then"),
-    Mutant("count-or-equal", READ, ((COUNT, COUNT.replace("lt_u", "le_u")),), "the smaller of two equal numbers"),
+    Mutant("count-or-equal", READ, ((COUNT, COUNT.replace("ge_u", "gt_u")),), "the smaller of two equal numbers"),
     Mutant(
         "all-in-bulk",
         READ,

@@ -38,15 +38,18 @@ no_maps = st.recursive(leaves, compound, max_leaves=6).filter(lambda t: "map" no
 
 MEMORY = """(memory (export "memory") 4)
   (global $free (mut i32) (i32.const 0x10000))
-  (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-    (global.set $free (i32.and (i32.add (global.get $free) (i32.sub (local.get 2) (i32.const 1)))
-      (i32.sub (i32.const 0) (local.get 2))))
-    (global.get $free)
-    (global.set $free (i32.add (global.get $free) (local.get 3)))
+  (func (export "realloc") (param $old i32) (param $old_bytes i32) (param $align i32) (param $bytes i32) (result i32)
+    (local $new i32)
+    (local.set $new (i32.and (i32.add (global.get $free) (i32.sub (local.get $align) (i32.const 1)))
+      (i32.sub (i32.const 0) (local.get $align))))
+    (global.set $free (i32.add (local.get $new) (local.get $bytes)))
     loop $grow
       (i32.gt_u (global.get $free) (i32.mul (memory.size) (i32.const 0x10000)))
       if (drop (memory.grow (i32.const 4))) br $grow end
-    end)"""
+    end
+    (memory.copy (local.get $new) (local.get $old)
+      (select (local.get $old_bytes) (local.get $bytes) (i32.lt_u (local.get $old_bytes) (local.get $bytes))))
+    (local.get $new))"""
 """Where the echo leaves a pair of an address and a length, and a value that travels in memory."""
 AREA = 1024
 

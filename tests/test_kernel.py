@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from meld.ir.types import FuncType, Limits, RecGroup, TypeDef
 
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT.parent / "shared" / "fixtures"
-LARGE = ROOT.parent / "large"
+LARGE = Path(os.environ.get("MELD_INPUTS", ROOT / ".bench" / "large"))
 
 
 def both(monkeypatch: pytest.MonkeyPatch, data: bytes, change: int) -> list[bytes]:

@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Any
 
 from meld.binary.dwarf import BEGINS_EPILOGUE, BEGINS_STATEMENT, ENDS_PROLOGUE, Row
+from meld.binary.leb import read_unsigned
 from meld.diagnostics import MeldError
 from meld.records import record
 
@@ -69,16 +70,8 @@ class _Cursor:
         return int.from_bytes(self.data[self.at - size : self.at], "little")
 
     def unsigned(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.data[self.at]
-            self.at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-            if shift > 70:
-                raise ValueError
+        value, self.at = read_unsigned(self.data, self.at)
+        return value
 
     def signed(self) -> int:
         start = self.at

@@ -7,6 +7,25 @@ from collections.abc import Sequence
 _ONE_BYTE = [bytes((n,)) for n in range(128)]
 
 
+def read_unsigned(data: bytes, at: int) -> tuple[int, int]:
+    """A number of any width up to 70 bits, and where it ends, for data that need no messages of their own.
+
+    Raises:
+        IndexError: the data end before it does.
+        ValueError: it is longer.
+    """
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 70:
+            raise ValueError("a number of more than 70 bits")
+
+
 def unsigned(value: int) -> bytes:
     """Unsigned LEB128, the shortest form."""
     if value < 128:

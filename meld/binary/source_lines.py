@@ -15,6 +15,7 @@ from meld.binary.bodies import PLANS, EncodedBody, Step
 from meld.binary.bulk import CodeSection
 from meld.binary.dwarf import Row, Subprogram, Unit
 from meld.binary.dwarf_lines import LineUnit, read_lines
+from meld.binary.leb import read_unsigned
 from meld.diagnostics import MeldError
 from meld.ir.module import Function
 from meld.ir.opcodes import Imm
@@ -148,14 +149,8 @@ class _Walk:
         self.at = 0
 
     def number(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.data[self.at]
-            self.at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
+        value, self.at = read_unsigned(self.data, self.at)
+        return value
 
     def type(self) -> None:
         self.at += 1

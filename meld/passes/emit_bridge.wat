@@ -11,6 +11,9 @@
 ;;
 ;; A key is compared whole, so one comparison checks tag, slot, generation, end and liveness. Headers are laid out for
 ;; {headers} slots, a power of two; those from {slots} on are never live.
+;;
+;; Reads and writes load key and state at once, and branch where n = min(…) could be selected: a processor then starts
+;; the copy of len bytes before it knows the cursors.
 (module
   (import "meld" "bridge" (memory $bridge {pages}))
   (import "meld" "memory" (memory $memory 0))
@@ -23,22 +26,24 @@
   (import "host" "stream_drop_writable" (func $host.stream_drop_writable (param i32)))
 
   (func $stream_read (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
-    (local $header i32) (local $state i32) (local $rd i32) (local $n i32) (local $at i32) (local $last i32)
+    (local $header i32) (local $key_state i64) (local $state i32) (local $rd i32) (local $n i32) (local $at i32) (local $last i32)
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then
         (return
           (call $host.stream_read (local.get $handle) (local.get $ptr) (local.get $len) (local.get $mem)))))
     (local.set $header (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4)))
-    (if (i32.ne (local.get $handle) (i32.load $bridge offset=8 (local.get $header)))
+    (local.set $key_state (i64.load $bridge offset=8 (local.get $header)))
+    (if (i32.ne (local.get $handle) (i32.wrap_i64 (local.get $key_state)))
       (then (return (i32.const -2))))
-    (local.set $state (i32.load $bridge offset=12 (local.get $header)))
+    (local.set $state (i32.wrap_i64 (i64.shr_u (local.get $key_state) (i64.const 32))))
     (if (i32.and (local.get $state) (i32.const 1))
       (then (return (i32.const -1))))
     ;; n = min(len, fill), in whole elements
     (local.set $rd (i32.load $bridge offset=4 (local.get $header)))
     (local.set $n (i32.sub (i32.load $bridge (local.get $header)) (local.get $rd)))
     (local.set $len (i32.sub (local.get $len) (i32.rem_u (local.get $len) (i32.const {whole}))))
-    (local.set $n (select (local.get $n) (local.get $len) (i32.lt_u (local.get $n) (local.get $len))))
+    (if (i32.ge_u (local.get $n) (local.get $len))
+      (then (local.set $n (local.get $len))))
     (if (i32.eqz (local.get $n))
       ;; 0 is the end of the stream: nothing is left, and the writer is gone
       (then
@@ -60,10 +65,11 @@
     ;; Up to 32 bytes are the first and the last 16, 8 or 4, which may overlap: quicker than a bulk copy. The load from
     ;; the caller's memory traps before anything is stored. Where addresses could wrap, the bulk copy traps or works.
     (block $bulk
+      (br_if $bulk (i32.gt_u (local.get $n) (i32.const 32)))
       (br_if $bulk (i32.gt_u (local.get $ptr) (i32.const -17)))
-      (local.set $last (i32.sub (local.get $n) (i32.const 16)))
-      (if (i32.le_u (local.get $last) (i32.const 16))
+      (if (i32.ge_u (local.get $n) (i32.const 16))
         (then
+          (local.set $last (i32.sub (local.get $n) (i32.const 16)))
           (drop (v128.load $memory (i32.add (local.get $ptr) (local.get $last))))
           (v128.store $memory (local.get $ptr) (v128.load $bridge (local.get $at)))
           (v128.store $memory
@@ -71,7 +77,6 @@
             (v128.load $bridge (i32.add (local.get $at) (local.get $last))))
           (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
           (return (local.get $n))))
-      (br_if $bulk (i32.gt_u (local.get $n) (i32.const 16)))
       (if (i32.ge_u (local.get $n) (i32.const 8))
         (then
           (local.set $last (i32.sub (local.get $n) (i32.const 8)))
@@ -121,7 +126,7 @@
     (local.get $n))
 
   (func $stream_write (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
-    (local $header i32) (local $wr i32) (local $n i32) (local $at i32) (local $last i32)
+    (local $header i32) (local $key_state i64) (local $wr i32) (local $n i32) (local $at i32) (local $last i32)
     (local $v v128) (local $v_last v128) (local $w i64) (local $w_last i64)
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then
@@ -130,9 +135,9 @@
     (local.set $header (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4)))
     (if (i32.ne
           (i32.xor (local.get $handle) (i32.const 0x40000000))
-          (i32.load $bridge offset=8 (local.get $header)))
+          (i32.wrap_i64 (local.tee $key_state (i64.load $bridge offset=8 (local.get $header)))))
       (then (return (i32.const -2))))
-    (if (i32.and (i32.load $bridge offset=12 (local.get $header)) (i32.const 3))
+    (if (i32.and (i32.wrap_i64 (i64.shr_u (local.get $key_state) (i64.const 32))) (i32.const 3))
       (then (return (i32.const -1))))
     (local.set $wr (i32.load $bridge (local.get $header)))
     ;; n = min(len, free), in whole elements
@@ -142,7 +147,8 @@
         (i32.sub (local.get $wr) (i32.load $bridge offset=4 (local.get $header)))))
     (local.set $n (i32.sub (local.get $n) (i32.rem_u (local.get $n) (i32.const {unit}))))
     (local.set $len (i32.sub (local.get $len) (i32.rem_u (local.get $len) (i32.const {whole}))))
-    (local.set $n (select (local.get $n) (local.get $len) (i32.lt_u (local.get $n) (local.get $len))))
+    (if (i32.ge_u (local.get $n) (local.get $len))
+      (then (local.set $n (local.get $len))))
     (if (i32.eqz (local.get $n))
       (then (return (i32.const 0))))
     (local.set $at (i32.and (local.get $wr) (i32.const {ring_mask})))
@@ -155,17 +161,17 @@
         (i32.add (local.get $at) (i32.const {rings}))))
     ;; As in stream_read. Both loads come before both stores, and trap before anything is stored.
     (block $bulk
+      (br_if $bulk (i32.gt_u (local.get $n) (i32.const 32)))
       (br_if $bulk (i32.gt_u (local.get $ptr) (i32.const -17)))
-      (local.set $last (i32.sub (local.get $n) (i32.const 16)))
-      (if (i32.le_u (local.get $last) (i32.const 16))
+      (if (i32.ge_u (local.get $n) (i32.const 16))
         (then
+          (local.set $last (i32.sub (local.get $n) (i32.const 16)))
           (local.set $v (v128.load $memory (local.get $ptr)))
           (local.set $v_last (v128.load $memory (i32.add (local.get $ptr) (local.get $last))))
           (v128.store $bridge (local.get $at) (local.get $v))
           (v128.store $bridge (i32.add (local.get $at) (local.get $last)) (local.get $v_last))
           (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
           (return (local.get $n))))
-      (br_if $bulk (i32.gt_u (local.get $n) (i32.const 16)))
       (if (i32.ge_u (local.get $n) (i32.const 8))
         (then
           (local.set $last (i32.sub (local.get $n) (i32.const 8)))

@@ -182,5 +182,9 @@ class Inside:
         self.call(self.note.end_scope, self.scope.mark)
 
     def end_borrows(self) -> None:
-        """Traps if this side still has handles that it borrowed for the call."""
-        self.call(self.note.end_borrows, self.scope.mark)
+        """Traps if this side still has handles that it borrowed for the call.
+
+        A caller that has no table lends nothing, and does not begin a scope.
+        """
+        if self.scope.mark:
+            self.call(self.note.end_borrows, self.scope.mark)
