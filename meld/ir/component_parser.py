@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lark import Token, Tree
-
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, ExternType, Sort
@@ -20,6 +18,7 @@ from meld.ir.component_scope import TextScope
 from meld.ir.component_text_canon import CanonReader
 from meld.ir.component_text_notes import Head
 from meld.ir.component_text_types import token, trees
+from meld.ir.lalr import Token, Tree
 from meld.ir.module import Module
 from meld.ir.note_text import custom_section, is_name
 from meld.ir.notes import Facts, Quoted
@@ -72,7 +71,7 @@ class _ComponentReader(CanonReader):
 
     # --- what may be nested ---
 
-    def root(self, tree: Tree[Token]) -> Component:
+    def root(self, tree: Tree) -> Component:
         """The outermost component."""
         head, nodes = self.nested_head(tree.children)
         if tree.data == "component_binary":
@@ -191,7 +190,7 @@ class _ComponentReader(CanonReader):
         if strings:
             module = self.binary_module(strings, where)
         else:
-            fields: Tree[Token] = Tree("module", [token(nodes[0]), *inner])
+            fields: Tree = Tree("module", [token(nodes[0]), *inner])
             module = read_module_tree(fields, self.source, where, TextContext(self.source))
             module.name = own
         self.inline_exports(self.add(c.CoreModule(module), head), exports)
@@ -290,7 +289,7 @@ class _ComponentReader(CanonReader):
         self.place = place
         self.inline_exports(self.add(item, head), trees(parts, "inline_export_one"))
 
-    def item_export(self, node: Tree[Token]) -> tuple[c.ExternName, Definition]:
+    def item_export(self, node: Tree) -> tuple[c.ExternName, Definition]:
         """``(export "a" (func $f))`` of an instance."""
         named, *more = trees(node.children, "desc")
         if more or any(isinstance(n, Token) and n.type == "NAME" for n in node.children):

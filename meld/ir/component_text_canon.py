@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
-from lark import Token, Tree
-
 from meld.diagnostics import MeldError, Source
 from meld.ir import component as c
 from meld.ir.builtins import BUILTINS, ENCODINGS, Operand
 from meld.ir.component import CanonBuiltin, CanonOptions, Definition, Sort
 from meld.ir.component_text_decls import DeclarationReader
 from meld.ir.component_text_types import token, trees
+from meld.ir.lalr import Token, Tree
 from meld.ir.text_types import Node
 from meld.ir.types import I32
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-
-from lark import Token, Tree
+from typing import TypeGuard
 
 from meld.ir.component import CoreExternType, Definition, ModuleType, OuterAlias, Sort
 from meld.ir.component_scope import TextScope, core_typedef
 from meld.ir.instructions import Scope
+from meld.ir.lalr import Token, Tree
 from meld.ir.literals import identifier
 from meld.ir.text_names import TextContext, key_of
 from meld.ir.text_types import Node, TextTypes, rec_groups
@@ -18,7 +18,7 @@ NOT_A_CORE_TYPE = TypeDef(FuncType(), name="module type", final=False)
 """Stands for a module type among core types, so that their indices are right."""
 
 
-def core_types(context: TextContext, here: TextScope, trees: Iterable[Tree[Token]]) -> TextTypes:
+def core_types(context: TextContext, here: TextScope, trees: Iterable[Tree]) -> TextTypes:
     """A reader of the core types in some trees that knows those of a component.
 
     A name that only an enclosing component knows becomes an outer alias, as elsewhere.
@@ -36,7 +36,7 @@ def core_types(context: TextContext, here: TextScope, trees: Iterable[Tree[Token
     return types
 
 
-def module_type(context: TextContext, here: TextScope, tree: Tree[Token]) -> ModuleType:
+def module_type(context: TextContext, here: TextScope, tree: Tree) -> ModuleType:
     """``(module …)`` as a type. Raises MeldError."""
     reader = _ModuleTypeReader(context, here)
     for node in tree.children:
@@ -60,7 +60,7 @@ class _ModuleTypeReader:
         self.types.scope.types.append(found)
         return found
 
-    def declaration(self, node: Tree[Token]) -> None:
+    def declaration(self, node: Tree) -> None:
         """One declaration."""
         self._alias_outer_names(node)
         match node.data, node.children:
@@ -75,10 +75,9 @@ class _ModuleTypeReader:
             case "module_alias", [_, Token() as outer, Token() as target, _, Tree() as head]:
                 key, span = self.types.key(target), self.types.span(outer)
                 scope, depth = self.here.enclosing(self._depth(outer), Sort.CORE_TYPE, key, span)
-                item = scope.get(Sort.CORE_TYPE, key, self.types.span(target))
-                token = head.children[0] if head.children else None
-                named = isinstance(token, Token) and token.type == "NAME"
-                self._alias(item, depth + 1, self.types.identifier(token) if named else None, target)
+                aliased = scope.get(Sort.CORE_TYPE, key, self.types.span(target))
+                first = head.children[0] if head.children else None
+                self._alias(aliased, depth + 1, self.types.identifier(first) if _is_name(first) else None, target)
             case other, _:
                 raise AssertionError(other)
 
@@ -89,7 +88,7 @@ class _ModuleTypeReader:
             raise self.types.error(node, "depth 0 is this module type itself", "the component around it has depth 1")
         return key - 1 if isinstance(key, int) else key
 
-    def _group(self, node: Tree[Token]) -> None:
+    def _group(self, node: Tree) -> None:
         for group, trees in rec_groups([node]):
             first = len(self.types.scope.types)
             for tree in trees:
@@ -122,10 +121,10 @@ class _ModuleTypeReader:
         self.types.scope.types.append(typedef)
         self.found.decls.append(OuterAlias(target, depth, Sort.CORE_TYPE, name=name))
 
-    def _alias_outer_names(self, node: Tree[Token]) -> None:
+    def _alias_outer_names(self, node: Tree) -> None:
         """A name that only the component around knows stands for an outer alias in front."""
         names = self.types.scope.names["types"]
-        own = {str(self.types.key(t)) for t in node.scan_values(_is_name)} if node.data == "rec" else set()
+        own = {str(self.types.key(t)) for t in node.walk() if _is_name(t)} if node.data == "rec" else set()
         for token in _references([node]):
             key = self.types.key(token)
             if not isinstance(key, str) or key in names or key in own:
@@ -139,7 +138,7 @@ class _ModuleTypeReader:
                     break
                 scope, depth = scope.parent, depth + 1
 
-    def _extern(self, tree: Tree[Token]) -> CoreExternType:
+    def _extern(self, tree: Tree) -> CoreExternType:
         """The type of an import or export."""
         keyword = _token(tree.children[0])
         nodes = tree.children[1:]
@@ -167,15 +166,15 @@ def _is_outside(here: TextScope, name: str) -> bool:
     return False
 
 
-def _references(trees: Iterable[Tree[Token]]) -> Iterator[Token]:
+def _references(trees: Iterable[Tree]) -> Iterator[Token]:
     """The names by which trees refer to core types."""
     for tree in trees:
-        for part in tree.iter_subtrees_topdown():
-            if part.data in ("ref", "sub", "type_index"):
-                yield from (node for node in part.children if isinstance(node, Token) and node.type == "NAME")
+        for part in tree.walk():
+            if isinstance(part, Tree) and part.data in ("ref", "sub", "type_index"):
+                yield from filter(_is_name, part.children)
 
 
-def _is_name(node: object) -> bool:
+def _is_name(node: object) -> TypeGuard[Token]:
     return isinstance(node, Token) and node.type == "NAME"
 
 

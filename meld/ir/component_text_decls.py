@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lark import Token, Tree
-
 from meld.diagnostics import Source
 from meld.ir import component as c
 from meld.ir.component import Definition, ExternType, Sort, TypeDefinition
 from meld.ir.component_scope import OUTER_SORTS
 from meld.ir.component_text_core import module_type
 from meld.ir.component_text_types import TypeReader, token, trees
+from meld.ir.lalr import Token, Tree
 from meld.ir.text_types import Node
 from meld.records import record
 
@@ -109,7 +108,7 @@ class DeclarationReader(TypeReader):
         item = self.alias_of(of, sort)
         self.inline_exports(self.add(item, self.head(nodes[0], head_tree.children)), exports)
 
-    def alias_of(self, tree: Tree[Token], sort: Sort) -> Definition:
+    def alias_of(self, tree: Tree, sort: Sort) -> Definition:
         """The alias, still without a place of its own."""
         keyword, first, second = (token(node) for node in tree.children)
         match tree.data:
@@ -158,7 +157,7 @@ class DeclarationReader(TypeReader):
         t, named = self.described_type(desc)
         self.add(c.ExportDecl(extern, t), self.head(keyword, [*tokens, *named]))
 
-    def split(self, desc: Tree[Token]) -> _Desc:
+    def split(self, desc: Tree) -> _Desc:
         """Takes a `desc` apart. A value's name or number can be a reference and a type; it counts as a reference."""
         sort, taken = self.sort_of(desc.children)
         rest = desc.children[taken:]
@@ -169,14 +168,14 @@ class DeclarationReader(TypeReader):
         count = 1 + sum(isinstance(node, Token) and node.type == "ANNOTATION" for node in rest)
         return _Desc(sort, rest[:count], rest[count:])
 
-    def described(self, desc: Tree[Token]) -> Definition:
+    def described(self, desc: Tree) -> Definition:
         """The definition to which a `desc` refers."""
         found = self.split(desc)
         if not found.is_reference:
             raise self.error(token(desc.children[0]), f"expected a reference to a {found.sort.value}, found a type")
         return self.through(found.sort, found.name[0], found.rest)
 
-    def described_type(self, desc: Tree[Token]) -> tuple[ExternType, list[Node]]:
+    def described_type(self, desc: Tree) -> tuple[ExternType, list[Node]]:
         """The type that a `desc` is; and the name, with its annotations, that it gives to what is of that type."""
         found = self.split(desc)
         if found.is_reference and found.sort is Sort.VALUE and not found.rest:
@@ -200,7 +199,7 @@ class DeclarationReader(TypeReader):
             case Sort.CORE_MODULE, [Tree(data="type_index") as tree]:
                 return ExternType(sort, self.find(Sort.CORE_TYPE, tree.children[0]))
             case Sort.CORE_MODULE, _:
-                body: Tree[Token] = Tree("module_type", list(nodes))
+                body: Tree = Tree("module_type", list(nodes))
                 return ExternType(sort, self.add(c.CoreType(module_type(self.notes, self.here, body))))
             case ((Sort.FUNC | Sort.COMPONENT | Sort.INSTANCE), _):
                 return ExternType(sort, self.type_use(sort, nodes))

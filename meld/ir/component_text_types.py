@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from lark import Token, Tree
-
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir import component as c
 from meld.ir.component import CompValType, Definition, ExternName, Prim, Sort, TypeDefinition
@@ -18,6 +16,7 @@ from meld.ir.component_scope import TextScope
 from meld.ir.component_text_core import core_types, module_type
 from meld.ir.component_text_notes import ComponentContext, Head
 from meld.ir.instructions import Scope
+from meld.ir.lalr import Token, Tree
 from meld.ir.note_text import is_name
 from meld.ir.sexp import debug_name
 from meld.ir.text_types import Node, TextTypes
@@ -118,16 +117,16 @@ class TypeReader(TextTypes):
                 raise self.misplaced(node)
             rule(node.children)
 
-    def misplaced(self, node: Tree[Token]) -> MeldError:
+    def misplaced(self, node: Tree) -> MeldError:
         """The error of something that stands where it must not."""
-        first = next(node.scan_values(lambda t: isinstance(t, Token)), None)
+        first = next((t for t in node.walk() if isinstance(t, Token)), None)
         span = self.span(first) if first is not None else self.place
         where = "a type" if self.here.is_type else "this definition"
         return MeldError(f"this does not belong into {where}", span=span)
 
     # --- core types ---
 
-    def core_reader(self, *trees: Tree[Token]) -> TextTypes:
+    def core_reader(self, *trees: Tree) -> TextTypes:
         """A reader of core types."""
         return core_types(self.notes, self.here, trees)
 
@@ -181,7 +180,7 @@ class TypeReader(TextTypes):
         """A value type, or nothing."""
         return self.value_type(nodes[0]) if nodes else None
 
-    def compound(self, tree: Tree[Token]) -> c.DefValType:
+    def compound(self, tree: Tree) -> c.DefValType:
         """``(record …)``, ``(list …)``, …."""
         nodes = tree.children
         with self.nested():
@@ -232,7 +231,7 @@ class TypeReader(TextTypes):
 
     # --- other types ---
 
-    def func_type(self, tree: Tree[Token]) -> c.CompFuncType:
+    def func_type(self, tree: Tree) -> c.CompFuncType:
         """What follows ``(func``: parameters and the result."""
         results = trees(tree.children, "comp_result")
         params = tuple(self.labelled(node) for node in trees(tree.children, "comp_param"))
@@ -335,7 +334,7 @@ def token(node: Node) -> Token:
     return node
 
 
-def trees(nodes: Iterable[Node], rule: str) -> list[Tree[Token]]:
+def trees(nodes: Iterable[Node], rule: str) -> list[Tree]:
     """The nodes of a rule."""
     return [node for node in nodes if isinstance(node, Tree) and node.data == rule]
 

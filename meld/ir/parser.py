@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 
-from lark import Token
-
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir.component import Component
+from meld.ir.lalr import Token
 from meld.ir.literals import string_bytes
 from meld.ir.module import Module
 from meld.ir.syntax import syntax

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import functools
-import io
+import marshal
+import pkgutil
 import sys
-from difflib import get_close_matches
-from importlib.resources import files
 from typing import Any
-
-from lark import Lark, Token, Tree, UnexpectedToken
-from lark import __version__ as lark_version
 
 from meld import cache
 from meld.diagnostics import MeldError, Source, Span
-from meld.ir.wat_lexer import STRETCHES, Scanner, WatLexer, takes
+from meld.ir.lalr import END, Parser, Tables, Token, Tree, Unexpected, compiled
+from meld.ir.wat_lexer import STRETCHES, Scanner, WatLexer
 
 _PHRASES = {
     "NAME": "a name (`$x`)",
@@ -31,6 +28,8 @@ _PHRASES = {
     "$END": "the end of the text",
 }
 _SILENT = frozenset({"ANNOTATION", "CANCELLABLE", "ALWAYS_TASK_RETURN"})
+FORMAT = 1
+"""Of what is kept of the tables."""
 _SHOWN = 10
 """How many of the expected tokens a message lists."""
 
@@ -45,46 +44,39 @@ class Syntax:
     """A grammar, ready to parse texts."""
 
     def __init__(self, start: str, grammars: tuple[str, ...]) -> None:
-        here = files("meld.ir")
-        text = "\n".join(here.joinpath(name).read_text(encoding="utf-8") for name in grammars)
-        self.lark = _built(text, start)
-        self.phrases = dict(_PHRASES)
-        for terminal in self.lark.terminals:
-            if terminal.name not in _PHRASES:
-                shown = terminal.pattern.value.replace("|", "`, `")
-                self.phrases[terminal.name] = f"`{shown}`"
+        self.tables = _tables("\n".join(_packaged(name) for name in grammars), start)
+        self.lexer = WatLexer(self.tables.terminals)
 
-    def parse(self, source: Source) -> Tree[Token]:
+    def parse(self, source: Source) -> Tree:
         """The tree of a text.
 
         Raises:
             MeldError: the text is not in the language; it says where, what was found and what was expected.
         """
         try:
-            tree: Tree[Token] = self.lark.parse(source.text)
-        except UnexpectedToken as e:
-            raise self._unexpected(source, e) from None
+            return Parser(self.tables).parse(source.text, self.lexer)
+        except Unexpected as e:
+            raise self._unexpected(source, e.token, e.parser) from None
         except MeldError as e:
             if e.span is not None:
                 e.span = Span(source, e.span.start, e.span.end)
             raise
-        return tree
 
-    def _unexpected(self, source: Source, error: Any) -> MeldError:
-        token: Token = error.token
-        state = error.interactive_parser.parser_state
-        opener = _innermost(state.value_stack)
-        accepted = [name for name in state.parse_conf.states[state.position] if name.isupper() and takes(state, name)]
-        expected = sorted({self.phrases[name] for name in accepted if name not in _SILENT}, key=_order)
-        if token.type == "$END":
-            if opener is not None and opener.start_pos is not None:
+    def _unexpected(self, source: Source, token: Token, parser: Parser) -> MeldError:
+        from difflib import get_close_matches
+
+        opener = _innermost(parser.values)
+        accepted = [name for name in parser.accepts() if name.isupper() and parser.takes(name)]
+        phrases = {t.name: f"`{(t.word or t.pattern).replace('|', '`, `')}`" for t in self.tables.terminals} | _PHRASES
+        expected = sorted({phrases[name] for name in accepted if name not in _SILENT}, key=_order)
+        if token.type == END:
+            if opener is not None:
                 return Scanner(source.text, source).unclosed(opener.start_pos)
             return MeldError(
                 f"the text ends where {_listed(expected)} should follow",
                 span=Span(source, max(len(source.text) - 1, 0), len(source.text)),
             )
-        start = token.start_pos or 0
-        end = token.end_pos or start + 1
+        start, end = token.start_pos, token.end_pos or token.start_pos + 1
         found = f"`{source.text[start : min(end, start + 40)]}`"
         if token.type in STRETCHES:
             found, end = "instruction", start + 1
@@ -124,15 +116,19 @@ def _listed(expected: list[str]) -> str:
     return " or ".join([", ".join(expected[:-1]), expected[-1]] if len(expected) > 1 else expected)
 
 
-def _built(grammar: str, start: str) -> Lark:
-    """The parser of a grammar, its tables made now or by an earlier run."""
-    key = f"{lark_version}\n{sys.version}\n{start}\n{grammar}".encode()
-    tables = cache.load(f"grammar-{start}", key)
-    if tables is not None:
-        parser: Lark = Lark.load(io.BytesIO(tables))
-        return parser
-    parser = Lark(grammar, start=start, parser="lalr", lexer=WatLexer, maybe_placeholders=False)
-    made = io.BytesIO()
-    parser.save(made)
-    cache.save(f"grammar-{start}", key, made.getvalue())
-    return parser
+def _packaged(name: str) -> str:
+    """A file of this package."""
+    data = pkgutil.get_data("meld.ir", name)
+    assert data is not None
+    return data.decode()
+
+
+def _tables(grammar: str, start: str) -> Tables:
+    """The tables of a grammar, made now or by an earlier run."""
+    key = f"{FORMAT}\n{sys.version}\n{start}\n{grammar}".encode()
+    kept = cache.load(f"grammar-{start}", key)
+    if kept is not None:
+        return Tables.of(marshal.loads(kept))
+    tables = compiled(grammar, start)
+    cache.save(f"grammar-{start}", key, marshal.dumps(tables.plain()))
+    return tables

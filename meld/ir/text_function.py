@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from lark import Tree
-
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir.instructions import LazyBody, Scope
+from meld.ir.lalr import Tree
 from meld.ir.literals import identifier, identifier_name
 from meld.ir.module import Function, Module
 from meld.ir.print_names import Names, declarations

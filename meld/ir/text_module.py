@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from dataclasses import field
 from typing import Any
 
-from lark import Token, Tree
-
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir.instructions import Code, Instruction, Scope
+from meld.ir.lalr import Token, Tree
 from meld.ir.literals import identifier
 from meld.ir.module import (
     NO_NAMES,
@@ -65,7 +64,7 @@ class Declared:
     inline: Any = None  # the segment in a table or memory that holds one
 
 
-def read_module_tree(tree: Tree[Token], source: Source, where: str = "", context: TextContext | None = None) -> Module:
+def read_module_tree(tree: Tree, source: Source, where: str = "", context: TextContext | None = None) -> Module:
     """The module of a tree `module`, or of any tree whose fields are those of a module.
 
     Args:
@@ -77,7 +76,7 @@ def read_module_tree(tree: Tree[Token], source: Source, where: str = "", context
     return _ModuleReader(context or TextContext(source), where).read(tree.children)
 
 
-def read_function(tree: Tree[Token], context: TextContext, scope: Scope, module: Module) -> Function:
+def read_function(tree: Tree, context: TextContext, scope: Scope, module: Module) -> Function:
     """The function of a field `func` whose names mean what `scope` says; types that it writes out go into `module`.
 
     Raises:
@@ -104,7 +103,7 @@ class _ModuleReader:
         self.notes = NoteReader(context, self.scope)
         self.plain: dict[FuncType, TypeDef] = {}
         self.definitions: list[tuple[TypeDef, Head]] = []
-        self.declared: list[Declared | Tree[Token] | Span] = []
+        self.declared: list[Declared | Tree | Span] = []
 
     def read(self, nodes: list[Node]) -> Module:
         """The module, from the fields and what stands in front of them."""
@@ -167,7 +166,7 @@ class _ModuleReader:
             if is_plain and isinstance(typedef.shape, FuncType):
                 self.plain.setdefault(typedef.shape, typedef)
 
-    def head(self, tree: Tree[Token]) -> Head:
+    def head(self, tree: Tree) -> Head:
         """Takes a field apart."""
         nodes = tree.children
         imported = None
@@ -277,7 +276,7 @@ class _ModuleReader:
         else:
             self.module.notes.append(note)
 
-    def reference(self, tree: Tree[Token]) -> None:
+    def reference(self, tree: Tree) -> None:
         """An export or the start function."""
         match tree.data:
             case "start":
@@ -477,7 +476,7 @@ _SPACE_OF_KEYWORD = {
 }
 
 
-def _tree(node: Node) -> Tree[Token]:
+def _tree(node: Node) -> Tree:
     assert isinstance(node, Tree)
     return node
 

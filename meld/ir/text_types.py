@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import field
 from typing import TypeAlias
 
-from lark import Token, Tree
-
 from meld.diagnostics import MeldError, Span
 from meld.ir.instructions import Scope
+from meld.ir.lalr import Token, Tree
 from meld.ir.literals import identifier, string_bytes, string_text, unsigned
 from meld.ir.module import ImportName
 from meld.ir.sexp import debug_name
@@ -40,7 +39,7 @@ from meld.ir.types import (
 )
 from meld.records import record
 
-Node: TypeAlias = Token | Tree[Token]
+Node: TypeAlias = Token | Tree
 _PACKED = {t.value: t for t in Packed}
 
 
@@ -164,7 +163,7 @@ class TextTypes:
 
     # --- functions ---
 
-    def variables(self, trees: list[Tree[Token]], into: Variables, what: str, lazy: bool = False) -> None:
+    def variables(self, trees: list[Tree], into: Variables, what: str, lazy: bool = False) -> None:
         """Adds ``(param …)`` or ``(local …)``."""
         for tree in trees:
             nodes = tree.children
@@ -192,7 +191,7 @@ class TextTypes:
         results = [self.valtype(node) for tree in _trees(nodes, "result") for node in tree.children]
         return FuncType(tuple(params.types), tuple(results)), params  # type: ignore[arg-type]  # not lazy
 
-    def typeuse(self, tree: Tree[Token]) -> tuple[TypeDef, Variables]:
+    def typeuse(self, tree: Tree) -> tuple[TypeDef, Variables]:
         """A type use: the definition that is named, or one for what is written out."""
         shape, params = self.functype(tree.children)
         for use in _trees(tree.children, "type_index"):
@@ -205,7 +204,7 @@ class TextTypes:
 
     # --- definitions ---
 
-    def define(self, typedef: TypeDef, node: Tree[Token], index: int) -> None:
+    def define(self, typedef: TypeDef, node: Tree, index: int) -> None:
         """Fills a type definition that was declared."""
         if node.data == "sub":
             tokens = [t for t in node.children if isinstance(t, Token)]
@@ -225,7 +224,7 @@ class TextTypes:
             case other:
                 raise AssertionError(other)
 
-    def struct(self, typedef: TypeDef, node: Tree[Token], index: int) -> StructType:
+    def struct(self, typedef: TypeDef, node: Tree, index: int) -> StructType:
         """A structure type; its field names go to the definition and to the scope."""
         fields: list[FieldType] = []
         names = self.scope.names.setdefault("fields", {})
@@ -241,7 +240,7 @@ class TextTypes:
             fields += [self.fieldtype(node) for node in nodes]
         return StructType(tuple(fields))
 
-    def limits(self, tree: Tree[Token]) -> Limits:
+    def limits(self, tree: Tree) -> Limits:
         """The limits of a memory or a table."""
         is64 = shared = False
         bounds: list[int] = []
@@ -257,7 +256,7 @@ class TextTypes:
                 bounds.append(self.number(node, 64))
         return Limits(bounds[0], bounds[1] if len(bounds) > 1 else None, is64, shared, page_size)
 
-    def page_size(self, tree: Tree[Token]) -> int:
+    def page_size(self, tree: Tree) -> int:
         """``(pagesize n)``, as the power of two."""
         (token,) = tree.children
         assert isinstance(token, Token)
@@ -267,11 +266,11 @@ class TextTypes:
         return size.bit_length() - 1
 
 
-def _trees(nodes: list[Node], rule: str) -> Iterator[Tree[Token]]:
+def _trees(nodes: list[Node], rule: str) -> Iterator[Tree]:
     return (node for node in nodes if isinstance(node, Tree) and node.data == rule)
 
 
-def rec_groups(fields: list[Node]) -> Iterator[tuple[RecGroup, list[Tree[Token]]]]:
+def rec_groups(fields: list[Node]) -> Iterator[tuple[RecGroup, list[Tree]]]:
     """The recursion groups among the fields of a module, still empty, with the trees of their types."""
     for node in fields:
         if isinstance(node, Tree) and node.data == "typedef":

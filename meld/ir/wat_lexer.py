@@ -8,13 +8,10 @@ parser takes instructions and the text has no other token, a stretch of instruct
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
-
-from lark import Token
-from lark.lexer import Lexer
+from collections.abc import Iterator, Sequence
 
 from meld.diagnostics import MeldError, Source, Span
+from meld.ir.lalr import Parser, Terminal, Token
 
 _SPACE = re.compile(r"(?:[ \t\n\r]+|;;[^\n\r]*|\(;[^;()]*;\))+")
 _COMMENT_PART = re.compile(r"\(;|;\)")
@@ -35,27 +32,28 @@ _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 STRETCHES = ("BODY", "EXPR")
 
 
-class WatLexer(Lexer):  # type: ignore[misc]  # lark has no types for it
-    """A custom lexer of lark. It does not know what the text is called; errors are given their source by the caller."""
+class WatLexer:
+    """The lexer over the terminals of a grammar. Errors are given their source by the caller."""
 
-    __future_interface__ = 2
-
-    def __init__(self, lexer_conf: Any) -> None:
-        self.patterns = [(t.name, re.compile(t.pattern.to_regexp())) for t in lexer_conf.terminals]
+    def __init__(self, terminals: Sequence[Terminal]) -> None:
+        self.words: dict[str, list[str]] = {}
+        self.patterns = []
+        for name, word, pattern in terminals:
+            if word is None:
+                self.patterns.append((name, re.compile(pattern)))
+            else:
+                self.words.setdefault(word, []).append(name)
+        self.order = {terminal.name: number for number, terminal in enumerate(terminals)}
         self.known: dict[str, list[str]] = {}
         # all names and all strings are alike
         self.alike = {"string": self.candidates('""'), "name": self.candidates("$x")}
 
-    def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Token]:
+    def lex(self, text: str, parser: Parser) -> Iterator[Token]:
         """The tokens, each chosen when the parser is ready for it."""
-        text = lexer_state.text
-        if hasattr(text, "text"):
-            text = text.text
         scanner = Scanner(text)
-        states = parser_state.parse_conf.states
         pos = scanner.skip(0)
         while pos < len(text):
-            accepts = states[parser_state.position]
+            accepts = parser.accepts()
             start = pos
             match = _LEXEME.match(text, pos)
             if match is None:
@@ -64,8 +62,8 @@ class WatLexer(Lexer):  # type: ignore[misc]  # lark has no types for it
             match match.lastgroup:
                 case "annotation":
                     pos = scanner.close(start)
-                    if "ANNOTATION" in accepts and takes(parser_state, "ANNOTATION"):
-                        yield Token("ANNOTATION", text[start:pos], start, end_pos=pos)
+                    if "ANNOTATION" in accepts and parser.takes("ANNOTATION"):
+                        yield Token("ANNOTATION", text[start:pos], start, pos)
                     pos = scanner.skip(pos)
                     continue
                 case "open":
@@ -78,11 +76,11 @@ class WatLexer(Lexer):  # type: ignore[misc]  # lark has no types for it
                 candidates = self.candidates(value)
             fitting = [kind for kind in candidates if kind in accepts]
             if len(fitting) > 1:
-                fitting = [kind for kind in fitting if takes(parser_state, kind)]
+                fitting = [kind for kind in fitting if parser.takes(kind)]
             if fitting:
                 kind = fitting[0]
             else:
-                if value[0] == "(" and "EXPR" in accepts and takes(parser_state, "EXPR"):
+                if value[0] == "(" and "EXPR" in accepts and parser.takes("EXPR"):
                     kind, pos = "EXPR", scanner.close(start)
                 elif value != ")" and "BODY" in accepts:
                     kind, pos = "BODY", scanner.stretch(start)
@@ -92,33 +90,16 @@ class WatLexer(Lexer):  # type: ignore[misc]  # lark has no types for it
                     kind = candidates[0] if candidates else "UNKNOWN"
                 if kind in STRETCHES:
                     value = ""
-            yield Token(kind, value, start, end_pos=pos)
+            yield Token(kind, value, start, pos)
             pos = scanner.skip(pos)
-        lexer_state.last_token = None
 
     def candidates(self, value: str) -> list[str]:
         """The terminals that a piece of text can be; remembered unless it is one of many."""
-        found = [name for name, pattern in self.patterns if pattern.fullmatch(value)]
+        found = [*self.words.get(value, ()), *(name for name, pattern in self.patterns if pattern.fullmatch(value))]
+        found.sort(key=self.order.__getitem__)
         if value[0] not in '"$0123456789' and len(value) < 40:
             self.known[value] = found
         return found
-
-
-def takes(parser_state: Any, terminal: str) -> bool:
-    """Whether the parser really takes a terminal next: its table merges look-aheads and may promise too much."""
-    states = parser_state.parse_conf.states
-    stack = list(parser_state.state_stack)
-    while True:
-        action = states[stack[-1]].get(terminal)
-        if action is None:
-            return False
-        kind, rule = action
-        if kind.name == "Shift":
-            return True
-        size = len(rule.expansion)
-        if size:
-            del stack[-size:]
-        stack.append(states[stack[-1]][rule.origin.name][1])
 
 
 class Scanner:
