@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
+from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 from meld.diagnostics import MeldError
 from meld.driver import encode, print_text
@@ -19,19 +20,27 @@ def write_file(path: Path, *pieces: bytes | memoryview) -> None:
             with path.open("wb") as special:  # a device or a pipe is written to as it is; a directory is an error
                 special.writelines(pieces)
             return
-        handle, name = tempfile.mkstemp(dir=path.parent or Path(), prefix=f".{path.name}.")
+        temporary, file = _beside(path)
         try:
-            with os.fdopen(handle, "wb", buffering=1 << 20) as file:
+            with file:
                 file.writelines(pieces)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)
-            Path(name).replace(path)
+            temporary.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
     except OSError as e:
         raise MeldError(f"cannot write: {e.strerror}", where=str(path)) from e
+
+
+def _beside(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside another, with a name that is not taken."""
+    for number in count():
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{number}")
+        try:
+            return temporary, temporary.open("xb", buffering=1 << 20)
+        except FileExistsError:
+            continue
+    raise AssertionError
 
 
 def render(program: Program, emit: str) -> list[bytes | memoryview]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-import threading
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from meld.passes.base import Program
 from meld.passmanager import Observer, Step
+
+if TYPE_CHECKING:
+    import threading
 
 
 class Progress(Observer):
@@ -21,6 +24,8 @@ class Progress(Observer):
 
     def __enter__(self) -> Progress:
         if self._enabled:
+            import threading
+
             self._timer = threading.Timer(0.7, self._show)
             self._timer.daemon = True
             self._timer.start()

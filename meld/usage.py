@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from importlib import import_module
@@ -47,6 +48,20 @@ class Parser(argparse.ArgumentParser):
         return [action for action in self._actions if not action.option_strings]
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. Asking `shutil` for that, as argparse does, imports what unpacks archives."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ["COLUMNS"])
+        except (KeyError, ValueError):
+            try:
+                columns = os.get_terminal_size(1).columns
+            except OSError:
+                columns = 0
+        super().__init__(prog, width=(columns or 80) - 2)
+
+
 def parser_of(name: str) -> Parser:
     """The parser of a command of `meld.cli.COMMANDS`, or of `COMPILE`."""
     from meld.cli import COMMANDS
@@ -57,6 +72,6 @@ def parser_of(name: str) -> Parser:
         parser = Parser(prog="meldc", usage=usage)
     else:
         parser = Parser(prog=f"meldc {name}")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = _Formatter
     import_module(f"meld.commands.{name.replace('-', '_')}").configure(parser)
     return parser

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import field
 from functools import cache
 from graphlib import TopologicalSorter
-from importlib.resources import files
 from typing import Any, Protocol
 
 from meld.abi.boundary import Options
@@ -23,6 +22,7 @@ from meld.abi.traps import Trap, trap_text
 from meld.ir.module import CoreItem, Function, Global, Memory
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
+from meld.packaged import packaged
 from meld.records import record
 
 
@@ -317,7 +317,7 @@ _PIECE = re.compile(r"^  \(func \$(\w+)(?:.*\n)*?(?=^$|\Z)", re.MULTILINE)
 def _pieces() -> dict[str, str]:
     found: dict[str, str] = {}
     for file in ("adapter.wat", "strings.wat", "transcode.wat"):
-        text = files("meld.abi").joinpath(file).read_text(encoding="utf-8")
+        text = packaged("meld.abi", file)
         found |= {match[1]: match[0].rstrip() for match in _PIECE.finditer(text)}
     return found
 

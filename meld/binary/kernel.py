@@ -10,7 +10,6 @@ import ctypes
 from array import array
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import wasmtime
@@ -20,6 +19,7 @@ from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE
 from meld.cache import load, save
 from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
+from meld.packaged import packaged
 from meld.records import record
 
 PLANS_AT, PREFIXED, TYPES_AT, TABLES_END = 128, 1152, 9344, 9472
@@ -99,7 +99,7 @@ def plan_table() -> bytes:
 def _compiled() -> tuple[wasmtime.Engine, wasmtime.Module]:
     """The kernel, compiled now or by an earlier run; compiled code says for which engine and processor it is."""
     engine = wasmtime.Engine()
-    text = files("meld.binary").joinpath("kernel.wat").read_bytes()
+    text = packaged("meld.binary", "kernel.wat").encode()
     code = load("kernel", text)
     if code is not None:
         try:

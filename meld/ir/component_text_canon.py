@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from meld.diagnostics import MeldError, Source
@@ -104,6 +103,8 @@ class CanonReader(DeclarationReader):
         _, name, *rest = nodes
         operands = BUILTINS.get(str(name), (0, None))[1]
         if operands is None:
+            from difflib import get_close_matches
+
             close = get_close_matches(str(name), BUILTINS, 1, 0.6)
             hint = f"did you mean `{close[0]}`?" if close else None
             raise self.error(token(name), f"unknown built-in `{name}`", hint)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import struct
-from decimal import Decimal
 from functools import lru_cache
 from math import inf, isinf, nextafter
 
@@ -82,6 +81,8 @@ def _decimal_float(text: str, bits: int) -> int | None:
     pack, unpack = _PACK[bits]
     if bits == 32 and value:
         # to round once and not twice, the double is made odd where it is not exact
+        from decimal import Decimal
+
         exact, near = Decimal(text), Decimal(value)
         (raw,) = struct.unpack("<Q", struct.pack("<d", value))
         if exact != near and not raw & 1:

@@ -6,7 +6,7 @@ A note that others refer to is declared before any note is read, so references f
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import field, fields
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -115,7 +115,8 @@ class NoteReader:
         if declared is None:
             return note
         name = declared.name
-        vars(declared).update(vars(note))
+        for f in fields(note):
+            setattr(declared, f.name, getattr(note, f.name))
         declared.name = name
         return declared
 

@@ -16,7 +16,7 @@ registered are kept as they came (`Opaque`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, field, fields
 from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
 from meld.diagnostics import MeldError, Span
@@ -52,7 +52,7 @@ NameOf = Callable[[str, Any], Sexp]
 """(space, object) → its unique name (or number) in the text being printed."""
 
 
-@dataclass(eq=False, kw_only=True)
+@record(eq=False, kw_only=True)
 class Note:
     """Base of all notes. Compared by identity. `name` is that of a note that others refer to."""
 
@@ -69,7 +69,7 @@ class Note:
         return ()
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class Opaque(Note):
     """A note of a kind that nobody registered, kept as it came. `label` is the annotation's whole name."""
 
@@ -125,10 +125,10 @@ def note(tag: str, *, declares: bool = False) -> Callable[[N], N]:
     """Registers a note class under ``@meld.<tag>`` and makes it a dataclass."""
 
     def register(cls: N) -> N:
-        made: Any = dataclass(eq=False)(cls)
+        made: Any = record(eq=False)(cls)
         made.tag, made.declares = tag, declares
         NOTES[tag] = made
-        return cls
+        return made  # type: ignore[no-any-return]
 
     return register
 

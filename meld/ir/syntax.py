@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import marshal
-import pkgutil
 import sys
 from typing import Any
 
@@ -12,6 +11,7 @@ from meld import cache
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir.lalr import END, Parser, Tables, Token, Tree, Unexpected, compiled
 from meld.ir.wat_lexer import STRETCHES, Scanner, WatLexer
+from meld.packaged import packaged
 
 _PHRASES = {
     "NAME": "a name (`$x`)",
@@ -44,7 +44,7 @@ class Syntax:
     """A grammar, ready to parse texts."""
 
     def __init__(self, start: str, grammars: tuple[str, ...]) -> None:
-        self.tables = _tables("\n".join(_packaged(name) for name in grammars), start)
+        self.tables = _tables("\n".join(packaged("meld.ir", name) for name in grammars), start)
         self.lexer = WatLexer(self.tables.terminals)
 
     def parse(self, source: Source) -> Tree:
@@ -114,13 +114,6 @@ def _listed(expected: list[str]) -> str:
     if len(expected) > _SHOWN:
         return ", ".join(expected[:_SHOWN]) + ", …"
     return " or ".join([", ".join(expected[:-1]), expected[-1]] if len(expected) > 1 else expected)
-
-
-def _packaged(name: str) -> str:
-    """A file of this package."""
-    data = pkgutil.get_data("meld.ir", name)
-    assert data is not None
-    return data.decode()
 
 
 def _tables(grammar: str, start: str) -> Tables:

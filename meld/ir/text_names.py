@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -81,6 +80,8 @@ def _within(span: Span, key: str | int) -> Span | None:
 
 def similar(name: str, names: Iterable[str]) -> str | None:
     """A hint that offers the names that resemble one, or None."""
+    from difflib import get_close_matches
+
     found = get_close_matches(name, list(islice(names, 5000)), 3, 0.7)
     return f"did you mean {' or '.join(f'`{identifier(n)}`' for n in found)}?" if found else None
 

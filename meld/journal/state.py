@@ -208,7 +208,7 @@ def _frozen(value: list[Any]) -> list[Any]:
 
 
 def _fields_of(notes: Iterable[Note]) -> list[Any]:
-    return [(type(note), dict(vars(note))) for note in notes]
+    return [(type(note), [getattr(note, f.name) for f in fields(note)]) for note in notes]
 
 
 def _notes(notes: Iterable[Note], names: StableNames) -> tuple[str, ...]:

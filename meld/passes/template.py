@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import re
-from importlib.resources import files
 from typing import Any
 
 from meld import cache
 from meld.ir.module import Module
+from meld.packaged import packaged
 
 
 @functools.cache
 def _text(name: str) -> str:
-    return files("meld.passes").joinpath(name).read_text(encoding="utf-8")
+    return packaged("meld.passes", name)
 
 
 def template_text(name: str, params: dict[str, Any]) -> str:

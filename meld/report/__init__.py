@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from html import escape
-from importlib.resources import files
 
 from meld.journal import Journal
+from meld.packaged import packaged
 from meld.report.data import data_of
 from meld.report.picture import figures
 
@@ -41,4 +41,4 @@ def _title(journal: Journal) -> str:
 
 
 def _file(name: str) -> str:
-    return files("meld.report").joinpath(name).read_text(encoding="utf-8")
+    return packaged("meld.report", name)
