@@ -7,6 +7,7 @@ from dataclasses import field
 from mmap import ACCESS_READ, mmap
 from os import PathLike
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 from meld.diagnostics import MeldError, PassFailure, Remark, did_you_mean
@@ -175,12 +176,13 @@ def is_binary(data: bytes | memoryview) -> bool:
 def read_file(path: Path) -> bytes | memoryview:
     """The contents of an input, mapped where it is large. Raises MeldError."""
     try:
-        if path.is_dir():
+        found = path.stat()
+        if S_ISDIR(found.st_mode):
             raise MeldError("is a directory", where=str(path), hint="an input is a .wasm or .wat file")
-        if path.stat().st_size > MAX_INPUT:
+        if found.st_size > MAX_INPUT:
             raise MeldError("larger than 1 GiB", where=str(path))
         with path.open("rb") as file:
-            if path.is_file() and path.stat().st_size >= MAPPED:
+            if S_ISREG(found.st_mode) and found.st_size >= MAPPED:
                 return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
             data = file.read()
     except FileNotFoundError:

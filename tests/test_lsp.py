@@ -180,17 +180,22 @@ def test_the_outline() -> None:
     fields = re.sub(r" \(@meld\.(owner|origin)[^)]*\)", "", MODULE[MODULE.index("  (type") :])
 
     async def body(s: Session) -> None:
-        assert await s.open(f"(component $c\n(core module $m\n{fields}(core instance $i (instantiate $m)))") == []
+        host = '(core module $p (func $f (export "f") (param i32) (result i32) i32.const 0))'
+        given = "(core instance $h (instantiate $p))"
+        instance = '(core instance $i (instantiate $m (with "host" (instance $h))))'
+        assert await s.open(f"(component $c {host} {given}\n(core module $m\n{fields}{instance})") == []
         params = lsp.DocumentSymbolParams(lsp.TextDocumentIdentifier(URI))
         found: Any = await s.client.text_document_document_symbol_async(params)
         shown = [(each.name, each.detail, [child.name for child in each.children]) for each in found]
         assert shown == [
+            ("$p", "core module", ["$f"]),
+            ("$h", "core instance", []),
             ("$m", "core module", ["$t", "$imported", "$m", "$helper", "$run"]),
             ("$i", "core instance", []),
         ]
-        assert [child.name for child in found[0].children[-1].children] == ['"run"']
-        assert found[0].range.start.line == 1
-        assert s.word(found[0].selection_range) == "$m"
+        assert [child.name for child in found[2].children[-1].children] == ['"run"']
+        assert found[2].range.start.line == 1
+        assert s.word(found[2].selection_range) == "$m"
 
     session(body)
 

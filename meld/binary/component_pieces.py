@@ -72,7 +72,11 @@ def optional(c: Cursor, what: str, read: Callable[[], T]) -> T | None:
 def reference(c: Cursor, spaces: Spaces, of: Sort) -> Definition:
     """An index in the index space of a sort."""
     at = c.pos
-    return lookup(c, spaces, of, c.u32(f"{of.value} index"), at)
+    if at < c.end and (index := c.data[at]) < 128:  # what it is called is for errors only
+        c.pos = at + 1
+    else:
+        index = c.u32(f"{of.value} index")
+    return lookup(c, spaces, of, index, at)
 
 
 def lookup(c: Cursor, spaces: Spaces, of: Sort, index: int, at: int) -> Definition:

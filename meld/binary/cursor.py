@@ -56,7 +56,11 @@ class Cursor:
 
     def u32(self, what: str) -> int:
         """Unsigned LEB128 of 32 bits."""
-        data, pos, value, shift = self.data, self.pos, 0, 0
+        data, pos = self.data, self.pos
+        if pos < self.end and (byte := data[pos]) < 128:  # nearly all are of one byte
+            self.pos = pos + 1
+            return byte
+        value = shift = 0
         while pos < self.end and shift < 28:
             byte = data[pos]
             pos += 1
@@ -134,16 +138,23 @@ class Cursor:
     def name(self, what: str) -> str:
         """A name."""
         at = self.pos
-        data = self.take(self.u32(what), what)
+        size = self.u32(what)
+        start = self.pos
+        if size > self.end - start:
+            self.take(size, what)
+        self.pos = start + size
         try:
-            return str(data, "utf-8")
+            return str(self.data[start : start + size], "utf-8")
         except UnicodeDecodeError:
             raise self.error(f"{what}: malformed UTF-8", at) from None
 
     def count(self, what: str) -> int:
         """The length of a vector; each of its items takes a byte at least, so it cannot be more than what is left."""
         at = self.pos
-        count = self.u32(f"count of {what}")
+        if at < self.end and (count := self.data[at]) < 128:
+            self.pos = at + 1
+        else:
+            count = self.u32(f"count of {what}")
         if count > self.end - self.pos:
             raise self.error(f"{count} {what} announced, {self.end - self.pos} bytes left", at)
         return count

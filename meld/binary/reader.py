@@ -206,11 +206,11 @@ class _Reader:
         self.define(item)
 
     def expression(self, c: Cursor) -> list[Instruction]:
-        start = c.pos
-        if c.peek() == I32_CONST:  # what nearly all offsets are, and large programs have many
+        start, data = c.pos, c.data
+        if start < c.end and data[start] == I32_CONST:  # what nearly all offsets are, and large programs have many
             c.pos += 1
             value = c.s32("i32 constant")
-            if c.peek() == END:
+            if c.pos < c.end and data[c.pos] == END:
                 c.pos += 1
                 return [Instruction("i32.const", (value,))]
             c.pos = start

@@ -11,8 +11,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.description = (
         "Check modules and compositions: their text, that everything they refer to is there, that notes and facts are "
-        "consistent; with --engine also what the engine validates. Everything that is wrong with a file is listed, as "
-        "far as one error does not follow from another."
+        "consistent, that components are valid; with --engine also what the engine validates. Everything that is wrong "
+        "with a file is listed, as far as one error does not follow from another."
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a module or a component; .wasm or .wat")
     parser.add_argument("--engine", action="store_true", help="have the engine validate what is in order otherwise")

@@ -39,6 +39,8 @@ class Sort(Enum):
     COMPONENT = "component"
     INSTANCE = "instance"
 
+    __hash__ = object.__hash__  # members are compared by identity, and that of Enum is a function in Python
+
 
 # --- types ---------------------------------------------------------------------------------------------------------
 
@@ -60,6 +62,8 @@ class Prim(Enum):
     CHAR = "char"
     STRING = "string"
     ERROR_CONTEXT = "error-context"
+
+    __hash__ = object.__hash__
 
 
 CompValType: TypeAlias = "Prim | Definition"

@@ -94,6 +94,12 @@ def verify(program: Component | Module, *, decode: bool = False) -> list[Problem
             problems.append(problem)
             if len(problems) == MAX_PROBLEMS:
                 break
+        if isinstance(program, Component) and not problems:
+            from meld.ir.verify_component import invalidity
+            from meld.validity.components import validate
+
+            invalid = validate(program)
+            problems += [invalidity(invalid, program)] if invalid is not None else []
     except (AttributeError, TypeError, KeyError, ValueError) as e:  # objects that a pass made, of whatever kind
         problems.append(Problem(f"the program is malformed beyond checking: {type(e).__name__}: {e}"))
     return problems

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, Sort
 from meld.ir.literals import identifier
@@ -79,6 +80,22 @@ def component_problems(component: Component, check_module: Callable[[Module], It
                     yield replace(problem, where=place)
 
 
+def invalidity(found: tuple[MeldError, list[Definition]], component: Component) -> Problem:
+    """What `meld.validity` found in a component, with its place."""
+    error, path = found
+    where, around = "", component.definitions
+    for item in path:
+        same = [other for other in around if other.sort is item.sort]
+        where = _place(where, item, same.index(item) if item in same else 0)
+        match item:
+            case c.NestedComponent(component=nested):
+                around = nested.definitions
+            case c.TypeDefinition(type=c.ComponentType(decls=decls) | c.InstanceType(decls=decls)):
+                around = decls
+    span = next((item.span for item in reversed(path) if item.span is not None), None)
+    return Problem(error.message, where, path[-1] if path else None, None, span, error.hint)
+
+
 def _definitions(component: Component, parent: _Scope | None, where: str) -> Iterator[Any]:
     """Problems of the definitions of one component; and what is nested in it, with its scope and its place."""
     everything = set(component.definitions)
@@ -120,8 +137,9 @@ def _definitions(component: Component, parent: _Scope | None, where: str) -> Ite
 def _place(where: str, item: Definition, number: int) -> str:
     sort = item.sort.value if item.sort is not None else type(item).__name__.lower()
     own = f"{sort} {identifier(item.name)}" if item.name else f"{sort} {number}"
-    if isinstance(item, c.Export | c.Import):
-        own = f'{type(item).__name__.lower()} "{item.extern.name}"'
+    if isinstance(item, c.Export | c.Import | c.ExportDecl):
+        word = type(item).__name__.lower().removesuffix("decl")
+        own = f'{word} "{item.extern.name}"'
     return f"{where}, {own}" if where else own
 
 

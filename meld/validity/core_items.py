@@ -1,0 +1,134 @@
+"""Items of core modules as they are matched: their kinds, types and limits.
+
+An item is one of a `Module`, a `c.CoreExternType` of a module type, or the `FuncType` of a canonical definition.
+
+Source: WebAssembly 3.0, section 3.3 (Matching).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.module import Function, Global, Memory, Table, Tag
+from meld.ir.types import FuncType, Limits, NumType, RefType, StorageType, TypeDef
+
+
+class Mismatch(Exception):
+    """One type cannot stand for another; `path` leads to where, innermost first."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path: list[str] = []
+
+    def __str__(self) -> str:
+        return ", ".join([*reversed(self.path), self.message])
+
+
+UNKNOWN = c.CoreExternType("func", TypeDef(FuncType()))
+"""A core function of which it is not known what type it has."""
+
+KINDS: dict[type[Any], str] = {Function: "func", Table: "table", Memory: "memory", Global: "global", Tag: "tag"}
+
+
+def core_kind(item: Any) -> str:
+    """``func``, ``table``, ``memory``, ``global`` or ``tag``."""
+    if type(item) is c.CoreExternType:
+        return item.kind
+    return KINDS.get(type(item), "func")
+
+
+def core_functype(item: Any) -> FuncType | None:
+    """The type of a core function or tag; None if it is not known, or if only an engine can compare it with another."""
+    if item is UNKNOWN:
+        return None
+    t = item if type(item) is FuncType else item.type
+    if type(t) is TypeDef:
+        if t.supers or not t.final:
+            return None
+        t = t.shape
+    if type(t) is not FuncType:
+        return None
+    for part in (t.params, t.results):
+        for x in part:
+            if type(x) is not NumType and _is_concrete(x):
+                return None
+    return t
+
+
+def _is_concrete(t: StorageType) -> bool:
+    return isinstance(t, RefType) and isinstance(t.heap, TypeDef)
+
+
+def core_limits(item: Any) -> Limits:
+    """The limits of a memory or table."""
+    if isinstance(item, Memory | Table):
+        return item.limits
+    found = item.limits if item.kind == "table" else item.type
+    assert isinstance(found, Limits)
+    return found
+
+
+def check_limits(item: Any) -> None:
+    """Raises MeldError if the limits of a memory or table are none that it can have."""
+    kind = core_kind(item)
+    if kind not in ("memory", "table"):
+        return
+    limits = core_limits(item)
+    if limits.maximum is not None and limits.minimum > limits.maximum:
+        raise MeldError(f"a {kind} of at least {limits.minimum} and at most {limits.maximum}", hint="exchange the two")
+    page = 16 if limits.page_size_log2 is None else limits.page_size_log2
+    most = (1 << (64 if limits.is64 else 32)) >> page
+    if kind == "memory" and max(limits.minimum, limits.maximum or 0) > most:
+        raise MeldError(f"a memory of {max(limits.minimum, limits.maximum or 0)} pages; it can have {most}")
+
+
+def fit_core(given: Any, wanted: Any, where: str) -> None:
+    """Raises Mismatch if one core item cannot be imported where another is declared."""
+    kind = core_kind(wanted)
+    if core_kind(given) != kind:
+        raise Mismatch(f"{where}: a {kind} is wanted, a {core_kind(given)} is given")
+    if kind in ("func", "tag"):
+        a, b = core_functype(given), core_functype(wanted)
+        if a is not None and b is not None and a != b:
+            raise Mismatch(f"{where}: {show_core(b)} is wanted, {show_core(a)} is given")
+        return
+    if kind == "global":
+        if given.mutable != wanted.mutable:
+            raise Mismatch(f"{where}: one of the globals is mutable, the other is not")
+        exact = isinstance(given.type, RefType) and isinstance(wanted.type, RefType) and not given.mutable
+        if not exact and _differ(given.type, wanted.type):
+            raise Mismatch(f"{where}: a global of another type is wanted")
+        return
+    if kind == "table" and _differ(given.type, wanted.type):
+        raise Mismatch(f"{where}: a table of other elements is wanted")
+    has, wants = core_limits(given), core_limits(wanted)
+    what = f"the {'memories' if kind == 'memory' else 'tables'} differ in"
+    for attribute, word in (("is64", "the width of addresses"), ("shared", "being shared")):
+        if getattr(has, attribute) != getattr(wants, attribute):
+            raise Mismatch(f"{where}: {what} {word}")
+    pages = [16 if limits.page_size_log2 is None else limits.page_size_log2 for limits in (has, wants)]
+    if pages[0] != pages[1]:
+        raise Mismatch(f"{where}: {what} the size of pages")
+    if has.minimum < wants.minimum:
+        raise Mismatch(f"{where}: at least {wants.minimum} are wanted, {has.minimum} are given")
+    if wants.maximum is not None and (has.maximum is None or has.maximum > wants.maximum):
+        most = "no limit" if has.maximum is None else str(has.maximum)
+        raise Mismatch(f"{where}: at most {wants.maximum} are wanted, {most} is given")
+
+
+def _differ(a: Any, b: Any) -> bool:
+    return not (_is_concrete(a) or _is_concrete(b)) and a != b
+
+
+def show_core(t: FuncType) -> str:
+    """A core function type in text, without what it refers to."""
+
+    def words(keyword: str, types: Iterable[Any]) -> str:
+        shown = [getattr(x, "value", "ref") for x in types]
+        return f" ({keyword} {' '.join(shown)})" if shown else ""
+
+    return f"(func{words('param', t.params)}{words('result', t.results)})"
