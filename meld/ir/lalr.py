@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
+from meld.diagnostics import MeldError
+
 END = "$END"
 """The type of the token behind the last."""
 
@@ -103,7 +105,7 @@ class Tables(NamedTuple):
 
 
 class Unexpected(Exception):
-    """A token that does not fit. `parser` is as it was before it."""
+    """A token that does not fit. `parser` has not taken it, but may have reduced in front of it."""
 
     def __init__(self, token: Token, parser: Parser) -> None:
         super().__init__(token)
@@ -201,7 +203,19 @@ def _kept(parts: list[Any], kept: tuple[tuple[int, bool], ...]) -> list[Any]:
 
 
 def compiled(grammar: str, start: str) -> Tables:
-    """The tables of a grammar in lark's notation, by lark."""
+    """The tables of a grammar in lark's notation, by lark.
+
+    Raises:
+        MeldError: this lark keeps its tables otherwise than those that are known.
+    """
+    try:
+        return _compiled(grammar, start)
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError) as e:
+        raise MeldError(f"lark does not give its tables: {e}", hint="install `lark>=1.2,<2`") from e
+
+
+def _compiled(grammar: str, start: str) -> Tables:
+    """The only place that knows how lark is built inside."""
     from lark import Lark
     from lark.lexer import Lexer as LarkLexer
     from lark.lexer import PatternStr
