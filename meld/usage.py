@@ -69,9 +69,8 @@ def parser_of(name: str) -> Parser:
     if name == COMPILE:
         listed = "\n".join(f"  meldc {name:<10} {what}" for name, what in COMMANDS.items())
         usage = f"meldc INPUT… [-o OUT] [options]\n       meldc COMMAND --help\n\ncommands:\n{listed}"
-        parser = Parser(prog="meldc", usage=usage)
+        parser = Parser(prog="meldc", usage=usage, formatter_class=_Formatter)
     else:
-        parser = Parser(prog=f"meldc {name}")
-    parser.formatter_class = _Formatter
+        parser = Parser(prog=f"meldc {name}", formatter_class=_Formatter)
     import_module(f"meld.commands.{name.replace('-', '_')}").configure(parser)
     return parser
