@@ -65,7 +65,7 @@ def measured(*, large_dumps: bool) -> Iterator[tuple[str, int, list[Cost] | None
         found = []
         for watch in ([], *WATCHES[: 2 if large_dumps or not large else 1]):
             with tempfile.TemporaryDirectory() as directory:
-                once = large and watch is WATCHES[1]
+                once = watch is WATCHES[1] and sum(path.stat().st_size for path in inputs) > 1 << 20
                 found.append(cost(inputs, list(watch), Path(directory), 1 if once else TIMES))
         yield name, sum(path.stat().st_size for path in inputs), found
 

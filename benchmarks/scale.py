@@ -95,14 +95,16 @@ def _series(what: str, sizes: Sequence[int], make: Callable[[int], list[Path]], 
     for count in sizes:
         paths = make(count)
         one = process(BIN / "meldc", *paths, "-q", "-o", place / "out.wasm", times=3)
-        name = f"fuse {count:,} {what}, {sum(path.stat().st_size for path in paths) / 1e6:.3g} MB"
+        size = sum(path.stat().st_size for path in paths) / 1e6
+        name = f"fuse {count:,} {what}, {size:.3g} MB"
         if not isinstance(one, Process):
             found.append(Row(name, one))
             continue
         measured.append((count, one.time.least, one.memory.median))
         target = "linear within 20 %" if len(measured) >= 3 else ""
         found.append(Row(name, one.time, target=target, reached=_growth(measured)))
-        found.append(Row(f"{name}: peak memory", one.memory))
+        bound = f"≤ 4× input + 60 MB = {4 * size + 60:,.0f} MB"
+        found.append(Row(f"{name}: peak memory", one.memory, target=bound, reached=f"{one.memory.median:,.0f} MB"))
     return found
 
 

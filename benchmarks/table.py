@@ -34,6 +34,7 @@ median of the ratios of the turns. On a machine that does other work, ratios mea
 - *unfused*: streams through a host in Python; calls by the engine's own adapters.
 - *floor*: the least that could do it. Two bare `memory.copy`; a call that allocates, copies and checks nothing; the
   program without what is measured; for fusing, a process that only moves the bytes.
+- *shims without checks*: the two copies one call further in, which is where a shim stands: the most that one can reach.
 """
 
 
