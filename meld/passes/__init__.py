@@ -7,7 +7,9 @@ import sys
 from collections.abc import Collection, Iterator
 from dataclasses import field
 from importlib import import_module, util
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, cast
 
 from meld.diagnostics import MeldError, Remark, did_you_mean
@@ -37,6 +39,14 @@ ON_REQUEST = frozenset({"expose-resources", "lower-multi-memory", "wrap"})
 """Passes that no default pipeline has."""
 
 GROUP = "meld.passes"
+
+
+class _FromSource(SourceFileLoader):
+    """Never from bytecode: that is told apart by the second, and a plugin may be changed and run within one."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 def _installed() -> list[EntryPoint]:
@@ -108,13 +118,15 @@ class Registry:
         file = Path(path)
         if not file.is_file():
             raise MeldError("no such plugin file", where=path)
-        spec = util.spec_from_file_location(_module_name(file), file)
-        if spec is None or spec.loader is None:
+        if file.suffix != ".py":
             raise MeldError("a plugin is a Python file", where=path, hint="its name ends in .py")
+        loader = _FromSource(_module_name(file), str(file))
+        spec = util.spec_from_file_location(loader.name, file, loader=loader)
+        assert spec is not None
         module = util.module_from_spec(spec)
         sys.modules[spec.name] = module  # dataclasses look there for what annotations mean
         try:
-            spec.loader.exec_module(module)
+            loader.exec_module(module)
         except (Exception, SystemExit) as e:  # whatever a module does when it is imported
             raise MeldError(f"plugin does not load: {type(e).__name__}: {e}", where=path) from e
         found = [

@@ -57,7 +57,7 @@ class Finish(Pass):
     def run(self, module: Module, cx: PassContext) -> None:
         before = sum(1 for _ in module.items())
         if not cx.gate.refused and HELD_BACK not in module.facts:
-            _refuse_pending(module, reachable(module))
+            _refuse_pending(module)
         _drop_dead(module, cx)
         if self.lines and cx.asks("attribute"):
             _attribute(module, cx)
@@ -100,8 +100,10 @@ def _sign(module: Module) -> None:
         module.customs.append(CustomSection(manifest.SECTION, manifest.section(module)))
 
 
-def _refuse_pending(module: Module, live: set[Any]) -> None:
-    for item in module.imports:
+def _refuse_pending(module: Module) -> None:
+    pending = [item for item in module.imports if _is_pending(item)]
+    live = reachable(module) if pending else set()
+    for item in pending:
         if item not in live:
             continue
         for n in item.notes:
@@ -115,6 +117,12 @@ def _refuse_pending(module: Module, live: set[Any]) -> None:
                 raise MeldError(f"the canonical built-in `{n.builtin}` of `{n.instance.name}` cannot be fused yet")
         if item.imported and item.imported.module == BOUNDARY_MODULE:
             raise MeldError(f"the import {item.imported} has lost the note that says what it stands for")
+
+
+def _is_pending(item: CoreItem) -> bool:
+    """Whether an import may stand for what only the interpreter does."""
+    at_boundary = item.imported is not None and item.imported.module == BOUNDARY_MODULE
+    return at_boundary or any(isinstance(n, Boundary | CanonCall) for n in item.notes)
 
 
 def _merge_imports(module: Module, cx: PassContext) -> int:
