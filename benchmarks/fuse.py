@@ -43,9 +43,9 @@ for name in sys.argv[2:]:
                     sizes = [len(space) for space in d.module.scopes[0].spaces()]
                     maps = {s: range(1, n + 1) for s, n in zip(Scope.SPACES, sizes)}
                     kernel = Kernel(section.data, len(section.starts), sizes)
-                    pieces.append(kernel.rewrite(maps, b"\\1" * len(section.starts)).data)
+                    pieces.append(kernel.rewrite(maps, b"\\1" * len(section.starts)))
 with out.open("wb") as file:
-    file.writelines(pieces)
+    file.writelines(piece.get().data if hasattr(piece, "get") else piece for piece in pieces)
 """
 
 

@@ -46,6 +46,9 @@ UNSIGNED, SIGNED = -1, -2
 Site = tuple[int, int, str, int, int]
 """Start, end, index space, index, form: `UNSIGNED`, `SIGNED`, or the alignment of a memory argument."""
 
+INDEX = (1 << 28) - 1
+"""The part of a code, as `EncodedBody.codes` gives, that is the index; the number of the space is in front of it."""
+
 CONSTANT = ""
 """In place of an index space: a number that is no index and takes more bytes than it needs."""
 
@@ -122,19 +125,24 @@ class EncodedBody(LazyBody):
         Raises MeldError if the body is malformed.
         """
         bulk = self.section.uses(self.scope)
-        if bulk is None:
-            sites = self.scan().sites
-            return {Scope.SPACES.index(site[2]) << 28 | site[3] for site in sites if site[2] != CONSTANT}
-        return bulk.of(self.number)
+        if bulk is not None:
+            number, ends = self.number, bulk.ends
+            return bulk.entries[ends[number - 1] if number else 0 : ends[number]]
+        sites = self.scan().sites
+        return {Scope.SPACES.index(site[2]) << 28 | site[3] for site in sites if site[2] != CONSTANT}
+
+    def look_ahead(self) -> None:
+        """Has the kernel begin."""
+        self.section.look_ahead(self.scope)
 
     def entries(self) -> set[tuple[str, int]]:
         """The entries of the scope that the body names, as (space, index). Raises MeldError if it is malformed."""
-        return {(Scope.SPACES[code >> 28], code & 0xFFFFFFF) for code in self.codes()}
+        return {(Scope.SPACES[code >> 28], code & INDEX) for code in self.codes()}
 
     def uses(self) -> list[Any]:
         """The items that the body names, type definitions aside; some may come more than once."""
         spaces = self.scope.spaces()
-        return [spaces[code >> 28][code & 0xFFFFFFF] for code in self.codes() if code > 0xFFFFFFF]
+        return [spaces[code >> 28][code & INDEX] for code in self.codes() if code > INDEX]
 
     def encoded(self, numbering: Numbering) -> bytes | memoryview:
         """The bytes of the body with the indices of another module, each number in the shortest form.

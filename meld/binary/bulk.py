@@ -17,6 +17,7 @@ from meld.ir.numbering import Numbering
 from meld.records import record
 
 if TYPE_CHECKING:
+    from meld.ahead import Ahead
     from meld.binary.bodies import Scan
     from meld.binary.dwarf_lines import LineUnit
     from meld.binary.kernel import Kernel, Uses, Written
@@ -51,6 +52,7 @@ class CodeSection:
     head: int = 1
     debug: dict[str, bytes | memoryview] = field(default_factory=dict)
     lines: list[LineUnit] | None = None
+    _ahead: Ahead[Uses] | None = None
     _uses: Uses | None = None
     _refused: bool = False
 
@@ -58,32 +60,39 @@ class CodeSection:
         """The bytes of a body."""
         return self.data[self.starts[number] : self.ends[number]]
 
+    def look_ahead(self, scope: Scope) -> None:
+        """Begins to find out what each body uses, if the kernel shall do it."""
+        if self._ahead is None and self.pays():
+            self._ahead = self._kernel(scope).uses()
+
     def uses(self, scope: Scope) -> Uses | None:
         """What each body uses; None where Python has to look."""
-        if self._uses is None and self.pays():
-            from meld.binary.kernel import Refused
+        if self._uses is not None:
+            return self._uses
+        if not self._refused:
+            self.look_ahead(scope)
+            if self._ahead is not None:
+                from meld.binary.kernel import Refused
 
-            try:
-                self._uses = self._kernel(scope).uses()
-            except Refused:
-                self._refused = True
+                try:
+                    self._uses = self._ahead.get()
+                except Refused:
+                    self._refused = True
+                self._ahead = None
         return self._uses
 
-    def rewritten(self, scope: Scope, numbering: Numbering, numbers: Sequence[int]) -> Written | None:
-        """Some of the bodies, each behind its size, with the indices of another module; None where Python has to."""
+    def rewritten(self, scope: Scope, numbering: Numbering, numbers: Sequence[int]) -> Ahead[Written] | None:
+        """Some of the bodies, each behind its size, with the indices of another module; None where Python has to.
+
+        Getting it raises `meld.binary.kernel.Refused` where Python has to, after all.
+        """
         if not self.pays():
             return None
-        from meld.binary.kernel import Refused
-
         keep = bytearray(len(self.starts))
         for number in numbers:
             keep[number] = 1
-        try:
-            return self._kernel(scope).rewrite(
-                {space: numbering.map_of(scope, space) for space in Scope.SPACES}, bytes(keep)
-            )
-        except Refused:
-            return None
+        maps = {space: numbering.map_of(scope, space) for space in Scope.SPACES}
+        return self._kernel(scope).rewrite(maps, bytes(keep))
 
     def pays(self) -> bool:
         """Whether the kernel shall be used."""

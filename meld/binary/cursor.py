@@ -128,21 +128,24 @@ class Cursor:
             if shift >= bits:
                 raise self.error(f"{what}: integer representation too long", at)
 
-    def take(self, size: int, what: str) -> memoryview:
-        """The next `size` bytes, not copied."""
+    def skip(self, size: int, what: str) -> None:
+        """Goes past the next `size` bytes."""
         if size > self.end - self.pos:
             raise self.error(f"{what}: {size} bytes announced, {self.end - self.pos} left")
         self.pos += size
-        return self.data[self.pos - size : self.pos]
+
+    def take(self, size: int, what: str) -> memoryview:
+        """The next `size` bytes, not copied."""
+        start = self.pos
+        self.skip(size, what)
+        return self.data[start : self.pos]
 
     def name(self, what: str) -> str:
         """A name."""
         at = self.pos
         size = self.u32(what)
         start = self.pos
-        if size > self.end - start:
-            self.take(size, what)
-        self.pos = start + size
+        self.skip(size, what)
         try:
             return str(self.data[start : start + size], "utf-8")
         except UnicodeDecodeError:
@@ -162,5 +165,5 @@ class Cursor:
     def sub(self, size: int, what: str) -> Cursor:
         """A cursor over the next `size` bytes, which this one skips; offsets stay those of the whole."""
         start = self.pos
-        self.take(size, what)
+        self.skip(size, what)
         return Cursor(self.data, self.where, start, self.pos, self.base)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import wasmtime
 
+from meld.ahead import Ahead
 from meld.binary.bodies import CLOSE, OPEN, PLANS, SPACE_OF_IMM, Step
 from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE
 from meld.cache import load, save
@@ -21,6 +22,8 @@ from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
 from meld.packaged import packaged
 from meld.records import record
+
+T = TypeVar("T")
 
 PLANS_AT, PREFIXED, TYPES_AT, TABLES_END = 128, 1152, 9344, 9472
 ROW = 16
@@ -62,10 +65,6 @@ class Uses:
 
     entries: array[int]
     ends: array[int]
-
-    def of(self, number: int) -> array[int]:
-        """What one body uses."""
-        return self.entries[self.ends[number - 1] if number else 0 : self.ends[number]]
 
 
 @record(frozen=True)
@@ -144,23 +143,25 @@ class Kernel:
         self._put(PLANS_AT, plan_table())
         self._put(self._code, code)
 
-    def uses(self) -> Uses:
-        """What each body uses. Raises Refused."""
+    def uses(self) -> Ahead[Uses]:
+        """What each body uses. Getting it raises Refused."""
         room = 4 * self._size + 4096  # a use takes a byte of code at least
         self._grow(self._room + room)
-        self._call(0, 0, self._room + room, self._room)
-        ends = array("I", [position - self._room >> 2 for position in self._row(3)])
-        size = 4 * ends[-1] if ends else 0
-        return Uses(array("I", self._view()[self._room : self._room + size].tobytes()), ends)
 
-    def rewrite(self, maps: Mapping[str, Sequence[int]], keep: bytes) -> Written:
+        def taken(_: int) -> Uses:
+            ends = array("I", [position - self._room >> 2 for position in self._row(3)])
+            size = 4 * ends[-1] if ends else 0
+            return Uses(array("I", self._view()[self._room : self._room + size].tobytes()), ends)
+
+        return self._call(0, 0, self._room + room, self._room, taken)
+
+    def rewrite(self, maps: Mapping[str, Sequence[int]], keep: bytes) -> Ahead[Written]:
         """The bodies with other indices; those whose byte in `keep` is 0 are left out.
+
+        Getting it raises Refused, if a body is malformed or uses an index that has no new one.
 
         Args:
             maps: per index space, the new index of each old one; −1 if it has none, and then nothing may use it.
-
-        Raises:
-            Refused: a body is malformed, or uses an index that has no new one.
         """
         growth = 2
         for space, position in zip(Scope.SPACES, self._maps, strict=True):
@@ -170,16 +171,25 @@ class Kernel:
         self._put(self._keep, keep)
         room = growth * self._size + 16 * self._count + 4096
         self._grow(self._room + room)
-        end = self._call(self._keep, self._room, self._room + room, 0)
-        ends = array("I", [position - self._room for position in self._row(2)])
-        return Written(self._view()[self._room : end], ends, bool(self._names_data.value(self._store)))
 
-    def _call(self, keep: int, out: int, limit: int, uses: int) -> int:
-        try:
-            end: int = self._run(self._store, self._code, self._count, keep, self._rows, out, limit, uses)
-        except wasmtime.Trap as e:
-            raise Refused from e
-        return end & NOWHERE
+        def taken(end: int) -> Written:
+            ends = array("I", [position - self._room for position in self._row(2)])
+            return Written(self._view()[self._room : end], ends, bool(self._names_data.value(self._store)))
+
+        return self._call(self._keep, self._room, self._room + room, 0, taken)
+
+    def _call(self, keep: int, out: int, limit: int, uses: int, taken: Callable[[int], T]) -> Ahead[T]:
+        """Has the engine begin; what it leaves is `taken` from its memory when it is asked for."""
+        arguments = self._code, self._count, keep, self._rows, out, limit, uses
+
+        def call() -> int:
+            try:
+                end: int = self._run(self._store, *arguments)
+            except wasmtime.Trap as e:
+                raise Refused from e
+            return end & NOWHERE
+
+        return Ahead(call, taken)
 
     def _grow(self, size: int) -> None:
         pages = -(-size >> 16) - self._memory.size(self._store)

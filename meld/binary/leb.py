@@ -42,6 +42,8 @@ def unsigned(value: int) -> bytes:
 
 def signed(value: int) -> bytes:
     """Signed LEB128, the shortest form."""
+    if -64 <= value < 64:
+        return _ONE_BYTE[value & 0x7F]
     out = bytearray()
     while not -64 <= value < 64:
         out.append(value & 0x7F | 0x80)

@@ -11,43 +11,16 @@ A range lies in the contents of the code section. The hash is that of the module
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance
-from meld.records import record
 
 SECTION = "component-provenance"
 MAGIC = b"SCPV"
 VERSION = 3
 INDEX, RANGE = struct.Struct("<I"), struct.Struct("<IBII")
-
-
-@record()
-class Origin:
-    """Where a function of the fused module comes from: ``index`` → function ``original`` of ``component``.
-
-    `component` is the component instance; code of its second core instance is that of ``instance/1``, and so on, since
-    each core module counts its functions from 0.
-    """
-
-    index: int
-    component: str
-    original: int
-
-
-def origins(module: Module) -> Iterator[Origin]:
-    """The origins of all defined functions that the compiler did not make, in the order of their indices."""
-    first = sum(1 for item in module.imports if isinstance(item, Function))
-    names: dict[tuple[Instance, int], str] = {}
-    for index, function in enumerate(module.functions, first):
-        if function.synthetic is None and function.owner is not None and function.origin is not None:
-            original, core = function.origin
-            place = function.owner, core
-            if place not in names:
-                names[place] = component_name(*place)
-            yield Origin(index, names[place], original)
 
 
 def component_name(instance: Instance, core: int) -> str:
@@ -56,7 +29,7 @@ def component_name(instance: Instance, core: int) -> str:
 
 
 def provenance(module: Module, code: Sequence[tuple[int, int]], rest: Sequence[bytes | memoryview]) -> bytes:
-    """The contents of the section.
+    """The contents of the section: the origins of all defined functions that the compiler did not make, in order.
 
     Args:
         module: the module that is being written.
@@ -67,16 +40,20 @@ def provenance(module: Module, code: Sequence[tuple[int, int]], rest: Sequence[b
     for piece in rest:
         digest.update(piece)
     first = sum(1 for item in module.imports if isinstance(item, Function))
-    heads: dict[str, bytes] = {}
-    entries = []
-    for one in origins(module):
-        head = heads.get(one.component)
-        if head is None:
-            label = one.component.encode()
-            head = heads[one.component] = INDEX.pack(len(label)) + label
-        entries.append(INDEX.pack(one.index) + head + RANGE.pack(one.original, 1, *code[one.index - first]))
-    start = [MAGIC, bytes((VERSION, _bounded(module), not module.imports)), digest.digest()]
-    return b"".join([*start, INDEX.pack(len(entries)), *entries])
+    heads: dict[tuple[Instance, int], bytes] = {}
+    entries: list[bytes] = []
+    for index, (function, (start, end)) in enumerate(zip(module.functions, code, strict=True), first):
+        if function.synthetic is not None or function.owner is None or function.origin is None:
+            continue
+        original, core = function.origin
+        place = function.owner, core
+        if place not in heads:
+            label = component_name(*place).encode()
+            heads[place] = INDEX.pack(len(label)) + label
+        entries += (INDEX.pack(index), heads[place], RANGE.pack(original, 1, start, end))
+    count = INDEX.pack(len(entries) // 3)
+    flags = bytes((VERSION, _bounded(module), not module.imports))
+    return b"".join([MAGIC, flags, digest.digest(), count, *entries])
 
 
 def _bounded(module: Module) -> bool:

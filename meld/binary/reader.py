@@ -252,11 +252,8 @@ class _Reader:
         else:
             if flags & 3 and c.u8("kind of an element segment") != 0:
                 raise c.error("malformed kind of an element segment", c.pos - 1)
-            segment.functions = []
-            for _ in range(c.count("entries of an element segment")):
-                function = self.item(c, "functions")
-                assert isinstance(function, Function)
-                segment.functions.append(function)
+            read = InstructionReader(c, self.scope).item
+            segment.functions = [read("functions") for _ in range(c.count("entries of an element segment"))]
         self.module.elements.append(segment)
         self.scope.elements.append(segment)
 
@@ -279,13 +276,14 @@ class _Reader:
         if count > len(self.declared):
             raise c.error(f"more function bodies than functions ({len(self.declared)})", at)
         section = CodeSection(c.data[c.pos : c.end], c.where, c.base + c.pos, head=c.pos - at, debug=self.debug)
-        begin = c.pos
+        begin, scope = c.pos, self.scope
+        starts, ends = section.starts, section.ends
         for number, function in enumerate(self.module.functions[:count]):
             size = c.u32("size of a function body")
-            section.starts.append(c.pos - begin)
-            c.take(size, "function body")
-            section.ends.append(c.pos - begin)
-            function.body = EncodedBody(section, number, self.scope)
+            starts.append(c.pos - begin)
+            c.skip(size, "function body")
+            ends.append(c.pos - begin)
+            function.body = EncodedBody(section, number, scope)
         self.bodies = count
 
     def datum(self, c: Cursor) -> None:
@@ -293,16 +291,18 @@ class _Reader:
         flags = c.u32("flags of a data segment")
         if flags > 2:
             raise c.error(f"malformed flags {flags} of a data segment", at)
-        number = len(self.module.datas)
-        if self.data_count is not None and number >= self.data_count:
+        datas = self.module.datas
+        if self.data_count is None:
+            segment = DataSegment(data=b"")
+            self.scope.datas.append(segment)
+        elif len(datas) < self.data_count:
+            segment = self.scope.datas[len(datas)]
+        else:
             raise c.error(f"more data segments than announced ({self.data_count})", at)
-        segment = self.scope.datas[number] if self.data_count is not None else DataSegment(data=b"")
         if flags != 1:
             memory = self.item(c, "memories") if flags == 2 else self.first(c, "memories", "memory")
             assert isinstance(memory, Memory)
             segment.memory, segment.explicit_memory = memory, flags == 2 and memory is self.scope.memories[0]
             segment.offset = self.expression(c)
         segment.data = c.take(c.u32("size of a data segment"), "data segment")
-        self.module.datas.append(segment)
-        if self.data_count is None:
-            self.scope.datas.append(segment)
+        datas.append(segment)

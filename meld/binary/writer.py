@@ -34,9 +34,15 @@ from meld.ir.numbering import Numbering
 from meld.ir.types import FUNCREF
 
 if TYPE_CHECKING:
+    from meld.ahead import Ahead
     from meld.binary.kernel import Written
 
 Piece: TypeAlias = bytes | memoryview
+Groups: TypeAlias = "dict[tuple[CodeSection, Scope], Ahead[Written] | None]"
+"""Sections with the scope that their bodies are over, and what the kernel writes of them."""
+
+SHORT = 4096
+"""Bytes of a data segment that are copied sooner than kept as a piece."""
 BEHIND_NAMES = frozenset({"producers", "target_features"})
 KINDS: dict[type[Item], int] = {Function: 0, Table: 1, Memory: 2, Global: 3, Tag: 4}
 
@@ -108,7 +114,20 @@ def _prefix(size: int) -> int:
 
 def _vector(items: list[Piece] | list[bytes], count: int | None = None) -> list[Piece]:
     """A vector in pieces; nothing if it is empty, since its section is left out then."""
-    return [unsigned(len(items) if count is None else count), *items] if items else []
+    count = len(items) if count is None else count
+    return [unsigned(count), *items] if count else []
+
+
+def _written(ahead: Ahead[Written] | None) -> Written | None:
+    """What the kernel wrote; None where Python has to write."""
+    if ahead is None:
+        return None
+    from meld.binary.kernel import Refused
+
+    try:
+        return ahead.get()
+    except Refused:
+        return None
 
 
 class _Writer:
@@ -172,21 +191,22 @@ class _Writer:
 
     def sections(self) -> dict[int, list[Piece]]:
         """The contents of each section, in pieces."""
-        module = self.module
-        self.write_bodies()
+        module, functions = self.module, self.module.functions
+        bodies = self.begin_bodies()
         sections: dict[int, list[Piece]] = {
             1: _vector([self.types.rec_group(group) for group in module.types]),
             2: _vector([self.import_(item) for item in module.imports]),
-            3: _vector([unsigned(self.numbering.type(f.type)) for f in module.functions]),
+            3: _vector([b"".join([unsigned(self.numbering.type(f.type)) for f in functions])], len(functions)),
             4: _vector([self.table(table) for table in module.tables]),
             5: _vector([self.types.limits(memory.limits) for memory in module.memories]),
             13: _vector([self.types.tag(tag.type) for tag in module.tags]),
             6: _vector([self.global_(item) for item in module.globals]),
             7: _vector([name(e.name) + bytes((KINDS[type(e.item)],)) + self.index(e.item) for e in module.exports]),
             9: _vector([self.element(segment) for segment in module.elements]),
-            10: _vector(self.code.pieces, len(module.functions)),
-            11: _vector([piece for segment in module.datas for piece in self.datum(segment)], len(module.datas)),
+            11: _vector(self.data(), len(module.datas)),
         }
+        self.write_bodies(bodies)
+        sections[10] = _vector(self.code.pieces, len(functions))
         if module.start is not None:
             sections[8] = [self.index(module.start)]
         if self.announced:
@@ -240,25 +260,44 @@ class _Writer:
             out.append(vector([self.index(f) for f in segment.functions]))
         return unsigned(flags) + b"".join(out)
 
-    def datum(self, segment: DataSegment) -> tuple[Piece, Piece]:
+    def data(self) -> list[Piece]:
+        """All data segments; what is long lies where it was read, what is short is put together."""
+        pieces: list[Piece] = []
+        short: list[Piece] = []
+        for segment in self.module.datas:
+            short.append(self.head(segment))
+            if len(segment.data) < SHORT:
+                short.append(segment.data)
+            else:
+                pieces += (b"".join(short), segment.data)
+                short = []
+        return [*pieces, b"".join(short)] if short else pieces
+
+    def head(self, segment: DataSegment) -> bytes:
+        """What comes in front of the bytes of a data segment."""
         size = unsigned(len(segment.data))
         if segment.memory is None:
-            return b"\x01" + size, segment.data
+            return b"\x01" + size
         assert segment.offset is not None
         memory = self.numbering.index("memories", segment.memory)
-        head = b"\x02" + unsigned(memory) if memory or segment.explicit_memory else b"\0"
-        return head + self.encoder.expression(segment.offset) + size, segment.data
+        flags = b"\x02" + unsigned(memory) if memory or segment.explicit_memory else b"\0"
+        return flags + self.encoder.expression(segment.offset) + size
 
-    def write_bodies(self) -> None:
-        """Writes all function bodies; those that the kernel writes one behind the other become one piece."""
+    def begin_bodies(self) -> Groups:
+        """Has the kernel begin with what it shall write."""
         groups: dict[tuple[CodeSection, Scope], list[int]] = {}
-        bodies = [function.body for function in self.module.functions]
-        for body in bodies:
+        for function in self.module.functions:
+            body = function.body
             if isinstance(body, EncodedBody):
                 groups.setdefault((body.section, body.scope), []).append(body.number)
-        bulk = {key: key[0].rewritten(key[1], self.numbering, numbers) for key, numbers in groups.items()}
+        return {key: key[0].rewritten(key[1], self.numbering, numbers) for key, numbers in groups.items()}
+
+    def write_bodies(self, begun: Groups) -> None:
+        """Writes all function bodies; those that the kernel writes one behind the other become one piece."""
+        bulk = {key: _written(ahead) for key, ahead in begun.items()}
         self.announced = any(written is not None and written.names_data for written in bulk.values())
-        for function, body in zip(self.module.functions, bodies, strict=True):
+        for function in self.module.functions:
+            body = function.body
             written = bulk[body.section, body.scope] if isinstance(body, EncodedBody) else None
             if written is not None and isinstance(body, EncodedBody):
                 self.code.add_part(written, body.number)

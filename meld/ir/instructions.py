@@ -137,6 +137,9 @@ class LazyBody:
         """The same body over another scope (an instance of the same module)."""
         raise NotImplementedError
 
+    def look_ahead(self) -> None:
+        """Begins to find out what the bodies that were read with this one name, if that can go on by itself."""
+
     def uses(self) -> Iterable[Item]:
         """The items that the body names, type definitions aside; some may come more than once."""
         raise NotImplementedError

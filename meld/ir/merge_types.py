@@ -105,5 +105,5 @@ def _replace_types(module: Module, new: dict[TypeDef, TypeDef]) -> None:
         scope.types = [f(t) for t in scope.types]
     for segment in module.elements:
         segment.type = argument(segment.type)
-    for code in module.constant_expressions():
+    for code in module.constants():
         expression(code)

@@ -259,12 +259,13 @@ class Module(Named):
         self.types.append(RecGroup([typedef]))
         return typedef
 
-    def constant_expressions(self) -> Iterator[list[Instruction]]:
-        """Initial values of globals and tables, offsets and entries of segments."""
+    def constants(self) -> Iterator[list[Instruction]]:
+        """The constant expressions that make references, and so may name functions and types.
+
+        Initial values of globals and tables, and entries of element segments; offsets are computed from numbers.
+        """
         holders: list[Global | Table] = [*self.globals, *self.tables]
-        segments: list[ElementSegment | DataSegment] = [*self.elements, *self.datas]
         yield from (holder.init for holder in holders if holder.init is not None)
-        yield from (segment.offset for segment in segments if segment.offset is not None)
         for element in self.elements:
             yield from element.expressions or ()
 
@@ -275,27 +276,28 @@ class Module(Named):
         """
         if not new:
             return
-        users: dict[Scope, list[tuple[Function, LazyBody]]] = {}
+        users: dict[Scope, None] = {}
         kept: set[Scope] = set()
         for function in self.functions:
             body = function.body
-            if body is None:
-                continue
-            if unless(function):
-                if isinstance(body, LazyBody):
+            if isinstance(body, LazyBody):
+                if unless(function):
                     kept.add(body.scope)
-            elif isinstance(body, LazyBody):
-                users.setdefault(body.scope, []).append((function, body))
-            else:
+                else:
+                    users[body.scope] = None
+            elif body is not None and not unless(function):
                 _substitute_all(body.instructions, new)
-        for scope, bodies in users.items():
-            if scope not in kept:
+        others: dict[Scope, Scope] = {}
+        for scope in users:
+            if scope in kept:
+                others[scope] = scope.renamed(new)  # those that are kept go on to mean what they meant
+            else:
                 scope.rename(new)
-                continue
-            other = scope.renamed(new)  # others go on to mean what they meant
-            self.scopes.append(other)
-            for function, body in bodies:
-                function.body = body.over(other)
+        self.scopes += others.values()
+        for function in self.functions if others else ():
+            body = function.body
+            if isinstance(body, LazyBody) and body.scope in others and not unless(function):
+                function.body = body.over(others[body.scope])
         holders: list[Global | Table] = [*self.globals, *self.tables]
         for holder in holders:
             if holder.init is not None and not unless(holder):
@@ -309,7 +311,8 @@ class Module(Named):
                 element.functions = [new.get(f, f) for f in element.functions]
             for expression in element.expressions or ():
                 _substitute_all(expression, new)
-        for data in self.datas:
+        in_data = any(not isinstance(item, Function) for item in new)  # no address names a function
+        for data in self.datas if in_data else ():
             if not unless(data):
                 data.memory = new.get(data.memory, data.memory)
                 _substitute_all(data.offset or [], new)
@@ -327,4 +330,10 @@ def _substitute_all(instructions: list[Instruction], new: Mapping[Any, Any]) -> 
 
 def item_uses(instructions: Iterable[Instruction]) -> list[Item]:
     """The items that instructions name; some may come more than once."""
-    return [used for i in instructions if i.args for used in references(i) if isinstance(used, Item)]
+    return [
+        used
+        for i in instructions
+        if (args := i.args) and (type(args[0]) is not int or len(args) > 1)  # few name anything
+        for used in references(i)
+        if isinstance(used, Item)
+    ]

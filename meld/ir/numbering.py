@@ -6,7 +6,7 @@ from typing import Any
 
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Scope
-from meld.ir.module import Module
+from meld.ir.module import SPACE_OF, Module
 from meld.ir.types import TypeDef
 
 SINGULAR = {
@@ -32,14 +32,14 @@ class Numbering:
 
     def index(self, space: str, item: Any) -> int:
         """The index of an object. MeldError if it is not in the module."""
-        index = self.indices[space].get(item)
-        if index is None:
+        try:
+            return self.indices[space][item]
+        except KeyError:
             name = getattr(item, "name", None)
             raise MeldError(
                 f"the {SINGULAR[space]} {f'`{name}`' if name else '(unnamed)'} is used and is not in the module",
                 hint="a pass removed it, or never added it",
-            )
-        return index
+            ) from None
 
     def type(self, typedef: TypeDef) -> int:
         """The index of a type definition."""
@@ -47,8 +47,6 @@ class Numbering:
 
     def of_item(self, item: Any) -> int:
         """The index of an item, in the space of its kind."""
-        from meld.ir.module import SPACE_OF
-
         return self.index(SPACE_OF[type(item)], item)
 
     def map_of(self, scope: Scope, space: str) -> list[int]:

@@ -1,12 +1,13 @@
-"""Splicing: copying the items of one module into another with its imports bound. Instantiation, in other words.
+"""Splicing: the items of one module go into another with its imports bound. Instantiation, in other words.
 
-`merge` splices each core module once per instance; passes splice their templates. Bodies are shared: a lazy body is
-taken over a new scope, and only decoded bodies are copied. Type definitions are shared too.
+`splice` copies; passes splice their templates. Bodies are shared: a lazy body is taken over a new scope, and only
+decoded bodies are copied. Type definitions are shared too. `merge`, which is done with a module after its instances
+are made, has the items themselves `move` for one of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ _Item = TypeVar("_Item", bound=Item)
 
 @record()
 class Spliced:
-    """What a splice made: old item → new item, the segments in order, and the exports by name."""
+    """What a splice made: old item → new item where they differ, the segments in order, and the exports by name."""
 
     new: dict[Any, Any]
     elements: list[ElementSegment] = field(default_factory=list)
@@ -59,14 +60,8 @@ def splice(
         rename: the names of the copies.
     """
     new: dict[Any, Any] = dict(bindings)
-    present = set(map(id, into.types))
-    for group in source.types:
-        if id(group) not in present:
-            into.types.append(group)
-
-    spaces: dict[type[Item], int] = {}
-    for item in source.imports:
-        spaces[type(item)] = spaces.get(type(item), 0) + 1
+    _share_types(source, into)
+    spaces = _imported(source)
 
     def described(copy: _Item, item: Item) -> _Item:
         """Gives a copy what all items have; items are described in the order of their indices."""
@@ -99,6 +94,74 @@ def splice(
     result.exports = {export.name: new[export.item] for export in source.exports}
     result.start = None if source.start is None else new[source.start]
     return result
+
+
+def move(
+    source: Module,
+    into: Module,
+    bindings: Mapping[CoreItem, CoreItem],
+    *,
+    owner: Instance,
+    ordinal: int,
+    rename: Callable[[Item], str | None],
+) -> tuple[Spliced, Callable[[], None]]:
+    """Moves all definitions of `source` into `into`; arguments as for `splice`.
+
+    Until the function that is returned is called, `source` is as it was, and may be spliced as well. The call gives the
+    items their owner, name and origin, and binds the imports; `source` is used up then.
+    """
+    _share_types(source, into)
+    into.functions += source.functions
+    into.tables += source.tables
+    into.memories += source.memories
+    into.globals += source.globals
+    into.tags += source.tags
+    into.elements += source.elements
+    into.datas += source.datas
+    new = dict(bindings)
+
+    def bound(item: Any) -> Any:
+        return new.get(item, item)
+
+    exports = {export.name: bound(export.item) for export in source.exports}
+    start = None if source.start is None else bound(source.start)
+
+    def settle() -> None:
+        spaces = _imported(source)
+        for items in _defined(source):
+            for index, item in enumerate(items, spaces.get(type(items[0]), 0) if items else 0):
+                item.name = rename(item)
+                item.owner = owner
+                item.origin = (index, ordinal)
+        source.replace_uses(new)
+        into.scopes += source.scopes
+
+    return Spliced(new, source.elements, source.datas, exports, start), settle
+
+
+def _share_types(source: Module, into: Module) -> None:
+    present = set(map(id, into.types))
+    into.types += [group for group in source.types if id(group) not in present]
+
+
+def _imported(source: Module) -> dict[type[Item], int]:
+    """How many items of each kind are imported, and come before those that are defined."""
+    found: dict[type[Item], int] = {}
+    for item in source.imports:
+        found[type(item)] = found.get(type(item), 0) + 1
+    return found
+
+
+def _defined(source: Module) -> list[Sequence[Item]]:
+    return [
+        source.functions,
+        source.tables,
+        source.memories,
+        source.globals,
+        source.tags,
+        source.elements,
+        source.datas,
+    ]
 
 
 def _fill(source: Module, into: Module, result: Spliced) -> None:

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from operator import attrgetter
 from typing import Any
 
-from meld.binary.bodies import EncodedBody
+from meld.binary.bodies import INDEX, EncodedBody
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope, references
 from meld.ir.module import (
     CustomSection,
@@ -173,7 +173,7 @@ class Meaning:
         if isinstance(body, EncodedBody):
             return not changed.isdisjoint(body.codes())
         spaces = self.scope.spaces()
-        objects = {spaces[code >> 28][code & 0xFFFFFFF] for code in changed}
+        objects = {spaces[code >> 28][code & INDEX] for code in changed}
         code = body.over(self.scope).decode()
         return any(used in objects for instruction in code.instructions for used in references(instruction))
 

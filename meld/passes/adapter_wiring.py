@@ -138,7 +138,7 @@ def _noted(module: Module, kind: type[Any]) -> list[tuple[Function, Any]]:
     return [
         (item, found)
         for item in (*module.imports, *module.functions)
-        if isinstance(item, Function)
+        if item.notes and isinstance(item, Function)  # few have notes
         for found in item.notes
         if isinstance(found, kind)
     ]

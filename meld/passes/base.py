@@ -151,7 +151,10 @@ class Pass:
         dataclass(cls)
 
     def run(self, program: Any, cx: PassContext) -> Any:
-        """Transforms the program in place and returns None, or returns a new program. Raises MeldError."""
+        """Transforms the program in place and returns None, or returns a new program. Raises MeldError.
+
+        What was there before is used up: a new program may be made of its parts.
+        """
         raise NotImplementedError(f"pass {self.name} has no run()")
 
     def spec(self) -> str:

@@ -27,9 +27,10 @@ from meld.abi.signatures import builtin_type, lowered_type
 from meld.abi.types import Extents, Resource, Type, parts_of
 from meld.diagnostics import MeldError
 from meld.ir import component as c
+from meld.ir.instructions import LazyBody
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Item, Memory, Module
 from meld.ir.notes import Instance
-from meld.ir.splice import Spliced, splice
+from meld.ir.splice import Spliced, move, splice
 from meld.ir.types import I32, TypeDef
 from meld.passes.base import PassContext
 from meld.passes.fitting import check_given, core_misfit
@@ -75,6 +76,7 @@ class Evaluator:
     modules_used: list[Module] = field(default_factory=list)
     bare_exports: list[tuple[dict[str, CoreItem], Instance]] = field(default_factory=list)
     _instantiated: set[int] = field(default_factory=set)
+    _moved: list[Callable[[], None]] = field(default_factory=list)
     _bound: set[Any] = field(default_factory=set)
     _made: list[tuple[Env, c.Component]] = field(default_factory=list)
     _names: dict[str, int] = field(default_factory=dict)
@@ -474,23 +476,28 @@ class Evaluator:
         return CoreInstanceValue(self._splice(value.module, bindings, env).exports)
 
     def _splice(self, source: Module, bindings: dict[CoreItem, CoreItem], env: Env) -> Spliced:
-        self._instantiated.add(id(source))
         self._bound.update(bindings.values())
         if source not in self.modules_used:
             self.modules_used.append(source)
         if len(self.instances) + len(self.events) > MAX_INSTANCES:
             raise MeldError(f"the composition makes more than {MAX_INSTANCES} instances")
-        spliced = splice(
-            source,
-            self.module,
-            bindings,
-            owner=env.instance,
-            ordinal=env.cores,
-            rename=namer(source, env.instance.name or ""),
-        )
+        rename = namer(source, env.instance.name or "")
+        if id(source) in self._instantiated:
+            spliced = splice(source, self.module, bindings, owner=env.instance, ordinal=env.cores, rename=rename)
+        else:
+            spliced, settle = move(source, self.module, bindings, owner=env.instance, ordinal=env.cores, rename=rename)
+            self._moved.append(settle)
+            if source.functions and isinstance(source.functions[0].body, LazyBody):
+                source.functions[0].body.look_ahead()  # `finish` will ask
+        self._instantiated.add(id(source))
         env.cores += 1
         self.events.append(Instantiation(spliced))
         return spliced
+
+    def settle(self) -> None:
+        """Gives the instances what they instantiate; until then the composition is as it was."""
+        for settle in self._moved:
+            settle()
 
     def instantiate_bare_modules(self) -> None:
         """Instantiates what imports `pulseengine:async` and is instantiated by nothing; its imports are the host's."""
@@ -524,9 +531,9 @@ class Evaluator:
                 entry.notes.append(entries[-1])
         spliced = self._splice(source, host | shims, env)
         for note in entries:
-            note.memory = spliced.new[memories[0]] if memories else None
+            note.memory = spliced.new.get(memories[0], memories[0]) if memories else None
         for wanted, shim in shims.items():
-            fill_memory_shim(shim, host[wanted], numbered[wanted], [spliced.new[m] for m in memories])
+            fill_memory_shim(shim, host[wanted], numbered[wanted], [spliced.new.get(m, m) for m in memories])
         self.bare_exports.append((spliced.exports, instance))
 
 

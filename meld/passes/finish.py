@@ -9,10 +9,10 @@ from typing import Any
 from meld.abi import manifest
 from meld.abi.boundary import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options, resource_of
 from meld.abi.types import show
-from meld.binary.bodies import EncodedBody
+from meld.binary.bodies import INDEX, EncodedBody
 from meld.binary.source_lines import lines_of
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Code, Instruction, LazyBody
+from meld.ir.instructions import Code, Instruction, LazyBody, Scope
 from meld.ir.merge_types import merge_types
 from meld.ir.module import (
     HELD_BACK,
@@ -187,7 +187,8 @@ def _drop_dead(module: Module, cx: PassContext) -> None:
     if missing:
         module.elements.append(ElementSegment(type=FUNCREF, functions=missing, declarative=True))
     for holder in (module, *module.items()):
-        holder.notes = [n for n in holder.notes if not _dangling(n, live)]
+        if holder.notes:
+            holder.notes = [n for n in holder.notes if not _dangling(n, live)]
 
 
 def _declared(module: Module) -> dict[Function, None]:
@@ -195,7 +196,7 @@ def _declared(module: Module) -> dict[Function, None]:
     found: dict[Function, None] = {}
     for element in module.elements:
         found.update(dict.fromkeys(element.functions or ()))
-    for expression in module.constant_expressions():
+    for expression in module.constants():
         found.update((i.args[0], None) for i in expression if i.op == "ref.func")
     found.update(dict.fromkeys(export.item for export in module.exports if isinstance(export.item, Function)))
     return found
@@ -226,17 +227,43 @@ def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
         if data.memory is not None:
             by_target.setdefault(data.memory, []).append(data)
     pending += [item for item in by_target if item.imported]  # the host sees what is written there
+    named = _Named()
     while pending:
         item = pending.pop()
         if item in live:
             continue
         live.add(item)
-        pending += body_uses(item) if isinstance(item, Function) else uses_of(item)
+        pending += named.by(item) if isinstance(item, Function) else uses_of(item)
         if item in by_target:
-            pending += by_target[item]
+            segments = set(by_target.pop(item)) - live
+            live |= segments
+            pending += [used for segment in segments for used in uses_of(segment)]
         for n in item.notes:
             pending += _pending_uses(n, tables)
     return live
+
+
+class _Named:
+    """What the bodies of functions name, given out once for each scope."""
+
+    def __init__(self) -> None:
+        self._given: dict[Scope, tuple[list[list[Any]], set[int]]] = {}
+
+    def by(self, function: Function) -> Iterable[Item]:
+        """What one function names, without what others over its scope have named before it."""
+        body = function.body
+        if not isinstance(body, EncodedBody):
+            return body_uses(function)
+        scope = body.scope
+        given = self._given.get(scope)
+        if given is None:
+            given = self._given[scope] = scope.spaces(), set()
+        spaces, seen = given
+        new = set(body.codes()) - seen
+        if not new:
+            return ()
+        seen |= new
+        return [spaces[code >> 28][code & INDEX] for code in new if code > INDEX]
 
 
 def _items_of(n: Note) -> Iterator[Item]:

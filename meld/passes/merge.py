@@ -41,9 +41,10 @@ DROPPED_CUSTOMS = (
 class Merge(Pass):
     """Flatten the instance graph into one core module.
 
-    Wiring comes from the graph: instances, `with` arguments, aliases and canonical definitions, never from names. A
-    core module that imports `pulseengine:async` and that nothing instantiates is instantiated once, in its component,
-    its imports taken from the host and its exports given to the host.
+    Wiring comes from the graph: instances, `with` arguments, aliases and canonical definitions, never from names. The
+    items of a core module become those of its first instance, and are copied for others. A core module that imports
+    `pulseengine:async` and that nothing instantiates is instantiated once, in its component, its imports taken from the
+    host and its exports given to the host.
     """
 
     name = "merge"
@@ -67,6 +68,7 @@ class Merge(Pass):
         for bare, owner in evaluator.bare_exports:
             for name, item in bare.items():
                 exporter.add(name, item, owner.name or "")
+        evaluator.settle()
         order_start(module, evaluator.events)
         _carry_customs(evaluator, module, cx)
         try:
