@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from meld.records import record
+from meld.records import FEW, record
 
 
 def classes(make: Any) -> list[type]:
@@ -120,6 +120,55 @@ def test_as_a_dataclass(number: int) -> None:
             removed = [attempt(lambda o=o, name=name: delattr(copy.copy(o), name)) for o in (a, b)]
             assert (changed[0], removed[0]) == (changed[1], removed[1])
         assert repr(copy.deepcopy(a)) == repr(a)
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_the_first_objects(number: int) -> None:
+    """They are made without a compiled ``__init__``."""
+    expected = objects(classes(as_dataclass)[number])
+    for (a, n), object_ in zip(ARGUMENTS, expected, strict=True):
+        kind = classes(record)[number]
+        first = attempt(lambda a=a, n=n, kind=kind: kind(*a, **n))
+        assert repr(first) == repr(object_)
+        if not isinstance(first, tuple):
+            assert [repr(kind(*a, **n)) for _ in range(2 * FEW)] == 2 * FEW * [repr(object_)]
+            assert kind(*a, **n) == first or number == 4
+
+
+def test_a_class_may_have_an_init_of_its_own() -> None:
+    @record()
+    class Base:
+        a: int
+
+    @record()
+    class Derived(Base):
+        b: int
+
+        def __init__(self, b: int) -> None:
+            Base.__init__(self, b + 1)
+            self.b = b
+
+    assert repr(Derived(2)).endswith("Derived(a=3, b=2)")
+
+
+def test_a_dataclass_may_derive_from_a_record() -> None:
+    @record()
+    class Base:
+        a: int
+
+    @dataclass
+    class Derived(Base):
+        b: int = 3
+
+    assert repr(Derived(1)).endswith("Derived(a=1, b=3)")
+
+
+def test_no_default_is_shared() -> None:
+    with pytest.raises(ValueError, match=r"Shared\.a: objects would share the default"):
+
+        @record()
+        class Shared:
+            a: list[int] = []  # noqa: RUF012
 
 
 @record(frozen=True)

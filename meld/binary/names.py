@@ -69,7 +69,8 @@ def write_names(module: Module) -> bytes:
     if module.name is not None:
         parts[MODULE] = name(module.name)
     for number, space in SPACE_OF_SUBSECTION.items():
-        parts[number] = _map({i: item.name for i, item in enumerate(module.space(space)) if item.name is not None})
+        named = enumerate(module.space(space))
+        parts[number] = _map((i, item.name) for i, item in named if item.name is not None)
     functions = module.space("functions")
     parts[LOCALS] = _maps(functions, lambda f: f.local_names)
     parts[LABELS] = _maps(functions, label_names)
@@ -86,10 +87,18 @@ def label_names(function: Function) -> Mapping[int, str]:
     return {number: i.label for number, i in enumerate(blocks) if i.label is not None}
 
 
-def _map(names: Mapping[int, str]) -> bytes:
-    return vector([unsigned(i) + name(text) for i, text in sorted(names.items())]) if names else b""
+def _map(names: Iterable[tuple[int, str]]) -> bytes:
+    out, count = bytearray(), 0
+    for index, text in names:
+        data = text.encode()
+        out += unsigned(index)
+        out += unsigned(len(data))
+        out += data
+        count += 1
+    return unsigned(count) + out if count else b""
 
 
 def _maps(items: Iterable[Any], names_of: Callable[[Any], Mapping[int, str]]) -> bytes:
-    parts = [unsigned(i) + _map(names) for i, item in enumerate(items) if (names := names_of(item))]
+    named = ((i, names) for i, item in enumerate(items) if (names := names_of(item)))
+    parts = [unsigned(i) + _map(sorted(names.items())) for i, names in named]
     return vector(parts) if parts else b""

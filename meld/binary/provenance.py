@@ -11,7 +11,7 @@ A range lies in the contents of the code section. The hash is that of the module
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable
 from hashlib import sha256
 
 from meld.ir.module import Function, Module
@@ -28,7 +28,7 @@ def component_name(instance: Instance, core: int) -> str:
     return f"{instance.name}/{core}" if core else instance.name or ""
 
 
-def provenance(module: Module, code: Sequence[tuple[int, int]], rest: Sequence[bytes | memoryview]) -> bytes:
+def provenance(module: Module, code: Iterable[tuple[int, int]], rest: Iterable[bytes | memoryview]) -> bytes:
     """The contents of the section: the origins of all defined functions that the compiler did not make, in order.
 
     Args:
@@ -41,7 +41,7 @@ def provenance(module: Module, code: Sequence[tuple[int, int]], rest: Sequence[b
         digest.update(piece)
     first = sum(1 for item in module.imports if isinstance(item, Function))
     heads: dict[tuple[Instance, int], bytes] = {}
-    entries: list[bytes] = []
+    entries, count = bytearray(), 0
     for index, (function, (start, end)) in enumerate(zip(module.functions, code, strict=True), first):
         if function.synthetic is not None or function.owner is None or function.origin is None:
             continue
@@ -50,10 +50,12 @@ def provenance(module: Module, code: Sequence[tuple[int, int]], rest: Sequence[b
         if place not in heads:
             label = component_name(*place).encode()
             heads[place] = INDEX.pack(len(label)) + label
-        entries += (INDEX.pack(index), heads[place], RANGE.pack(original, 1, start, end))
-    count = INDEX.pack(len(entries) // 3)
+        entries += INDEX.pack(index)
+        entries += heads[place]
+        entries += RANGE.pack(original, 1, start, end)
+        count += 1
     flags = bytes((VERSION, _bounded(module), not module.imports))
-    return b"".join([MAGIC, flags, digest.digest(), count, *entries])
+    return b"".join([MAGIC, flags, digest.digest(), INDEX.pack(count), entries])
 
 
 def _bounded(module: Module) -> bool:

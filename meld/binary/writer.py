@@ -74,7 +74,6 @@ class Bodies:
         self.sizes = array("I")  # of each function, with the size in front of its body
         self._written: Written | None = None  # what the last bodies are part of, from where to where
         self._start = self._end = 0
-        self._places: list[tuple[int, int]] = []
 
     def add(self, body: Piece) -> None:
         """Adds a body, behind its size."""
@@ -97,14 +96,12 @@ class Bodies:
             self.pieces.append(self._written.data[self._start : self._end])
             self._written = None
 
-    def places(self) -> list[tuple[int, int]]:
+    def places(self) -> Iterator[tuple[int, int]]:
         """Where the bodies lie in the contents of the section: start, behind the size, and end."""
-        if not self._places:
-            end = len(unsigned(len(self.sizes)))
-            for size in self.sizes:
-                start, end = end + _prefix(size), end + size
-                self._places.append((start, end))
-        return self._places
+        end = len(unsigned(len(self.sizes)))
+        for size in self.sizes:
+            start, end = end + _prefix(size), end + size
+            yield start, end
 
 
 def _prefix(size: int) -> int:
@@ -159,7 +156,7 @@ class _Writer:
 
     def debug_units(self) -> list[Unit]:
         """Where the functions come from: what the compiler made, and what the inputs say of theirs."""
-        places = self.code.places()
+        places = list(self.code.places())
         made = [
             Subprogram(function.name or "", start, end, line_of(function.synthetic))
             for function, (start, end) in zip(self.module.functions, places, strict=True)
