@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import meld
+from meld.passes.adapter_wiring import INLINED_CALLS
 from meld.runtime.instantiate import Running, Trapped, instantiate
 
 FROM, TO = 1 << 10, 1 << 14
@@ -22,18 +23,25 @@ Give = Callable[[bytes, int], bytes]
 """Gives bytes with a length; what arrived, as bytes of the callee's memory."""
 
 
-def pair(directory: Path, type_: str, lower: str = "utf8", lift: str = "utf8") -> Running:
-    """A caller with an export `give(ptr, length)`, and a callee that keeps what it is given at `TO`."""
+def pair(directory: Path, type_: str, lower: str = "utf8", lift: str = "utf8", adapters: int = 1) -> Running:
+    """A caller with an export `give(ptr, length)`, and a callee that keeps what it is given at `TO`.
+
+    The more adapters there are the less is inlined in each (`meld.passes.adapter_wiring.INLINED_CALLS`).
+    """
+    one = f'(canon lower (func $take) (memory (core memory $m "memory")) string-encoding={lower})'
+    more = range(1, adapters)
     caller = f"""(component $caller
   (import "bench:it/calls" (instance $it (export "take" (func (param "s" {type_}) (result u64)))))
   (alias export $it "take" (func $take))
   (core module $memory (memory (export "memory") 1))
   (core instance $m (instantiate $memory))
-  (core func $take (canon lower (func $take) (memory (core memory $m "memory")) string-encoding={lower}))
+  (core func $take {one}) {"".join(f"(core func $take{n} {one})" for n in more)}
   (core module $main
     (import "" "take" (func $take (param i32 i32) (result i64)))
+    {"".join(f'(import "" "take{n}" (func (param i32 i32) (result i64)))' for n in more)}
     (func (export "give") (param i32 i32) (result i64) (call $take (local.get 0) (local.get 1))))
-  (core instance $i (instantiate $main (with "" (instance (export "take" (func $take))))))
+  (core instance $i (instantiate $main (with "" (instance (export "take" (func $take))
+    {"".join(f'(export "take{n}" (func $take{n}))' for n in more)}))))
   (func (export "give") (param "p" u32) (param "n" u32) (result u64) (canon lift (core func $i "give"))))"""
     callee = f"""(component $callee
   (core module $main
@@ -73,12 +81,16 @@ def texts(rng: random.Random, count: int) -> Iterator[str]:
     """Texts of any length, plain for the most part or not at all, long enough for every loop."""
     alphabets = ["abc de", "aé", "abcdefghijklmnopé", "Ωж", "中日a", "😀a", "aé中😀", "a" * 40 + "😀"]
     for n in range(count):
-        yield "".join(rng.choices(rng.choice(alphabets), k=n % 150))
+        yield "".join(rng.choices(rng.choice(alphabets), k=n % 300))
 
 
+@pytest.mark.parametrize("adapters", [1, INLINED_CALLS + 1])
 @pytest.mark.parametrize(("lower", "lift"), list(itertools.product(CODECS, CODECS)))
-def test_text_arrives_as_it_is(lower: str, lift: str, tmp_path: Path) -> None:
-    give = giver(pair(tmp_path, "string", lower, lift), 1 if lift == "utf8" else 2)
+def test_text_arrives_as_it_is(lower: str, lift: str, adapters: int, tmp_path: Path) -> None:
+    running = pair(tmp_path, "string", lower, lift, adapters)
+    names = [function.name or "" for function in running.module.functions]
+    assert any(name.startswith("adapter.string") for name in names) == (adapters > 1)
+    give = giver(running, 1 if lift == "utf8" else 2)
     for text in texts(random.Random(lower + lift), 900):
         data = text.encode(CODECS[lower])
         length = len(data) if lower == "utf8" else len(data) // 2
@@ -101,9 +113,9 @@ def broken_utf8(rng: random.Random) -> Iterator[bytes]:
         yield bytes(data[: rng.randint(0, len(data))])
 
 
-@pytest.mark.parametrize("lift", CODECS)
-def test_bytes_that_are_no_utf8_trap(lift: str, tmp_path: Path) -> None:
-    give = giver(pair(tmp_path, "string", "utf8", lift), 1 if lift == "utf8" else 2)
+@pytest.mark.parametrize(("lift", "adapters"), [*itertools.product(CODECS, [1]), ("utf8", INLINED_CALLS + 1)])
+def test_bytes_that_are_no_utf8_trap(lift: str, adapters: int, tmp_path: Path) -> None:
+    give = giver(pair(tmp_path, "string", "utf8", lift, adapters), 1 if lift == "utf8" else 2)
     for data in broken_utf8(random.Random(lift)):
         _as_python_decodes(give, data, len(data), "utf-8", CODECS[lift], "invalid utf8 encoding")
 

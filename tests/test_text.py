@@ -316,6 +316,7 @@ def test_grammars_work_without_a_place_to_keep_them(monkeypatch: pytest.MonkeyPa
     from meld.ir.syntax import Syntax
 
     (tmp_path / "file").write_text("")
+    monkeypatch.delenv("MELDC_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert Syntax("module", ("wat.lark",)).parse(Source("t", "(module)")).data == "module"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -298,30 +298,59 @@
       end
     end)
 
-  ;; Copies bytes below 0x80; returns where the first other one is, or the end. The last sixteen are copied at once, over
-  ;; some that are copied already.
+  ;; Copies bytes below 0x80; returns where the first other one is, or the end: 128 at a time, then 64 and 16. The last
+  ;; sixteen are copied at once, over some that are copied already.
   (func $copy_ascii (param $at {p}) (param $end {p}) (param $out {q}) (result {p})
     (local $start {p}) (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $byte i32)
+    (local $e v128) (local $f v128) (local $g v128) (local $h v128)
     (local.set $start (local.get $at))
     block $narrow
+      ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 128))
+      br_if $narrow
       loop $plain
-        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 64))
-        br_if $narrow
         (local.set $a (v128.load {from} align=1 (local.get $at)))
         (local.set $b (v128.load {from} offset=16 align=1 (local.get $at)))
         (local.set $c (v128.load {from} offset=32 align=1 (local.get $at)))
         (local.set $d (v128.load {from} offset=48 align=1 (local.get $at)))
+        (local.set $e (v128.load {from} offset=64 align=1 (local.get $at)))
+        (local.set $f (v128.load {from} offset=80 align=1 (local.get $at)))
+        (local.set $g (v128.load {from} offset=96 align=1 (local.get $at)))
+        (local.set $h (v128.load {from} offset=112 align=1 (local.get $at)))
         (i8x16.bitmask
-          (v128.or (v128.or (local.get $a) (local.get $b)) (v128.or (local.get $c) (local.get $d))))
+          (v128.or
+            (v128.or (v128.or (local.get $a) (local.get $b)) (v128.or (local.get $c) (local.get $d)))
+            (v128.or (v128.or (local.get $e) (local.get $f)) (v128.or (local.get $g) (local.get $h)))))
         br_if $narrow
         (v128.store {to} align=1 (local.get $out) (local.get $a))
         (v128.store {to} offset=16 align=1 (local.get $out) (local.get $b))
         (v128.store {to} offset=32 align=1 (local.get $out) (local.get $c))
         (v128.store {to} offset=48 align=1 (local.get $out) (local.get $d))
-        (local.set $at ({p}.add (local.get $at) ({p}.const 64)))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 64)))
-        br $plain
+        (v128.store {to} offset=64 align=1 (local.get $out) (local.get $e))
+        (v128.store {to} offset=80 align=1 (local.get $out) (local.get $f))
+        (v128.store {to} offset=96 align=1 (local.get $out) (local.get $g))
+        (v128.store {to} offset=112 align=1 (local.get $out) (local.get $h))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 128)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 128)))
+        ({p}.ge_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 128))
+        br_if $plain
       end
+    end
+    block $narrow
+      ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 64))
+      br_if $narrow
+      (local.set $a (v128.load {from} align=1 (local.get $at)))
+      (local.set $b (v128.load {from} offset=16 align=1 (local.get $at)))
+      (local.set $c (v128.load {from} offset=32 align=1 (local.get $at)))
+      (local.set $d (v128.load {from} offset=48 align=1 (local.get $at)))
+      (i8x16.bitmask
+        (v128.or (v128.or (local.get $a) (local.get $b)) (v128.or (local.get $c) (local.get $d))))
+      br_if $narrow
+      (v128.store {to} align=1 (local.get $out) (local.get $a))
+      (v128.store {to} offset=16 align=1 (local.get $out) (local.get $b))
+      (v128.store {to} offset=32 align=1 (local.get $out) (local.get $c))
+      (v128.store {to} offset=48 align=1 (local.get $out) (local.get $d))
+      (local.set $at ({p}.add (local.get $at) ({p}.const 64)))
+      (local.set $out ({q}.add (local.get $out) ({q}.const 64)))
     end
     block $tail
       loop $plain

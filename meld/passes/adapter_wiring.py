@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from meld.abi.boundary import Boundary, CanonCall, HostCall
 from meld.abi.types import read_func_type, write_func_type
 from meld.diagnostics import MeldError
 from meld.ir.component import CompFuncType
+from meld.ir.inline import inline_calls
 from meld.ir.instructions import Instruction
 from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance, Note, coded, note, ref, symbol, text
@@ -40,6 +42,10 @@ UNGUARDED = frozenset(
     {"task.return", "resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"}
 )
 """Built-ins that an instance may call at any time, or that check for themselves."""
+
+
+INLINED_CALLS = 4
+"""Calls of one function that copies strings up to which each is inlined; with more the size counts."""
 
 
 class AdapterWiring(Pass):
@@ -104,6 +110,8 @@ class AdapterWiring(Pass):
         guarded = _write_guards(module, writer, flags, cx)
 
         made = place(items, module)
+        adapters = [made[name] for name in written.values()]
+        cx.stats["inlined calls"] += _inline_strings(module, adapters, cx)
         guards = {function: made[name] for function, name in guarded.items()}
         guard_functions = {id(g) for g in guards.values()}
         module.replace_uses(guards, unless=lambda item: id(item) in guard_functions)
@@ -131,6 +139,25 @@ def place(items: Items, module: Module) -> dict[str, CoreItem]:
         spliced = splice(source, module, bindings, synthetic=kind, rename=lambda _, name=name: name)  # type: ignore[misc]
         made[shape.name] = spliced.new[source.functions[0]]
     return made
+
+
+def _inline_strings(module: Module, adapters: Iterable[CoreItem], cx: PassContext) -> int:
+    """Inlines what copies strings where few adapters share it: with a short string the call takes as long as that."""
+    called = {
+        adapter: [i.args[0] for i in adapter.instructions if i.op == "call"]
+        for adapter in adapters
+        if isinstance(adapter, Function)
+    }
+    count = Counter(callee for callees in called.values() for callee in callees)
+
+    def wanted(callee: Function) -> bool:
+        return callee.synthetic == "transcode" and count[callee] <= INLINED_CALLS
+
+    return sum(
+        inline_calls(module, adapter, wanted)
+        for adapter, callees in called.items()
+        if any(map(wanted, callees)) and cx.asks("inline", adapter)
+    )
 
 
 def _noted(module: Module, kind: type[Any]) -> list[tuple[Function, Any]]:

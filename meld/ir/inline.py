@@ -1,0 +1,73 @@
+"""Inlining: the body of a function in place of a call of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from meld.ir.instructions import Code, Instruction
+from meld.ir.module import LABELLED, Function, Module
+from meld.ir.types import FuncType, TypeDef, ValType
+
+LOCAL_OPS = frozenset({"local.get", "local.set", "local.tee"})
+CLOSING = frozenset({"end", "delegate"})
+TAIL_CALLS = frozenset({"return_call", "return_call_indirect", "return_call_ref"})
+
+
+def inline_calls(module: Module, caller: Function, wanted: Callable[[Function], bool]) -> int:
+    """Inlines calls of the functions that are wanted; returns how many were.
+
+    A call in a loop stays, since the locals of the callee begin as zero each time; so does one of an import, or of a
+    function that makes tail calls.
+    """
+    code = caller.code
+    out: list[Instruction] = []
+    opened: list[str] = []
+    inlined = 0
+    for instruction in code.instructions:
+        if instruction.op in LABELLED:
+            opened.append(instruction.op)
+        elif instruction.op in CLOSING:
+            opened.pop()
+        callee = instruction.args[0] if instruction.op == "call" and "loop" not in opened else None
+        if not isinstance(callee, Function) or not wanted(callee) or not _fits(callee):
+            out.append(instruction)
+            continue
+        params, body = callee.signature.params, callee.view()
+        first = len(caller.signature.params) + len(code.locals)
+        out += [Instruction("local.set", (first + number,)) for number in reversed(range(len(params)))]
+        out += [
+            Instruction("block", (_block_type(module, callee.signature),)),
+            *_moved(body, first),
+            Instruction("end"),
+        ]
+        code.locals += [*params, *body.locals]
+        caller.local_names = {**caller.local_names, **{first + n: text for n, text in callee.local_names.items()}}
+        inlined += 1
+    code.instructions = out
+    return inlined
+
+
+def _fits(callee: Function) -> bool:
+    return callee.body is not None and all(i.op not in TAIL_CALLS for i in callee.view().instructions)
+
+
+def _moved(body: Code, first: int) -> Iterator[Instruction]:
+    """The instructions of a body within a block: its locals count from `first`, and it returns to the block's end."""
+    depth = 0
+    for instruction in body.instructions:
+        op, args = instruction.op, instruction.args
+        if op in LABELLED:
+            depth += 1
+        elif op in CLOSING:
+            depth -= 1
+        elif op in LOCAL_OPS:
+            args = (first + args[0],)
+        elif op == "return":
+            op, args = "br", (depth,)
+        yield Instruction(op, args, label=instruction.label, notes=instruction.notes)
+
+
+def _block_type(module: Module, signature: FuncType) -> TypeDef | ValType | None:
+    results: tuple[Any, ...] = signature.results
+    return module.func_type((), results) if len(results) > 1 else results[0] if results else None
