@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the script `meldc`; returns the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _command(args)
+        return _command(args, last=argv is None)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - so that the interpreter's last flush is quiet
         return 1
@@ -53,14 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(e, args)
 
 
-def _command(args: list[str]) -> int:
+def _command(args: list[str], *, last: bool) -> int:
+    """Runs a command. `last`: the process ends with it."""
     whole, name = args, COMPILE
     if args and args[0] in COMMANDS:
         name, args = args[0], args[1:]
     elif args:
         _refuse_no_command(args[0])
     given = parser_of(name).parse_args(args)
-    given.argv = args
+    given.argv, given.last = args, last
     try:
         code: int = import_module(f"meld.commands.{name.replace('-', '_')}").main(given)
     except BrokenPipeError:

@@ -99,6 +99,12 @@ def pipeline_options(args: argparse.Namespace, *, wrap: bool = False) -> Options
 
 def main(args: argparse.Namespace) -> int:
     """Compiles, and writes the product whole or not at all. Raises MeldError."""
+    with uncollected(for_good=args.last):
+        _compile(args)
+    return 0
+
+
+def _compile(args: argparse.Namespace) -> None:
     import time
     from pathlib import Path
 
@@ -116,7 +122,7 @@ def main(args: argparse.Namespace) -> int:
     if args.output is None and emit == "wasm" and sys.stdout.isatty():
         raise MeldError("will not write a binary to a terminal", hint="name a file with -o, or use --emit=wat")
     options = pipeline_options(args, wrap=wrap)
-    with uncollected(), Progress(quiet=args.quiet) as progress, watching(args) as watchers:
+    with Progress(quiet=args.quiet) as progress, watching(args) as watchers:
         options.observers = [progress, *watchers]
         outcome = build(args.inputs, options)
         progress.say("writing")
@@ -137,18 +143,23 @@ def main(args: argparse.Namespace) -> int:
         from meld.timing import stats_text
 
         sys.stderr.write(stats_text(outcome.ran, args.stats))
-    return 0
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the collector of cycles: a program is one, in use to the end, which it would search again and again."""
+def uncollected(*, for_good: bool) -> Iterator[None]:
+    """Without the collector of cycles: a program is one, in use to the end, which it would search again and again.
+
+    Args:
+        for_good: the process ends behind this, so that nothing has to be collected any more.
+    """
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was:
+        if for_good:
+            gc.freeze()  # or the interpreter would search once more as it ends
+        elif was:
             gc.enable()
 
 
