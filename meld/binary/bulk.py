@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from meld.binary.dwarf_lines import LineUnit
     from meld.binary.kernel import Kernel, Uses, Written
 
-THRESHOLD = 400_000
-"""Bytes of code from which on it pays to start the engine."""
+THRESHOLD = 80_000
+"""Bytes of code, each function counting as `FUNCTION` more, from which on it pays to start the engine."""
 THRESHOLD_STARTED = 8_000
 """The same when it is started already."""
+FUNCTION = 16
 
 
 @record(eq=False)
@@ -104,7 +105,8 @@ class CodeSection:
             case "on":
                 return True
         started = "meld.binary.kernel" in sys.modules
-        return len(self.data) >= (THRESHOLD_STARTED if started else THRESHOLD)
+        weight = len(self.data) + FUNCTION * len(self.starts)
+        return weight >= (THRESHOLD_STARTED if started else THRESHOLD)
 
     def _kernel(self, scope: Scope) -> Kernel:
         from meld.binary.kernel import Kernel

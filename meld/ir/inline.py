@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from meld.ir.instructions import Code, Instruction
-from meld.ir.module import LABELLED, Function, Module
+from meld.ir.module import LABELLED, Function
 from meld.ir.types import FuncType, TypeDef, ValType
 
 LOCAL_OPS = frozenset({"local.get", "local.set", "local.tee"})
@@ -14,8 +13,10 @@ CLOSING = frozenset({"end", "delegate"})
 TAIL_CALLS = frozenset({"return_call", "return_call_indirect", "return_call_ref"})
 
 
-def inline_calls(module: Module, caller: Function, wanted: Callable[[Function], bool]) -> int:
+def inline_calls(caller: Function, wanted: Callable[[Function], bool], type_of: Callable[..., TypeDef]) -> int:
     """Inlines calls of the functions that are wanted; returns how many were.
+
+    `type_of` gives the type of a block with more than one result, by these.
 
     A call in a loop stays, since the locals of the callee begin as zero each time; so does one of an import, or of a
     function that makes tail calls.
@@ -37,7 +38,7 @@ def inline_calls(module: Module, caller: Function, wanted: Callable[[Function], 
         first = len(caller.signature.params) + len(code.locals)
         out += [Instruction("local.set", (first + number,)) for number in reversed(range(len(params)))]
         out += [
-            Instruction("block", (_block_type(module, callee.signature),)),
+            Instruction("block", (_block_type(callee.signature, type_of),)),
             *_moved(body, first),
             Instruction("end"),
         ]
@@ -68,6 +69,6 @@ def _moved(body: Code, first: int) -> Iterator[Instruction]:
         yield Instruction(op, args, label=instruction.label, notes=instruction.notes)
 
 
-def _block_type(module: Module, signature: FuncType) -> TypeDef | ValType | None:
-    results: tuple[Any, ...] = signature.results
-    return module.func_type((), results) if len(results) > 1 else results[0] if results else None
+def _block_type(signature: FuncType, type_of: Callable[..., TypeDef]) -> TypeDef | ValType | None:
+    results = signature.results
+    return type_of(*results) if len(results) > 1 else results[0] if results else None

@@ -50,6 +50,7 @@ def splice(
     ordinal: int = 0,
     synthetic: str | None = None,
     rename: Callable[[Item], str | None] = lambda item: item.name,
+    again: bool = False,
 ) -> Spliced:
     """Copies all definitions of `source` into `into`.
 
@@ -58,9 +59,11 @@ def splice(
         owner, ordinal: the instance the copies belong to; with an owner they also record their original index.
         synthetic: what kind of thing the copies are, if the compiler makes them.
         rename: the names of the copies.
+        again: `source` was spliced into `into` before, so that its types are there.
     """
     new: dict[Any, Any] = dict(bindings)
-    _share_types(source, into)
+    if not again:
+        _share_types(source, into)
     spaces = _imported(source)
 
     def described(copy: _Item, item: Item) -> _Item:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache, partial
 from typing import Any
 
 from meld.abi.adapter import AdapterWriter, Call, analyse, place_of
@@ -15,10 +16,10 @@ from meld.diagnostics import MeldError
 from meld.ir.component import CompFuncType
 from meld.ir.inline import inline_calls
 from meld.ir.instructions import Instruction
-from meld.ir.module import CoreItem, Function, Global, Module
+from meld.ir.module import CoreItem, Function, Global, Item, Module
 from meld.ir.notes import Instance, Note, coded, note, ref, symbol, text
 from meld.ir.splice import splice
-from meld.ir.types import I32, NumType
+from meld.ir.types import I32, NumType, TypeDef, ValType
 from meld.passes.adapter_handles import Handles
 from meld.passes.base import Pass, PassContext
 from meld.passes.prompt_calls import prompt_calls
@@ -131,14 +132,19 @@ def place(items: Items, module: Module) -> dict[str, CoreItem]:
     made = dict(items.bound)
     sources: dict[str, Module] = {}
     for shape in shapes:
-        source = sources.get(shape.text)
-        if source is None:
-            source = sources[shape.text] = generated(shape.text, "adapter")
+        again = shape.text in sources
+        source = sources[shape.text] if again else generated(shape.text, "adapter")
+        sources[shape.text] = source
         bindings = {item: made[name] for item, name in zip(source.imports, shape.uses, strict=True)}
         kind, name = items.kinds.get(shape.name, "adapter"), items.names[shape.name]
-        spliced = splice(source, module, bindings, synthetic=kind, rename=lambda _, name=name: name)  # type: ignore[misc]
+        rename = partial(_named, name)
+        spliced = splice(source, module, bindings, synthetic=kind, rename=rename, again=again)
         made[shape.name] = spliced.new[source.functions[0]]
     return made
+
+
+def _named(name: str, _: Item) -> str:
+    return name
 
 
 def _inline_strings(module: Module, adapters: Iterable[CoreItem], cx: PassContext) -> int:
@@ -150,11 +156,15 @@ def _inline_strings(module: Module, adapters: Iterable[CoreItem], cx: PassContex
     }
     count = Counter(callee for callees in called.values() for callee in callees)
 
+    @cache
+    def results(*types: ValType) -> TypeDef:
+        return module.func_type((), types)
+
     def wanted(callee: Function) -> bool:
         return callee.synthetic == "transcode" and count[callee] <= INLINED_CALLS
 
     return sum(
-        inline_calls(module, adapter, wanted)
+        inline_calls(adapter, wanted, results)
         for adapter, callees in called.items()
         if any(map(wanted, callees)) and cx.asks("inline", adapter)
     )

@@ -31,7 +31,7 @@ from meld.ir.instructions import LazyBody
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Item, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.splice import Spliced, move, splice
-from meld.ir.types import I32, TypeDef
+from meld.ir.types import I32, FuncType, TypeDef
 from meld.passes.base import PassContext
 from meld.passes.fitting import check_given, core_misfit
 from meld.passes.host_memory import fill_memory_shim, memory_shim
@@ -80,6 +80,7 @@ class Evaluator:
     _bound: set[Any] = field(default_factory=set)
     _made: list[tuple[Env, c.Component]] = field(default_factory=list)
     _names: dict[str, int] = field(default_factory=dict)
+    _types: dict[FuncType, TypeDef] = field(default_factory=dict)
     _extents: Extents = field(default_factory=Extents)
 
     def evaluate_root(self, component: c.Component) -> InstanceValue:
@@ -384,8 +385,11 @@ class Evaluator:
         return self._add_import(name, core.params, core.results, env, label, notes)
 
     def _add_import(self, name: ImportName, params: Any, results: Any, env: Env, label: str, notes: Any) -> Function:
+        shape = FuncType(params, results)
+        if shape not in self._types:
+            self._types[shape] = self.module.func_type(params, results)
         function = Function(
-            self.module.func_type(params, results),
+            self._types[shape],
             name=f"{env.instance.name}/{label}",
             imported=name,
             owner=env.instance,
