@@ -13,6 +13,7 @@ import pytest
 from smith import MIXES, SEEDS, smith
 
 import meld
+import meld.ahead
 from meld.binary.bodies import EncodedBody
 from meld.binary.reader import read_module
 from meld.binary.writer import write_module
@@ -50,6 +51,20 @@ def shift(module: Module, chosen: random.Random) -> None:
     for function in chosen.sample(module.functions, min(3, len(module.functions))):
         if function.body is not None and chosen.random() < 0.5:
             assert function.code  # decoded: written one by one, between those that are not
+
+
+def test_without_a_thread_the_kernel_runs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoThread:
+        def __init__(self, target: object) -> None:
+            pass
+
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    data = next(found for seed in SEEDS if (found := smith(seed)) is not None)
+    expected = both(monkeypatch, data, 7)
+    monkeypatch.setattr(meld.ahead, "Thread", NoThread)
+    assert both(monkeypatch, data, 7) == expected
 
 
 @pytest.mark.parametrize("mix", MIXES)

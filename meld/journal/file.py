@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ PLAIN = ("version", "command", "inputs", "plan", "status", "message", "decisions
 def to_json(journal: Journal) -> str:
     """The text of the file: symbols as rows of their fields, enums as their values."""
     head = _dump({"format": FORMAT, **{name: getattr(journal, name) for name in PLAIN}})[:-1]
-    symbols = ",\n".join(_dump([getattr(s, f) for f in _names(Symbol)]) for s in journal.symbols)
+    row = attrgetter(*_names(Symbol))
+    symbols = ",\n".join(_dump(row(symbol)) for symbol in journal.symbols)
     steps = ",\n".join(_dump(_step_row(s)) for s in journal.steps)
     blobs = ",\n".join(f'"{key}": {_dump(text)}' for key, text in journal.blobs.items())
     return f'{head},\n"symbols": [\n{symbols}],\n"steps": [\n{steps}],\n"blobs": {{\n{blobs}}}}}\n'
@@ -42,7 +44,7 @@ def _step_row(step: StepRecord) -> dict[str, Any]:
         **{name: getattr(step, name) for name in _names(StepRecord) if name not in _OWN_FORM},
         "sizes": [[getattr(size, name) for name in _names(Size)] for size in step.sizes],
         "graph": None if step.graph is None else step.graph.to_row(),
-        "changes": [[c.symbol, c.what.value, c.before, c.after] for c in step.changes],
+        "changes": [(c.symbol, c.what.value, c.before, c.after) for c in step.changes],
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from meld.ir.notes import Note
 from meld.ir.text_body import TextBody
 from meld.journal import Change, Journal, Size, StepRecord, Symbol, What
 from meld.journal.graph import graph_of
-from meld.journal.state import LazyState, Meaning, SegmentState, state_of
+from meld.journal.state import LazyState, Meaning, Run, SegmentState, runs_of, state_of
 from meld.journal.texts import KINDS, DefinitionPrinter, ItemPrinter, StableNames, definition_name
 from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
@@ -55,6 +55,7 @@ class Recorder(Observer):
     _names: StableNames = field(default_factory=StableNames)
     _seen: dict[Any, _Thing] = field(default_factory=dict)
     _keep: bool = True
+    _runs: dict[Any, Run] = field(default_factory=dict)
     _meanings: dict[int, Meaning] = field(default_factory=dict)
     _next: dict[int, Meaning] = field(default_factory=dict)
     _encoder: Encoder | None = None
@@ -86,7 +87,7 @@ class Recorder(Observer):
         record.remarks = [remark.message for remark in cx.remarks]
         self._record(record, program)
         record.rewrites = [(r.what, self._named(r.item), r.done) for r in cx.rewrites]
-        if isinstance(program, Module):
+        if isinstance(program, Module) and record.changes:
             from meld.explain import rows
 
             self.journal.decisions = [
@@ -153,22 +154,26 @@ class Recorder(Observer):
             self._keep = _code_size(program) <= KEEP_ALL
             if not self._keep:
                 import meld.binary.kernel  # noqa: F401 - from now on it pays for smaller modules too
-        before, self._seen, self._next = self._seen, {}, {}
-        parts = list(parts_of(program, self._names, before))
-        if len(before) != sum(key in before for key, _ in parts):
-            self._adopt([key for key, _ in parts], before)
+        seen, self._next = self._seen, {}
+        parts = parts_of(program, self._names, seen)
+        here = {key for key, _ in parts}
+        if not seen.keys() <= here:
+            self._adopt([key for key, _ in parts], seen)
+        gone = [key for key in seen if key not in here] if not seen.keys() <= here else []
+        changes = [Change(old.symbol, What.REMOVED, self._blob(old.text), None) for old in map(seen.pop, gone)]
         if self.only is not None:
-            parts = [(key, thing) for key, thing in parts if key in before or self._wanted(key, thing)]
-        changes: list[Change] = []
+            parts = [(key, thing) for key, thing in parts if key in seen or self._wanted(key, thing)]
+        unchanged = self._unchanged(program)
         show = ItemPrinter(self._names)
         texts = {} if isinstance(program, Module) else DefinitionPrinter().texts(program)
         for key, thing in parts:
-            old = before.pop(key, None)
+            if key in unchanged:
+                continue
+            old = seen.get(key)
             state: Any = None
             if isinstance(thing, Function) and thing.body is not None and not isinstance(thing.body, Code):
                 meant = self._meaning(thing.body.scope)
                 if old is not None and isinstance(old.state, LazyState) and old.state.is_of(thing, meant):
-                    self._seen[key] = old
                     continue
                 state = LazyState.of(thing, self._names, meant)
             elif isinstance(thing, DataSegment) and not self._keep:
@@ -177,22 +182,30 @@ class Recorder(Observer):
                 state = state_of(thing)
             if old is not None and state is not None and _same(old.state, state):
                 old.state = state
-                self._seen[key] = old
                 continue
             new = _Thing(self._symbol(key, thing) if old is None else old.symbol, state)
             if self._keep or not isinstance(state, LazyState | SegmentState) or thing.synthetic is not None:
                 new.text = texts[thing] if texts else text_of(key, thing, show)
             self._measure(self.journal.symbols[new.symbol], thing)
-            self._seen[key] = new
+            seen[key] = new
             if old is None:
                 changes.append(Change(new.symbol, What.CREATED, None, self._blob(new.text)))
                 continue
             was, now = (self._print(key, t, show) for t in (old, new))
             if was != now:
                 changes.append(Change(new.symbol, What.CHANGED, self._blob(was), self._blob(now)))
-        gone = [Change(old.symbol, What.REMOVED, self._blob(old.text), None) for old in before.values()]
         self._meanings = self._next
-        return gone + changes
+        return changes
+
+    def _unchanged(self, program: Program) -> set[Any]:
+        """What is as it was for sure, found for many functions and data segments at once."""
+        runs = [] if not isinstance(program, Module) else runs_of(program, self._meaning)
+        known, self._runs = self._runs, {run.items[0]: run for run in runs}
+        found: set[Any] = set()
+        for first, run in self._runs.items():
+            if first in known and run.same(known[first]):
+                found.update(run.items)
+        return found
 
     def _print(self, key: Any, thing: _Thing, show: ItemPrinter) -> str:
         """The text of a thing as it was when it was seen."""
@@ -277,7 +290,7 @@ def _same(old: Any, new: Any) -> bool:
     return bool(old == new)
 
 
-def parts_of(program: Program, names: StableNames, known: Container[Any] = ()) -> Iterator[tuple[Any, Any]]:
+def parts_of(program: Program, names: StableNames, known: Container[Any] = ()) -> list[tuple[Any, Any]]:
     """The things of a program: what tells whether one is the same as before, and the thing. All have a name then."""
     seen: Counter[Any] = Counter()
 
@@ -287,19 +300,19 @@ def parts_of(program: Program, names: StableNames, known: Container[Any] = ()) -
         return (kind, text) if seen[kind, text] == 1 else (kind, f"{text}#{seen[kind, text]}")
 
     if isinstance(program, Component):
-        yield from ((item, item) for item in program.definitions)
-        return
-    for item in (*program.items(), *program.elements, *program.datas):
-        if item not in known:
-            names.name(_space(item), item)
-        yield item, item
-    yield from ((numbered("export", export.name), export) for export in program.exports)
+        return [(item, item) for item in program.definitions]
+    items = [*program.items(), *program.elements, *program.datas]
+    for item in [item for item in items if item not in known]:
+        names.name(_space(item), item)
+    found: list[tuple[Any, Any]] = list(zip(items, items, strict=True))
+    found += [(numbered("export", export.name), export) for export in program.exports]
     if program.start is not None:
-        yield ("start", "start"), program.start
+        found.append((("start", "start"), program.start))
     for note in program.notes:
         text = names.note(note)
-        yield (note if note.declares else numbered("note", text)), note
-    yield from ((numbered("custom", section.name), section) for section in program.customs)
+        found.append((note if note.declares else numbered("note", text), note))
+    found += [(numbered("custom", section.name), section) for section in program.customs]
+    return found
 
 
 def symbol_of(key: Any, thing: Any, names: StableNames) -> Symbol:

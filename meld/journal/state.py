@@ -21,6 +21,7 @@ from meld.ir.module import (
     Function,
     Global,
     Memory,
+    Module,
     Table,
     Tag,
 )
@@ -176,6 +177,52 @@ class Meaning:
         objects = {spaces[code >> 28][code & INDEX] for code in changed}
         code = body.over(self.scope).decode()
         return any(used in objects for instruction in code.instructions for used in references(instruction))
+
+
+RUN = 1024
+"""Functions or data segments that are compared at once."""
+
+
+@record(eq=False)
+class Run:
+    """Functions with lazy bodies, or data segments, that stand one behind the other and have no notes.
+
+    Attributes:
+        heads: what they are, as far as states tell.
+        meanings: what the scopes of their bodies mean.
+    """
+
+    items: list[Any]
+    heads: list[Any]
+    meanings: list[Meaning]
+
+    def same(self, other: Run) -> bool:
+        """Whether nothing has changed for sure."""
+        return self.items == other.items and self.meanings == other.meanings and self.heads == other.heads
+
+
+_notes_of, _locals_of, _labels_of = map(attrgetter, ("notes", "local_names", "label_names"))
+
+
+def runs_of(module: Module, meaning: Callable[[Scope], Meaning]) -> list[Run]:
+    """The runs of a module. `meaning`: what a scope means now."""
+    found = []
+    for start in range(0, len(module.functions), RUN):
+        functions = module.functions[start : start + RUN]
+        bodies = [function.body for function in functions]
+        lazy = [body.scope for body in bodies if isinstance(body, LazyBody)]
+        if len(lazy) == len(functions) and not any(
+            any(map(of, functions)) for of in (_notes_of, _locals_of, _labels_of)
+        ):
+            meanings = [meaning(scope) for scope in dict.fromkeys(lazy)]
+            found.append(Run(functions, list(map(_head, functions)), meanings))
+    for start in range(0, len(module.datas), RUN):
+        segments = module.datas[start : start + RUN]
+        offsets = [i for segment in segments for i in segment.offset or ()]
+        if not any(map(_notes_of, segments)) and not any(map(_notes_of, offsets)):
+            heads = [*map(_segment, segments), *((i.op, i.args, i.label) for i in offsets)]
+            found.append(Run(segments, [*heads, [len(s.offset or ()) for s in segments]], []))
+    return found
 
 
 def state_of(thing: Any) -> Any:
