@@ -34,7 +34,7 @@ def inline_calls(caller: Function, wanted: Callable[[Function], bool], type_of: 
         if not isinstance(callee, Function) or not wanted(callee) or not _fits(callee):
             out.append(instruction)
             continue
-        params, body = callee.signature.params, callee.view()
+        params, body = callee.signature.params, callee.code
         first = len(caller.signature.params) + len(code.locals)
         out += [Instruction("local.set", (first + number,)) for number in reversed(range(len(params)))]
         out += [
@@ -50,7 +50,7 @@ def inline_calls(caller: Function, wanted: Callable[[Function], bool], type_of: 
 
 
 def _fits(callee: Function) -> bool:
-    return callee.body is not None and all(i.op not in TAIL_CALLS for i in callee.view().instructions)
+    return callee.body is not None and all(i.op not in TAIL_CALLS for i in callee.instructions)
 
 
 def _moved(body: Code, first: int) -> Iterator[Instruction]:
