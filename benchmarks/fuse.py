@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import inputs
-from measure import BIN, FIXTURES, NO_INPUT, RIVAL, ROOT, Process, Row, Sample, process, ratio, show_rows
+from measure import BIN, FIXTURES, NO_INPUT, RIVAL, ROOT, Process, Row, Sample, in_turn, process, ratio, show_rows
 
 SMALL = {
     "fuse the stream example": [ROOT / "examples/stream/producer.wat", ROOT / "examples/stream/consumer.wat"],
@@ -68,11 +68,14 @@ def rows() -> list[Row]:
 def _small(name: str, paths: list[Path], out: Path, target: str) -> Row:
     if not all(path.exists() for path in paths):
         return Row(name, NO_INPUT, target=target)
-    ours = process(BIN / "meldc", *paths, "-q", "-o", out, times=TIMES)
-    floor = process(sys.executable, "-c", "pass", times=TIMES)
-    rival: Process | str = ""
+    commands: dict[str, list[str | Path]] = {
+        "ours": [BIN / "meldc", *paths, "-q", "-o", out],
+        "floor": [sys.executable, "-c", "pass"],
+    }
     if all(path.suffix == ".wasm" for path in paths):
-        rival = process(RIVAL, "fuse", *paths, "-o", out, "--no-attestation", times=TIMES)
+        commands["rival"] = [RIVAL, "fuse", *paths, "-o", out, "--no-attestation"]
+    found = in_turn(commands, times=TIMES)
+    ours, floor, rival = found["ours"], found["floor"], found.get("rival", "")
     return Row(name, _time(ours), _time(rival), floor=_time(floor), target=target, reached=_shown(ours))
 
 
@@ -81,10 +84,16 @@ def _large(language: str, what: str, out: Path, target: str) -> list[Row]:
     if paths is None:
         return [Row(f"fuse the {what} pair", NO_INPUT, target=target)]
     size = sum(path.stat().st_size for path in paths) / 1e6
-    ours = process(BIN / "meldc", *paths, "-q", "-o", out, times=LARGE_TIMES)
+    found = in_turn(
+        {
+            "ours": [BIN / "meldc", *paths, "-q", "-o", out],
+            "rival": [RIVAL, "fuse", *paths, "-o", out, "--no-attestation"],
+            "floor": [sys.executable, "-c", FLOOR, out, *paths],
+        },
+        times=LARGE_TIMES,
+    )
+    ours, rival, floor = found["ours"], found["rival"], found["floor"]
     python = process(BIN / "meldc", *paths, "-q", "-o", out, times=1, env={"MELDC_KERNEL": "off"})
-    rival = process(RIVAL, "fuse", *paths, "-o", out, "--no-attestation", times=3, warm=False)
-    floor = process(sys.executable, "-c", FLOOR, out, *paths, times=LARGE_TIMES)
     times = [_time(each) for each in (ours, rival, floor)]
     reached = ratio(times[1], times[0], 1) + "× rival" if isinstance(times[1], Sample) else ""
     reached = ", ".join(filter(None, (reached, ratio(times[0], times[2], 1) + "× floor")))

@@ -104,10 +104,13 @@ HEADINGS = ("work", "meldc", "rival", "unfused", "floor", "target", "reached")
 
 
 def ratio(a: Cell, b: Cell, places: int = 2) -> str:
-    """How many times b goes into a, by medians; nothing where one of them was not measured."""
+    """How many times b goes into a: the median of the turns, or else by medians; nothing where one was not measured."""
     if isinstance(a, str) or isinstance(b, str):
         return ""
-    return f"{a.median / b.median:.{places}f}"
+    if len(a.values) != len(b.values):
+        return f"{a.median / b.median:.{places}f}"
+    turns = statistics.median(over / under for over, under in zip(a.values, b.values, strict=True))
+    return f"{turns * b.per / a.per:.{places}f}"
 
 
 def quantity(value: float, unit: str) -> str:
@@ -173,22 +176,44 @@ def process(
         warm: whether it is run once before, so that files and caches are warm.
         env: what is added to the environment.
     """
-    words = [str(arg) for arg in args]
+    return in_turn({"it": args}, times=times, warm=warm, env=env)["it"]
+
+
+def in_turn(
+    commands: Mapping[str, Sequence[str | Path]],
+    times: int = 7,
+    warm: bool = True,
+    env: Mapping[str, str] | None = None,
+) -> dict[str, Process | str]:
+    """Commands as whole processes, taken in turns: what disturbs the machine disturbs all alike. As `process`."""
     # as it is installed, with the bytecode of its modules beside them
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(env or {})
-    seconds, memory = [], []
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    failed: dict[str, str] = {}
     for number in range(times + warm):
-        try:
-            done = subprocess.run(
-                [sys.executable, "-S", "-c", LAUNCHER, *words], env=environ, capture_output=True, text=True, check=True
-            )
-        except subprocess.CalledProcessError as e:
-            return MISSING if e.returncode == NOT_THERE else REFUSED
-        if number or not warm:
-            took, resident = done.stdout.split()
-            seconds.append(float(took))
-            memory.append(int(resident) * 1024 / 1e6)
-    return Process(Sample(tuple(seconds)), Sample(tuple(memory), unit="MB"))
+        for name, words in commands.items():
+            if name in failed:
+                continue
+            try:
+                done = subprocess.run(
+                    [sys.executable, "-S", "-c", LAUNCHER, *map(str, words)],
+                    env=environ,
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+            except subprocess.CalledProcessError as e:
+                failed[name] = MISSING if e.returncode == NOT_THERE else REFUSED
+                continue
+            if number or not warm:
+                took, resident = done.stdout.split()
+                measured[name].append((float(took), int(resident) * 1024 / 1e6))
+    found: dict[str, Process | str] = dict(failed)
+    for name, runs in measured.items():
+        if name not in failed:
+            seconds, memory = zip(*runs, strict=True)
+            found[name] = Process(Sample(seconds), Sample(memory, unit="MB"))
+    return found
 
 
 def command(*args: str | Path, times: int = 7) -> Sample | None:

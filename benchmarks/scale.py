@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import wasmtime
-from measure import BIN, Process, Row, process, show_rows
+from measure import BIN, Process, Row, in_turn, show_rows
 
 FUNCTIONS = (1_000, 10_000, 100_000, 1_000_000)
 COMPONENTS = (2, 16, 64, 128, 256)
@@ -92,9 +92,12 @@ def rows() -> list[Row]:
 def _series(what: str, sizes: Sequence[int], make: Callable[[int], list[Path]], place: Path) -> list[Row]:
     found: list[Row] = []
     measured: list[tuple[int, float, float]] = []
-    for count in sizes:
-        paths = make(count)
-        one = process(BIN / "meldc", *paths, "-q", "-o", place / "out.wasm", times=3)
+    inputs = {count: make(count) for count in sizes}
+    out = place / "out.wasm"
+    commands = {str(count): [BIN / "meldc", *paths, "-q", "-o", out] for count, paths in inputs.items()}
+    runs = in_turn(commands, times=3)
+    for count, paths in inputs.items():
+        one = runs[str(count)]
         size = sum(path.stat().st_size for path in paths) / 1e6
         name = f"fuse {count:,} {what}, {size:.3g} MB"
         if not isinstance(one, Process):

@@ -30,11 +30,13 @@ def inline_calls(caller: Function, wanted: Callable[[Function], bool], type_of: 
             opened.append(instruction.op)
         elif instruction.op in CLOSING:
             opened.pop()
-        callee = instruction.args[0] if instruction.op == "call" and "loop" not in opened else None
-        if not isinstance(callee, Function) or not wanted(callee) or not _fits(callee):
+        body = None
+        if instruction.op == "call" and "loop" not in opened and wanted(callee := instruction.args[0]):
+            body = _body_of(callee)
+        if body is None:
             out.append(instruction)
             continue
-        params, body = callee.signature.params, callee.code
+        params = callee.signature.params
         first = len(caller.signature.params) + len(code.locals)
         out += [Instruction("local.set", (first + number,)) for number in reversed(range(len(params)))]
         out += [
@@ -49,8 +51,10 @@ def inline_calls(caller: Function, wanted: Callable[[Function], bool], type_of: 
     return inlined
 
 
-def _fits(callee: Function) -> bool:
-    return callee.body is not None and all(i.op not in TAIL_CALLS for i in callee.instructions)
+def _body_of(callee: Function) -> Code | None:
+    """The body, if it can stand in another function."""
+    body = None if callee.body is None else callee.view()
+    return None if body is None or any(i.op in TAIL_CALLS for i in body.instructions) else body
 
 
 def _moved(body: Code, first: int) -> Iterator[Instruction]:
