@@ -33,8 +33,10 @@ median of the ratios of the turns. On a machine that does other work, ratios mea
 - *rival*: meld-cli from PyPI, which checks neither strings nor lists nor handles.
 - *unfused*: streams through a host in Python; calls by the engine's own adapters.
 - *floor*: the least that could do it. Two bare `memory.copy`; a call that allocates, copies and checks nothing; the
-  program without what is measured; for fusing, a process that only moves the bytes.
+  program without what is measured; for fusing, a process that only moves the bytes; for memory, one that only reads the
+  inputs, since there is an object for each function.
 - *shims without checks*: the two copies one call further in, which is where a shim stands: the most that one can reach.
+- *a bare copy that checks*: the best loop found that copies and checks plain text, with nothing around it.
 """
 
 
