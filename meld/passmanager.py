@@ -75,10 +75,10 @@ class Plan:
         found = [number for number, step in enumerate(self.steps, 1) if step.matches(wanted)]
         if not found:
             labels = [step.label for step in self.steps]
-            raise MeldError(
-                f"{option}={wanted}: that pass is not in the pipeline",
-                hint=did_you_mean(wanted, labels, "it is: " + ",".join(labels)),
-            )
+            hint = did_you_mean(wanted, labels, "it is: " + ",".join(labels))
+            if "," in wanted and option.startswith("--dump"):
+                hint = "one at a time: " + " ".join(f"{option}={one}" for one in wanted.split(","))
+            raise MeldError(f"{option}={wanted}: that pass is not in the pipeline", hint=hint)
         return found[-1]
 
     def exact(self, number: int) -> str:

@@ -122,6 +122,12 @@ def test_an_occurrence_that_is_not_there(meldc: Meldc) -> None:
     assert not Path("out.wasm").exists()
 
 
+def test_several_passes_in_one_option(meldc: Meldc) -> None:
+    code, _, err = meldc(*BUMP, "--passes=bump", "--dump-after=bump,failed")
+    assert code == 2
+    assert "hint: one at a time: --dump-after=bump --dump-after=failed" in err
+
+
 def test_the_program_that_a_failing_pass_left(meldc: Meldc) -> None:
     code, _, _ = meldc(*BUMP, "--passes=bump{broken=b}", "--verify=each", "--dump-after=failed", "--dump-dir=d")
     assert code == 2

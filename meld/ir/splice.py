@@ -7,12 +7,13 @@ are made, has the items themselves `move` for one of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any, TypeVar
 
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope, substitute
 from meld.ir.module import (
+    SPACE_OF,
     CoreItem,
     DataSegment,
     ElementSegment,
@@ -28,6 +29,9 @@ from meld.ir.notes import Instance
 from meld.records import record
 
 _Item = TypeVar("_Item", bound=Item)
+
+DEFINED = (*SPACE_OF.values(), "elements", "datas")
+"""The lists of a module's definitions."""
 
 
 @record()
@@ -114,13 +118,8 @@ def move(
     items their owner, name and origin, and binds the imports; `source` is used up then.
     """
     _share_types(source, into)
-    into.functions += source.functions
-    into.tables += source.tables
-    into.memories += source.memories
-    into.globals += source.globals
-    into.tags += source.tags
-    into.elements += source.elements
-    into.datas += source.datas
+    for space in DEFINED:
+        getattr(into, space).extend(getattr(source, space))
     new = dict(bindings)
 
     def bound(item: Any) -> Any:
@@ -131,7 +130,7 @@ def move(
 
     def settle() -> None:
         spaces = _imported(source)
-        for items in _defined(source):
+        for items in (getattr(source, space) for space in DEFINED):
             for index, item in enumerate(items, spaces.get(type(items[0]), 0) if items else 0):
                 item.name = rename(item)
                 item.owner = owner
@@ -153,18 +152,6 @@ def _imported(source: Module) -> dict[type[Item], int]:
     for item in source.imports:
         found[type(item)] = found.get(type(item), 0) + 1
     return found
-
-
-def _defined(source: Module) -> list[Sequence[Item]]:
-    return [
-        source.functions,
-        source.tables,
-        source.memories,
-        source.globals,
-        source.tags,
-        source.elements,
-        source.datas,
-    ]
 
 
 def _fill(source: Module, into: Module, result: Spliced) -> None:

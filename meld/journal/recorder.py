@@ -159,7 +159,7 @@ class Recorder(Observer):
         here = {key for key, _ in parts}
         if not seen.keys() <= here:
             self._adopt([key for key, _ in parts], seen)
-        gone = [key for key in seen if key not in here] if not seen.keys() <= here else []
+        gone = [key for key in seen if key not in here]
         changes = [Change(old.symbol, What.REMOVED, self._blob(old.text), None) for old in map(seen.pop, gone)]
         if self.only is not None:
             parts = [(key, thing) for key, thing in parts if key in seen or self._wanted(key, thing)]
