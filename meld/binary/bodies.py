@@ -8,7 +8,7 @@ Source: WebAssembly 3.0, section 5.4 (instructions).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from meld.binary.bulk import CodeSection
@@ -16,7 +16,7 @@ from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE, CoreTypeReader
 from meld.binary.cursor import Cursor
 from meld.binary.leb import signed, unsigned
 from meld.ir.instructions import Catch, Code, Instruction, LazyBody, MemArg, Scope
-from meld.ir.module import LABELLED
+from meld.ir.module import CLOSING, LABELLED
 from meld.ir.numbering import Numbering
 from meld.ir.opcodes import BY_CODE, VARIANTS, Imm, Op
 from meld.ir.types import RefType, ValType
@@ -39,7 +39,6 @@ REVERSED = frozenset({"call_indirect", "return_call_indirect", "memory.init", "t
 """Instructions whose two indices stand in the binary in the other order than in text."""
 
 OPENING = LABELLED
-CLOSING = frozenset({"end", "delegate"})
 CATCH_KINDS = ("catch", "catch_ref", "catch_all", "catch_all_ref")
 
 UNSIGNED, SIGNED = -1, -2
@@ -141,8 +140,7 @@ class EncodedBody(LazyBody):
 
     def uses(self) -> list[Any]:
         """The items that the body names, type definitions aside; some may come more than once."""
-        spaces = self.scope.spaces()
-        return [spaces[code >> 28][code & INDEX] for code in self.codes() if code > INDEX]
+        return items_of(self.codes(), self.scope.spaces())
 
     def encoded(self, numbering: Numbering) -> bytes | memoryview:
         """The bytes of the body with the indices of another module, each number in the shortest form.
@@ -177,6 +175,11 @@ class EncodedBody(LazyBody):
             return data
         out.append(data[done:])
         return b"".join(out)
+
+
+def items_of(codes: Iterable[int], spaces: list[list[Any]]) -> list[Any]:
+    """What codes mean, as `EncodedBody.codes` gives them, type definitions aside."""
+    return [spaces[code >> 28][code & INDEX] for code in codes if code > INDEX]
 
 
 # --- scan ----------------------------------------------------------------------------------------------------------

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from meld.ir.instructions import Code, Instruction
-from meld.ir.module import LABELLED, Function
+from meld.ir.module import CLOSING, LABELLED, Function
 from meld.ir.types import FuncType, TypeDef, ValType
 
 LOCAL_OPS = frozenset({"local.get", "local.set", "local.tee"})
-CLOSING = frozenset({"end", "delegate"})
 TAIL_CALLS = frozenset({"return_call", "return_call_indirect", "return_call_ref"})
 
 

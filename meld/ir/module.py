@@ -139,6 +139,9 @@ HELD_BACK = "held-back"
 LABELLED = frozenset({"block", "loop", "if", "try", "try_table"})
 """Instructions that introduce a label."""
 
+CLOSING = frozenset({"end", "delegate"})
+"""Instructions that end what one of those began."""
+
 CoreItem: TypeAlias = Function | Table | Memory | Global | Tag
 
 SPACE_OF: dict[type[Any], str] = {

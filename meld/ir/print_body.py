@@ -8,15 +8,14 @@ from typing import Any
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Catch, IndexOf, Instruction, MemArg
 from meld.ir.literals import float_text, identifier
-from meld.ir.module import LABELLED
+from meld.ir.module import CLOSING, LABELLED
 from meld.ir.opcodes import OPS, Imm, Op
 from meld.ir.print_names import Names, declaration, declarations
 from meld.ir.text_immediates import Labels
 from meld.ir.types import AbstractHeap, TypeDef
 
-_CLOSING = frozenset({"end", "delegate"})
 _DIVIDING = frozenset({"else", "catch", "catch_all"})
-_STRUCTURE = LABELLED | _CLOSING | _DIVIDING
+_STRUCTURE = LABELLED | CLOSING | _DIVIDING
 _SIMPLE = frozenset(op.name for op in OPS.values() if not op.imms) - _STRUCTURE
 _IRREGULAR = frozenset({"select", "atomic.fence"})
 _INDENT = "  "
@@ -84,13 +83,13 @@ class BodyPrinter:
                 depth += 1
                 indent = _INDENT * min(depth, _MAX_INDENT)
             else:
-                if op in _CLOSING:
+                if op in CLOSING:
                     if depth <= base:
                         raise MeldError(f"`{op}` closes nothing")
                     depth -= 1
                     indent = _INDENT * min(depth, _MAX_INDENT)
                     labels.pop()
-                outer = indent if op in _CLOSING else _INDENT * min(max(depth - 1, base), _MAX_INDENT)
+                outer = indent if op in CLOSING else _INDENT * min(max(depth - 1, base), _MAX_INDENT)
                 out.append(outer + self.text(instruction))
         if depth != base:
             raise MeldError(f"{depth - base} blocks have no `end`")

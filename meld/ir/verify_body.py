@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from meld.ir.instructions import Catch, IndexOf, Instruction, MemArg, references
-from meld.ir.module import LABELLED, DataSegment, ElementSegment, Function, Global, Memory, Table, Tag
+from meld.ir.module import CLOSING, LABELLED, DataSegment, ElementSegment, Function, Global, Memory, Table, Tag
 from meld.ir.opcodes import OPS, Imm
 from meld.ir.types import AbstractHeap, NumType, RefType, TypeDef
 
@@ -132,7 +132,7 @@ def _nest(name: str, number: int, blocks: list[tuple[int, str]]) -> Iterator[str
             yield f"`{name}` stands in no block that could have it"
         else:
             blocks[-1] = (blocks[-1][0], name)
-    elif name in ("end", "delegate"):
+    elif name in CLOSING:
         if not blocks or (name == "delegate" and blocks[-1][1] != "try"):
             yield f"`{name}` closes nothing"
         else:

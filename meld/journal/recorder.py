@@ -87,7 +87,7 @@ class Recorder(Observer):
         record.remarks = [remark.message for remark in cx.remarks]
         self._record(record, program)
         record.rewrites = [(r.what, self._named(r.item), r.done) for r in cx.rewrites]
-        if isinstance(program, Module) and record.changes:
+        if isinstance(program, Module):
             from meld.explain import rows
 
             self.journal.decisions = [

@@ -9,7 +9,7 @@ from typing import Any
 from meld.abi import manifest
 from meld.abi.boundary import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options, resource_of
 from meld.abi.types import show
-from meld.binary.bodies import INDEX, EncodedBody
+from meld.binary.bodies import EncodedBody, items_of
 from meld.binary.source_lines import lines_of
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope
@@ -263,7 +263,7 @@ class _Named:
         if not new:
             return ()
         seen |= new
-        return [spaces[code >> 28][code & INDEX] for code in new if code > INDEX]
+        return items_of(new, spaces)
 
 
 def _items_of(n: Note) -> Iterator[Item]:
