@@ -10,9 +10,9 @@ from measure import MISSING, NONE, Row, show_rows
 from running import fused_by_rival, interleaved, times, with_driver
 
 import meld
-from meld.ir.parser import parse_module
 from meld.runtime.host import Host
 from meld.runtime.instantiate import instantiate
+from meld.text.reading.program import parse_module
 
 # The loop is in WebAssembly, so that only what it calls is timed.
 PARTIES = (

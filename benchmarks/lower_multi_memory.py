@@ -9,10 +9,10 @@ from measure import ROOT, Row, Sample, show_rows
 from running import interleaved, times
 
 import meld
-from meld.ir.parser import parse_module
 from meld.passes.base import PassContext
 from meld.passes.lower_multi_memory import LowerMultiMemory
 from meld.runtime.instantiate import Running, instantiate
+from meld.text.reading.program import parse_module
 
 RUNS = 15
 

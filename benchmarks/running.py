@@ -16,7 +16,7 @@ from measure import RIVAL, Sample
 
 import meld
 from meld.ir.module import Export
-from meld.ir.parser import parse_module
+from meld.text.reading.program import parse_module
 
 Runs = Mapping[str, Callable[[int], object]]
 """By name what runs so many rounds."""

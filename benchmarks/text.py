@@ -9,7 +9,7 @@ from measure import FIXTURES, NO_INPUT, Row, Sample, show_rows, timed
 
 import meld
 from meld.binary.reader import read_module
-from meld.ir.parser import parse_module
+from meld.text.reading.program import parse_module
 
 TIMES = 3
 

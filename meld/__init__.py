@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from meld.ir.module import Table as Table
     from meld.ir.notes import Note as Note
     from meld.ir.notes import note as note
-    from meld.ir.splice import splice as splice
     from meld.passes.base import Pass as Pass
     from meld.passes.base import PassContext as PassContext
     from meld.passes.base import option as option
+    from meld.rewriting.splice import splice as splice
 
 _PUBLIC = {
     "MeldError": "meld.diagnostics",
@@ -50,7 +50,7 @@ _PUBLIC = {
     "Table": "meld.ir.module",
     "Note": "meld.ir.notes",
     "note": "meld.ir.notes",
-    "splice": "meld.ir.splice",
+    "splice": "meld.rewriting.splice",
     "Pass": "meld.passes.base",
     "PassContext": "meld.passes.base",
     "option": "meld.passes.base",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from meld.usage import COMPILE, parser_of
+from meld.commands.parser import COMPILE, parser_of
 
 if TYPE_CHECKING:
     from meld.diagnostics import PassFailure
@@ -88,7 +88,7 @@ def _failed(e: Exception, args: Sequence[str], form: str = "text") -> int:
     if (defect or not isinstance(e, MeldError)) and os.environ.get("MELDC_TRACEBACK"):
         raise e
     if isinstance(e, MeldError):
-        from meld.diagnostic_forms import Diagnostic, render
+        from meld.diagnostics.forms import Diagnostic, render
 
         if isinstance(e, PassFailure):
             _leave_reproducer(e, args)
@@ -107,7 +107,7 @@ def _failed(e: Exception, args: Sequence[str], form: str = "text") -> int:
 
 def _leave_reproducer(failure: PassFailure, args: Sequence[str]) -> None:
     from meld.diagnostics import MeldError
-    from meld.reproducer import leave
+    from meld.faults.reproducer import leave
 
     try:
         file = leave(failure, args)

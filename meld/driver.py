@@ -17,7 +17,7 @@ from meld.ir.notes import Note, note, ref, text
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, plan_named, run
-from meld.records import record
+from meld.support.records import record
 
 MAX_INPUT = 1 << 30
 """Bytes; larger inputs are refused."""
@@ -64,7 +64,7 @@ class Options:
         observers: who watches the run.
         wrap: the product is to be a component.
         limit, fuel: how many rewrites may happen, in all and by step (`meld.passes.base.Gate`).
-        reproducer: the file that the command line writes if a pass fails (`meld.reproducer`); None: it does not.
+        reproducer: the file that the command line writes if a pass fails (`meld.faults.reproducer`); None: it does not.
     """
 
     passes: str | None = None
@@ -162,7 +162,7 @@ def decode(data: bytes | memoryview, where: str) -> Program:
 
             return read_module(data, where=where)
         case b"\x0d\x00\x01\x00":
-            from meld.binary.component_reader import read_component
+            from meld.binary.component.reader import read_component
 
             return read_component(data, where=where)
     raise MeldError(f"unknown version {data[4:8].hex(' ')} of the binary format", where=f"{where}: offset 0x4")
@@ -209,7 +209,7 @@ def load_text(text: str, name: str, *, located: bool = False) -> Program:
     Raises:
         MeldError: neither takes it.
     """
-    from meld.ir.parser import parse
+    from meld.text.reading.program import parse
 
     try:
         return parse(text, name, located=located)
@@ -301,13 +301,13 @@ def encode(program: Program) -> bytes:
         from meld.binary.writer import write_module
 
         return write_module(program)
-    from meld.binary.component_writer import write_component
+    from meld.binary.component.writer import write_component
 
     return write_component(program)
 
 
 def print_text(program: Program) -> str:
     """The program as text, annotations included."""
-    from meld.ir.printer import print_program
+    from meld.text.printing.module import print_program
 
     return print_program(program)

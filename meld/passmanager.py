@@ -19,10 +19,10 @@ from typing import Any
 from meld.diagnostics import MeldError, PassFailure, Remark, Source, Span, did_you_mean
 from meld.ir.component import Component
 from meld.ir.module import HELD_BACK, Module
-from meld.order import Circle, topological
 from meld.passes import Registry
 from meld.passes.base import Gate, OptionInfo, Pass, PassContext, Program, options_of, parse_option
-from meld.records import record
+from meld.support.graph import Circle, topological
+from meld.support.records import record
 
 FRONT = ("link", "merge")
 """What takes a composition to a module, put in front of a pipeline that starts beyond its input's language."""
@@ -303,7 +303,7 @@ def _sorted(classes: list[type[Pass]]) -> list[type[Pass]]:
     except Circle as e:
         path = [str(name) for name in e.path]
         reasons = "; ".join(edges[pair] for pair in pairwise(path))
-        culprits = [name for name in path if not unique[name].__module__.startswith("meld.passes.")]
+        culprits = [name for name in path if not unique[name].is_own]
         hint = f"change `requires`, `after` or `before` of `{culprits[0]}`" if culprits else None
         raise MeldError(
             f"the passes {' → '.join(path)} wait for each other: {reasons}", where="pipeline", hint=hint
@@ -384,10 +384,9 @@ def run(
 
 def _run_one(number: int, step: Step, program: Program, cx: PassContext) -> Program:
     one = step.instance
-    own = type(one).__module__.startswith("meld.passes.")
 
     def failure(message: str) -> PassFailure:
-        return PassFailure(message, number=number, label=step.label, own=own, rewrites=cx.rewrites)
+        return PassFailure(message, number=number, label=step.label, own=one.is_own, rewrites=cx.rewrites)
 
     try:
         result = one.run(program, cx)
@@ -396,7 +395,7 @@ def _run_one(number: int, step: Step, program: Program, cx: PassContext) -> Prog
             e.where = f"pass {step.label}"
         raise
     except Exception as e:
-        who = "the compiler's pass" if own else "plugin pass"
+        who = "the compiler's pass" if one.is_own else "plugin pass"
         raise failure(f"{who} `{step.name}` failed: {type(e).__name__}: {e}{_place_of(e, one, cx)}") from e
     after: Program = program if result is None else result
     if not isinstance(after, one.writes):

@@ -12,11 +12,12 @@ from typing import Any
 from meld.binary.reader import read_module
 from meld.binary.writer import write_module
 from meld.ir.module import CoreItem, Export, Function, ImportName, Memory, Module
-from meld.ir.parser import parse_module
-from meld.ir.splice import splice
 from meld.ir.types import Limits
 from meld.passes.emit_bridge import RINGS, TEMPLATES, Layout
-from meld.passes.template import template_text
+from meld.passes.emit_bridge import __name__ as PACKAGE
+from meld.rewriting.splice import splice
+from meld.rewriting.template import template_text
+from meld.text.reading.program import parse_module
 
 OPERATIONS = ("new", "read", "write", "cancel_read", "cancel_write", "drop_readable", "drop_writable")
 
@@ -82,7 +83,7 @@ class Shape:
 
     def text(self) -> str:
         """The template of this shape."""
-        return template_text(TEMPLATES[self.kind], self.params())
+        return template_text(PACKAGE, TEMPLATES[self.kind], self.params())
 
     def __str__(self) -> str:
         text = f"{self.kind}s, {self.slots} slots, "

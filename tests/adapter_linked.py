@@ -22,14 +22,14 @@ from adapter_pairs import (
 )
 
 import meld
-from meld.abi.adapter import AdapterWriter, Call, analyse
-from meld.abi.adapter_text import Items
-from meld.abi.boundary import Boundary, Options
 from meld.abi.layout import Layout
 from meld.ir.module import Export, Function, Global, ImportName, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, Limits, RecGroup, TypeDef
+from meld.notes.boundaries import Boundary, Options
 from meld.passes.adapter_wiring import place
+from meld.passes.adapter_wiring.items import Items
+from meld.passes.adapter_wiring.writer import AdapterWriter, Call, analyse
 
 
 class NoHandles:

@@ -10,12 +10,12 @@ import wasmtime
 
 from meld.binary.writer import write_module
 from meld.ir.module import Export, Module
-from meld.ir.parser import parse_module
 from meld.ir.types import V128, NumType
 from meld.passes.base import PassContext
 from meld.passes.lower_multi_memory import LowerMultiMemory
 from meld.runtime.host import Host
 from meld.runtime.instantiate import Trapped, engine, instantiate
+from meld.text.reading.program import parse_module
 
 PAGE = 65536
 AS_MEMORY = "out of bounds memory access"

@@ -13,11 +13,11 @@ import pytest
 from smith import WASM_TOOLS, wasm_tools
 
 import meld
-from meld.binary.dwarf import FILE, LINE_OF_KIND
+from meld.binary.debug.dwarf import FILE, LINE_OF_KIND
 from meld.binary.reader import read_module
-from meld.explain import made
 from meld.ir.module import Function, Module
-from meld.ir.parser import parse
+from meld.text.reading.program import parse
+from meld.views.explain import made
 
 ROOT = Path(__file__).parents[1]
 STREAM = [ROOT / "examples/stream/producer.wat", ROOT / "examples/stream/consumer.wat"]

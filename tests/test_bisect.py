@@ -16,11 +16,11 @@ import miscompiles
 import pytest
 import wasmtime
 
-from meld.bisection import Bisection, search
 from meld.cli import main
 from meld.diagnostics import MeldError
 from meld.driver import Options, encode, load
-from meld.judging import Judge, Verdict
+from meld.faults.bisection import Bisection, search
+from meld.faults.judge import Judge, Verdict
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = str(Path(miscompiles.__file__))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import meld
-from meld import cache
+from meld.support import cache
 
 STREAM = [Path(__file__).parents[1] / "examples" / "stream" / f"{name}.wat" for name in ("producer", "consumer")]
 

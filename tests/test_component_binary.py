@@ -12,9 +12,9 @@ import component_samples as samples
 import pytest
 from smith import WASM_TOOLS, printed, wasm_tools
 
-from meld.binary.component_codes import PREAMBLE
-from meld.binary.component_reader import read_component
-from meld.binary.component_writer import write_component
+from meld.binary.component.codes import PREAMBLE
+from meld.binary.component.reader import read_component
+from meld.binary.component.writer import write_component
 from meld.binary.reader import MAGIC as MODULE_PREAMBLE
 from meld.diagnostics import MeldError
 from meld.ir.builtins import BUILTINS, Operand

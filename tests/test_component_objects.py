@@ -6,9 +6,9 @@ import component_samples as samples
 import pytest
 from smith import printed, wasm_tools
 
-from meld.binary.component_codes import PREAMBLE
-from meld.binary.component_reader import read_component
-from meld.binary.component_writer import write_component
+from meld.binary.component.codes import PREAMBLE
+from meld.binary.component.reader import read_component
+from meld.binary.component.writer import write_component
 from meld.diagnostics import MeldError
 from meld.ir.component import (
     CanonBuiltin,

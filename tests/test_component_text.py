@@ -16,14 +16,14 @@ import wasmtime
 import wasmtime.component
 from smith import WASM_TOOLS, printed, wasm_tools
 
-from meld.binary.component_codes import PREAMBLE
-from meld.binary.component_reader import read_component
-from meld.binary.component_writer import write_component
+from meld.binary.component.codes import PREAMBLE
+from meld.binary.component.reader import read_component
+from meld.binary.component.writer import write_component
 from meld.diagnostics import MeldError
 from meld.ir.component import Component, CoreModule, Definition, NestedComponent
-from meld.ir.parser import parse
-from meld.ir.printer import print_program
-from meld.ir.wat_lexer import Scanner
+from meld.text.grammar.lexer import Scanner
+from meld.text.printing.module import print_program
+from meld.text.reading.program import parse
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 FIXTURES = sorted(p for p in (SHARED / "fixtures").rglob("*.wasm") if p.stat().st_size < 300_000)

@@ -20,10 +20,10 @@ from meld.diagnostics import MeldError
 from meld.driver import Options, build, encode, print_text
 from meld.ir.instructions import Code
 from meld.ir.module import Function, Module
-from meld.ir.parser import parse_module
-from meld.ir.text_function import function_text, replace_function
-from meld.journal.recorder import Recorder
+from meld.observers.recorder import Recorder
 from meld.runtime.instantiate import Trapped
+from meld.text.function import function_text, replace_function
+from meld.text.reading.program import parse_module
 
 ROOT = Path(__file__).parents[1]
 GREET = [str(ROOT / "examples/greet" / f"{name}.wat") for name in ("crowd", "greeter")]

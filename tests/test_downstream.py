@@ -20,7 +20,7 @@ from test_inspect import HOSTED
 import meld
 from meld.binary.reader import read_module
 from meld.ir.module import Module
-from meld.ir.parser import parse
+from meld.text.reading.program import parse
 
 SECTION = "component-provenance"
 

@@ -10,12 +10,12 @@ import pytest
 from test_cli import meldc, refused
 from text_samples import EVERYTHING
 
-from meld.checking import check_text
 from meld.diagnostics import MeldError
 from meld.driver import print_text
-from meld.ir.comments import comments, format_text
-from meld.ir.parser import parse
-from meld.ir.wat_lexer import Scanner
+from meld.text.format import comments, format_text
+from meld.text.grammar.lexer import Scanner
+from meld.text.reading.program import parse
+from meld.verify.check import check_text
 
 ROOT = Path(__file__).parent.parent
 TEXTS = {"everything": EVERYTHING} | {p.stem: p.read_text() for p in sorted(ROOT.glob("examples/*/*.wat"))}

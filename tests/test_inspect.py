@@ -12,7 +12,7 @@ from test_interpreter import RESOURCES, TWO
 
 import meld
 from meld.cli import main
-from meld.inspection import CANON, HOST, inspect
+from meld.views.inspection import CANON, HOST, inspect
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "../shared/fixtures"

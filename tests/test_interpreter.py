@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 import meld
 from meld.driver import decode
 from meld.ir import component as c
-from meld.ir.parser import parse_module
 from meld.ir.types import I32, I64
 from meld.passes import Registry
 from meld.passes.base import Program
 from meld.passmanager import Observer, Ran, plan_default, run
 from meld.runtime.instantiate import Trapped, instantiate
+from meld.text.reading.program import parse_module
 
 wide_forms = st.builds(Form, st.sampled_from(ENCODINGS), st.sampled_from([I32, I64]))
 QUIET = 0x400000

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from test_interpreter import RESOURCES, TWO
 
 import meld
-from meld.abi.boundary import HostExport
 from meld.diagnostics import MeldError
 from meld.driver import decode
 from meld.ir import component as c
-from meld.ir.parser import parse_module
+from meld.notes.boundaries import HostExport
 from meld.passes import Registry
 from meld.passmanager import plan_default, run
 from meld.runtime.instantiate import Trapped, instantiate
+from meld.text.reading.program import parse_module
 
 
 def merged(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import meld.journal.recorder as recorder_module
+import meld.observers.recorder as recorder_module
 from meld.cli import main
 from meld.diagnostics import MeldError
 from meld.driver import Options, build, decode, encode
@@ -19,13 +19,13 @@ from meld.ir.module import Module
 from meld.journal import Journal, What
 from meld.journal.file import to_json
 from meld.journal.lines import blocks, unified
-from meld.journal.recorder import Recorder, parts_of, text_of
+from meld.journal.report import page
 from meld.journal.runs import compare
-from meld.journal.texts import DefinitionPrinter, ItemPrinter, StableNames
 from meld.journal.trace import blame, life_row, lives, steps_text
+from meld.observers.recorder import Recorder, parts_of, text_of
+from meld.observers.texts import DefinitionPrinter, ItemPrinter, StableNames
 from meld.passes.base import Program
 from meld.passmanager import Observer, Ran, Step
-from meld.report import page
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"

@@ -13,7 +13,7 @@ import pytest
 from smith import MIXES, SEEDS, smith
 
 import meld
-import meld.ahead
+import meld.support.ahead
 from meld.binary.bodies import EncodedBody
 from meld.binary.reader import read_module
 from meld.binary.writer import write_module
@@ -63,7 +63,7 @@ def test_without_a_thread_the_kernel_runs_at_once(monkeypatch: pytest.MonkeyPatc
 
     data = next(found for seed in SEEDS if (found := smith(seed)) is not None)
     expected = both(monkeypatch, data, 7)
-    monkeypatch.setattr(meld.ahead, "Thread", NoThread)
+    monkeypatch.setattr(meld.support.ahead, "Thread", NoThread)
     assert both(monkeypatch, data, 7) == expected
 
 

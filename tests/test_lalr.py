@@ -21,10 +21,10 @@ from lark.lexer import Lexer
 from text_samples import EVERYTHING, MALFORMED
 
 from meld.diagnostics import MeldError
-from meld.ir.lalr import Parser, Token, Unexpected, compiled
-from meld.ir.syntax import Syntax, syntax
-from meld.ir.wat_lexer import Scanner, WatLexer
-from meld.packaged import packaged
+from meld.support.packaged import packaged
+from meld.text.grammar.lalr import Parser, Token, Unexpected, compiled
+from meld.text.grammar.lexer import Scanner, WatLexer
+from meld.text.grammar.syntax import Syntax, syntax
 
 ROOT = Path(__file__).parent.parent
 GRAMMARS = {"module": ("wat.lark",), "component": ("wat.lark", "component.lark")}
@@ -52,7 +52,7 @@ class Lark:
                     yield lark.Token(token.type, str(token), token.start_pos, end_pos=token.end_pos)
                 lexer_state.last_token = None
 
-        grammar = "\n".join(packaged("meld.ir", name) for name in GRAMMARS[start])
+        grammar = "\n".join(packaged("meld.text.grammar", name) for name in GRAMMARS[start])
         self.parser = lark.Lark(grammar, start=start, parser="lalr", lexer=Tokens, maybe_placeholders=False)
 
     def said(self, text: str) -> Any:

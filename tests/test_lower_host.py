@@ -6,8 +6,8 @@ import pytest
 from lowering import PAGE, Beside, lower, text
 
 from meld.abi.intrinsics import INTRINSICS
-from meld.ir.parser import parse_module
 from meld.runtime.host import Host
+from meld.text.reading.program import parse_module
 
 PENDING, CLOSED, INVALID = -5, -1, -2
 

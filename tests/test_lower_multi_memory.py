@@ -11,8 +11,8 @@ from lowering import AS_MEMORY, PAGE, Beside, lower, text
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError
 from meld.ir.opcodes import OPS, Imm, Op
-from meld.ir.parser import parse_module
 from meld.runtime.instantiate import Trapped, engine, instantiate
+from meld.text.reading.program import parse_module
 
 OUT_OF_BOUNDS = f"trap: {AS_MEMORY}"
 ACCESSES = [op for op in OPS.values() if op.imms[:1] == (Imm.MEMARG,)]

@@ -20,11 +20,11 @@ pytest.importorskip("pygls", reason="the language server is an extra: meldc[lsp]
 from lsprotocol import types as lsp
 from pygls.lsp.client import LanguageClient
 
-from meld.checking import check_text
 from meld.diagnostics import MeldError
 from meld.editor.hover import hover
 from meld.editor.index import index_text, outline
-from meld.ir.comments import format_text
+from meld.text.format import format_text
+from meld.verify.check import check_text
 
 ROOT = Path(__file__).parent.parent
 URI = "file:///work/t.wat"

@@ -20,10 +20,10 @@ from test_five_components import Five, five
 
 from meld.diagnostics import MeldError
 from meld.driver import FOR_COMPONENTS, decode, encode
-from meld.ir.parser import parse
 from meld.passes import Registry
 from meld.passes.base import Program
 from meld.passmanager import parse_pipeline, plan_default, plan_named, run
+from meld.text.reading.program import parse
 
 __all__ = ["five"]
 

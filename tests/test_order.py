@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meld.order import Circle, topological
 from meld.passes import BUILTIN, Registry
 from meld.passmanager import constraints
+from meld.support.graph import Circle, topological
 
 EDGES = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=14)
 

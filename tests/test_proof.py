@@ -166,7 +166,7 @@ def test_executor_contract_model_and_engine_agree(shape: Shape) -> None:
 
 def _run(wat: str, assumption: z3.BoolRef | None = None) -> list[Path]:
     """All paths of the exported function of a module with a memory; its parameters are `p0`, `p1`, …."""
-    from meld.ir.parser import parse_module
+    from meld.text.reading.program import parse_module
 
     module = parse_module(wat, "test.wat")
     (memory,), (function,) = module.memories, module.functions

@@ -19,12 +19,12 @@ from wrapped import ROOT
 import meld
 from meld.driver import Options, build
 from meld.ir.module import Module
-from meld.ir.parser import parse
 from meld.passes.base import Program
 from meld.passmanager import Observer, Ran
 from meld.runtime.instantiate import instantiate
 from meld.runtime.typed import call
 from meld.runtime.wave import split_call
+from meld.text.reading.program import parse
 
 __all__ = ["five"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from meld.records import FEW, record
+from meld.support.records import FEW, record
 
 
 def classes(make: Any) -> list[type]:

@@ -15,10 +15,10 @@ from test_bisect import BAD, GOOD, PLUGIN, UNCLEAR, constants, runs, thousand  #
 from meld.cli import main
 from meld.diagnostics import MeldError
 from meld.driver import Options, build, encode, print_text
+from meld.faults.judge import Judge, Verdict
+from meld.faults.reduction import Reducer
 from meld.ir.module import Module
-from meld.judging import Judge, Verdict
-from meld.reduction import Reducer
-from meld.verification import fault_of
+from meld.observers.verifier import fault_of
 
 ROOT = Path(__file__).parent.parent
 

@@ -13,7 +13,7 @@ from browser import CHROMIUM, Browser
 
 from meld.cli import main
 from meld.journal import Change, Journal, StepRecord, Symbol, What
-from meld.report import page
+from meld.journal.report import page
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 STREAM = [str(EXAMPLES / "stream" / f"{name}.wat") for name in ("producer", "consumer")]

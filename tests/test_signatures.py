@@ -19,7 +19,7 @@ from test_inspect import HOSTED
 import meld
 from meld.binary.reader import read_module
 from meld.cli import main
-from meld.ir.parser import parse
+from meld.text.reading.program import parse
 
 SECTION = "meld.signature-manifest"
 

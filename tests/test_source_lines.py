@@ -15,7 +15,7 @@ from smith import wasm_tools
 from wrapped import fuse, meldc, tool
 
 import meld
-from meld.binary.dwarf_lines import read_lines
+from meld.binary.debug.dwarf_lines import read_lines
 from meld.binary.reader import read_module
 from meld.diagnostics import MeldError
 

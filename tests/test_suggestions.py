@@ -13,8 +13,8 @@ from test_cli import STREAM, meldc, refused
 
 from meld.cli import COMMANDS
 from meld.commands.compile import configure
-from meld.completion import SCRIPTS, complete
-from meld.usage import COMPILE, Parser, parser_of
+from meld.commands.parser import COMPILE, Parser, parser_of
+from meld.commands.shells import SCRIPTS, complete
 
 ROOT = Path(__file__).parent.parent
 GREET = [str(ROOT / "examples/greet/crowd.wat"), str(ROOT / "examples/greet/greeter.wat")]

@@ -16,8 +16,6 @@ from meld.diagnostics import MeldError
 from meld.ir.instructions import Catch, Code, Instruction, LazyBody, MemArg
 from meld.ir.module import DataSegment, ElementSegment, Function, Global, Memory, Module, Table, Tag
 from meld.ir.opcodes import OPS, Imm, Op
-from meld.ir.parser import parse, parse_module
-from meld.ir.printer import print_program
 from meld.ir.types import (
     EXTERNREF,
     FUNCREF,
@@ -33,6 +31,8 @@ from meld.ir.types import (
     StructType,
     TypeDef,
 )
+from meld.text.printing.module import print_program
+from meld.text.reading.program import parse, parse_module
 
 
 def comes_back(module: Module) -> str:
@@ -313,7 +313,7 @@ def test_deep_nonsense_is_refused(text: str) -> None:
 
 def test_grammars_work_without_a_place_to_keep_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from meld.diagnostics import Source
-    from meld.ir.syntax import Syntax
+    from meld.text.grammar.syntax import Syntax
 
     (tmp_path / "file").write_text("")
     monkeypatch.delenv("MELDC_CACHE", raising=False)

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from smith import WASM_TOOLS, printed
 from test_component_binary import FIXTURES, SUITES, commands, is_component, mutate, needs_shared
 
-from meld.binary.component_reader import read_component
+from meld.binary.component.reader import read_component
 from meld.diagnostics import MeldError
 from meld.driver import read_program
-from meld.ir.extern_names import parse_name
-from meld.ir.verify import verify
-from meld.verification import component_engine
+from meld.observers.verifier import component_engine
+from meld.verify.component.extern_names import parse_name
+from meld.verify.module import verify
 
 
 def refusal(data: bytes, name: str = "x.wasm") -> str | None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import meld
-from meld.abi.boundary import Boundary
 from meld.driver import decode
 from meld.ir.component import (
     Component,
@@ -23,10 +22,11 @@ from meld.ir.component import (
 from meld.ir.instructions import Code, Instruction, LazyBody, MemArg
 from meld.ir.module import DataSegment, Function, Global, ImportName, Memory, Module
 from meld.ir.notes import NOTES, Instance, Note, note, number, ref
-from meld.ir.parser import parse
 from meld.ir.types import I32, FuncType, Limits, StructType, TypeDef
-from meld.ir.verify import MAX_PROBLEMS, verify
+from meld.notes.boundaries import Boundary
 from meld.passes.detect_pairs import Pair
+from meld.text.reading.program import parse
+from meld.verify.module import MAX_PROBLEMS, verify
 
 ROOT = Path(__file__).parent.parent
 STREAM = [ROOT / "examples/stream/producer.wat", ROOT / "examples/stream/consumer.wat"]

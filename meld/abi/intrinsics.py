@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 
 from meld.ir.types import I32, I64, FuncType, ValType
-from meld.records import record
+from meld.support.records import record
 
 MODULE = "pulseengine:async"
 """The module name under which the intrinsics are imported."""

@@ -17,7 +17,7 @@ from meld.abi.types import MAX_TYPE_DEPTH, Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.types import F32, F64, I32, I64, FuncType, NumType
-from meld.records import record
+from meld.support.records import record
 
 MAX_FLAT_PARAMS = 16
 MAX_FLAT_RESULTS = 1

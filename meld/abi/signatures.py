@@ -5,12 +5,12 @@ Source: Component Model, CanonicalABI.md (Flattening; Canonical Definitions) and
 
 from __future__ import annotations
 
-from meld.abi.boundary import Options
 from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, Layouts, core_type, pointer_of
 from meld.abi.types import Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.types import I32, I64, FuncType, ValType
+from meld.notes.boundaries import Options
 
 
 def _layouts(options: Options) -> Layouts:

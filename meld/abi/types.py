@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.notes import NameOf, Note, Quoted, Resolve, Sexp, Symbol, note, ref, symbol, text
-from meld.records import record
+from meld.support.records import record
 
 MAX_TYPE_DEPTH = 100
 MAX_TYPE_PARTS = 100_000

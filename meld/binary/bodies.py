@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from meld.binary.bulk import CodeSection
 from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE, CoreTypeReader
 from meld.binary.cursor import Cursor
 from meld.binary.leb import signed, unsigned
+from meld.binary.section import CodeSection
 from meld.ir.instructions import Catch, Code, Instruction, LazyBody, MemArg, Scope
 from meld.ir.module import CLOSING, LABELLED
 from meld.ir.numbering import Numbering
 from meld.ir.opcodes import BY_CODE, VARIANTS, Imm, Op
 from meld.ir.types import RefType, ValType
-from meld.records import record
+from meld.support.records import record
 
 MAX_LOCALS = 50_000
 """Locals of one function; engines have the same limit."""

@@ -6,22 +6,22 @@ the caller has the Python path say why.
 
 from __future__ import annotations
 
-import ctypes
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import wasmtime
-
-from meld.ahead import Ahead
 from meld.binary.bodies import CLOSE, OPEN, PLANS, SPACE_OF_IMM, Step
 from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE
-from meld.cache import load, save
 from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
-from meld.packaged import packaged
-from meld.records import record
+from meld.support.ahead import Ahead
+from meld.support.cache import load, save
+from meld.support.packaged import packaged
+from meld.support.records import record
+
+if TYPE_CHECKING:
+    import wasmtime
 
 T = TypeVar("T")
 
@@ -94,11 +94,28 @@ def plan_table() -> bytes:
     return table.tobytes() + bytes(1 if code in HEAP_BY_CODE else 2 * (code in NUM_BY_CODE) for code in range(128))
 
 
+_started = False
+
+
+def start() -> None:
+    """Says that the engine will be used in any case, so that the kernel pays for smaller modules too."""
+    global _started
+    _started = True
+
+
+def is_started() -> bool:
+    """Whether the engine is in use, by a kernel or as `start` said."""
+    return _started
+
+
 @cache
 def _compiled() -> tuple[wasmtime.Engine, wasmtime.Module]:
     """The kernel, compiled now or by an earlier run; compiled code says for which engine and processor it is."""
+    import wasmtime
+
+    start()
     engine = wasmtime.Engine()
-    text = packaged("meld.binary", "kernel.wat").encode()
+    text = packaged(__package__, "kernel.wat").encode()
     code = load("kernel", text)
     if code is not None:
         try:
@@ -120,6 +137,8 @@ class Kernel:
     """
 
     def __init__(self, code: memoryview, count: int, sizes: Sequence[int]) -> None:
+        import wasmtime
+
         engine, module = _compiled()
         self._store = wasmtime.Store(engine)
         exports = wasmtime.Instance(self._store, module, []).exports(self._store)
@@ -182,6 +201,8 @@ class Kernel:
         """Has the engine begin; what it leaves is `taken` from its memory when it is asked for."""
         arguments = self._code, self._count, keep, self._rows, out, limit, uses
 
+        import wasmtime
+
         def call() -> int:
             try:
                 end: int = self._run(self._store, *arguments)
@@ -194,6 +215,8 @@ class Kernel:
     def _grow(self, size: int) -> None:
         pages = -(-size >> 16) - self._memory.size(self._store)
         if pages > 0:
+            import wasmtime
+
             try:
                 self._memory.grow(self._store, pages)
             except wasmtime.WasmtimeError as e:
@@ -201,6 +224,8 @@ class Kernel:
 
     def _view(self) -> memoryview:
         """The memory as it is, until it grows. The view keeps the kernel alive."""
+        import ctypes
+
         pointer = ctypes.cast(self._memory.data_ptr(self._store), ctypes.c_void_p).value
         assert pointer is not None
         buffer = (ctypes.c_ubyte * self._memory.data_len(self._store)).from_address(pointer)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from meld.binary.bodies import EncodedBody, InstructionReader
-from meld.binary.bulk import CodeSection
 from meld.binary.coretypes import CoreTypeReader
 from meld.binary.cursor import Cursor
 from meld.binary.names import read_names
+from meld.binary.section import CodeSection
 from meld.ir.instructions import Instruction, Scope
 from meld.ir.module import (
     SPACE_OF,

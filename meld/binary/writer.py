@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from meld.binary.bodies import EncodedBody
-from meld.binary.bulk import CodeSection
 from meld.binary.coretypes import CoreTypeWriter
-from meld.binary.dwarf import Subprogram, Unit, debug_sections, generated, line_of
+from meld.binary.debug.dwarf import Subprogram, Unit, debug_sections, generated, line_of
+from meld.binary.debug.provenance import SECTION, provenance
 from meld.binary.encode import Encoder
 from meld.binary.leb import name, section_pieces, unsigned, vector
 from meld.binary.names import write_names
-from meld.binary.provenance import SECTION, provenance
 from meld.binary.reader import MAGIC, SECTIONS
+from meld.binary.section import CodeSection
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Scope, references
 from meld.ir.module import (
@@ -34,8 +34,8 @@ from meld.ir.numbering import Numbering
 from meld.ir.types import FUNCREF
 
 if TYPE_CHECKING:
-    from meld.ahead import Ahead
     from meld.binary.kernel import Written
+    from meld.support.ahead import Ahead
 
 Piece: TypeAlias = bytes | memoryview
 Groups: TypeAlias = "dict[tuple[CodeSection, Scope], Ahead[Written] | None]"
@@ -164,7 +164,7 @@ class _Writer:
         ]
         found = [generated(made)] if made else []
         if any(isinstance(f.body, EncodedBody) and f.body.section.debug for f in self.module.functions):
-            from meld.binary.source_lines import units
+            from meld.binary.debug.source_lines import units
 
             contents = b"".join([unsigned(len(places)), *self.code.pieces])
             found += units(self.module.functions, places, [contents[start:end] for start, end in places])

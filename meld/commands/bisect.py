@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from meld.bisection import Culprit
-    from meld.judging import Judge
+    from meld.faults.bisection import Culprit
+    from meld.faults.judge import Judge
 
 TEST_HELP = """\
 The test is a command that gets a file with the program, in place of `{}` or as its last argument. Its exit code says:
@@ -52,7 +52,7 @@ def test_arguments(parser: argparse.ArgumentParser) -> None:
 
 def judge_of(args: argparse.Namespace) -> Judge:
     """The judge that the arguments ask for."""
-    from meld.judging import Judge, command_test
+    from meld.faults.judge import Judge, command_test
 
     test = None if args.test is None else command_test(args.test, args.emit, args.timeout)
     return Judge(test, args.emit)
@@ -62,8 +62,8 @@ def main(args: argparse.Namespace) -> int:
     """Prints the culprit; 1 if it is one of several. Raises MeldError."""
     import json
 
-    from meld.bisection import Bisection
     from meld.commands.compile import pipeline_options
+    from meld.faults.bisection import Bisection
 
     def say(line: str) -> None:
         print(line, file=sys.stderr)
@@ -80,7 +80,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _lines(culprit: Culprit, args: argparse.Namespace) -> list[str]:
-    from meld.dumps import coloured, diff_lines
+    from meld.observers.dumps import coloured, diff_lines
 
     lines = [f"pass {culprit.label} (step {culprit.number} of {culprit.steps})"]
     if culprit.rewrite is not None:

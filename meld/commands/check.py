@@ -21,8 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Lists what is wrong; 2 if anything is. Warnings alone are no reason."""
-    from meld.checking import check_file
-    from meld.diagnostic_forms import Severity, render
+    from meld.diagnostics.forms import Severity, render
+    from meld.verify.check import check_file
 
     found = [diagnostic for path in args.files for diagnostic in check_file(path, engine=args.engine)]
     print(render(found, args.diagnostics), end="")

@@ -110,8 +110,8 @@ def _compile(args: argparse.Namespace) -> None:
 
     from meld.diagnostics import MeldError
     from meld.driver import build
+    from meld.observers.progress import Progress
     from meld.output import render, write_file
-    from meld.progress import Progress
 
     begin = time.perf_counter()
     wrap = args.emit == "component"
@@ -136,11 +136,11 @@ def _compile(args: argparse.Namespace) -> None:
         sys.stdout.buffer.flush()
     report(outcome, quiet=args.quiet, explain=args.explain, form=args.diagnostics)
     if args.time:
-        from meld.timing import time_text
+        from meld.views.timing import time_text
 
         sys.stderr.write(time_text(outcome.ran, time.perf_counter() - begin, args.time))
     if args.stats:
-        from meld.timing import stats_text
+        from meld.views.timing import stats_text
 
         sys.stderr.write(stats_text(outcome.ran, args.stats))
 
@@ -176,9 +176,9 @@ def watching(args: argparse.Namespace) -> Iterator[list[Observer]]:
     if not (dumps or args.journal or args.verify or args.verify_run):
         yield []
         return
-    from meld.dumps import Dumper
-    from meld.journal.recorder import Recorder
-    from meld.verification import Verifier
+    from meld.observers.dumps import Dumper
+    from meld.observers.recorder import Recorder
+    from meld.observers.verifier import Verifier
 
     recorder = Recorder.of_files(args.argv, args.inputs)
     watchers: list[Observer] = [recorder]
@@ -201,8 +201,8 @@ def watching(args: argparse.Namespace) -> Iterator[list[Observer]]:
 def _write_manifest(program: Program, path: Path) -> None:
     from meld.diagnostics import MeldError
     from meld.ir.module import Module
-    from meld.manifest import manifest_text
     from meld.output import write_file
+    from meld.views.manifest import manifest_text
 
     if not isinstance(program, Module):
         raise MeldError("--manifest is about a core module, and the product is a composition", hint="run merge")
@@ -210,9 +210,9 @@ def _write_manifest(program: Program, path: Path) -> None:
 
 
 def report(outcome: Outcome, *, quiet: bool, explain: bool, form: str = "text") -> None:
-    """Remarks and the explanation, to standard error; remarks in a form of `meld.diagnostic_forms.FORMS`."""
+    """Remarks and the explanation, to standard error; remarks in a form of `meld.diagnostics.forms.FORMS`."""
     if form != "text":
-        from meld.diagnostic_forms import Diagnostic, render
+        from meld.diagnostics.forms import Diagnostic, render
 
         remarks = [] if quiet else outcome.remarks
         print(render([Diagnostic.of_remark(remark) for remark in remarks], form), end="", file=sys.stderr)
@@ -220,6 +220,6 @@ def report(outcome: Outcome, *, quiet: bool, explain: bool, form: str = "text") 
         for remark in outcome.remarks:
             print(f"remark: {remark}", file=sys.stderr)
     if explain:
-        from meld.explain import explain as show
+        from meld.views.explain import explain as show
 
         show(outcome)

@@ -19,7 +19,7 @@ for good:
 
 def main(args: argparse.Namespace) -> int:
     """Prints the script, or what the last of the words can be."""
-    from meld.completion import SCRIPTS, complete
+    from meld.commands.shells import SCRIPTS, complete
 
     if args.words is None:
         print(SCRIPTS[args.shell], end="")

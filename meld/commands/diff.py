@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from meld.journal import Journal
-    from meld.terminal import show
+    from meld.support.terminal import show
 
     journal = Journal.load(args.journal)
     if args.second is None and Path(args.first).is_file():
@@ -81,7 +81,7 @@ def _wanted(found: Iterable[Difference], only: str | None) -> list[Difference]:
 
 
 def _shown(found: list[Difference], stat: bool) -> Iterator[str]:
-    from meld.dumps import diff_lines, stat_line
+    from meld.observers.dumps import diff_lines, stat_line
 
     return (stat_line(one) for one in found) if stat else diff_lines(found)
 

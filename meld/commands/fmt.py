@@ -27,8 +27,8 @@ def main(args: argparse.Namespace) -> int:
 
     from meld.diagnostics import MeldError
     from meld.driver import decode_text, is_binary, read_file
-    from meld.ir.comments import format_text
     from meld.output import write_file
+    from meld.text.format import format_text
 
     changed = []
     for name in args.files:

@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
     """Shows what is in a module, or in components as they are linked. Raises MeldError: the files are no program."""
     import json
 
-    from meld.inspection import inspect
+    from meld.views.inspection import inspect
 
     paths: list[str] = args.files
     found = inspect(_module(paths, args.link))

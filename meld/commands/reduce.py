@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from meld.commands.bisect import TEST_HELP, judge_of, test_arguments
 
 if TYPE_CHECKING:
-    from meld.reduction import Reducer
+    from meld.faults.reduction import Reducer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +42,8 @@ def main(args: argparse.Namespace) -> int:
 
     from meld.commands.compile import pipeline_options
     from meld.driver import print_text
+    from meld.faults.reduction import Reducer
     from meld.output import write_file
-    from meld.reduction import Reducer
 
     def say(line: str) -> None:
         if not args.quiet:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from meld.diagnostics import PassFailure
     from meld.driver import Options
-    from meld.reproducer import Reproducer
+    from meld.faults.reproducer import Reproducer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from meld.diagnostics import MeldError
-    from meld.reproducer import Reproducer
+    from meld.faults.reproducer import Reproducer
 
     try:
         text = Path(args.file).read_text()
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
 def _remarks(reproducer: Reproducer, plugins: list[str]) -> Iterator[str]:
     """What is not as it was."""
     from meld import __version__
-    from meld.reproducer import digest_of
+    from meld.faults.reproducer import digest_of
 
     if reproducer.version != __version__:
         yield f"it was written by meldc {reproducer.version}, this is {__version__}"
@@ -104,9 +104,9 @@ def _run(file: str, options: Options) -> PassFailure | None:
 
 def _options(reproducer: Reproducer, plugins: list[str]) -> Options:
     from meld.driver import Options
-    from meld.journal.recorder import Recorder
+    from meld.observers.recorder import Recorder
+    from meld.observers.verifier import Verifier
     from meld.passmanager import Observer
-    from meld.verification import Verifier
 
     options = Options(
         passes=reproducer.passes, plugins=plugins or [path for path, _ in reproducer.plugins], reproducer=None

@@ -22,8 +22,8 @@ def main(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from meld.journal import Journal
+    from meld.journal.report import page
     from meld.output import write_file
-    from meld.report import page
 
     html = page(Journal.load(args.journal)).encode()
     if args.output is not None:

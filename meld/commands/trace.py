@@ -97,7 +97,7 @@ def _lines(journal: Journal, args: argparse.Namespace) -> None:
 
 
 def _print(lines: Iterable[str]) -> None:
-    from meld.terminal import show
+    from meld.support.terminal import show
 
     show(lines)
 

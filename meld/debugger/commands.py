@@ -272,7 +272,7 @@ def edit(shell: Shell, rest: str) -> None:
 def _to_edit(shell: Shell, wanted: str | None) -> tuple[str, str]:
     """The name of the function that is to be edited, and its text; or of the whole program."""
     from meld.driver import print_text
-    from meld.ir.text_function import function_text
+    from meld.text.function import function_text
 
     session = shell.session
     if wanted is None:

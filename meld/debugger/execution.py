@@ -87,7 +87,7 @@ class Execution:
 
 def _core_call(text: str, running: Running) -> tuple[str | None, Sequence[str]]:
     """Name and arguments of a call by core types; no name if it is one by component types."""
-    from meld.abi.boundary import HostExport
+    from meld.notes.boundaries import HostExport
 
     typed = {export.label for export in running.module.notes_of(HostExport)}
     name, parenthesis, rest = text.partition("(")
@@ -103,9 +103,9 @@ def _core_call(text: str, running: Running) -> tuple[str | None, Sequence[str]]:
 
 def callable_exports(module: Module) -> list[str]:
     """How each exported function is called: ``name(a: u32) -> string``, or core types."""
-    from meld.abi.boundary import HostExport
+    from meld.ir.describe import item_type
     from meld.ir.module import Function
-    from meld.ir.show import item_type
+    from meld.notes.boundaries import HostExport
 
     typed = {export.label: export for export in module.notes_of(HostExport)}
     found = []

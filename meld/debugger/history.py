@@ -13,11 +13,11 @@ from difflib import get_close_matches
 
 from meld.diagnostics import MeldError
 from meld.ir.module import Function, Module
-from meld.ir.parser import parse
-from meld.ir.text_function import replace_function
 from meld.passes.base import Pass, PassContext, Program, option, options_of, parse_option
 from meld.passmanager import Plan, Step
-from meld.records import record
+from meld.support.records import record
+from meld.text.function import replace_function
+from meld.text.reading.program import parse
 
 
 class Edit(Pass):

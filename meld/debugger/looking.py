@@ -12,9 +12,9 @@ from meld.debugger.shell import Shell, command
 from meld.debugger.symbols import KINDS
 from meld.diagnostics import MeldError
 from meld.driver import print_text
-from meld.dumps import MARKS, diff_lines
 from meld.ir.module import Function, Module
-from meld.ir.printer import ModulePrinter
+from meld.observers.dumps import MARKS, diff_lines
+from meld.text.printing.module import ModulePrinter
 
 
 @command("print", "p", usage="[SYMBOL|GLOB] [--all]", completes="symbols")
@@ -117,7 +117,7 @@ def graph(shell: Shell, rest: str) -> None:
     word = at_most_one(rest, "graph [plan|calls|FUNCTION]")
     match word:
         case None | "plan":
-            from meld.plan_text import plan_text
+            from meld.views.plan import plan_text
 
             shell.say(plan_text(shell.session.history.plan()).rstrip("\n"))
             if word is None:
@@ -191,7 +191,7 @@ def explain(shell: Shell, rest: str) -> None:
     """Say what was done with each stream domain and boundary, and why."""
     from rich.console import Console
 
-    from meld.explain import explain_to
+    from meld.views.explain import explain_to
 
     refuse(words_of(rest), "explain")
     console = Console(width=None if shell.interactive else 160, no_color=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from meld import __version__
 from meld.debugger.session import Session
 from meld.driver import print_text
+from meld.faults.reproducer import Reproducer, digest_of
 from meld.passmanager import Plan
-from meld.reproducer import Reproducer, digest_of
 
 
 def saved_text(session: Session, name: str) -> str:

@@ -22,11 +22,11 @@ from meld.driver import Options, compose, plan_for, read_file, read_program
 from meld.ir.component import Component
 from meld.ir.module import Module
 from meld.journal import Change, Difference, Journal, Symbol
-from meld.journal.recorder import Recorder
+from meld.observers.recorder import Recorder
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import Observer, run
-from meld.records import record
+from meld.support.records import record
 
 if TYPE_CHECKING:
     from meld.debugger.execution import Execution
@@ -398,7 +398,7 @@ class Session:
 
     def fault(self) -> MeldError | None:
         """What is wrong with the program here, by our own rules or the engine's."""
-        from meld.verification import fault_of
+        from meld.observers.verifier import fault_of
 
         return fault_of(self.program)
 

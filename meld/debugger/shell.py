@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from meld.debugger.session import Session
 from meld.diagnostics import MeldError, PassFailure
-from meld.progress import Progress
-from meld.records import record
+from meld.observers.progress import Progress
 from meld.runtime.instantiate import Trapped
-from meld.terminal import harmless, painted
+from meld.support.records import record
+from meld.support.terminal import harmless, painted
 
 if TYPE_CHECKING:
     from meld.debugger.lineedit import LineEditor

@@ -10,12 +10,12 @@ from typing import Any
 
 from meld.diagnostics import MeldError
 from meld.ir.component import Component
+from meld.ir.describe import item_type
 from meld.ir.module import SPACE_OF, Export, Function, Item, Module
 from meld.ir.notes import Note
-from meld.ir.show import item_type
 from meld.journal import Symbol, find
-from meld.journal.recorder import parts_of, symbol_of, text_of
-from meld.journal.texts import DefinitionPrinter, ItemPrinter, StableNames, wish
+from meld.observers.recorder import parts_of, symbol_of, text_of
+from meld.observers.texts import DefinitionPrinter, ItemPrinter, StableNames, wish
 from meld.passes.base import Program
 
 

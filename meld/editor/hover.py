@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from meld.editor.index import Index, Variable, kind_of, name_of
-from meld.ir.literals import identifier
+from meld.ir.describe import item_type, signature
 from meld.ir.module import DataSegment, ElementSegment, Function, Item
 from meld.ir.notes import Instance, Note, Opaque
-from meld.ir.show import item_type, signature
 from meld.ir.types import FuncType, TypeDef
+from meld.text.literals import identifier
 
 MAX_LINES = 12
 """Lines of text that are shown of a definition."""

@@ -18,10 +18,10 @@ from meld.ir.component import Component
 from meld.ir.instructions import LazyBody
 from meld.ir.module import KEYWORD_OF, DataSegment, ElementSegment, Export, Function, Item, Module
 from meld.ir.notes import Note
-from meld.ir.recovery import Group, groups, parse_all
-from meld.ir.text_names import recording_uses
 from meld.ir.types import TypeDef
-from meld.records import record
+from meld.support.records import record
+from meld.text.reading.names import recording_uses
+from meld.text.recovery import Group, groups, parse_all
 
 _NAME = r"\$(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+)"
 _LOCAL = re.compile(rf"(?P<def>\(\s*(?:param|local)|local\.(?:get|set|tee))\s+(?P<name>{_NAME})")

@@ -14,13 +14,13 @@ from pygls.lsp.server import LanguageServer
 from pygls.workspace import TextDocument
 
 from meld import __version__
-from meld.checking import check_text
-from meld.diagnostic_forms import Diagnostic, Severity
 from meld.diagnostics import Span
+from meld.diagnostics.forms import Diagnostic, Severity
 from meld.editor.hover import hover
 from meld.editor.index import Entry, Index, index_text, outline
-from meld.ir.comments import format_text
-from meld.records import record
+from meld.support.records import record
+from meld.text.format import format_text
+from meld.verify.check import check_text
 
 PAUSE = 0.2
 """Seconds without a change before a document is checked again."""

@@ -25,8 +25,8 @@ from enum import Enum
 from pathlib import Path
 
 from meld.diagnostics import MeldError, Source, Span
-from meld.ir.wat_lexer import Scanner
-from meld.records import record
+from meld.support.records import record
+from meld.text.grammar.lexer import Scanner
 
 
 class Kind(Enum):

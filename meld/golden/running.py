@@ -13,7 +13,7 @@ from typing import Any
 
 from meld.diagnostics import MeldError
 from meld.golden.expectations import Case, Expectation, Golden, Kind, as_block, block, pattern, read_golden
-from meld.records import record
+from meld.support.records import record
 
 MAX_DIFF = 60
 """Lines of a difference that are shown."""
@@ -262,12 +262,12 @@ def _as_wanted(wanted: str, found: str) -> bool:
 def call_export(product: str, call: str) -> str:
     """Calls an export of a module in text: ``== result`` or ``traps: why``. Raises MeldError."""
     from meld.ir.module import Module
-    from meld.ir.parser import parse
     from meld.runtime.instantiate import Trapped, instantiate
     from meld.runtime.run import parse as read_number
     from meld.runtime.run import show
     from meld.runtime.typed import call as call_typed
     from meld.runtime.wave import split_call
+    from meld.text.reading.program import parse
 
     module = parse(product, "the product")
     if not isinstance(module, Module):
@@ -293,7 +293,7 @@ def call_export(product: str, call: str) -> str:
 
 
 def _typed(module: Any) -> Any:
-    from meld.abi.boundary import HostExport
+    from meld.notes.boundaries import HostExport
 
     return module.notes_of(HostExport)
 

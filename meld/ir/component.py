@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 
 from meld.diagnostics import Span
 from meld.ir.module import CustomSection, Module
+from meld.ir.named import Named
 from meld.ir.notes import Note
-from meld.ir.shown import Named
 from meld.ir.types import Limits, RecGroup, RefType, TypeDef, ValType
-from meld.records import record
+from meld.support.records import record
 
 
 class Sort(Enum):
@@ -40,6 +40,12 @@ class Sort(Enum):
     INSTANCE = "instance"
 
     __hash__ = object.__hash__  # members are compared by identity, and that of Enum is a function in Python
+
+
+class Part:
+    """Base of what definitions are made of that is no definition itself: types in place, options, names."""
+
+    __slots__ = ()
 
 
 # --- types ---------------------------------------------------------------------------------------------------------
@@ -71,21 +77,21 @@ CompValType: TypeAlias = "Prim | Definition"
 
 
 @record(frozen=True)
-class Record:
+class Record(Part):
     """`(record (field "a" t)…)`."""
 
     fields: tuple[tuple[str, CompValType], ...]
 
 
 @record(frozen=True)
-class Variant:
+class Variant(Part):
     """`(variant (case "a" t?)…)`."""
 
     cases: tuple[tuple[str, CompValType | None], ...]
 
 
 @record(frozen=True)
-class ListType:
+class ListType(Part):
     """`(list t)`, or `(list t n)` of fixed length."""
 
     element: CompValType
@@ -93,7 +99,7 @@ class ListType:
 
 
 @record(frozen=True)
-class MapType:
+class MapType(Part):
     """`(map k v)`."""
 
     key: CompValType
@@ -101,35 +107,35 @@ class MapType:
 
 
 @record(frozen=True)
-class Tuple:
+class Tuple(Part):
     """`(tuple t…)`."""
 
     elements: tuple[CompValType, ...]
 
 
 @record(frozen=True)
-class Flags:
+class Flags(Part):
     """`(flags "a"…)`."""
 
     names: tuple[str, ...]
 
 
 @record(frozen=True)
-class EnumType:
+class EnumType(Part):
     """`(enum "a"…)`."""
 
     names: tuple[str, ...]
 
 
 @record(frozen=True)
-class Option:
+class Option(Part):
     """`(option t)`."""
 
     element: CompValType
 
 
 @record(frozen=True)
-class Result:
+class Result(Part):
     """`(result t? (error t)?)`."""
 
     ok: CompValType | None
@@ -137,28 +143,28 @@ class Result:
 
 
 @record(frozen=True)
-class Own:
+class Own(Part):
     """`(own r)`."""
 
     resource: Definition
 
 
 @record(frozen=True)
-class Borrow:
+class Borrow(Part):
     """`(borrow r)`."""
 
     resource: Definition
 
 
 @record(frozen=True)
-class Stream:
+class Stream(Part):
     """`(stream t?)`."""
 
     element: CompValType | None
 
 
 @record(frozen=True)
-class Future:
+class Future(Part):
     """`(future t?)`."""
 
     element: CompValType | None
@@ -183,7 +189,7 @@ DefValType: TypeAlias = (
 
 
 @record(frozen=True)
-class CompFuncType:
+class CompFuncType(Part):
     """`(func async? (param "a" t)… (result t)?)`."""
 
     params: tuple[tuple[str, CompValType], ...]
@@ -192,7 +198,7 @@ class CompFuncType:
 
 
 @record(frozen=True)
-class ResourceType:
+class ResourceType(Part):
     """`(resource (rep i32) (dtor f)?)`. `rep` is i32 or i64."""
 
     rep: ValType
@@ -202,21 +208,21 @@ class ResourceType:
 
 
 @record(eq=False)
-class ComponentType:
+class ComponentType(Part):
     """`(component decl…)`: declarations are `TypeDefinition`, `CoreType`, aliases, `Import` and `ExportDecl`."""
 
     decls: list[Definition] = field(default_factory=list)
 
 
 @record(eq=False)
-class InstanceType:
+class InstanceType(Part):
     """`(instance decl…)`: as `ComponentType`, without imports."""
 
     decls: list[Definition] = field(default_factory=list)
 
 
 @record(frozen=True)
-class CoreExternType:
+class CoreExternType(Part):
     """Type of a core import or export inside a module type: `kind` is ``func``, ``table``, ``memory``, …."""
 
     kind: str
@@ -226,7 +232,7 @@ class CoreExternType:
 
 
 @record(eq=False)
-class ModuleType:
+class ModuleType(Part):
     """`(module decl…)`; `types` are the function types that it declares itself, `aliases` outer core types by position.
 
     `decls` keeps the order: a `RecGroup`, an `OuterAlias` of sort CORE_TYPE, ``(module, field, type)`` for an import,
@@ -242,7 +248,7 @@ class ModuleType:
 
 
 @record(frozen=True)
-class ExternType:
+class ExternType(Part):
     """What an import or export is declared to be.
 
     Attributes:
@@ -407,7 +413,7 @@ class TypeDefinition(Definition):
 
 
 @record(frozen=True)
-class CanonOptions:
+class CanonOptions(Part):
     """Options of a canonical definition.
 
     Attributes:
@@ -499,7 +505,7 @@ class ValueResult(Definition):
 
 
 @record(frozen=True)
-class ExternName:
+class ExternName(Part):
     """An import or export name with its attributes (Binary.md, importname' / exportname').
 
     Attributes:

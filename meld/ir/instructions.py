@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from meld.ir.shown import Named
+from meld.ir.named import Named
 from meld.ir.types import TypeDef, ValType
-from meld.records import record
+from meld.support.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,10 +17,10 @@ from typing import Any, TypeAlias
 
 from meld.diagnostics import Span
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope, references, substitute
+from meld.ir.named import Named
 from meld.ir.notes import Instance, Note
-from meld.ir.shown import Named
 from meld.ir.types import FuncType, Limits, RecGroup, RefType, TypeDef, ValType
-from meld.records import record
+from meld.support.records import record
 
 
 @record(frozen=True)

@@ -20,7 +20,7 @@ from dataclasses import MISSING, Field, field, fields
 from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
 from meld.diagnostics import MeldError, Span
-from meld.records import record
+from meld.support.records import record
 
 
 @record(frozen=True)
@@ -64,7 +64,7 @@ class Note:
     def problems(self, holder: Any, program: Any) -> Iterable[str]:
         """What is wrong with the note where it stands: on `holder`, in `program`. What it refers to is in the program.
 
-        Called by the verifier (`meld.ir.verify`); a class of notes that can be inconsistent says so here.
+        Called by the verifier (`meld.verify.module`); a class of notes that can be inconsistent says so here.
         """
         return ()
 
@@ -265,12 +265,12 @@ class Synthetic(Note):
 
 @note("attributed")
 class Attributed(Note):
-    """On the module: the encoder shall attribute what the compiler made by source lines (`meld.binary.dwarf`)."""
+    """On the module: the encoder shall attribute what the compiler made by source lines (`meld.binary.debug.dwarf`)."""
 
 
 @note("traced")
 class Traced(Note):
-    """On the module: the encoder shall say where each function comes from (`meld.binary.provenance`)."""
+    """On the module: the encoder shall say where each function comes from (`meld.binary.debug.provenance`)."""
 
 
 @note("facts")

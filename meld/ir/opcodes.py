@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from meld.records import record
+from meld.support.records import record
 
 
 class Imm(Enum):

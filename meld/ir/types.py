@@ -10,7 +10,7 @@ from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
-from meld.records import record
+from meld.support.records import record
 
 if TYPE_CHECKING:
     from meld.diagnostics import Span

@@ -24,7 +24,7 @@ from typing import TypeAlias
 
 from meld.diagnostics import MeldError
 from meld.journal.graph import Graph
-from meld.records import record
+from meld.support.records import record
 
 
 class What(Enum):
@@ -81,7 +81,7 @@ class Size:
     """What a part of a program takes: `code` and `data` in bytes.
 
     Code that is still as it was read counts as it was read; code of a pass, or from a text, counts encoded, as if
-    each index were 0 (of a program with more code than `meld.journal.recorder.KEEP_ALL` text counts in characters).
+    each index were 0 (of a program with more code than `meld.observers.recorder.KEEP_ALL` text counts in characters).
 
     Attributes:
         owner: the component instance; None if it belongs to nobody.

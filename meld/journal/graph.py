@@ -9,7 +9,7 @@ from typing import Any
 from meld.ir import component as c
 from meld.ir.component import Component
 from meld.ir.module import Module
-from meld.records import record
+from meld.support.records import record
 
 HOST = "(host)"
 
@@ -95,7 +95,7 @@ STREAMS = {"module": "bridged", "host": "stream", "undecided": "partner"}
 
 
 def _of_module(module: Module) -> Graph:
-    from meld.inspection import inspect
+    from meld.views.inspection import inspect
 
     found = inspect(module)
     graph = Graph()
@@ -135,7 +135,7 @@ def _stream(row: dict[str, Any]) -> str:
 
 
 def _of_component(component: Component) -> Graph:
-    from meld.abi.boundary import Partner
+    from meld.notes.boundaries import Partner
 
     names: dict[c.Definition, str] = {}
     graph = Graph()

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import TypeAlias
 
 from meld.journal import Difference, Journal, Symbol, What
-from meld.records import record
+from meld.support.records import record
 
 Key: TypeAlias = tuple[str, str]
 """Kind and name of a symbol."""

@@ -8,7 +8,7 @@ from typing import Any
 from meld.diagnostics import MeldError
 from meld.journal import Difference, History, Journal, StepRecord, What
 from meld.journal.lines import blocks
-from meld.records import record
+from meld.support.records import record
 
 IN_FULL = 8
 """Up to how many symbols are shown with their differences."""

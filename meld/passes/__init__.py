@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from meld.diagnostics import MeldError, Remark, did_you_mean
 from meld.passes.base import Pass
-from meld.records import record
+from meld.support.records import record
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -26,7 +26,7 @@ from meld.diagnostics import MeldError, Remark
 from meld.ir.component import Component
 from meld.ir.module import Item, Module
 from meld.ir.notes import Note
-from meld.records import record
+from meld.support.records import record
 
 Program: TypeAlias = Component | Module
 
@@ -135,6 +135,7 @@ class Pass:
         after, before: wishes: names of passes that run earlier or later, if they run at all. A plugin that has any is
             part of the default pipeline, at that place.
         repeatable: may run where its facts hold already.
+        is_own: comes with the compiler, not with a plugin.
     """
 
     name: ClassVar[str] = ""
@@ -145,9 +146,11 @@ class Pass:
     after: ClassVar[tuple[str, ...]] = ()
     before: ClassVar[tuple[str, ...]] = ()
     repeatable: ClassVar[bool] = False
+    is_own: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls.is_own = cls.__module__.startswith(f"{__package__}.")
         dataclass(cls)
 
     def run(self, program: Any, cx: PassContext) -> Any:

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from meld.abi.boundary import Boundary, CanonCall, HostCall, HostExport, IntrinsicEntry, Link, StreamUse
 from meld.abi.layout import Kind, Layouts
 from meld.abi.types import Type, parts_of, read_type, show, write_type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Module
 from meld.ir.notes import Instance, NameOf, Note, Resolve, Sexp, coded, flag, note, number, ref, text
+from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, IntrinsicEntry, Link, StreamUse
 from meld.passes.base import Pass, PassContext
 from meld.passes.finish import reachable
-from meld.records import record
+from meld.support.records import record
 
 
 def _write_element(t: Any, name_of: NameOf) -> list[Sexp]:

@@ -7,13 +7,13 @@ export ``iface#[dtor]r``. `--emit=component` runs it; `wasm-tools component new`
 
 from __future__ import annotations
 
-from meld.abi.boundary import Boundary, CanonCall, HostExport, ResourceExport, resource_of
 from meld.abi.types import Resource, function_types
 from meld.ir import component as c
 from meld.ir.module import Export, Function, ImportName, Module
 from meld.ir.types import I32
+from meld.notes.boundaries import Boundary, CanonCall, HostExport, ResourceExport, resource_of
 from meld.passes.base import Pass, PassContext
-from meld.passes.host_options import fresh_name
+from meld.rewriting.edge import fresh_name
 
 
 class ExposeResources(Pass):

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from meld.abi.boundary import HostCall, HostExport
 from meld.abi.traps import Trap, trap_function
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import CoreItem, Export, Function, Global, Module
 from meld.ir.types import I32
+from meld.notes.boundaries import HostCall, HostExport
 from meld.passes.base import Pass, PassContext
-from meld.passes.rebind import rebind_notes
+from meld.rewriting.rebind import rebind_notes
 
 KIND = "entry-guard"
 

@@ -7,7 +7,6 @@ from collections.abc import Container
 from contextlib import suppress
 from typing import Any
 
-from meld.abi.boundary import Partner
 from meld.diagnostics import MeldError, did_you_mean
 from meld.driver import Input, Wanted
 from meld.ir.component import (
@@ -23,9 +22,10 @@ from meld.ir.component import (
     NestedComponent,
     Sort,
 )
-from meld.ir.copying import Copier, in_order
-from meld.order import Circle, topological
+from meld.notes.boundaries import Partner
 from meld.passes.base import Pass, PassContext
+from meld.rewriting.copying import Copier, in_order
+from meld.support.graph import Circle, topological
 
 
 class Link(Pass):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from meld.abi.boundary import IntrinsicEntry
 from meld.abi.intrinsics import INTRINSICS, Operation
 from meld.ir.module import Function, Module
+from meld.notes.boundaries import IntrinsicEntry
 from meld.passes.base import Pass, PassContext
 from meld.passes.emit_bridge import Shim
 

@@ -21,7 +21,6 @@ from typing import Any, TypeAlias
 
 import wasmtime
 
-from meld.abi.boundary import Boundary, CanonCall, HostCall, HostExport, Options
 from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts, core_type, pointer_of
 from meld.abi.types import Resource, show
 from meld.diagnostics import MeldError
@@ -29,14 +28,15 @@ from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
+from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, Options
 from meld.passes.handle_tables import FUNCTIONS, HandleTable
-from meld.records import record
 from meld.runtime.canonical import MASK32, MASK64, Side, Value, trap_if
 from meld.runtime.host import view
 from meld.runtime.lifting import lift_values
 from meld.runtime.lowering import lower_values
 from meld.runtime.streams import HostTrap
 from meld.runtime.tables import Held, Inside, Scope, Table
+from meld.support.records import record
 
 Store: TypeAlias = "wasmtime.Store | wasmtime.Caller"
 

@@ -28,8 +28,8 @@ from typing import Any, Protocol, TypeAlias
 
 from meld.abi.layout import MAX_VALUE_BYTES, Kind, Layout
 from meld.ir.types import F32, I32, I64, NumType
-from meld.records import record
 from meld.runtime.streams import HostTrap
+from meld.support.records import record
 
 Value: TypeAlias = Any
 """A component value in the form above."""

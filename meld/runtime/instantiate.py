@@ -17,18 +17,18 @@ from typing import Any, NoReturn
 
 import wasmtime
 
-from meld.abi.boundary import BOUNDARY_MODULE, CANON_MODULE, HostCall, HostExport
 from meld.abi.intrinsics import INTRINSICS, MODULE
 from meld.binary.reader import read_module
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError, did_you_mean
 from meld.ir.module import CoreItem, Export, Function, Module
 from meld.ir.types import I32, V128, FuncType, NumType, ValType
-from meld.records import record
+from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, HostCall, HostExport
 from meld.runtime.boundaries import Interpreter
 from meld.runtime.canonical import Value
 from meld.runtime.host import MEMORY_PREFIX, Given, Host, engine_type, view
 from meld.runtime.streams import HostTrap
+from meld.support.records import record
 
 FEATURES = (
     "threads",

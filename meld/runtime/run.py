@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from meld.abi.boundary import HostExport
 from meld.diagnostics import MeldError
 from meld.driver import Options, build, load
+from meld.ir.describe import item_type, type_name
 from meld.ir.module import KEYWORD_OF, Function, Module
-from meld.ir.show import item_type, type_name
 from meld.ir.types import NumType, ValType
+from meld.notes.boundaries import HostExport
 from meld.runtime.instantiate import Running, Trapped, instantiate
 from meld.runtime.typed import call, signature
 from meld.runtime.wave import split_call

@@ -11,7 +11,7 @@ from dataclasses import field
 from typing import TypeAlias
 
 from meld.abi.intrinsics import LOCAL_BIT, Code, End, Intrinsic, Kind, Operation
-from meld.records import record
+from meld.support.records import record
 
 Memories: TypeAlias = Callable[[int], memoryview | None]
 """The bytes of the memory with a given index, writable; None if the module has no such memory."""

@@ -15,8 +15,8 @@ from typing import Any
 from meld.abi.types import Resource
 from meld.ir.notes import Instance
 from meld.passes.handle_tables import HandleTable
-from meld.records import record
 from meld.runtime.canonical import MASK32, trap_if
+from meld.support.records import record
 
 MAX_ENTRIES = (1 << 28) - 1
 

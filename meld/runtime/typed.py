@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from meld.abi.boundary import HostExport
 from meld.abi.layout import Layouts
 from meld.abi.wit_text import wit_function
 from meld.diagnostics import MeldError, did_you_mean
 from meld.ir.module import Module
+from meld.notes.boundaries import HostExport
 from meld.runtime.instantiate import Running
 from meld.runtime.wave import CallText, read_arguments
 from meld.runtime.wave_text import text_of

@@ -15,9 +15,9 @@ from meld.abi.types import Type
 from meld.abi.wit_text import wit
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir import component as c
-from meld.records import record
 from meld.runtime.canonical import Value
 from meld.runtime.wave_scalars import INTEGERS, float_bits, multiline, unescaped
+from meld.support.records import record
 
 _ESCAPE = r"\\(?:['\"tnr\\]|u\{[0-9a-fA-F]{1,6}\})"
 _TOKEN = re.compile(

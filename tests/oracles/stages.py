@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import meld
-from meld.ir.parser import parse
 from meld.runtime.host import Host
 from meld.runtime.instantiate import Running, instantiate
+from meld.text.reading.program import parse
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "stream"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from parties import Fused, Party, files
 
-from meld.explain import Row, rows
+from meld.views.explain import Row, rows
 
 WRITES, READS = ("stream.write",), ("stream.read",)
 SHOWS = """

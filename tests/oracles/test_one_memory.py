@@ -10,8 +10,8 @@ from stages import PASSES, tool
 
 import meld
 from meld.diagnostics import MeldError
-from meld.ir.parser import parse
 from meld.runtime.instantiate import instantiate
+from meld.text.reading.program import parse
 
 A = Party("a", ("stream.write", "future.write"), ("u32",))
 B = Party("b", ("stream.read", "future.read"), ("u32",), links=("a",))

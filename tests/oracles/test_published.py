@@ -12,8 +12,8 @@ import pytest
 from stages import BRIDGED, PASSES, RING, RUNNABLE, SLOTS, Drivers, binary, dump, inputs, is_local, pattern, tool
 
 import meld
-from meld.ir.parser import parse
 from meld.runtime.host import Host
+from meld.text.reading.program import parse
 
 FORMS = ("wat", "wasm")
 

@@ -9,7 +9,7 @@ from parties import Fused, Party, files
 from stages import PASSES, tool
 
 import meld
-from meld.ir.parser import parse
+from meld.text.reading.program import parse
 
 RECORD = '(record (field "x" u32) (field "y" u64))'
 

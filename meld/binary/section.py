@@ -1,0 +1,116 @@
+"""The bodies of a code section taken together: where they are many, the kernel does in one call what Python does each.
+
+``MELDC_KERNEL=on`` and ``=off`` force one way or the other; both write the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from meld.ir.instructions import Scope
+from meld.ir.numbering import Numbering
+from meld.support.records import record
+
+if TYPE_CHECKING:
+    from meld.binary.bodies import Scan
+    from meld.binary.debug.dwarf_lines import LineUnit
+    from meld.binary.kernel import Kernel, Uses, Written
+    from meld.support.ahead import Ahead
+
+THRESHOLD = 80_000
+"""Bytes of code, each function counting as `FUNCTION` more, from which on it pays to start the engine."""
+THRESHOLD_STARTED = 8_000
+"""The same when it is started already."""
+FUNCTION = 16
+
+
+@record(eq=False)
+class CodeSection:
+    """A code section that was read.
+
+    Attributes:
+        data: sizes and bodies, one function after the other.
+        where: the name of the input, for messages.
+        offset: where `data` stands in the input.
+        starts, ends: where each body stands in `data`.
+        scans: what was found in the bodies that Python has looked at.
+        head: how many bytes of the section, its count, are in front of `data`.
+        debug: the debugging sections of the input, by name, which speak of places in the section.
+        lines: what they say of lines, once it was read (`meld.binary.debug.source_lines`).
+    """
+
+    data: memoryview
+    where: str = ""
+    offset: int = 0
+    starts: array[int] = field(default_factory=lambda: array("I"))
+    ends: array[int] = field(default_factory=lambda: array("I"))
+    scans: dict[int, Scan] = field(default_factory=dict)
+    head: int = 1
+    debug: dict[str, bytes | memoryview] = field(default_factory=dict)
+    lines: list[LineUnit] | None = None
+    _ahead: Ahead[Uses] | None = None
+    _uses: Uses | None = None
+    _refused: bool = False
+
+    def body(self, number: int) -> memoryview:
+        """The bytes of a body."""
+        return self.data[self.starts[number] : self.ends[number]]
+
+    def look_ahead(self, scope: Scope) -> None:
+        """Begins to find out what each body uses, if the kernel shall do it."""
+        if self._ahead is None and self.pays():
+            self._ahead = self._kernel(scope).uses()
+
+    def uses(self, scope: Scope) -> Uses | None:
+        """What each body uses; None where Python has to look."""
+        if self._uses is not None:
+            return self._uses
+        if not self._refused:
+            self.look_ahead(scope)
+            if self._ahead is not None:
+                from meld.binary.kernel import Refused
+
+                try:
+                    self._uses = self._ahead.get()
+                except Refused:
+                    self._refused = True
+                self._ahead = None
+        return self._uses
+
+    def rewritten(self, scope: Scope, numbering: Numbering, numbers: Sequence[int]) -> Ahead[Written] | None:
+        """Some of the bodies, each behind its size, with the indices of another module; None where Python has to.
+
+        Getting it raises `meld.binary.kernel.Refused` where Python has to, after all.
+        """
+        if not self.pays():
+            return None
+        keep = bytearray(len(self.starts))
+        for number in numbers:
+            keep[number] = 1
+        maps = {space: numbering.map_of(scope, space) for space in Scope.SPACES}
+        return self._kernel(scope).rewrite(maps, bytes(keep))
+
+    def pays(self) -> bool:
+        """Whether the kernel shall be used."""
+        if self._refused:
+            return False
+        match os.environ.get("MELDC_KERNEL", ""):
+            case "off":
+                return False
+            case "on":
+                return True
+        weight = len(self.data) + FUNCTION * len(self.starts)
+        if not THRESHOLD_STARTED <= weight < THRESHOLD:
+            return weight >= THRESHOLD
+        from meld.binary.kernel import is_started
+
+        return is_started()
+
+    def _kernel(self, scope: Scope) -> Kernel:
+        from meld.binary.kernel import Kernel
+
+        return Kernel(self.data, len(self.starts), [len(space) for space in scope.spaces()])

@@ -1,0 +1,309 @@
+"""Reduction: a smaller program, and fewer passes, that still show what a test finds wrong.
+
+The same test as for bisection says what matters: it succeeds on the program as it is, and fails on what the passes make
+of it. So a cut that only breaks the program does not count. The program is first taken as it stands before the first
+pass that breaks it; then parts of it are taken away as long as that holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import field, replace
+from os import PathLike
+
+from meld.diagnostics import MeldError, PassFailure
+from meld.driver import Options, build, decode, encode, prepare, print_text
+from meld.faults.bisection import Bisection
+from meld.faults.judge import Judge, Verdict
+from meld.faults.reduction.body_cuts import BODY_CUTS, BodyCut
+from meld.faults.reduction.cuts import CALLS, CUTS, NOTES, UNUSED, Cut, described, functions
+from meld.ir.component import Component
+from meld.ir.module import Function, Module
+from meld.observers.verifier import fault_of
+from meld.passes import Registry
+from meld.passes.base import Gate, Program
+from meld.passmanager import parse_pipeline, plan_named, run
+from meld.support.records import record
+from meld.text.reading.program import parse
+from meld.verify.module import verify
+
+
+class OutOfTime(Exception):
+    """The time that a reduction may take is over."""
+
+
+@record()
+class Reducer:
+    """A reduction. `best` is the smallest program so far that shows the fault.
+
+    Attributes:
+        options: of the run that shows it; without a limit of rewrites, whose number changes as the program shrinks.
+        seconds: how long it may take; None: until nothing more can be taken away.
+        say: is told what has been reached.
+        passes, fuel: the pipeline that `best` needs, and how many rewrites it may do by step.
+        tried, taken: how many cuts were tried, and how many of them could stay.
+        differential: whether the test succeeds before the passes, and has to go on to do so. Not if `link` or `merge`
+            is to blame: a composition cannot be run without them.
+    """
+
+    inputs: Sequence[str | PathLike[str]]
+    options: Options
+    judge: Judge
+    seconds: float | None = None
+    say: Callable[[str], None] = lambda line: None
+    passes: str = ""
+    fuel: dict[str, int] = field(default_factory=dict)
+    tried: int = 0
+    taken: int = 0
+    differential: bool = True
+    _best: bytes | str = ""
+    _view: Program | None = None
+    _failure: str | None = None
+    _steps: list[str] = field(default_factory=list)
+    _seen: set[bytes] = field(default_factory=set)
+    _end: float = float("inf")
+
+    @property
+    def best(self) -> Program:
+        """A copy of the smallest program so far."""
+        return _load(self._best)
+
+    @property
+    def view(self) -> Program:
+        """The smallest program so far, to look at only."""
+        if self._view is None:
+            self._view = self.best
+        return self._view
+
+    def run(self) -> bool:
+        """Reduces as far as it goes; False if the time was over, or the user interrupted.
+
+        Raises:
+            MeldError: there is no fault to begin with.
+        """
+        if self.options.limit is not None:
+            raise MeldError("--limit counts rewrites, which change as the program shrinks", hint="leave it away")
+        if self.seconds is not None:
+            self._end = time.monotonic() + self.seconds
+        self._begin()
+        try:
+            self._shrink()
+        except (OutOfTime, KeyboardInterrupt):
+            return False
+        return True
+
+    # --- where to begin ---
+
+    def _begin(self) -> None:
+        """Takes the program as it stands before the step that breaks it, or else as it came in."""
+        self.fuel = {label.removesuffix("#1"): count for label, count in self.options.fuel.items()}
+        program, plan = prepare(self.inputs, self.options)
+        try:
+            first, last = Bisection(self.inputs, self.options, self.judge, self.say).culprit_step()
+        except MeldError:
+            verdict, result = self.judge.of_run(self.inputs, self.options)
+            if isinstance(program, Module) or verdict is not Verdict.BAD:
+                raise
+            first, last, self.differential = 0, len(plan.steps), False
+            if isinstance(result, PassFailure):
+                first, last = result.number - 1, result.number
+            elif self.options.stop_after is not None:
+                last = plan.position(self.options.stop_after, option="--stop-after")
+            self.say("the test cannot be asked before the passes: anything that makes it fail behind them counts")
+        program = build(self.inputs, replace(self.options, observers=()), steps=first).program
+        self._steps = [step.instance.spec() for step in plan.steps[first:last]]
+        labels = {step.label: (step.name, n) for n, step in enumerate(plan.steps[first:last])}
+        self.fuel = {labels[label][0]: count for label, count in self.fuel.items() if label in labels}
+        self._best = _kept(program)
+        verdict, self._failure = self._of_product(self.best)
+        if verdict is not Verdict.BAD:
+            raise MeldError(
+                "the fault does not show if the program is written out before the pass and read again",
+                hint="meldc bisect says where it comes in",
+            )
+        self.passes = ",".join(self._steps)
+        self.say(f"begin: {self._size()}, passes {self.passes or 'none'}")
+
+    # --- what still shows the fault ---
+
+    def _of_product(self, program: Program, steps: Sequence[str] | None = None) -> tuple[Verdict, str | None]:
+        """The verdict on what the passes make of a program, which they change; and whether it is more than a wrong
+        program: how a pass failed, or that what it left is not valid."""
+        registry = Registry.standard(list(self.options.plugins))
+        spec = ",".join(self._steps if steps is None else steps)
+        plan = plan_named(parse_pipeline(spec, registry), program, registry)
+        labels = {step.label for step in plan.steps}
+        gate = Gate(fuel={label: count for label, count in self.fuel.items() if label in labels})
+        try:
+            product, _ = run(plan, program, gate=gate)
+        except PassFailure as e:
+            return Verdict.BAD, _kind_of(e)
+        binary = encode(product)
+        if fault_of(product, binary) is not None:
+            return Verdict.BAD, "not valid"
+        return self.judge.of(product, binary=binary), None
+
+    def _shows(self, program: Program, kept: bytes | str) -> bool:
+        """Whether a program shows the fault; the passes change it."""
+        binary = kept if isinstance(kept, bytes) else None
+        try:
+            if fault_of(program, binary) is not None:
+                return False
+            if self.differential and self.judge.of(program, binary=binary) is not Verdict.GOOD:
+                return False
+            return self._of_product(program) == (Verdict.BAD, self._failure)
+        except MeldError:
+            return False
+
+    def _try(self, change: Callable[[Program], None]) -> bool:
+        """Changes the best program; keeps that if it still shows the fault."""
+        if time.monotonic() > self._end:
+            raise OutOfTime
+        program = self.best
+        change(program)
+        try:
+            if verify(program):
+                return False
+            kept = _kept(program)
+        except MeldError:
+            return False
+        digest = hashlib.sha256(kept if isinstance(kept, bytes) else kept.encode()).digest()
+        if kept == self._best or digest in self._seen:
+            return False
+        self._seen.add(digest)
+        self.tried += 1
+        if not self._shows(program, kept):
+            return False
+        self.taken += 1
+        self._best = kept
+        self._view = None
+        return True
+
+    # --- taking away ---
+
+    def _shrink(self) -> None:
+        before = -1
+        while before != self.taken:
+            before = self.taken
+            self._drop_steps()
+            for cut in [*CUTS, *NOTES]:
+                self._apply(cut)
+            self._bodies()
+            if self.taken == before:
+                self._apply(CALLS)
+            self.say(f"{self._size()}; {self.judge.runs} runs of the test")
+
+    def _drop_steps(self) -> None:
+        for at in reversed(range(len(self._steps))):
+            fewer = self._steps[:at] + self._steps[at + 1 :]
+            try:
+                if self._of_product(self.best, fewer) == (Verdict.BAD, self._failure):
+                    self._steps = fewer
+                    self.passes = ",".join(fewer)
+                    self.taken += 1
+            except MeldError:
+                continue
+
+    def _apply(self, cut: Cut) -> None:
+        count = cut.parts(self.view)
+        least = 1 if cut.least is None else max(1, count // cut.least)
+        _halving(
+            lambda numbers: self._try(lambda program: cut.remove(program, numbers)),
+            lambda: cut.parts(self.view),
+            least,
+        )
+
+    def _bodies(self) -> None:
+        """Goes through all bodies, from those that call to those that are called."""
+        done: set[str] = set()
+        pending = _callers_first(self.view)
+        while pending:
+            key, number = pending.pop(0)
+            if key in done:
+                continue
+            done.add(key)
+            before = self.taken
+            for cut in BODY_CUTS:
+                self._apply_inside(cut, number)
+            if self.taken > before:
+                self._apply(UNUSED)
+                pending = _callers_first(self.view)
+
+    def _apply_inside(self, cut: BodyCut, number: int) -> None:
+        def groups() -> list[int]:
+            return cut.groups(functions(self.view)[number])
+
+        group = 0
+        while group < len(groups()):
+            before = self.taken
+            _halving(
+                lambda numbers, group=group: self._try(  # type: ignore[misc]
+                    lambda program: cut.remove(functions(program)[number], group, numbers)
+                ),
+                lambda group=group: (groups()[group : group + 1] or [0])[0],  # type: ignore[misc]
+            )
+            group += 0 if self.taken > before and cut.name in ("operands", "blocks") else 1
+
+    def _size(self) -> str:
+        bodies = functions(self.view)
+        size = sum(len(function.view().instructions) for function in bodies)
+        return f"{len(bodies)} functions with {size} instructions"
+
+
+def _halving(remove: Callable[[range], bool], count: Callable[[], int], least: int = 1) -> None:
+    """Removes as many parts as can be, first all at once, then halves, quarters, … in chunks of neighbours."""
+    size = count()
+    while size >= least and size > 0:
+        at, now = 0, count()
+        while at < now:
+            if remove(range(at, min(at + size, now))):
+                now = count()
+            else:
+                at += size
+        size = min(size // 2, now)
+
+
+def _kind_of(failure: PassFailure) -> str:
+    """How a pass failed, without the names and numbers in it, which change as the program shrinks."""
+    return re.sub(r"`[^`]*`|\$\S+|\d+", "…", failure.message.splitlines()[0].partition("; ")[0])
+
+
+def _kept(program: Program) -> bytes | str:
+    """A program as it is kept between cuts: as a binary if that says all there is to say, since that is faster."""
+    if isinstance(program, Component) or program.facts or program.notes or described(program):
+        return print_text(program)
+    return encode(program)
+
+
+def _load(kept: bytes | str) -> Program:
+    if isinstance(kept, str):
+        return parse(kept, "reduced")
+    return decode(kept, "reduced")
+
+
+def _callers_first(program: Program) -> list[tuple[str, int]]:
+    """The functions, those that exports reach with the fewest calls first, the others last.
+
+    Each by what it is called while others come and go, and by its number.
+    """
+    from meld.faults.reduction.cuts import modules
+    from meld.ir.instructions import references
+
+    bodies = functions(program)
+    number = {id(function): i for i, function in enumerate(bodies)}
+    order: dict[int, None] = {}
+    pending = [e.item for m in modules(program) for e in m.exports if isinstance(e.item, Function)]
+    pending += [m.start for m in modules(program) if m.start is not None]
+    while pending:
+        later: list[Function] = []
+        for function in pending:
+            if id(function) in number and number[id(function)] not in order:
+                order[number[id(function)]] = None
+                used = (u for one in function.view().instructions for u in references(one))
+                later += [u for u in used if isinstance(u, Function)]
+        pending = later
+    order |= dict.fromkeys(range(len(bodies)))
+    return [(bodies[i].name or f"#{i}", i) for i in order]

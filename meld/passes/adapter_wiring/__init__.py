@@ -1,0 +1,275 @@
+"""The pass `adapter-wiring`: calls between components become calls inside the module."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
+from typing import Any
+
+from meld.abi.types import read_func_type, write_func_type
+from meld.diagnostics import MeldError
+from meld.ir.component import CompFuncType
+from meld.ir.instructions import Instruction
+from meld.ir.module import CoreItem, Function, Global, Item, Module
+from meld.ir.notes import Instance, Note, coded, note, ref, symbol, text
+from meld.ir.types import I32, NumType, TypeDef, ValType
+from meld.notes.boundaries import Boundary, CanonCall, HostCall
+from meld.passes.adapter_wiring.handles import Handles
+from meld.passes.adapter_wiring.inline import inline_calls
+from meld.passes.adapter_wiring.items import Items
+from meld.passes.adapter_wiring.prompt_calls import prompt_calls
+from meld.passes.adapter_wiring.tasks import Tasks
+from meld.passes.adapter_wiring.writer import AdapterWriter, Call, analyse, place_of
+from meld.passes.base import Pass, PassContext
+from meld.rewriting.rebind import rebind_notes
+from meld.rewriting.splice import splice
+from meld.rewriting.template import generated
+
+
+@note("wired")
+class Wired(Note):
+    """On the module: a call between two components, and how it was wired: ``direct`` or ``adapter``, and why."""
+
+    caller: Instance = ref("note")
+    callee: Instance = ref("note")
+    label: str = text()
+    type: CompFuncType = coded(write_func_type, read_func_type)
+    how: str = symbol()
+    reason: str = text()
+
+
+UNGUARDED = frozenset(
+    {"task.return", "resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"}
+)
+"""Built-ins that an instance may call at any time, or that check for themselves."""
+
+
+INLINED_CALLS = 4
+"""Calls of one function that copies strings up to which each is inlined; with more the size counts."""
+
+
+class AdapterWiring(Pass):
+    """Replace each call between components by an adapter, or by the callee itself.
+
+    An adapter lifts and lowers by the types and options of both sides, with every check of the Canonical ABI. Where
+    lifting and lowering do nothing at all (32- and 64-bit numbers), the caller is wired to the callee.
+
+    Two rules of the Canonical ABI need state, or none. *No call out of an instance while something is being lowered
+    into it* (`may_leave`): instances whose `realloc` an adapter runs have a global for it, and what
+    they call checks it. *No re-entrance*: engines enforce it where an instance lowers what it lifts itself, which is
+    known here; such an adapter traps. An instance that is entered again by way of another may run.
+    """
+
+    name = "adapter-wiring"
+    requires = frozenset({"merged"})
+    establishes = frozenset({"wired"})
+    repeatable = True
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        items = Items()
+        handles = Handles.of(items, module)
+        calls: dict[Function, Call] = {}
+        prompt = prompt_calls(module)
+        for function, boundary in _noted(module, Boundary):
+            call = analyse(items, boundary, function, prompt=function in prompt)
+            try:
+                handles.check(call)
+            except MeldError:
+                if not cx.gate.refused:
+                    raise
+                continue  # what it needs was held back; it stays a boundary
+            if cx.asks("wire", function):
+                calls[function] = call
+        flags = _make_flags(module, calls.values(), _calling_out(module, calls.values()))
+        catches = any(True for _ in _tags(module))
+        tasks = _make_tasks(module, items, calls.values())
+        writer = AdapterWriter(items, {i: items.global_(g) for i, g in flags.items()}, catches, handles, tasks)
+
+        direct: dict[CoreItem, CoreItem] = {}
+        written: dict[CoreItem, str] = {}
+        for function, call in calls.items():
+            boundary = call.boundary
+            reason = call.reason or _closed(boundary.caller, flags, catches)
+            if reason is None:
+                direct[function] = boundary.target
+            else:
+                written[function] = writer.write(call, f"{boundary.caller.name}/{boundary.label}.adapter")
+            module.notes.append(
+                Wired(
+                    boundary.caller,
+                    boundary.callee,
+                    boundary.label,
+                    boundary.type,
+                    "adapter" if reason else "direct",
+                    reason or "nothing to adapt: plain numbers",
+                )
+            )
+        for function, builtin in _noted(module, CanonCall):
+            if builtin.builtin == "task.return" and builtin.instance in tasks:
+                written[function] = writer.write_task_return(function, builtin, f"{builtin.instance.name}/task.return")
+        guarded = _write_guards(module, writer, flags, cx)
+
+        made = place(items, module)
+        adapters = [made[name] for name in written.values()]
+        cx.stats["inlined calls"] += _inline_strings(module, adapters, cx)
+        guards = {function: made[name] for function, name in guarded.items()}
+        guard_functions = {id(g) for g in guards.values()}
+        module.replace_uses(guards, unless=lambda item: id(item) in guard_functions)
+        new = _resolved({**direct, **{function: made[name] for function, name in written.items()}}, calls)
+        new = {function: guards.get(item, item) for function, item in new.items()}
+        module.replace_uses(new)
+        rebind_notes(module, {**guards, **new})
+        module.imports = [item for item in module.imports if item not in new]
+        cx.stats["called directly"] += len(direct)
+        cx.stats["adapted"] += len(written)
+        cx.stats["guarded imports"] += len(guarded)
+
+
+def place(items: Items, module: Module) -> dict[str, CoreItem]:
+    """Adds to a module all functions that were written; returns what each name in their texts stands for."""
+    shapes = items.shapes()  # which may bind more items
+    made = dict(items.bound)
+    sources: dict[str, Module] = {}
+    for shape in shapes:
+        again = shape.text in sources
+        source = sources[shape.text] if again else generated(shape.text, "adapter")
+        sources[shape.text] = source
+        bindings = {item: made[name] for item, name in zip(source.imports, shape.uses, strict=True)}
+        kind, name = items.kinds.get(shape.name, "adapter"), items.names[shape.name]
+        rename = partial(_named, name)
+        spliced = splice(source, module, bindings, synthetic=kind, rename=rename, again=again)
+        made[shape.name] = spliced.new[source.functions[0]]
+    return made
+
+
+def _named(name: str, _: Item) -> str:
+    return name
+
+
+def _inline_strings(module: Module, adapters: Iterable[CoreItem], cx: PassContext) -> int:
+    """Inlines what copies strings where few adapters share it: with a short string the call takes as long as that."""
+    called = {
+        adapter: [i.args[0] for i in adapter.instructions if i.op == "call"]
+        for adapter in adapters
+        if isinstance(adapter, Function)
+    }
+    count = Counter(callee for callees in called.values() for callee in callees)
+
+    @cache
+    def results(*types: ValType) -> TypeDef:
+        return module.func_type((), types)
+
+    def wanted(callee: Function) -> bool:
+        return callee.synthetic == "transcode" and count[callee] <= INLINED_CALLS
+
+    return sum(
+        inline_calls(adapter, wanted, results)
+        for adapter, callees in called.items()
+        if any(map(wanted, callees)) and cx.asks("inline", adapter)
+    )
+
+
+def _noted(module: Module, kind: type[Any]) -> list[tuple[Function, Any]]:
+    """The functions with a note of a class, and the note."""
+    return [
+        (item, found)
+        for item in (*module.imports, *module.functions)
+        if item.notes and isinstance(item, Function)  # few have notes
+        for found in item.notes
+        if isinstance(found, kind)
+    ]
+
+
+def _tags(module: Module) -> Iterable[CoreItem]:
+    """Without tags nothing throws."""
+    return module.space("tags")
+
+
+def _closed(caller: Instance, flags: Mapping[Instance, Global], catches: bool) -> str | None:
+    """Why a call that needs no adapting needs an adapter after all."""
+    if caller in flags:
+        return "the caller must not call out while its memory is being prepared"
+    return "no exception may come out of the callee" if catches else None
+
+
+def _guardable(module: Module) -> list[tuple[Function, HostCall | CanonCall, str]]:
+    """What instances call outside of the program and must not call while they are closed, each with its name."""
+    noted = [*_noted(module, HostCall), *_noted(module, CanonCall)]
+    named = [(f, call, call.builtin if isinstance(call, CanonCall) else call.label) for f, call in noted]
+    return [entry for entry in named if entry[2] not in UNGUARDED]
+
+
+def _calling_out(module: Module, calls: Iterable[Call]) -> set[Instance]:
+    """The instances that call anything at all. For others it makes no difference whether they may."""
+    return {call.boundary.caller for call in calls} | {call.instance for _, call, _ in _guardable(module)}
+
+
+def _make_flags(module: Module, calls: Iterable[Call], calling_out: set[Instance]) -> dict[Instance, Global]:
+    """The `may_leave` global of each instance that is closed at times, and calls out."""
+    flags: dict[Instance, Global] = {}
+    for call in calls:
+        for instance in call.leaves_closed:
+            if instance in calling_out and instance not in flags:
+                flags[instance] = Global(
+                    I32,
+                    mutable=True,
+                    init=[Instruction("i32.const", (1,))],
+                    name=f"{instance.name}/may-leave",
+                    owner=instance,
+                    synthetic="adapter",
+                )
+                module.add(flags[instance])
+    return flags
+
+
+def _write_guards(
+    module: Module, writer: AdapterWriter, flags: dict[Instance, Global], cx: PassContext
+) -> dict[CoreItem, str]:
+    """Guards for what instances that are closed at times call outside of the program."""
+    written: dict[CoreItem, str] = {}
+    for function, call, name in _guardable(module):
+        if call.instance in flags and cx.asks("guard", function):
+            written[function] = writer.guard(function, call.instance, f"{call.instance.name}/{name}.guard")
+    return written
+
+
+def _make_tasks(module: Module, items: Items, calls: Iterable[Call]) -> dict[Instance, Tasks]:
+    """The tasks of the instances whose functions are lifted asynchronously."""
+    tasks: dict[Instance, Tasks] = {}
+    for call in calls:
+        callee = call.boundary.callee
+        if not call.boundary.lift.is_async:
+            continue
+        if callee not in tasks:
+            tasks[callee] = Tasks(items, _global(module, callee, "task", I32), {})
+        outs = tasks[callee].outs
+        if call.caller.pointer not in outs:
+            outs[call.caller.pointer] = _global(
+                module, callee, f"task.out.{call.caller.pointer.value}", call.caller.pointer
+            )
+        tasks[callee].calls.append(call)
+    return tasks
+
+
+def _global(module: Module, owner: Instance, name: str, core: NumType) -> Global:
+    """A new global that is 0."""
+    zero = [Instruction(f"{core.value}.const", (0,))]
+    made = Global(core, mutable=True, init=zero, name=f"{owner.name}/{name}", owner=owner, synthetic="adapter")
+    module.add(made)
+    return made
+
+
+def _resolved(new: dict[CoreItem, CoreItem], calls: dict[Function, Call]) -> dict[CoreItem, CoreItem]:
+    """Follows replacements to their end: a function that is lifted may itself be a lowered import."""
+    out: dict[CoreItem, CoreItem] = {}
+    for function, item in new.items():
+        steps = 0
+        while item in new:
+            item = new[item]
+            steps += 1
+            if steps > len(new):
+                assert isinstance(function, Function)
+                raise MeldError("the call leads to itself", where=place_of(calls[function].boundary))
+        out[function] = item
+    return out

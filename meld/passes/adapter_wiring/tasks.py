@@ -1,0 +1,77 @@
+"""Tasks of calls that are lifted asynchronously, and are over when the callee returns.
+
+A callee that cannot block needs no scheduler: it runs to its end below the adapter, and hands over its result with
+`task.return` on the way. An instance runs one such task at a time. Which calls are so:
+`meld.passes.adapter_wiring.prompt_calls`.
+
+Source: Component Model, CanonicalABI.md: `canon lift` (async), `canon lower` (async), `canon task.return`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from meld.ir.module import Global
+from meld.ir.types import NumType
+from meld.passes.adapter_wiring.items import Body, Items
+from meld.support.records import record
+
+if TYPE_CHECKING:
+    from meld.passes.adapter_wiring.writer import Call
+
+RETURNED = 2
+"""What an asynchronously lowered call answers when it is over, and there is no subtask (Subtask.State)."""
+
+_NONE, _OVER = 0, -1
+
+
+@record()
+class Tasks:
+    """The tasks of one callee.
+
+    Attributes:
+        running: the global that says which call runs: its place in `calls` from 1, 0 if none does, −1 if it has
+            handed over its result.
+        outs: for each type of address, the global that says where in the caller's memory the result goes.
+    """
+
+    items: Items
+    running: Global
+    outs: dict[NumType, Global]
+    calls: list[Call] = field(default_factory=list)
+
+    def begin(self, body: Body, call: Call, params: Sequence[tuple[str, NumType]]) -> None:
+        """Just before the callee is called."""
+        body.emit(f"(global.set {self._running} (i32.const {self._number(call)}))")
+        if call.spills_results[0]:
+            body.emit(f"(global.set {self.out_of(call)} (local.get {params[-1][0]}))")
+
+    def end(self, body: Body, trap: str) -> None:
+        """The callee has come back: it must have handed over its result."""
+        body.trap_if(f"(i32.ne (global.get {self._running}) (i32.const {_OVER}))", trap)
+        body.emit(f"(global.set {self._running} (i32.const {_NONE}))")
+
+    def is_running(self, call: Call) -> str:
+        """Whether a call runs that has not handed over its result."""
+        return f"(i32.eq (global.get {self._running}) (i32.const {self._number(call)}))"
+
+    def has_returned(self) -> str:
+        """Whether one runs that has."""
+        return f"(i32.eq (global.get {self._running}) (i32.const {_OVER}))"
+
+    def returned(self, body: Body) -> None:
+        """The one that runs hands over its result."""
+        body.emit(f"(global.set {self._running} (i32.const {_OVER}))")
+
+    def out_of(self, call: Call) -> str:
+        """The name of the global that says where the result of a call goes."""
+        return self.items.global_(self.outs[call.caller.pointer])
+
+    @property
+    def _running(self) -> str:
+        return self.items.global_(self.running)
+
+    def _number(self, call: Call) -> int:
+        return self.calls.index(call) + 1

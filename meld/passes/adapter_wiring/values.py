@@ -1,0 +1,386 @@
+"""How adapters carry values over: one function per shape of type.
+
+A value is lifted from one place and lowered to another in one go. A place is a run of core values in locals (`Flat`),
+or an address in a side's memory (`At`). Both sides have the same shape; they differ in addresses and encodings.
+
+Source: Component Model, CanonicalABI.md: Loading, Storing, Flat Lifting, Flat Lowering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from meld.abi.layout import MAX_VALUE_BYTES, Kind, Layout
+from meld.abi.traps import Trap
+from meld.diagnostics import MeldError
+from meld.ir.types import F32, F64, I32, I64, NumType
+from meld.passes.adapter_wiring.items import Body, Items, Side
+from meld.passes.adapter_wiring.strings import string_helper
+from meld.support.records import record
+
+INLINE_WEIGHT = 12
+"""What weighs more than this and lies in memory on both sides is copied by a helper."""
+UNROLLED = 4
+"""Fixed-length lists of up to so many light elements are copied without a loop."""
+BULK_BYTES = 32
+"""From here on `memory.copy` beats single loads and stores."""
+
+
+@record(frozen=True)
+class Flat:
+    """Core values in locals: (name, type). Their types may be wider than a layout's own, inside a variant (join)."""
+
+    locals: tuple[tuple[str, NumType], ...]
+
+
+@record(frozen=True)
+class At:
+    """An address in the memory of a side: a local that holds a base, and an offset in bytes."""
+
+    side: Side
+    base: str
+    offset: int = 0
+
+
+Place = Flat | At
+
+_LIFT_JOINED: dict[tuple[NumType, NumType], str] = {
+    (I32, F32): "(f32.reinterpret_i32 {})",
+    (I64, I32): "(i32.wrap_i64 {})",
+    (I64, F32): "(f32.reinterpret_i32 (i32.wrap_i64 {}))",
+    (I64, F64): "(f64.reinterpret_i64 {})",
+}
+"""(type of the joined core value, type of the case) → how to read it."""
+
+_LOWER_JOINED: dict[tuple[NumType, NumType], str] = {
+    (F32, I32): "(i32.reinterpret_f32 {})",
+    (I32, I64): "(i64.extend_i32_u {})",
+    (F32, I64): "(i64.extend_i32_u (i32.reinterpret_f32 {}))",
+    (F64, I64): "(i64.reinterpret_f64 {})",
+}
+"""(type of the case, type of the joined core value) → how to write it."""
+
+_LOAD = {
+    Kind.BOOL: "i32.load8_u",
+    Kind.U8: "i32.load8_u",
+    Kind.S8: "i32.load8_s",
+    Kind.U16: "i32.load16_u",
+    Kind.S16: "i32.load16_s",
+    Kind.U32: "i32.load",
+    Kind.S32: "i32.load",
+    Kind.U64: "i64.load",
+    Kind.S64: "i64.load",
+    Kind.F32: "f32.load",
+    Kind.F64: "f64.load",
+    Kind.CHAR: "i32.load",
+    Kind.OWN: "i32.load",
+    Kind.BORROW: "i32.load",
+}
+_LOAD_SIZE = {1: "i32.load8_u", 2: "i32.load16_u", 4: "i32.load"}
+_STORE = {(1, I32): "i32.store8", (2, I32): "i32.store16"}
+
+_IN_BULK = {Kind.CHAR: "copy_chars", Kind.BOOL: "copy_bools"}
+"""Elements of lists that a piece copies, several at a time."""
+
+_NORMALISE = {
+    Kind.U8: "(i32.and {} (i32.const 255))",
+    Kind.S8: "(i32.extend8_s {})",
+    Kind.U16: "(i32.and {} (i32.const 65535))",
+    Kind.S16: "(i32.extend16_s {})",
+}
+"""What lifting a narrow integer from a core i32 does to it."""
+
+
+def widen(expr: str, have: NumType, want: NumType) -> str:
+    """An address or a length of one width as one of another; narrowing is for what is known to fit."""
+    if have is want:
+        return expr
+    return f"(i64.extend_i32_u {expr})" if want is I64 else f"(i32.wrap_i64 {expr})"
+
+
+def shifted(place: Place, flat_start: int, flat_count: int, offset: int) -> Place:
+    """A part of a place: so many of its core values, or so many bytes further on."""
+    if isinstance(place, Flat):
+        return Flat(place.locals[flat_start : flat_start + flat_count])
+    return replace(place, offset=place.offset + offset)
+
+
+@record()
+class Copy:
+    """Writes code that lifts values of side `source` and lowers them to side `target`.
+
+    `handle` carries own and borrow handles: ``(copy, layout, expression) → expression``.
+    """
+
+    items: Items
+    body: Body
+    source: Side
+    target: Side
+    handle: Callable[[Copy, Layout, str], str]
+
+    def value(self, src: Layout, from_: Place, dst: Layout, to: Place) -> None:
+        """Copies one value. `src` and `dst` are the layouts of its type on either side."""
+        if isinstance(from_, At) and isinstance(to, At) and src.weight > INLINE_WEIGHT:
+            self._by_helper(src, from_, dst, to)
+        else:
+            self.inline(src, from_, dst, to)
+
+    def inline(self, src: Layout, from_: Place, dst: Layout, to: Place) -> None:
+        """Copies one value with code in place; what is heavy inside it is left to helpers."""
+        match src.kind:
+            case Kind.RECORD:
+                self._record(src, from_, dst, to)
+            case Kind.VARIANT:
+                self._variant(src, from_, dst, to)
+            case Kind.FIXED_LIST:
+                self._fixed_list(src, from_, dst, to)
+            case Kind.LIST | Kind.STRING:
+                self._range(src, from_, dst, to)
+            case Kind.STREAM | Kind.FUTURE | Kind.ERROR_CONTEXT:
+                raise MeldError(f"values of type {src.kind.value} cannot cross between components yet")
+            case _:
+                self._store(dst, to, self._scalar(src, self._load(src, from_), in_memory=isinstance(from_, At)))
+
+    # --- scalars ---
+
+    def _load(self, layout: Layout, place: Place) -> str:
+        if isinstance(place, Flat):
+            ((name, have),) = place.locals
+            want = layout.flat[0]
+            expr = f"(local.get {name})"
+            return expr if have is want else _LIFT_JOINED[have, want].format(expr)
+        op = _LOAD_SIZE[layout.size] if layout.kind is Kind.FLAGS else _LOAD[layout.kind]
+        return f"({op}{_access(place)} (local.get {place.base}))"
+
+    def _store(self, layout: Layout, place: Place, expr: str) -> None:
+        self._put(place, layout.flat[0], layout.size, expr)
+
+    def _put(self, place: Place, have: NumType, size: int, expr: str) -> None:
+        if isinstance(place, Flat):
+            name, want = place.locals[0]
+            self.body.emit(f"(local.set {name} {expr if have is want else _LOWER_JOINED[have, want].format(expr)})")
+        else:
+            op = _STORE.get((size, have), f"{have.value}.store")
+            self.body.emit(f"({op}{_access(place)} (local.get {place.base}) {expr})")
+
+    def _scalar(self, layout: Layout, expr: str, *, in_memory: bool) -> str:
+        """The value that a core value means, with the checks of its type."""
+        match layout.kind:
+            case Kind.BOOL:
+                return f"(i32.ne {expr} (i32.const 0))"
+            case Kind.CHAR:
+                return f"(call {self.items.check_char()} {expr})"
+            case Kind.FLAGS:
+                whole = layout.labels == (layout.size * 8 if in_memory else 32)
+                return expr if whole else f"(i32.and {expr} (i32.const {(1 << layout.labels) - 1}))"
+            case Kind.OWN | Kind.BORROW:
+                return self.handle(self, layout, expr)
+            case Kind.U8 | Kind.S8 | Kind.U16 | Kind.S16:
+                return expr if in_memory else _NORMALISE[layout.kind].format(expr)
+            case Kind.U32 | Kind.S32 | Kind.U64 | Kind.S64 | Kind.F32 | Kind.F64:
+                return expr
+            case other:
+                raise AssertionError(f"not a scalar: {other}")
+
+    # --- compounds ---
+
+    def _record(self, src: Layout, from_: Place, dst: Layout, to: Place) -> None:
+        at = 0
+        for (src_offset, src_part), (dst_offset, dst_part) in zip(src.fields, dst.fields, strict=True):
+            count = len(src_part.flat)
+            self.value(src_part, shifted(from_, at, count, src_offset), dst_part, shifted(to, at, count, dst_offset))
+            at += count
+
+    def _fixed_list(self, src: Layout, from_: Place, dst: Layout, to: Place) -> None:
+        assert src.element is not None and dst.element is not None
+        unrolled = src.length <= UNROLLED and src.element.weight <= INLINE_WEIGHT
+        if isinstance(from_, At) and isinstance(to, At) and not unrolled:
+            if src.plain and src.size >= BULK_BYTES:
+                self._bulk(self._address(from_), f"({self.source.pointer.value}.const {src.size})", self._address(to))
+            else:
+                start = self.body.local(self.source.pointer)
+                self.body.emit(f"(local.set {start} {self._address(from_)})")
+                end = _sum(self.source.pointer, f"(local.get {start})", src.size)
+                self._elements(src.element, dst.element, f"(local.get {start})", end, self._address(to))
+            return
+        count = len(src.element.flat)
+        for i in range(src.length):
+            self.value(
+                src.element,
+                shifted(from_, i * count, count, i * src.element.size),
+                dst.element,
+                shifted(to, i * count, count, i * dst.element.size),
+            )
+
+    def _variant(self, src: Layout, from_: Place, dst: Layout, to: Place) -> None:
+        chosen = self.body.local(I32)
+        if isinstance(from_, Flat):
+            name, have = from_.locals[0]
+            expr = f"(local.get {name})"
+            self.body.emit(f"(local.set {chosen} {expr if have is I32 else _LIFT_JOINED[have, I32].format(expr)})")
+        else:
+            op = _LOAD_SIZE[src.discriminant]
+            self.body.emit(f"(local.set {chosen} ({op}{_access(from_)} (local.get {from_.base})))")
+        if isinstance(from_, Flat) or len(src.cases) < 1 << (8 * src.discriminant):
+            beyond = f"(i32.ge_u (local.get {chosen}) (i32.const {len(src.cases)}))"
+            self.body.trap_if(beyond, self.items.trap(Trap.DISCRIMINANT))
+        self._put(to, I32, dst.discriminant, f"(local.get {chosen})")
+
+        # Cases with the same payload share their code.
+        groups: dict[int, list[int]] = {}
+        for i, case in enumerate(src.cases):
+            if case is not None:
+                groups.setdefault(id(case), []).append(i)
+
+        def payload(i: int) -> None:
+            source, target = src.cases[i], dst.cases[i]
+            assert source is not None and target is not None
+            count = len(source.flat)
+            self.value(source, shifted(from_, 1, count, src.payload), target, shifted(to, 1, count, dst.payload))
+
+        members = list(groups.values())
+        if len(members) == 1 and len(members[0]) == len(src.cases):
+            payload(0)
+        elif len(members) <= 2 and all(len(group) == 1 for group in members):
+            for (i,) in members:
+                self.body.emit(f"(i32.eq (local.get {chosen}) (i32.const {i}))")
+                with self.body.block("if"):
+                    payload(i)
+        else:
+            self._dispatch(chosen, len(src.cases), members, payload)
+
+    def _dispatch(self, chosen: str, cases: int, groups: list[list[int]], payload: Callable[[int], None]) -> None:
+        """A `br_table` over the cases; the code of a group is that of its first case."""
+        done = self.body.label()
+        labels = [self.body.label() for _ in groups]
+        label_of = {i: label for label, group in zip(labels, groups, strict=True) for i in group}
+        table = " ".join(label_of.get(i, done) for i in range(cases))
+        with self.body.block(f"block {done}"):
+            for label in reversed(labels):
+                self.body.emit(f"block {label}")
+            self.body.emit(f"(br_table {table} {done} (local.get {chosen}))")
+            for group in groups:
+                self.body.emit("end")
+                payload(group[0])
+                self.body.emit(f"br {done}")
+
+    # --- strings and lists ---
+
+    def _range(self, src: Layout, from_: Place, dst: Layout, to: Place) -> None:
+        """A string or a list: an address and a length. Its helper returns the new ones."""
+        p, q = self.source.pointer, self.target.pointer
+        address, length = (self._load_pointer(shifted(from_, i, 1, i * src.align)) for i in range(2))
+        if src.kind is Kind.STRING:
+            helper = string_helper(self.items, self.source, self.target)
+            new_address, new_length = self.body.local(q), self.body.local(q)
+            self.body.emit(f"(call {helper} {address} {length})")
+            self.body.emit(f"local.set {new_length}")
+            self.body.emit(f"local.set {new_address}")
+            self._put(shifted(to, 0, 1, 0), q, dst.align, f"(local.get {new_address})")
+            self._put(shifted(to, 1, 1, dst.align), q, dst.align, f"(local.get {new_length})")
+            return
+        assert src.element is not None and dst.element is not None
+        kept = self.body.local(p)
+        self.body.emit(f"(local.set {kept} {length})")
+        new = f"(call {self._list_helper(src.element, dst.element)} {address} (local.get {kept}))"
+        self._put(shifted(to, 0, 1, 0), q, dst.align, new)
+        self._put(shifted(to, 1, 1, dst.align), q, dst.align, widen(f"(local.get {kept})", p, q))
+
+    def _load_pointer(self, place: Place) -> str:
+        p = self.source.pointer
+        if isinstance(place, Flat):
+            ((name, have),) = place.locals
+            expr = f"(local.get {name})"
+            return expr if have is p else _LIFT_JOINED[have, p].format(expr)
+        return f"({p.value}.load{_access(place)} (local.get {place.base}))"
+
+    def _list_helper(self, src: Layout, dst: Layout) -> str:
+        """``(address, length) → address`` of the list's copy on the other side."""
+        key = ("list", id(src), id(dst), self.source, self.target)
+        return self.items.helper(key, "list", lambda name: self._list_text(name, src, dst))
+
+    def _list_text(self, name: str, src: Layout, dst: Layout) -> str:
+        source, target = self.source, self.target
+        p, q = source.pointer.value, target.pointer.value
+        assert source.memory is not None and target.realloc is not None
+        body = Body([("$from", source.pointer), ("$length", source.pointer)], (target.pointer,))
+        inner = replace(self, body=body)
+        size, to = body.local(source.pointer), body.local(target.pointer)
+        too_long = f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // src.size}))"
+        unaligned = f"({p}.ne ({p}.and (local.get $from) ({p}.const {src.align - 1})) ({p}.const 0))"
+        body.emit(too_long)
+        with body.block("if"):
+            if src.align > 1:  # engines look at the address first, unless the length in bytes is no number of memory
+                whole = (1 << (64 if p == "i64" else 32)) - 1
+                fits = f"({p}.le_u (local.get $length) ({p}.const {whole // src.size}))"
+                body.trap_if(f"(i32.and {fits} {unaligned})", self.items.trap(Trap.ALIGNMENT))
+            body.trap(self.items.trap(Trap.LIST))
+        if src.align > 1:
+            body.trap_if(unaligned, self.items.trap(Trap.ALIGNMENT))
+        body.emit(f"(local.set {size} ({p}.mul (local.get $length) ({p}.const {src.size})))")
+        check_range = self.items.check_range(source.memory, Trap.LIST)
+        body.emit(f"(call {check_range} (local.get $from) (local.get {size}))")
+        length = widen("(local.get $length)", source.pointer, target.pointer)
+        none = f"({q}.const 0)"
+        room = f"({q}.mul {length} ({q}.const {dst.size}))"
+        realloc = self.items.realloc(target, Trap.LIST)
+        body.emit(f"(local.set {to} (call {realloc} {none} {none} ({q}.const {dst.align}) {room}))")
+        if src.plain:
+            inner._bulk("(local.get $from)", f"(local.get {size})", f"(local.get {to})")
+        else:
+            end = f"({p}.add (local.get $from) (local.get {size}))"
+            inner._elements(src, dst, "(local.get $from)", end, f"(local.get {to})")
+        body.emit(f"local.get {to}")
+        return body.text(name)
+
+    def _bulk(self, from_: str, size: str, to: str) -> None:
+        """Copies bytes. Both ranges are known to be in bounds."""
+        count = widen(size, self.source.pointer, I64 if self.source.pointer is self.target.pointer is I64 else I32)
+        self.body.emit(f"(memory.copy {self.target.memory} {self.source.memory} {to} {from_} {count})")
+
+    def _elements(self, src: Layout, dst: Layout, from_: str, end: str, to: str) -> None:
+        """Copies the elements of a list, by a helper."""
+        key = ("elements", id(src), id(dst), self.source, self.target)
+        helper = self.items.helper(key, "elements", lambda name: self._elements_text(name, src, dst))
+        self.body.emit(f"(call {helper} {from_} {end} {to})")
+
+    def _elements_text(self, name: str, src: Layout, dst: Layout) -> str:
+        p, q = self.source.pointer, self.target.pointer
+        if src.kind in _IN_BULK:
+            assert self.source.memory is not None and self.target.memory is not None
+            params = {"p": p.value, "q": q.value, "from": self.source.memory, "to": self.target.memory}
+            return self.items.piece(_IN_BULK[src.kind], name, params | {"check_char": self.items.check_char()})
+        body = Body([("$from", p), ("$end", p), ("$to", q)])
+        with body.block("block $done"), body.block("loop $next"):
+            body.emit(f"({p.value}.eq (local.get $from) (local.get $end))")
+            body.emit("br_if $done")
+            replace(self, body=body).value(src, At(self.source, "$from"), dst, At(self.target, "$to"))
+            body.emit(f"(local.set $from {_sum(p, '(local.get $from)', src.size)})")
+            body.emit(f"(local.set $to {_sum(q, '(local.get $to)', dst.size)})")
+            body.emit("br $next")
+        return body.text(name)
+
+    # --- helpers for what is heavy ---
+
+    def _by_helper(self, src: Layout, from_: At, dst: Layout, to: At) -> None:
+        key = ("copy", id(src), id(dst), self.source, self.target)
+        helper = self.items.helper(key, "copy", lambda name: self._copy_text(name, src, dst))
+        self.body.emit(f"(call {helper} {self._address(from_)} {self._address(to)})")
+
+    def _copy_text(self, name: str, src: Layout, dst: Layout) -> str:
+        body = Body([("$from", self.source.pointer), ("$to", self.target.pointer)])
+        replace(self, body=body).inline(src, At(self.source, "$from"), dst, At(self.target, "$to"))
+        return body.text(name)
+
+    def _address(self, place: At) -> str:
+        return _sum(place.side.pointer, f"(local.get {place.base})", place.offset)
+
+
+def _sum(pointer: NumType, expr: str, offset: int) -> str:
+    return f"({pointer.value}.add {expr} ({pointer.value}.const {offset}))" if offset else expr
+
+
+def _access(place: At) -> str:
+    """The memory and the offset of a load or a store."""
+    return f" {place.side.memory}" + (f" offset={place.offset}" if place.offset else "")

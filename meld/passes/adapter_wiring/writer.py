@@ -1,0 +1,382 @@
+"""Adapters: what stands between a lowered import of one component and the lifted function of another.
+
+An adapter lifts the caller's core values and lowers them for the callee, calls it, and does the same with the result
+the other way. Both halves of the Canonical ABI are fused, so no value is ever materialised in between. What the two
+sides have in memory is carried over by helpers (`adapter_values`).
+
+Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`, Lifting and Lowering Values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Protocol
+
+from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout
+from meld.abi.signatures import lifted_type, lowered_type
+from meld.abi.traps import Trap
+from meld.abi.types import show
+from meld.diagnostics import MeldError
+from meld.ir.module import Function
+from meld.ir.notes import Instance
+from meld.ir.types import FuncType, NumType
+from meld.notes.boundaries import Boundary, CanonCall
+from meld.passes.adapter_wiring.items import Body, Items, Side
+from meld.passes.adapter_wiring.tasks import RETURNED, Tasks
+from meld.passes.adapter_wiring.values import At, Copy, Flat, Place
+from meld.support.records import record
+
+NOT_YET = {
+    Kind.STREAM: "streams",
+    Kind.FUTURE: "futures",
+    Kind.ERROR_CONTEXT: "error contexts",
+}
+"""What no adapter carries over, by the name under which it is refused."""
+
+
+@record(frozen=True)
+class Call:
+    """A boundary with the layouts of its types on either side. Make it with `analyse`."""
+
+    boundary: Boundary
+    caller: Side
+    callee: Side
+    params: tuple[Layout, Layout]  # the caller's, the callee's: a record of all parameters
+    results: tuple[Layout, Layout]  # a record of the result, or of nothing
+    lower: FuncType
+    lift: FuncType
+
+    @property
+    def spills_params(self) -> tuple[bool, bool]:
+        """Whether the caller's, the callee's parameters are in memory."""
+        flat = len(self.params[0].flat)
+        most = MAX_FLAT_ASYNC_PARAMS if self.boundary.lower.is_async else MAX_FLAT_PARAMS
+        return flat > most, flat > MAX_FLAT_PARAMS
+
+    @property
+    def spills_results(self) -> tuple[bool, bool]:
+        """Whether the caller's, the callee's result is in memory."""
+        flat = len(self.results[0].flat)
+        return (
+            flat > (0 if self.boundary.lower.is_async else MAX_FLAT_RESULTS),
+            flat > (MAX_FLAT_PARAMS if self.boundary.lift.is_async else MAX_FLAT_RESULTS),
+        )
+
+    @property
+    def leaves_closed(self) -> tuple[Instance, ...]:
+        """The instances whose code may run while they must not call out: their `realloc`.
+
+        The specification asks for the same while `post-return` runs. Engines let it call out of a component that
+        another one has called, and a program that runs unfused shall run fused.
+        """
+        found = []
+        if self.params[1].allocates or self.spills_params[1]:
+            found.append(self.boundary.callee)
+        if self.results[0].allocates:
+            found.append(self.boundary.caller)
+        return tuple(found)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the callee itself cannot stand for the import; None if lifting and lowering do nothing."""
+        parts = [layout for record in (self.params[0], self.results[0]) for _, layout in record.fields]
+        if self.boundary.caller is self.boundary.callee:
+            return "an instance that calls itself traps"
+        if self.boundary.lower.is_async or self.boundary.lift.is_async:
+            return "the call is asynchronous"
+        if any(self.spills_params) or any(self.spills_results):
+            return "values travel in memory"
+        if any(not layout.identical for layout in parts):
+            kinds = {kind.value for layout in parts if not layout.identical for kind in layout.kinds()}
+            return f"values are checked or converted: {', '.join(sorted(kinds))}"
+        return "the callee has a post-return function" if self.boundary.lift.post_return else None
+
+
+def place_of(boundary: Boundary) -> str:
+    """A boundary for people: who calls whom."""
+    return f"call of `{boundary.label}` from `{boundary.caller.name}` into `{boundary.callee.name}`"
+
+
+def analyse(items: Items, boundary: Boundary, import_: Function, prompt: bool = False) -> Call:
+    """The layouts of a boundary, checked against the core types of both sides.
+
+    Args:
+        prompt: an asynchronous call is known to be over when the callee returns, so it needs no scheduling.
+
+    Raises:
+        MeldError: what cannot be adapted, by the names of caller, callee and function, and the type.
+    """
+    where = place_of(boundary)
+    options = (boundary.lower, boundary.lift)
+    if not prompt and (boundary.type.is_async or any(o.is_async or o.callback is not None for o in options)):
+        raise _refusal(boundary, "asynchronous calls")
+    caller, callee = items.side(boundary.caller, boundary.lower), items.side(boundary.callee, boundary.lift)
+    up, down = items.layouts[caller.pointer], items.layouts[callee.pointer]
+    params = [t for _, t in boundary.type.params]
+    results = [] if boundary.type.result is None else [boundary.type.result]
+    try:
+        call = Call(
+            boundary,
+            caller,
+            callee,
+            (up.tuple_of(params), down.tuple_of(params)),
+            (up.tuple_of(results), down.tuple_of(results)),
+            lowered_type(boundary.type, boundary.lower),
+            lifted_type(boundary.type, boundary.lift),
+        )
+    except MeldError as e:
+        raise e.within(where) from None
+    for kind in sorted((call.params[0].kinds() | call.results[0].kinds()) & NOT_YET.keys(), key=lambda k: k.value):
+        raise _refusal(boundary, NOT_YET[kind])
+    if import_.signature != call.lower or boundary.target.signature != call.lift:
+        raise MeldError(f"its core functions do not have the type of {show(boundary.type)}", where=where)
+    _check_options(call, where)
+    return call
+
+
+def _refusal(boundary: Boundary, what: str) -> MeldError:
+    return MeldError(
+        f"{what} cannot cross between fused components yet: {show(boundary.type)}",
+        where=place_of(boundary),
+        hint="leave this boundary unfused: link one of the two components outside",
+    )
+
+
+def _check_options(call: Call, where: str) -> None:
+    """A side whose memory or `realloc` is needed has it. Validation ensures that, a note written by hand may not."""
+    into_callee = call.params[1].allocates or call.spills_params[1]
+    into_caller = call.results[0].allocates
+    caller_memory, callee_memory = (
+        into_callee or into_caller or params or results
+        for params, results in zip(call.spills_params, call.spills_results, strict=True)
+    )
+    needs = (
+        (caller_memory, call.caller.memory, "canon lower", "memory"),
+        (callee_memory, call.callee.memory, "canon lift", "memory"),
+        (into_callee, call.callee.realloc, "canon lift", "realloc"),
+        (into_caller, call.caller.realloc, "canon lower", "realloc"),
+    )
+    for needed, have, canon, option in needs:
+        if needed and have is None:
+            raise MeldError(f"its `{canon}` has no `{option}`, which {show(call.boundary.type)} needs", where=where)
+
+
+Marks = tuple[str | None, str | None]
+"""The locals that remember which loans are older than a call: of handles inside the module, and of those outside."""
+
+
+class Handles(Protocol):
+    """How adapters carry resource handles from one instance to another."""
+
+    def carry(self, copy: Copy, layout: Layout, expr: str) -> str:
+        """The target's handle for the source's, as an expression."""
+
+    def begin(self, body: Body, call: Call) -> Marks:
+        """Before the parameters are carried over; what it answers is given to `returned` and `end`."""
+
+    def returned(self, body: Body, call: Call, marks: Marks) -> None:
+        """After the callee returned."""
+
+    def end(self, body: Body, call: Call, marks: Marks) -> None:
+        """After the result was carried over."""
+
+
+@record()
+class AdapterWriter:
+    """Writes adapters into a module.
+
+    Attributes:
+        items: the module being written.
+        may_leave: for the instances that are ever closed and call out, the name of the global that says whether they
+            may.
+        catches: whether exceptions can arise, which must not cross a boundary.
+        handles: how resource handles are carried over.
+        tasks: for the instances with functions that are lifted asynchronously, their tasks.
+    """
+
+    items: Items
+    may_leave: Mapping[Instance, str]
+    catches: bool
+    handles: Handles
+    tasks: Mapping[Instance, Tasks] = field(default_factory=dict)
+
+    def write(self, call: Call, name: str) -> str:
+        """Writes the adapter of a call. Returns the name of its export; `name` is what it shall be called."""
+        params = [(f"$p{i}", core) for i, core in enumerate(_cores(call.lower.params))]
+        body = Body(params, _cores(call.lower.results))
+        if call.boundary.caller is call.boundary.callee:
+            # An instance that calls itself would be entered again while it runs.
+            body.trap(self.items.trap(Trap.ENTER))
+            return self.items.add(body, name)
+        self.check_may_leave(body, call.boundary.caller)
+        marks = self.handles.begin(body, call)
+        arguments = self._lower_params(body, call, tuple(params))
+        results = tuple((body.local(core), core) for core in _cores(call.lift.results))
+        tasks = self.tasks[call.boundary.callee] if call.boundary.lift.is_async else None
+        if tasks is not None:
+            tasks.begin(body, call, tuple(params))
+        body.emit(f"(call {self.items.function(call.boundary.target)}{_gets(arguments)})")
+        for local, _ in reversed(results):
+            body.emit(f"local.set {local}")
+        self.handles.returned(body, call, marks)
+        returned: tuple[tuple[str, NumType], ...] = ()
+        if tasks is not None:
+            tasks.end(body, self.items.trap(Trap.NO_RESULT))
+        else:
+            returned = self._lower_results(body, call, params[-1:], results)
+        self.handles.end(body, call, marks)
+        post_return = call.boundary.lift.post_return
+        if post_return is not None:
+            body.emit(f"(call {self.items.function(post_return)}{_gets(results)})")
+        for local, _ in returned:
+            body.emit(f"local.get {local}")
+        if call.boundary.lower.is_async:
+            body.emit(f"i32.const {RETURNED}")
+        return self._finished(body, name)
+
+    def write_task_return(self, function: Function, builtin: CanonCall, name: str) -> str:
+        """Writes what takes the result of the running task of an instance and carries it over to the caller."""
+        params = tuple((f"$p{i}", core) for i, core in enumerate(_cores(function.signature.params)))
+        body = Body(list(params))
+        tasks = self.tasks[builtin.instance]
+        self.check_may_leave(body, builtin.instance)
+        for call in tasks.calls:
+            if not _returns(call, builtin):
+                continue
+            with body.block(f"{tasks.is_running(call)} if"):
+                tasks.returned(body)
+                out = (body.local(call.caller.pointer), call.caller.pointer)
+                if call.spills_results[0]:
+                    body.emit(f"(local.set {out[0]} (global.get {tasks.out_of(call)}))")
+                self._lower_results(body, call, [out], params)
+                body.emit("return")
+        body.trap_if(tasks.has_returned(), self.items.trap(Trap.RETURN_TWICE))
+        body.trap(self.items.trap(Trap.RETURN_INVALID))
+        return self._finished(body, name)
+
+    def _finished(self, body: Body, name: str) -> str:
+        """Adds an adapter; where there can be exceptions, one around it that traps where one comes out of it."""
+        if not self.catches:
+            return self.items.add(body, name)
+        inner = self.items.helper(("caught", name), "thrower", body.text)
+        outer = Body(body.params, body.results)
+        results = "".join(f" (result {core.value})" for core in body.results)
+        with outer.block("block $thrown"):
+            with outer.block(f"try_table{results} (catch_all $thrown)"):
+                outer.emit(f"(call {inner}{_gets(tuple(body.params))})")
+            outer.emit("return")
+        outer.trap(self.items.trap(Trap.THROWN))
+        return self.items.add(outer, name)
+
+    # --- parameters and results ---
+
+    def _lower_params(
+        self, body: Body, call: Call, params: tuple[tuple[str, NumType], ...]
+    ) -> tuple[tuple[str, NumType], ...]:
+        """Carries the parameters over; returns the locals that hold the callee's."""
+        source, target = call.params
+        arguments = tuple((body.local(core), core) for core in _cores(call.lift.params))
+        in_memory, spills = call.spills_params
+        closed = target.allocates or spills
+        from_: Place = Flat(params[: len(source.flat)])
+        to: Place = Flat(arguments)
+        if in_memory:
+            base = params[0][0]
+            self._check_area(body, call.caller, source, base)
+            from_ = At(call.caller, base)
+        if spills:
+            to = At(call.callee, arguments[0][0])
+        if closed:
+            self._set_may_leave(body, call.boundary.callee, False)
+        if spills:
+            q = call.callee.pointer.value
+            realloc = self.items.realloc(call.callee, Trap.AREA)
+            body.emit(
+                f"(local.set {arguments[0][0]} (call {realloc} ({q}.const 0) ({q}.const 0)"
+                f" ({q}.const {target.align}) ({q}.const {target.size})))"
+            )
+        Copy(self.items, body, call.caller, call.callee, self.handles.carry).inline(source, from_, target, to)
+        if closed:
+            self._set_may_leave(body, call.boundary.callee, True)
+        return arguments
+
+    def _lower_results(
+        self,
+        body: Body,
+        call: Call,
+        last: Sequence[tuple[str, NumType]],
+        results: tuple[tuple[str, NumType], ...],
+    ) -> tuple[tuple[str, NumType], ...]:
+        """Carries the result back; returns the locals that the adapter returns.
+
+        `last` is the caller's last parameter, which says where in its memory the result goes.
+        """
+        target, source = call.results
+        wanted, in_memory = call.spills_results
+        returned = () if wanted else tuple((body.local(core), core) for core in target.flat)
+        from_: Place = Flat(results)
+        to: Place = Flat(returned)
+        if in_memory:
+            self._check_area(body, call.callee, source, results[0][0])
+            from_ = At(call.callee, results[0][0])
+        if wanted:
+            out = last[0][0]
+            self._check_area(body, call.caller, target, out)
+            to = At(call.caller, out)
+        if target.allocates:
+            self._set_may_leave(body, call.boundary.caller, False)
+        Copy(self.items, body, call.callee, call.caller, self.handles.carry).inline(source, from_, target, to)
+        if target.allocates:
+            self._set_may_leave(body, call.boundary.caller, True)
+        return returned
+
+    def _check_area(self, body: Body, side: Side, layout: Layout, base: str) -> None:
+        """Traps unless the values that lie at an address are aligned and in bounds."""
+        p = side.pointer.value
+        assert side.memory is not None
+        if layout.align > 1:
+            unaligned = f"({p}.ne ({p}.and (local.get {base}) ({p}.const {layout.align - 1})) ({p}.const 0))"
+            body.trap_if(unaligned, self.items.trap(Trap.ALIGNMENT))
+        check_range = self.items.check_range(side.memory, Trap.AREA)
+        body.emit(f"(call {check_range} (local.get {base}) ({p}.const {layout.size}))")
+
+    # --- may_leave ---
+
+    def check_may_leave(self, body: Body, instance: Instance) -> None:
+        """Traps while the instance must not call out."""
+        if instance in self.may_leave:
+            closed = f"(i32.eqz (global.get {self.may_leave[instance]}))"
+            body.trap_if(closed, self.items.trap(Trap.LEAVE))
+
+    def _set_may_leave(self, body: Body, instance: Instance, allowed: bool) -> None:
+        if instance in self.may_leave:
+            body.emit(f"(global.set {self.may_leave[instance]} (i32.const {int(allowed)}))")
+
+    def guard(self, function: Function, instance: Instance, name: str) -> str:
+        """A function that traps while the instance must not call out, and else is the given one."""
+        params = [(f"$p{i}", core) for i, core in enumerate(_cores(function.signature.params))]
+        body = Body(params, _cores(function.signature.results))
+        self.check_may_leave(body, instance)
+        body.emit(f"(call {self.items.function(function)}{_gets(tuple(params))})")
+        return self.items.add(body, name)
+
+
+def _returns(call: Call, builtin: CanonCall) -> bool:
+    """Whether a `task.return` fits the task of a call: type, memory and encoding are those of its `canon lift`.
+
+    The specification asks for the same memory. Engines take one that names none, where the type needs none.
+    """
+    lift, given = call.boundary.lift, builtin.options
+    same_type = call.boundary.type.result == builtin.type
+    return same_type and given.memory in (None, lift.memory) and given.encoding == lift.encoding
+
+
+def _gets(locals_: tuple[tuple[str, NumType], ...]) -> str:
+    return "".join(f" (local.get {name})" for name, _ in locals_)
+
+
+def _cores(types: tuple[object, ...]) -> tuple[NumType, ...]:
+    cores = tuple(t for t in types if isinstance(t, NumType))
+    assert len(cores) == len(types), "a lowered function has number types only"
+    return cores

@@ -1,0 +1,267 @@
+"""The pass `emit-bridge`: the bridge memory, and the shims of each instance in a bridged domain.
+
+What the shims do stands in emit_bridge.wat; this file lays out the memory and splices the templates.
+Source: specs/stream-contract.md.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from meld.diagnostics import MeldError
+from meld.ir.module import CoreItem, Function, Memory, Module
+from meld.ir.notes import Instance, Note, note, number, ref
+from meld.ir.types import Limits
+from meld.notes.boundaries import IntrinsicEntry
+from meld.passes.base import Pass, PassContext, option
+from meld.passes.detect_pairs import Domain
+from meld.rewriting.splice import splice
+from meld.rewriting.template import template
+from meld.support.records import record
+
+KIND = "stream-bridge"
+PAGE = 1 << 16
+RINGS = 1 << 16
+"""Offset of the first ring; headers are below."""
+MAX_SLOTS = RINGS // 16
+
+
+HEADER = 16
+"""Bytes of a slot's header."""
+
+
+@note("bridge")
+class Bridge(Note):
+    """On the module: the bridge memory and its layout."""
+
+    memory: Memory = ref("memories")
+    slots: int = number()
+    ring: int = number()
+    value: int = number(default=0)
+
+
+@note("shim")
+class Shim(Note):
+    """On a shim: the function whose calls it is to take over, in all code but the shims themselves."""
+
+    replaces: Function = ref("functions")
+    instance: Instance = ref("note")
+
+
+@record(frozen=True)
+class Layout:
+    """The bridge memory.
+
+    First come `slots` headers of streams, from `RINGS` on one ring of `ring` bytes each. If there are futures (`value`,
+    the bytes of room for the value of one, is not 0), their headers follow, then their values.
+    """
+
+    slots: int
+    ring: int
+    value: int = 0
+
+    @property
+    def slot_bits(self) -> int:
+        """Bits of a handle that hold the slot."""
+        return max(1, (self.slots - 1).bit_length())
+
+    @property
+    def futures(self) -> int:
+        """Offset of the first header of a future."""
+        return -(-(RINGS + self.slots * self.ring) // HEADER) * HEADER
+
+    @property
+    def values(self) -> int:
+        """Offset of the first value of a future."""
+        return self.futures + (HEADER << self.slot_bits)
+
+    @property
+    def pages(self) -> int:
+        """Size of the memory in pages of 64 KiB."""
+        end = self.values + self.slots * self.value if self.value else RINGS + self.slots * self.ring
+        return -(-end // PAGE)
+
+    def params(self, kind: str = "stream") -> dict[str, Any]:
+        """The parameters of a template that the layout decides; `kind` is ``stream`` or ``future``."""
+        headers, tag = (0, 0x80000000) if kind == "stream" else (self.futures, 0xA0000000)
+        return {
+            "kind": kind,
+            "tag": f"{tag:#x}",
+            "words": headers,
+            "key": headers + 8,
+            "state": headers + 12,
+            "pages": self.pages,
+            "slots": self.slots,
+            "headers": 1 << self.slot_bits,
+            "slot_bits": self.slot_bits,
+            "slot_mask": (1 << self.slot_bits) - 1,
+            "state_limit": ((1 << (29 - self.slot_bits)) - 1) << 2,
+            "rings": RINGS,
+            "ring": self.ring,
+            "ring_bits": self.ring.bit_length() - 1,
+            "ring_mask": self.ring - 1,
+            "values": self.values,
+            "value": self.value,
+        }
+
+
+TEMPLATES = {"stream": "emit_bridge.wat", "future": "emit_bridge_futures.wat"}
+
+
+class EmitBridge(Pass):
+    """Add the bridge memory and the shims of each instance in a bridged domain.
+
+    The shims are not called yet: `rewire-calls` does that. Each falls back on what the instance called before, for
+    handles of the host.
+    """
+
+    name = "emit-bridge"
+    requires = frozenset({"stream-pairs"})
+    establishes = frozenset({"stream-bridge"})
+    slots: int = option(8, "streams that can be open at once inside the module, 1 to 4096")
+    ring: int = option(4096, "bytes that a stream can hold, a power of two from 4")
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.slots <= MAX_SLOTS:
+            raise MeldError(f"`emit-bridge` has room for 1 to {MAX_SLOTS} slots, not {self.slots}")
+        if self.ring < 4 or self.ring & (self.ring - 1):
+            raise MeldError(f"`ring` must be a power of two from 4 on, not {self.ring}")
+        if Layout(self.slots, self.ring).pages > PAGE:
+            raise MeldError(f"{self.slots} rings of {self.ring} bytes do not fit into a memory of 4 GiB")
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        _keep_on_host(module, self.ring, cx)
+        domains = [d for d in module.notes_of(Domain) if d.bridged]
+        if not domains:
+            cx.remark("no stream domain is bridged; no bridge memory is added")
+            return
+        if "one-memory" in module.facts:
+            raise MeldError(
+                "the memories that streams would be copied between are regions of one already",
+                hint="run lower-multi-memory after rewire-calls",
+            )
+        value = max((-(-max(d.size, 1) // 8) * 8 for d in domains if d.future), default=0)
+        layout = Layout(self.slots, self.ring, value)
+        if layout.pages > PAGE:
+            raise MeldError(f"{self.slots} values of {value} bytes do not fit into the bridge memory with the rings")
+        memory = Memory(Limits(layout.pages, layout.pages), name="bridge", synthetic=KIND)
+        module.memories.append(memory)
+        module.notes.append(Bridge(memory, self.slots, self.ring, value))
+        entries = _entries(module)
+        bridged = set()
+        for kind in TEMPLATES:
+            of_kind = [d for d in domains if d.future == (kind == "future")]
+            for instance in dict.fromkeys(i for d in of_kind for i in d.instances):
+                sizes = [d.size for d in of_kind if instance in d.instances]
+                self._emit(module, layout, memory, instance, kind, sizes, entries[instance])
+                bridged.add(instance)
+        cx.stats["bridged instances"] = len(bridged)
+
+    def _emit(
+        self,
+        module: Module,
+        layout: Layout,
+        bridge: Memory,
+        instance: Instance,
+        kind: str,
+        sizes: list[int],
+        entries: dict[str, Function],
+    ) -> None:
+        caller = _memory_of(module, instance)
+        if caller is None:
+            # whatever bytes go to or from it are out of bounds
+            caller = Memory(Limits(0, 0), name=f"{instance.name}/no-memory", synthetic=KIND)
+            module.memories.append(caller)
+        page_bits = caller.limits.page_size_log2
+        params = layout.params(kind) | {"page_bits": 16 if page_bits is None else page_bits}
+        if kind == "stream":
+            params |= {"whole": math.gcd(*sizes), "unit": math.lcm(*sizes)}
+        else:
+            params |= {"size": sizes[0]}  # detect-pairs saw to it that they are the same
+        shims = template(__name__, TEMPLATES[kind], params)
+        bindings: dict[CoreItem, CoreItem] = {}
+        absent: set[str] = set()
+        for item in list(shims.imports):
+            assert item.imported is not None
+            match item.imported.module, item.imported.field:
+                case "meld", "bridge":
+                    bindings[item] = bridge
+                case "meld", "memory":
+                    bindings[item] = caller
+                case "host", field if field in entries:
+                    bindings[item] = entries[field]
+                case "host", field:
+                    absent.add(field)
+                    bindings[item] = item  # never used: its shim is removed below
+                case other:
+                    raise AssertionError(other)
+        shims.functions = [f for f in shims.functions if f.name not in absent]
+        spliced = splice(
+            shims, module, bindings, synthetic=KIND, rename=lambda item: f"{instance.name}/{item.name}.shim"
+        )
+        for old, new in spliced.new.items():
+            if isinstance(new, Function) and old in shims.functions and old.name in entries:
+                new.notes.append(Shim(entries[old.name], instance))
+
+
+def _keep_on_host(module: Module, ring: int, cx: PassContext) -> None:
+    """Streams that the shims cannot carry stay on the host, and with them those that share intrinsics."""
+    pending = []
+    for domain in (d for d in module.notes_of(Domain) if d.bridged):
+        domain.host = _obstacle(module, domain, ring)
+        if domain.host is None and not cx.asks("bridge", domain):
+            domain.host = "its bridge was held back"
+        if domain.host is not None:
+            pending.append(domain)
+    while pending:
+        domain = pending.pop()
+        domain.bridged = False
+        cx.remark(f"domain `{domain.name}` stays on the host: {domain.host}")
+        for other in module.notes_of(Domain):
+            if other.bridged and other.future == domain.future and other not in pending:
+                shared = [i for i in other.instances if i in domain.instances]
+                if shared:
+                    other.host = f"`{shared[0].name}` uses the same intrinsics for `{domain.name}`, on the host"
+                    pending.append(other)
+
+
+def _obstacle(module: Module, domain: Domain, ring: int) -> str | None:
+    """Why the shims cannot carry a domain, if so."""
+    for instance in domain.instances:
+        memory = _memory_of(module, instance)
+        if memory is not None and memory.limits.is64:
+            return f"the memory of `{instance.name}` has addresses of 64 bits, the intrinsics' pointers have 32"
+    if domain.future:
+        return None
+    if domain.size > ring:
+        return f"its elements of {domain.size} bytes do not fit into a ring of {ring} bytes"
+    for instance in domain.instances:
+        sizes = sorted(
+            {d.size for d in module.notes_of(Domain) if d.bridged and not d.future and instance in d.instances}
+        )
+        whole = math.lcm(*sizes)
+        if whole > ring:
+            # writes take space in multiples of all sizes, since they do not know whose stream it is
+            shown = ", ".join(map(str, sizes[:-1])) + f" and {sizes[-1]}"
+            return (
+                f"`{instance.name}` has elements of {shown} bytes, which its intrinsics cannot tell apart, "
+                f"and a ring of {ring} bytes does not hold {whole}"
+            )
+    return None
+
+
+def _entries(module: Module) -> dict[Instance, dict[str, Function]]:
+    """For each instance what it calls for each intrinsic."""
+    found: dict[Instance, dict[str, Function]] = {}
+    for item in module.items():
+        for n in item.notes:
+            if isinstance(n, IntrinsicEntry) and isinstance(item, Function):
+                found.setdefault(n.instance, {})[n.intrinsic] = item
+    return found
+
+
+def _memory_of(module: Module, instance: Instance) -> Memory | None:
+    """The memory that an instance's pointers mean."""
+    notes = (n for item in module.items() for n in item.notes)
+    return next((n.memory for n in notes if isinstance(n, IntrinsicEntry) and n.instance is instance), None)

@@ -1,0 +1,314 @@
+"""The pass `finish`: what nobody needs goes away, and nothing may be left pending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from meld.abi.types import show
+from meld.binary.bodies import EncodedBody, items_of
+from meld.binary.debug.source_lines import lines_of
+from meld.diagnostics import MeldError
+from meld.ir.instructions import Code, Instruction, LazyBody, Scope
+from meld.ir.module import (
+    HELD_BACK,
+    CoreItem,
+    CustomSection,
+    DataSegment,
+    ElementSegment,
+    Function,
+    Global,
+    Item,
+    Memory,
+    Module,
+    Table,
+    Tag,
+    item_uses,
+)
+from meld.ir.notes import Attributed, Instance, Note, Traced
+from meld.ir.types import FUNCREF
+from meld.notes.boundaries import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options, resource_of
+from meld.passes.base import Pass, PassContext, option
+from meld.passes.finish import signature_manifest as manifest
+from meld.passes.finish.merge_types import merge_types
+from meld.passes.handle_tables import HandleTable, tables_of_exports
+from meld.rewriting.edge import export_options, option_items
+from meld.rewriting.rebind import rebind_notes
+
+
+class Finish(Pass):
+    """Drop dead items, merge equal types and imports; leave nothing pending.
+
+    Alive is what exports, the start function and active segments reach, and what lifting an export or lowering an
+    import of the program needs (memory, `realloc`, `post-return`); these are exported, as `memory` and `cabi_realloc`
+    where all need the same. A boundary or a canonical built-in that is still an import is refused.
+    """
+
+    name = "finish"
+    requires = frozenset({"merged"})
+    establishes = frozenset({"finished"})
+    after = ("rewire-calls", "adapter-wiring")
+    repeatable = True
+    lines: bool = option(True, "attribute generated functions by source lines (DWARF)")
+    provenance: bool = option(True, "say where each function comes from (section `component-provenance`)")
+    signatures: bool = option(True, "say how each export is called (section `meld.signature-manifest`)")
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        before = sum(1 for _ in module.items())
+        if not cx.gate.refused and HELD_BACK not in module.facts:
+            _refuse_pending(module)
+        _drop_dead(module, cx)
+        if self.lines and cx.asks("attribute"):
+            _attribute(module, cx)
+        if self.provenance and not module.notes_of(Traced) and cx.asks("trace"):
+            module.notes.append(Traced())
+        cx.stats["merged imports"] = _merge_imports(module, cx)
+        cx.stats["merged types"] = merge_types(module) if cx.asks("merge types") else 0
+        if cx.asks("export options"):
+            export_options(module)
+        if self.signatures and cx.asks("sign"):
+            _sign(module)
+        cx.stats["dropped items"] = before - sum(1 for _ in module.items())
+
+
+def _attribute(module: Module, cx: PassContext) -> None:
+    """Has the encoder say where code comes from, unless the module has debug information of its own."""
+    generated = any(f.synthetic is not None for f in module.functions)
+    own = any(section.name.startswith(".debug_") for section in module.customs)
+    if (_has_lines(module, cx) or generated) and not own and not module.notes_of(Attributed):
+        module.notes.append(Attributed())
+
+
+def _has_lines(module: Module, cx: PassContext) -> bool:
+    """Whether inputs say which lines their code comes from."""
+    sections = {f.body.section: None for f in module.functions if isinstance(f.body, EncodedBody)}
+    found = False
+    for section in sections:
+        if section.debug:
+            try:
+                found = bool(lines_of(section)) or found
+            except MeldError as e:
+                cx.remark(f"{section.where}: {e.message}; its lines are left out")
+    return found
+
+
+def _sign(module: Module) -> None:
+    """Writes the signature manifest, unless nothing is exported from a component."""
+    module.customs = [section for section in module.customs if section.name != manifest.SECTION]
+    if module.notes_of(HostExport):
+        module.customs.append(CustomSection(manifest.SECTION, manifest.section(module)))
+
+
+def _refuse_pending(module: Module) -> None:
+    pending = [item for item in module.imports if _is_pending(item)]
+    live = reachable(module) if pending else set()
+    for item in pending:
+        if item not in live:
+            continue
+        for n in item.notes:
+            if isinstance(n, Boundary):
+                raise MeldError(
+                    f"the call of `{n.label}` {show(n.type)} from `{n.caller.name}` is still a boundary",
+                    hint="adapter-wiring makes an adapter of it",
+                )
+            resource = resource_of(n)
+            if isinstance(n, CanonCall) and (resource is None or resource.is_inside):
+                raise MeldError(f"the canonical built-in `{n.builtin}` of `{n.instance.name}` cannot be fused yet")
+        if item.imported and item.imported.module == BOUNDARY_MODULE:
+            raise MeldError(f"the import {item.imported} has lost the note that says what it stands for")
+
+
+def _is_pending(item: CoreItem) -> bool:
+    """Whether an import may stand for what only the interpreter does."""
+    at_boundary = item.imported is not None and item.imported.module == BOUNDARY_MODULE
+    return at_boundary or any(isinstance(n, Boundary | CanonCall) for n in item.notes)
+
+
+def _merge_imports(module: Module, cx: PassContext) -> int:
+    """Makes one import of several of the same name and type; returns how many went away."""
+    first: dict[Any, Item] = {}
+    new: dict[Item, Item] = {}
+    for item in module.imports:
+        if item.imported:
+            have = first.setdefault((item.imported, _type_of(item), _options_of(item)), item)
+            if have is not item and cx.asks("merge", item):
+                new[item] = have
+                have.owner = None
+                have.name = item.imported.field
+    if new:
+        module.imports = [item for item in module.imports if item not in new]
+        module.replace_uses(new)
+        rebind_notes(module, new)
+    return len(new)
+
+
+def _options_of(item: CoreItem) -> Options | None:
+    """The options of a call of the host: with another memory it is another function."""
+    return next((n.lower for n in item.notes if isinstance(n, HostCall)), None)
+
+
+def _type_of(item: CoreItem) -> Any:
+    """What must be the same for two imports to be one."""
+    match item:
+        case Function() | Tag():
+            return item.type.shape
+        case Table():
+            return (item.type, item.limits)
+        case Memory():
+            return item.limits
+        case Global():
+            return (item.type, item.mutable)
+
+
+# --- liveness ------------------------------------------------------------------------------------------------------
+
+
+DROPPED = ("elements", "datas", "functions", "tables", "globals", "memories", "tags", "imports")
+"""Lists of the module, those that use before those that are used."""
+
+
+def _drop_dead(module: Module, cx: PassContext) -> None:
+    live = reachable(module)
+    held = [
+        item for space in DROPPED for item in getattr(module, space) if item not in live and not cx.asks("drop", item)
+    ]
+    if held:
+        live = reachable(module, held)
+    declared = _declared(module)
+
+    def kept(items: list[Any]) -> list[Any]:
+        return [item for item in items if item in live]
+
+    for space in DROPPED:
+        setattr(module, space, kept(getattr(module, space)))
+    still = _declared(module)
+    missing = [f for f in declared if f in live and f not in still]
+    if missing:
+        module.elements.append(ElementSegment(type=FUNCREF, functions=missing, declarative=True))
+    for holder in (module, *module.items()):
+        if holder.notes:
+            holder.notes = [n for n in holder.notes if not _dangling(n, live)]
+
+
+def _declared(module: Module) -> dict[Function, None]:
+    """The functions that bodies may name in `ref.func` (WebAssembly 3.0, 3.5.12, context refs)."""
+    found: dict[Function, None] = {}
+    for element in module.elements:
+        found.update(dict.fromkeys(element.functions or ()))
+    for expression in module.constants():
+        found.update((i.args[0], None) for i in expression if i.op == "ref.func")
+    found.update(dict.fromkeys(export.item for export in module.exports if isinstance(export.item, Function)))
+    return found
+
+
+def _dangling(n: Note, live: set[Any]) -> bool:
+    return any(isinstance(value := getattr(n, f.name), Item) and value not in live for f in fields(n))
+
+
+def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
+    """All items that exports, the start function, and active segments of live tables and memories reach.
+
+    `also` is kept besides.
+    """
+    live: set[Any] = set()
+    pending: list[Any] = [*also, *(export.item for export in module.exports)]
+    pending += [module.start] if module.start else []
+    for n in module.notes_of(HostExport):
+        pending += [n.target, *option_items(n.lift)]
+    for table in tables_of_exports(module):
+        pending += _items_of(table)
+    tables = {table.instance: table for table in module.notes_of(HandleTable)}
+    by_target: dict[Any, list[Any]] = {}
+    for element in module.elements:
+        if element.table is not None:
+            by_target.setdefault(element.table, []).append(element)
+    for data in module.datas:
+        if data.memory is not None:
+            by_target.setdefault(data.memory, []).append(data)
+    pending += [item for item in by_target if item.imported]  # the host sees what is written there
+    named = _Named()
+    while pending:
+        item = pending.pop()
+        if item in live:
+            continue
+        live.add(item)
+        pending += named.by(item) if isinstance(item, Function) else uses_of(item)
+        if item in by_target:
+            segments = set(by_target.pop(item)) - live
+            live |= segments
+            pending += [used for segment in segments for used in uses_of(segment)]
+        for n in item.notes:
+            pending += _pending_uses(n, tables)
+    return live
+
+
+class _Named:
+    """What the bodies of functions name, given out once for each scope."""
+
+    def __init__(self) -> None:
+        self._given: dict[Scope, tuple[list[list[Any]], set[int]]] = {}
+
+    def by(self, function: Function) -> Iterable[Item]:
+        """What one function names, without what others over its scope have named before it."""
+        body = function.body
+        if not isinstance(body, EncodedBody):
+            return body_uses(function)
+        scope = body.scope
+        given = self._given.get(scope)
+        if given is None:
+            given = self._given[scope] = scope.spaces(), set()
+        spaces, seen = given
+        new = set(body.codes()) - seen
+        if not new:
+            return ()
+        seen |= new
+        return items_of(new, spaces)
+
+
+def _items_of(n: Note) -> Iterator[Item]:
+    return (item for f in fields(n) if isinstance(item := getattr(n, f.name), Item))
+
+
+def _pending_uses(n: Note, tables: Mapping[Instance, HandleTable]) -> Iterator[Any]:
+    """What whoever serves an import needs, by its note; that of a boundary or built-in is the interpreter."""
+    match n:
+        case HostCall():
+            yield from option_items(n.lower)
+        case Boundary():
+            yield from (n.target, *option_items(n.lower), *option_items(n.lift))
+            yield from (item for i in (n.caller, n.callee) if i in tables for item in _items_of(tables[i]))
+        case CanonCall():
+            resource = resource_of(n)
+            dtor = resource.dtor if resource is not None and resource.is_inside else None
+            yield from (item for item in (*option_items(n.options), n.table, dtor) if item is not None)
+
+
+def uses_of(item: Any) -> list[Item]:
+    """The items that an item refers to in its fields; for what a body uses see `body_uses`."""
+    match item:
+        case DataSegment():
+            return segment_uses(item.memory, item.offset)
+        case ElementSegment():
+            entries = [used for expression in item.expressions or () for used in item_uses(expression)]
+            return [*(item.functions or ()), *entries, *segment_uses(item.table, item.offset)]
+        case Table() | Global():
+            return item_uses(item.init or ())
+        case _:
+            return []
+
+
+def segment_uses(target: Table | Memory | None, offset: list[Instruction] | None) -> list[Item]:
+    """What an active segment needs: where it is written, and what its offset names."""
+    return [] if target is None else [target, *item_uses(offset or ())]
+
+
+def body_uses(function: Function) -> Iterable[Item]:
+    """The items that a body uses; a body read from a binary is scanned without being decoded."""
+    match function.body:
+        case None:
+            return ()
+        case Code(instructions=instructions):
+            return item_uses(instructions)
+        case LazyBody() as body:
+            return body.uses()

@@ -1,0 +1,163 @@
+"""The pass `merge`: the instance graph of a composition, flattened into one core module.
+
+Instantiation as abstract interpretation: the component is evaluated as the engine does it at instantiation, but with
+symbolic values. Each core instance is spliced into the fused module once; every core import is bound to the very item
+it would get. What is left as an import is a call into another component (`Boundary`), a canonical built-in
+(`CanonCall`) or the host.
+
+Source: Component Model, Explainer.md (instantiation); the idea from how engines compile components.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+from meld.abi.types import Resource
+from meld.diagnostics import MeldError
+from meld.ir.component import Component, ComponentInstance
+from meld.ir.module import CoreItem, CustomSection, Export, Function, Global, Memory, Module, Table, Tag
+from meld.notes.boundaries import HostExport, HostReexport, Link, Partner, ResourceExport
+from meld.passes.base import Pass, PassContext
+from meld.passes.merge.evaluate import ROOT_MODULE, Evaluator
+from meld.passes.merge.start import order_start
+from meld.passes.merge.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
+from meld.passes.merge.world import MAX_DEPTH, MAX_EXPORTS, attach_world, world_of
+from meld.support.records import record
+
+DROPPED_CUSTOMS = (
+    "reloc.",
+    "linking",
+    "metadata.code.",
+    "sourceMappingURL",
+    "dylink",
+    "build_id",
+    "component-type",
+    "component-provenance",
+    "meld.signature-manifest",
+)
+"""Custom sections (by the start of their name) that speak of indices, offsets or a world, which merging changes."""
+
+
+class Merge(Pass):
+    """Flatten the instance graph into one core module.
+
+    Wiring comes from the graph: instances, `with` arguments, aliases and canonical definitions, never from names. The
+    items of a core module become those of its first instance, and are copied for others. A core module that imports
+    `pulseengine:async` and that nothing instantiates is instantiated once, in its component, its imports taken from the
+    host and its exports given to the host.
+    """
+
+    name = "merge"
+    reads = Component
+    writes = Module
+    requires = frozenset({"linked"})
+    establishes = frozenset({"merged"})
+
+    def run(self, program: Component, cx: PassContext) -> Module:
+        module = Module(name=program.name or None, where=program.where)
+        evaluator = Evaluator(module, cx)
+        exports = evaluator.evaluate_root(program)
+        evaluator.instantiate_bare_modules()
+        evaluator.drop_unbound()
+        module.notes += evaluator.instances
+        module.notes += evaluator.resources
+        module.notes += evaluator.stream_uses
+        _carry_links(program, evaluator, module)
+        exporter = _Exporter(module, cx)
+        exporter.export(exports, "")
+        for bare, owner in evaluator.bare_exports:
+            for name, item in bare.items():
+                exporter.add(name, item, owner.name or "")
+        evaluator.settle()
+        order_start(module, evaluator.events)
+        _carry_customs(evaluator, module, cx)
+        try:
+            attach_world(module, world_of(program, evaluator.root))
+        except MeldError as e:
+            cx.remark(f"the program cannot be wrapped as a component again: {e.message}")
+        cx.stats["core instances"] = len(evaluator.events)
+        return module
+
+
+def _carry_links(program: Component, evaluator: Evaluator, module: Module) -> None:
+    for definition in program.of(ComponentInstance):
+        for partner in definition.notes:
+            if isinstance(partner, Partner):
+                importer, exporter = evaluator.instance_of[definition], evaluator.instance_of[partner.to]
+                module.notes.append(Link(importer, exporter, partner.label))
+
+
+def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> None:
+    """Custom sections of the core modules, each once; those that would speak of wrong places are dropped."""
+    seen: set[tuple[str, bytes]] = set()
+    dropped: dict[str, int] = {}
+    debug = False
+    for source in evaluator.modules_used:
+        for section in source.customs:
+            if section.name.startswith(".debug_"):
+                debug = True  # the code that it speaks of keeps it: `CodeSection.debug`
+            elif section.name.startswith(DROPPED_CUSTOMS):
+                dropped[section.name] = dropped.get(section.name, 0) + len(section.data)
+            elif (key := (section.name, bytes(section.data))) not in seen:
+                seen.add(key)
+                module.customs.append(CustomSection(section.name, section.data))
+    if debug:
+        cx.remark("of the debugging information of the inputs, functions and lines are carried, the rest is dropped")
+    if dropped:
+        names = ", ".join(f"`{name}` ({size} bytes)" for name, size in sorted(dropped.items()))
+        cx.remark(f"custom sections dropped, since they speak of offsets, indices or a world: {names}")
+
+
+@record()
+class _Exporter:
+    """Gives the root's exports their names in the core module: ``run``, ``iface#func``."""
+
+    module: Module
+    cx: PassContext
+    left: int = MAX_EXPORTS
+    taken: dict[str, CoreItem] = field(default_factory=dict)
+
+    def export(self, value: InstanceValue, prefix: str, depth: int = 0) -> None:
+        self.left -= len(value.exports)
+        if self.left < 0 or depth > MAX_DEPTH:
+            raise MeldError(
+                f"the program exports more than {MAX_EXPORTS} things, or instances nested more than {MAX_DEPTH} deep"
+            )
+        for name, item in value.exports.items():
+            full = f"{prefix}{name}"
+            match item:
+                case LiftedFunction():
+                    self.add(full, item.target, item.instance.name or "")
+                    self.module.notes.append(HostExport(full, item.instance, item.target, item.type, item.options))
+                    if item.options.post_return:
+                        self.add(f"cabi_post_{full}", item.options.post_return, item.instance.name or "")
+                case HostFunction():
+                    self.module.notes.append(HostReexport(full, item.module, item.field))
+                    self.cx.remark(
+                        f"export `{full}` is an import of the host ({item.module} {item.field}): no core form"
+                    )
+                case InstanceValue():
+                    self.export(item, f"{full}#", depth + 1)
+                case TypeValue(type=Resource() as resource) if resource.owner is not None:
+                    known = [n.resource for n in self.module.notes_of(ResourceExport)]
+                    if resource not in known:
+                        place = prefix.removesuffix("#") or ROOT_MODULE
+                        self.module.notes.append(ResourceExport(resource, place, name))
+                case _:
+                    pass  # types, modules and components have no core form
+
+    def add(self, name: str, item: Function | Table | Memory | Global | Tag, owner: str) -> None:
+        """Exports an item under its name, or qualified by its instance where that is taken by another item."""
+        taken = self.taken
+        if taken.get(name) is item:
+            return
+        final = name
+        if name in taken:
+            final = f"{owner}/{name}"
+            n = 1
+            while final in taken:
+                n += 1
+                final = f"{owner}/{name}#{n}"
+            self.cx.remark(f"export `{name}` of `{owner}` collides with an earlier one; it is `{final}`")
+        taken[final] = item
+        self.module.exports.append(Export(final, item))

@@ -1,0 +1,601 @@
+"""Evaluation of a component with symbolic values: the engine's instantiation, without running anything.
+
+Definitions evaluate to values in an environment; a nested component is a closure over the environment it stands in.
+Core instances are spliced into the fused module as they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import field, replace
+from pathlib import PurePath
+from typing import Any
+
+from meld.abi import intrinsics
+from meld.abi.intrinsics import Intrinsic
+from meld.abi.signatures import builtin_type, lowered_type
+from meld.abi.types import Extents, Resource, Type, parts_of
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.instructions import LazyBody
+from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Item, Memory, Module
+from meld.ir.notes import Instance
+from meld.ir.types import I32, FuncType, TypeDef
+from meld.notes.boundaries import (
+    BOUNDARY_MODULE,
+    CANON_MODULE,
+    Boundary,
+    CanonCall,
+    HostCall,
+    IntrinsicEntry,
+    Options,
+    StreamUse,
+)
+from meld.passes.base import PassContext
+from meld.passes.merge.bare_modules import fill_memory_shim, memory_shim
+from meld.passes.merge.fitting import check_given, core_misfit
+from meld.passes.merge.start import Instantiation
+from meld.passes.merge.values import (
+    NOWHERE,
+    ComponentValue,
+    CoreInstanceValue,
+    Env,
+    HostFunction,
+    InstanceValue,
+    LiftedFunction,
+    ModuleValue,
+    TypeValue,
+    Value,
+    describe,
+    expect,
+)
+from meld.rewriting.splice import Spliced, move, splice
+from meld.support.records import record
+
+ROOT_MODULE = "$root"
+"""The core import module of functions that the root imports by themselves, as wit-component names it."""
+
+MAX_INSTANCES = 20_000
+"""Core and component instances of one program; a composition can ask for exponentially many."""
+
+
+# --- the evaluator -------------------------------------------------------------------------------------------------
+
+
+@record()
+class Evaluator:
+    """Evaluates components into `module`."""
+
+    module: Module
+    cx: PassContext
+    instances: list[Instance] = field(default_factory=list)
+    instance_of: dict[c.Definition, Instance] = field(default_factory=dict)
+    resources: list[Resource] = field(default_factory=list)
+    stream_uses: list[StreamUse] = field(default_factory=list)
+    events: list[Instantiation] = field(default_factory=list)
+    modules_used: list[Module] = field(default_factory=list)
+    bare_exports: list[tuple[dict[str, CoreItem], Instance]] = field(default_factory=list)
+    _instantiated: set[int] = field(default_factory=set)
+    _moved: list[Callable[[], None]] = field(default_factory=list)
+    _bound: set[Any] = field(default_factory=set)
+    _made: list[tuple[Env, c.Component]] = field(default_factory=list)
+    _names: dict[str, int] = field(default_factory=dict)
+    _types: dict[FuncType, TypeDef] = field(default_factory=dict)
+    _extents: Extents = field(default_factory=Extents)
+
+    def evaluate_root(self, component: c.Component) -> InstanceValue:
+        """The root instance; its imports are the host's."""
+        stem = PurePath(component.where).stem if component.where else ""
+        return self._instantiate_component(ComponentValue(component, NOWHERE), None, component.name or stem or "root")
+
+    @property
+    def root(self) -> Env:
+        """What the definitions of the root component evaluated to."""
+        return self._made[0][0]
+
+    def _instantiate_component(
+        self, value: ComponentValue, args: dict[str, Value] | None, name: str, definition: c.Definition | None = None
+    ) -> InstanceValue:
+        if len(self.instances) + len(self.events) > MAX_INSTANCES:
+            raise MeldError(f"the composition makes more than {MAX_INSTANCES} instances")
+        env = Env(Instance(name=self._unique(name)), value.env, args or {})
+        self.instances.append(env.instance)
+        self._made.append((env, value.component))
+        if definition is not None:
+            self.instance_of[definition] = env.instance
+        exports: dict[str, Value] = {}
+        for item in value.component.definitions:
+            if isinstance(item, c.Import):
+                env.values[item] = self._import(item, env, is_root=args is None)
+            elif isinstance(item, c.Export):
+                env.values[item] = exports[str(item.extern)] = self._shown(env.get(item.target), item.type, env)
+            else:
+                self.define(item, env)
+        return InstanceValue(exports)
+
+    def _unique(self, name: str) -> str:
+        n = self._names[name] = self._names.get(name, 0) + 1
+        return name if n == 1 else f"{name}.{n}"
+
+    def define(self, item: c.Definition, env: Env) -> None:
+        """Evaluates a definition of a component or of an instance type."""
+        values = env.values
+        match item:
+            case c.CoreModule():
+                values[item] = ModuleValue(item.module, f"component {env.instance.name}")
+            case c.CoreInstance():
+                values[item] = self._core_instance(item, env)
+            case c.CoreInlineInstance():
+                values[item] = CoreInstanceValue({n: _core(env.get(d), d) for n, d in item.exports})
+            case c.CoreType():
+                values[item] = TypeValue(item.type, env)
+            case c.NestedComponent():
+                values[item] = ComponentValue(item.component, env)
+            case c.ComponentInstance():
+                component = env.get(item.component)
+                if not isinstance(component, ComponentValue):
+                    raise MeldError("instantiates a component that only the host could provide", where=self._where(env))
+                args = {name: env.get(d) for name, d in item.args}
+                name = item.name or item.component.name or component.component.name or "component"
+                values[item] = self._instantiate_component(component, args, name, item)
+            case c.InlineInstance():
+                values[item] = InstanceValue({str(n): env.get(d) for n, d in item.exports})
+            case c.ExportAlias():
+                instance = expect(env, item.instance, InstanceValue, "an instance")
+                if item.export not in instance.exports:
+                    raise MeldError(f"{describe(item.instance)} has no export `{item.export}`", where=self._where(env))
+                values[item] = instance.exports[item.export]
+            case c.CoreExportAlias():
+                core = expect(env, item.instance, CoreInstanceValue, "a core instance")
+                if item.export not in core.exports:
+                    raise MeldError(f"{describe(item.instance)} has no export `{item.export}`", where=self._where(env))
+                values[item] = core.exports[item.export]
+            case c.OuterAlias():
+                values[item] = env.get(item.target)
+            case c.TypeDefinition():
+                values[item] = self._type_definition(item, env)
+            case c.CanonLift():
+                values[item] = self._lift(item, env)
+            case c.CanonLower():
+                values[item] = self._lower(item, env)
+            case c.CanonBuiltin():
+                values[item] = self._builtin(item, env)
+            case c.Custom():
+                pass
+            case c.StartDefinition() | c.ValueResult():
+                raise MeldError("component start functions and values are not supported", where=self._where(env))
+            case _:
+                raise TypeError(f"unknown definition {item!r}")
+
+    def _where(self, env: Env) -> str:
+        return f"component instance `{env.instance.name}`"
+
+    # --- imports ---------------------------------------------------------------------------------------------------
+
+    def _import(self, item: c.Import, env: Env, *, is_root: bool) -> Value:
+        name = str(item.extern)
+        if not is_root:
+            if name not in env.args:
+                raise MeldError(f"the import `{name}` is not given", where=self._where(env))
+            check_given(self, env.args[name], item.type, env, f"the import `{name}`")
+            return env.args[name]
+        return self._host_value(item.type, env, ROOT_MODULE, name)
+
+    def _host_value(self, declared: c.ExternType, env: Env, module: str, name: str) -> Value:
+        """The symbolic value of something that the host provides."""
+        match declared.sort:
+            case c.Sort.FUNC:
+                return HostFunction(module, name, self.function_type(declared.type, env), _type(declared, env))
+            case c.Sort.INSTANCE:
+                of, around = _instance_type(declared, env)
+                return self._host_instance(of, around, name if module == ROOT_MODULE else f"{module}/{name}")
+            case c.Sort.TYPE:
+                if isinstance(declared.type, c.Definition):
+                    return _named(_type(declared, env))
+                assert declared.type is None
+                return TypeValue(self._resource(name, None, None, module))
+            case c.Sort.CORE_MODULE:
+                return ModuleValue(None, f"import `{name}`")
+            case _:
+                what = declared.sort.value
+                raise MeldError(
+                    f"imports a {what} from the host: `{name}`", hint="a fused module can only import functions"
+                )
+
+    def _host_instance(self, declared: c.InstanceType, env: Env, name: str) -> InstanceValue:
+        inner = Env(env.instance, env, {})
+        exports: dict[str, Value] = {}
+        for decl in declared.decls:
+            if isinstance(decl, c.ExportDecl):
+                value = self._host_value(decl.type, inner, name, str(decl.extern))
+                inner.values[decl] = exports[str(decl.extern)] = value
+            else:
+                self.define(decl, inner)
+        return InstanceValue(exports)
+
+    def _shown(self, value: Value, declared: c.ExternType | None, env: Env) -> Value:
+        """A value as an export shows it: types get a name, functions the type that is ascribed to them."""
+        match value:
+            case TypeValue():
+                return _named(value)
+            case LiftedFunction() | HostFunction() if declared is not None:
+                check_given(self, value, declared, env, "an export")
+                return replace(value, declared=_type(declared, env))
+            case InstanceValue() if declared is not None:
+                of, around = _instance_type(declared, env)
+                inner = Env(env.instance, around, {})
+                exports: dict[str, Value] = {}
+                for decl in of.decls:
+                    if isinstance(decl, c.ExportDecl):
+                        name = str(decl.extern)
+                        if name not in value.exports:
+                            raise MeldError(f"an export shows `{name}`, which is not there", where=self._where(env))
+                        shown = self._shown(value.exports[name], decl.type, inner)
+                        inner.values[decl] = exports[name] = shown
+                    else:
+                        self.define(decl, inner)
+                return InstanceValue(exports)
+        return value
+
+    # --- types -----------------------------------------------------------------------------------------------------
+
+    def _resource(
+        self, label: str, owner: Instance | None, dtor: Function | None, module: str | None = None
+    ) -> Resource:
+        resource = Resource(label, owner, "i32", dtor, module, name=label)
+        self.resources.append(resource)
+        return resource
+
+    def _type_definition(self, item: c.TypeDefinition, env: Env) -> TypeValue:
+        match item.type:
+            case c.CompFuncType():
+                return TypeValue(self.function_type(item, env, item.type), env, item)
+            case c.ResourceType(_, dtor, dtor_async):
+                if dtor_async:
+                    raise MeldError("asynchronous destructors are not supported", where=self._where(env))
+                core = None if dtor is None else self._bind(env.get(dtor))
+                assert core is None or isinstance(core, Function)
+                return TypeValue(self._resource(item.name or "resource", env.instance, core), env, item)
+            case c.ComponentType() | c.InstanceType():
+                return TypeValue(item.type, env, item)
+            case _:
+                resolved = self._resolve_parts(item.type, env)
+                self._extents.check(resolved, self._where(env))
+                return TypeValue(resolved, env, item)
+
+    def function_type(
+        self, definition: c.CompValType | None, env: Env, given: c.CompFuncType | None = None
+    ) -> c.CompFuncType:
+        """A function type, resolved: the given one, or what a definition evaluated to."""
+        if given is None:
+            found = expect(env, definition, TypeValue, "a function type").type
+            if not isinstance(found, c.CompFuncType):
+                raise MeldError("a type of another kind stands where a function type is due", where=self._where(env))
+            return found
+        params = tuple((name, self._resolve(t, env)) for name, t in given.params)
+        result = None if given.result is None else self._resolve(given.result, env)
+        if result is not None and any(isinstance(t, c.Borrow) for t in parts_of(result)):
+            raise MeldError("a function cannot return a `borrow` handle", where=self._where(env))
+        return c.CompFuncType(params, result, given.is_async)
+
+    def _resolve(self, t: c.CompValType, env: Env) -> Type:
+        """A value type in place, resolved."""
+        if isinstance(t, c.Prim):
+            return t
+        found = expect(env, t, TypeValue, "a value type").type
+        if isinstance(found, Resource | c.CompFuncType | c.ComponentType | c.InstanceType):
+            raise MeldError(f"{describe(t)} stands where a value type is due", where=self._where(env))
+        return found
+
+    def _resolve_resource(self, definition: c.Definition, env: Env) -> Any:
+        """The resource type that a handle is of."""
+        found = expect(env, definition, TypeValue, "a resource type").type
+        if not isinstance(found, Resource):
+            raise MeldError(f"{describe(definition)} stands where a resource type is due", where=self._where(env))
+        return found
+
+    def _resolve_parts(self, t: Any, env: Env) -> Type:
+        def sub(x: c.CompValType) -> Type:
+            return self._resolve(x, env)
+
+        def opt(x: c.CompValType | None) -> Type | None:
+            return None if x is None else self._resolve(x, env)
+
+        match t:
+            case c.Prim() | c.Flags() | c.EnumType():
+                return t
+            case c.Record(fields):
+                return c.Record(tuple((n, sub(x)) for n, x in fields))
+            case c.Variant(cases):
+                return c.Variant(tuple((n, opt(x)) for n, x in cases))
+            case c.ListType(element, length):
+                return c.ListType(sub(element), length)
+            case c.MapType(key, value):
+                return c.MapType(sub(key), sub(value))
+            case c.Tuple(elements):
+                return c.Tuple(tuple(map(sub, elements)))
+            case c.Option(element):
+                return c.Option(sub(element))
+            case c.Result(ok, error):
+                return c.Result(opt(ok), opt(error))
+            case c.Own(resource):
+                return c.Own(self._resolve_resource(resource, env))
+            case c.Borrow(resource):
+                return c.Borrow(self._resolve_resource(resource, env))
+            case c.Stream(element):
+                return c.Stream(opt(element))
+            case c.Future(element):
+                return c.Future(opt(element))
+        raise TypeError(f"unknown type {t!r}")
+
+    # --- canonical definitions -------------------------------------------------------------------------------------
+
+    def _options(self, options: c.CanonOptions, env: Env) -> Options:
+        def item(definition: c.Definition | None, kind: type[Any] = Function) -> Any:
+            what = f"a core {KEYWORD_OF[kind]}"
+            return None if definition is None else self._bind(expect(env, definition, kind, what))
+
+        if options.gc or options.core_type:
+            raise MeldError("GC canonical options are not supported", where=self._where(env))
+        return Options(
+            options.encoding or "utf8",
+            item(options.memory, Memory),
+            item(options.realloc),
+            item(options.post_return),
+            options.is_async,
+            item(options.callback),
+        )
+
+    def _bind(self, item: Any) -> Any:
+        """Remembers that a core item is used by something."""
+        self._bound.add(item)
+        return item
+
+    def drop_unbound(self) -> None:
+        """Drops the imports of canonical definitions that no core module is given and nothing else uses."""
+        self.module.imports = [
+            item
+            for item in self.module.imports
+            if item in self._bound or not any(isinstance(n, Boundary | CanonCall | HostCall) for n in item.notes)
+        ]
+
+    def _lift(self, item: c.CanonLift, env: Env) -> LiftedFunction:
+        target = self._bind(expect(env, item.function, Function, "a core function"))
+        declared = expect(env, item.type, TypeValue, "a function type")
+        options = self._options(item.options, env)
+        return LiftedFunction(env.instance, target, self.function_type(item.type, env), options, declared)
+
+    def _lower(self, item: c.CanonLower, env: Env) -> Function:
+        callee = env.get(item.function)
+        options = self._options(item.options, env)
+        label = _label(item)
+        match callee:
+            case LiftedFunction():
+                label = f"{callee.instance.name}/{label}"
+                name = ImportName(BOUNDARY_MODULE, f"{env.instance.name}->{label}")
+                notes: Any = Boundary(
+                    env.instance, callee.instance, label, callee.target, callee.type, options, callee.options
+                )
+            case HostFunction():
+                name = ImportName(callee.module, callee.field)
+                notes = HostCall(env.instance, callee.field, callee.type, options)
+            case _:
+                raise MeldError(f"lowers {describe(item.function)}, which is not a function", where=self._where(env))
+        core = lowered_type(callee.type, options)
+        return self._add_import(name, core.params, core.results, env, label, notes)
+
+    def _add_import(self, name: ImportName, params: Any, results: Any, env: Env, label: str, notes: Any) -> Function:
+        shape = FuncType(params, results)
+        if shape not in self._types:
+            self._types[shape] = self.module.func_type(params, results)
+        function = Function(
+            self._types[shape],
+            name=f"{env.instance.name}/{label}",
+            imported=name,
+            owner=env.instance,
+            notes=[notes],
+        )
+        self.module.add(function)
+        return function
+
+    def _builtin(self, item: c.CanonBuiltin, env: Env) -> Function:
+        of: Any = None
+        if item.result is not None:
+            of = self._resolve(item.result, env)
+        elif item.type is not None:
+            of = expect(env, item.type, TypeValue, "a type").type
+        if (
+            item.builtin in ("resource.new", "resource.rep")
+            and isinstance(of, Resource)
+            and of.owner is not env.instance
+        ):
+            raise MeldError(
+                f"`{item.builtin}` is only for the component that defines `{of.label}`", where=self._where(env)
+            )
+        if isinstance(of, c.Stream | c.Future) or item.builtin == "waitable.join":
+            self._use_stream(env.instance, item.builtin, of)
+        if item.builtin == "resource.drop" and isinstance(of, Resource) and of.module is not None:
+            return self._drop_of_host(of, env)
+        options = self._options(item.options, env)
+        table = None if item.table is None else env.get(item.table)
+        named: Any = of
+        shown = c.Own(named) if isinstance(of, Resource) else None if isinstance(of, TypeDef) else of
+        call = CanonCall(
+            item.builtin,
+            env.instance,
+            shown,
+            options,
+            None if item.slot is None else item.slot[1],
+            table,
+            item.cancellable,
+        )
+        core = builtin_type(item, of, options)
+        name = ImportName(CANON_MODULE, item.builtin)
+        return self._add_import(name, core.params, core.results, env, item.builtin, call)
+
+    def _drop_of_host(self, resource: Resource, env: Env) -> Function:
+        """The host drops its own resources, under the name that wit-component has for it."""
+        assert resource.module is not None
+        field = f"[resource-drop]{resource.label}"
+        self_: Type = c.Own(resource)  # type: ignore[arg-type]  # resolved
+        call = HostCall(env.instance, field, c.CompFuncType((("self", self_),), None))
+        return self._add_import(ImportName(resource.module, field), (I32,), (), env, field, call)
+
+    def _use_stream(self, instance: Instance, builtin: str, of: Type | None) -> None:
+        for use in self.stream_uses:
+            if use.instance is instance and use.type == of:
+                if builtin not in use.builtins:
+                    use.builtins = (*use.builtins, builtin)
+                return
+        self.stream_uses.append(StreamUse(instance, (builtin,), of))
+
+    # --- core instances --------------------------------------------------------------------------------------------
+
+    def _core_instance(self, item: c.CoreInstance, env: Env) -> CoreInstanceValue:
+        value = expect(env, item.module, ModuleValue, "a core module")
+        if value.module is None:
+            raise MeldError(
+                f"instantiates a core module that only the host could provide ({value.where})", where=self._where(env)
+            )
+        args: dict[str, CoreInstanceValue] = {}
+        for name, definition in item.args:
+            args[name] = expect(env, definition, CoreInstanceValue, "a core instance")
+        bindings: dict[CoreItem, CoreItem] = {}
+        for wanted in value.module.imports:
+            assert wanted.imported is not None
+            given = args.get(wanted.imported.module)
+            if given is None or wanted.imported.field not in given.exports:
+                raise MeldError(f"the core import {wanted.imported} is not given", where=self._where(env))
+            found = given.exports[wanted.imported.field]
+            if type(found) is not type(wanted):
+                raise MeldError(
+                    f"the core import {wanted.imported} wants a {type(wanted).__name__.lower()}, "
+                    f"but gets a {type(found).__name__.lower()}",
+                    where=self._where(env),
+                )
+            misfit = core_misfit(wanted, found)
+            if misfit is not None:
+                raise MeldError(f"the core import {wanted.imported} {misfit}", where=self._where(env))
+            bindings[wanted] = found
+        return CoreInstanceValue(self._splice(value.module, bindings, env).exports)
+
+    def _splice(self, source: Module, bindings: dict[CoreItem, CoreItem], env: Env) -> Spliced:
+        self._bound.update(bindings.values())
+        if source not in self.modules_used:
+            self.modules_used.append(source)
+        if len(self.instances) + len(self.events) > MAX_INSTANCES:
+            raise MeldError(f"the composition makes more than {MAX_INSTANCES} instances")
+        rename = namer(source, env.instance.name or "")
+        if id(source) in self._instantiated:
+            spliced = splice(source, self.module, bindings, owner=env.instance, ordinal=env.cores, rename=rename)
+        else:
+            spliced, settle = move(source, self.module, bindings, owner=env.instance, ordinal=env.cores, rename=rename)
+            self._moved.append(settle)
+            if source.functions and isinstance(source.functions[0].body, LazyBody):
+                source.functions[0].body.look_ahead()  # `finish` will ask
+        self._instantiated.add(id(source))
+        env.cores += 1
+        self.events.append(Instantiation(spliced))
+        return spliced
+
+    def settle(self) -> None:
+        """Gives the instances what they instantiate; until then the composition is as it was."""
+        for settle in self._moved:
+            settle()
+
+    def instantiate_bare_modules(self) -> None:
+        """Instantiates what imports `pulseengine:async` and is instantiated by nothing; its imports are the host's."""
+        instantiated = set(self._instantiated)  # a component that is instantiated twice has two of its bare modules
+        for env, component in self._made:
+            for definition in component.of(c.CoreModule):
+                source = definition.module
+                imports = {item.imported.module for item in source.imports if item.imported}
+                if intrinsics.MODULE not in imports or id(source) in instantiated:
+                    continue
+                self._bare(source, env)
+
+    def _bare(self, source: Module, env: Env) -> None:
+        instance = env.instance
+        host: dict[CoreItem, CoreItem] = {}
+        shims: dict[CoreItem, Function] = {}
+        numbered: dict[CoreItem, Intrinsic] = {}
+        entries: list[IntrinsicEntry] = []
+        memories = source.space("memories")
+        for wanted in source.imports:
+            host[wanted] = _host_item(wanted, instance)
+            self.module.add(host[wanted])
+            intrinsic = _intrinsic(wanted)
+            if intrinsic is not None:
+                entry = host[wanted]
+                if intrinsic.mem is not None and memories:
+                    entry = shims[wanted] = memory_shim(entry)
+                    numbered[wanted] = intrinsic
+                    self.module.add(entry)
+                entries.append(IntrinsicEntry(intrinsic.name, instance))
+                entry.notes.append(entries[-1])
+        spliced = self._splice(source, host | shims, env)
+        for note in entries:
+            note.memory = spliced.new.get(memories[0], memories[0]) if memories else None
+        for wanted, shim in shims.items():
+            fill_memory_shim(shim, host[wanted], numbered[wanted], [spliced.new.get(m, m) for m in memories])
+        self.bare_exports.append((spliced.exports, instance))
+
+
+def _host_item(wanted: CoreItem, instance: Instance) -> CoreItem:
+    """A copy of a core module's import as an import of the fused module."""
+    assert wanted.imported is not None
+    name = f"{instance.name}/{wanted.name or wanted.imported.field}"
+    return replace(wanted, name=name, owner=instance, notes=list(wanted.notes))
+
+
+def _intrinsic(item: CoreItem) -> Intrinsic | None:
+    assert item.imported is not None
+    if not isinstance(item, Function) or item.imported.module != intrinsics.MODULE:
+        return None
+    return intrinsics.INTRINSICS.get(item.imported.field)
+
+
+def _type(declared: c.ExternType, env: Env) -> TypeValue:
+    """The type that an import or export is declared to have."""
+    return expect(env, declared.type, TypeValue, "a type")
+
+
+def _instance_type(declared: c.ExternType, env: Env) -> tuple[c.InstanceType, Env]:
+    """The instance type that an import or export is declared to have, and where it was defined."""
+    value = _type(declared, env)
+    if not isinstance(value.type, c.InstanceType) or value.env is None:
+        raise MeldError("an instance is declared to be of a type that is no instance type", where=env.instance.name)
+    return value.type, value.env
+
+
+def _named(value: TypeValue) -> TypeValue:
+    return TypeValue(value.type, value.env, value.definition, value)
+
+
+def _label(item: c.CanonLower) -> str:
+    match item.function:
+        case c.ExportAlias(export=name):
+            return name
+        case c.Import(extern=extern):
+            return str(extern)
+        case other:
+            return item.name or other.name or "function"
+
+
+def _core(value: Value, definition: c.Definition) -> CoreItem:
+    if not isinstance(value, CoreItem):
+        raise MeldError(f"{describe(definition)} is not a core item")
+    return value
+
+
+def namer(source: Module, prefix: str) -> Callable[[Item], str | None]:
+    """Names for the copies of a module's items: ``instance/name``, by the first export where an item has no name."""
+    by_export: dict[Item, str] = {}
+    for export in source.exports:
+        by_export.setdefault(export.item, export.name)
+
+    def rename(item: Item) -> str | None:
+        name = item.name or by_export.get(item)
+        return f"{prefix}/{name}" if name else None
+
+    return rename

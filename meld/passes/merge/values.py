@@ -1,0 +1,130 @@
+"""What definitions evaluate to, symbolically, and the environments they are evaluated in."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any, TypeAlias, TypeVar
+
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.module import CoreItem, Function, Item, Module
+from meld.ir.notes import Instance
+from meld.notes.boundaries import Options
+from meld.support.records import record
+
+
+@record(eq=False)
+class ModuleValue:
+    """A core module; None if it is only the name of a link between stream partners."""
+
+    module: Module | None
+    where: str
+
+
+@record(eq=False)
+class CoreInstanceValue:
+    """A core instance: its exports."""
+
+    exports: dict[str, CoreItem]
+
+
+@record(eq=False)
+class ComponentValue:
+    """A component with the environment it stands in."""
+
+    component: c.Component
+    env: Env
+
+
+@record(eq=False)
+class InstanceValue:
+    """A component instance: its exports."""
+
+    exports: dict[str, Value]
+
+
+@record(eq=False)
+class LiftedFunction:
+    """A component function made by `canon lift`.
+
+    `declared` is the type that it shows where it stands: that of `canon lift`, or what an export ascribed to it.
+    """
+
+    instance: Instance
+    target: Function
+    type: c.CompFuncType
+    options: Options
+    declared: TypeValue
+
+
+@record(eq=False)
+class HostFunction:
+    """A component function that the host provides. `module` and `field` are its core import name."""
+
+    module: str
+    field: str
+    type: c.CompFuncType
+    declared: TypeValue
+
+
+@record(eq=False)
+class TypeValue:
+    """A type: a resolved value or function type, a `Resource`, or a component, instance or module type as it stands.
+
+    Two names of one type are two values, so that what was written can be told apart: `of` is the value that an export
+    gave a name to.
+
+    Attributes:
+        env, definition: where it was defined, in whose terms. `definition` is None for a resource of the host.
+    """
+
+    type: Any
+    env: Env | None = None
+    definition: c.TypeDefinition | None = None
+    of: TypeValue | None = None
+
+
+Value: TypeAlias = (
+    ModuleValue | CoreInstanceValue | ComponentValue | InstanceValue | LiftedFunction | HostFunction | TypeValue | Item
+)
+
+
+@record(eq=False)
+class Env:
+    """Values of definitions, innermost scope first; `instance` is the component instance being made."""
+
+    instance: Instance
+    parent: Env | None
+    args: dict[str, Value]
+    values: dict[c.Definition, Value] = field(default_factory=dict)
+    cores: int = 0  # core instances so far
+
+    def get(self, definition: c.Definition) -> Value:
+        """The value of a definition of this component or one around it."""
+        env: Env | None = self
+        while env is not None:
+            if definition in env.values:
+                return env.values[definition]
+            env = env.parent
+        raise MeldError(f"{describe(definition)} is used before it is defined", where=f"component {self.instance.name}")
+
+
+def describe(definition: c.Definition) -> str:
+    """A definition in words."""
+    sort = definition.sort.value if definition.sort else "definition"
+    return f"{sort} `{definition.name}`" if definition.name else f"a {sort}"
+
+
+V = TypeVar("V")
+
+
+def expect(env: Env, definition: object, kind: type[V], what: str) -> V:
+    """The value of a definition that must be of a class. Raises MeldError: it is something else."""
+    value = env.get(definition) if isinstance(definition, c.Definition) else None
+    if not isinstance(value, kind):
+        shown = describe(definition) if isinstance(definition, c.Definition) else "nothing"
+        raise MeldError(f"{shown} stands where {what} is due", where=f"component instance `{env.instance.name}`")
+    return value
+
+
+NOWHERE = Env(Instance(name="host"), None, {})

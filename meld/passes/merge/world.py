@@ -1,0 +1,236 @@
+"""The world of a program: what its root imports and exports, with the types and the names that they were given.
+
+A core module cannot say it, so it travels beside it: as a custom section in the form that wit-component reads, a
+component that exports a component type. `merge` writes it, `wrap` reads it.
+
+Source: Component Model, Explainer.md (Type Definitions); wit-component, src/metadata.rs (the section's form).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import field
+from typing import Any
+
+from meld.abi.types import Resource
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.component import Definition, ExternName, ExternType, Sort
+from meld.ir.module import CustomSection, Module
+from meld.passes.merge.values import (
+    ComponentValue,
+    Env,
+    HostFunction,
+    InstanceValue,
+    LiftedFunction,
+    ModuleValue,
+    TypeValue,
+    Value,
+)
+from meld.rewriting.type_parts import referred, with_referred
+from meld.support.records import record
+
+SECTION = "meld:world"
+TOOL_SECTION = "component-type:meld"
+"""The section's name where `wasm-tools component new` may take the module as it is."""
+
+MAX_EXPORTS = 100_000
+MAX_DEPTH = 50
+"""Of what a program shows to the host, instances counted by what they hold: few definitions can make many exports."""
+
+ENCODING_VERSION = b"\x04\x00"
+"""Of wit-component's section: the version of its form, and UTF-8 as the encoding of strings."""
+
+
+def world_of(program: c.Component, env: Env) -> c.ComponentType:
+    """The type of the root component, instantiated in `env`: its imports and exports in order, and their types.
+
+    An export that fusion cannot keep (a component, a core module) is declared with an empty type, which `wrap` refuses
+    by name.
+
+    Raises:
+        MeldError: a function mentions a resource that is neither imported nor exported.
+    """
+    world = _Scope()
+    for item in program.definitions:
+        if isinstance(item, c.Import | c.Export):
+            world.declare(type(item) is c.Import, item.extern, env.get(item), item)
+    return c.ComponentType(world.decls)
+
+
+@record()
+class _Budget:
+    """How much of a world may still be described."""
+
+    left: int = MAX_EXPORTS
+
+
+@record()
+class _Scope:
+    """The declarations of a component or instance type so far.
+
+    Attributes:
+        known: what stands for a type here. Types are told apart by name; a resource also stands for itself.
+        places: types that an instance exports: the instance and the name.
+        budget: how much more may be declared, in all scopes together.
+    """
+
+    parent: _Scope | None = None
+    depth: int = 0
+    decls: list[Definition] = field(default_factory=list)
+    known: dict[TypeValue | Resource, Definition] = field(default_factory=dict)
+    places: dict[TypeValue | Resource, tuple[Definition, str]] = field(default_factory=dict)
+    budget: _Budget = field(default_factory=lambda: _Budget())
+
+    def declare(self, imported: bool, extern: ExternName, value: Value, source: Definition | None = None) -> None:
+        """Adds an import or export of a value."""
+        kind = c.Import if imported else c.ExportDecl
+        declared = self._extern_type(value, source)
+        made: Definition = kind(extern, declared)
+        self.decls.append(made)
+        match value:
+            case TypeValue():
+                for key in _names(value):
+                    if key is value or isinstance(self.known.get(key), c.TypeDefinition | None):  # named is better
+                        self.known[key] = made
+            case InstanceValue(exports):
+                for name, item in exports.items():
+                    for key in _names(item) if isinstance(item, TypeValue) else ():
+                        self.places.setdefault(key, (made, name))
+
+    def _extern_type(self, value: Value, source: Definition | None) -> ExternType:
+        match value:
+            case LiftedFunction() | HostFunction():
+                return ExternType(Sort.FUNC, self.type(value.declared))
+            case InstanceValue(exports):
+                inner = _Scope(self, self.depth + 1, budget=self.budget)
+                self.budget.left -= len(exports)
+                if self.budget.left < 0 or inner.depth > MAX_DEPTH:
+                    raise MeldError("it shows too many things, or instances that nest too deep")
+                for name, item in exports.items():
+                    inner.declare(False, ExternName(name), item)
+                return ExternType(Sort.INSTANCE, self._add(c.TypeDefinition(c.InstanceType(inner.decls))))
+            case TypeValue(type=Resource()):
+                return ExternType(Sort.TYPE, self.find(value))
+            case TypeValue(type=c.ComponentType() | c.InstanceType(), definition=definition):
+                label = (definition.name if definition is not None else None) or "?"
+                raise MeldError(f"exports the component or instance type `{label}`, which fusion cannot keep")
+            case TypeValue():
+                return ExternType(Sort.TYPE, self.find(value) or self.type(value.of or value))
+            case ModuleValue():
+                return ExternType(Sort.CORE_MODULE, self._add(_module_type(source)))
+            case ComponentValue():
+                return ExternType(Sort.COMPONENT, self._add(c.TypeDefinition(c.ComponentType())))
+            case _:
+                raise TypeError(f"a component cannot show {value!r}")
+
+    def _add(self, item: Definition) -> Definition:
+        self.decls.append(item)
+        return item
+
+    def find(self, value: TypeValue) -> Definition | None:
+        """What stands for a type here under a name, aliases made where they are needed; None if it has no name."""
+        return next((found for key in _names(value) if (found := self._find(key)) is not None), None)
+
+    def _find(self, key: TypeValue | Resource) -> Definition | None:
+        if key in self.known:
+            return self.known[key]
+        if key in self.places:
+            instance, name = self.places[key]
+            self.known[key] = self._add(c.ExportAlias(instance, name, Sort.TYPE))
+        elif self.parent is not None and (outer := self.parent._find(key)) is not None:
+            self.known[key] = self._add(c.OuterAlias(outer, 1, Sort.TYPE))
+        return self.known.get(key)
+
+    def type(self, value: TypeValue) -> Definition:
+        """The definition of a value or function type here; made, with what it refers to, if it has no name."""
+        made: dict[TypeValue, Definition] = {}
+        pending = [value]
+        while pending:  # no recursion: types refer to each other as deep as a component is long
+            one = pending[-1]
+            if one in made:
+                pending.pop()
+                continue
+            found = self.find(one)
+            if found is None:
+                if isinstance(one.type, Resource) or one.definition is None or one.env is None:
+                    label = one.type.label if isinstance(one.type, Resource) else "?"
+                    raise MeldError(f"the resource `{label}` is used by an export, but is not exported itself")
+                env = one.env
+                parts = {d: _type_value(env, d) for d in referred(one.definition.type)}
+                missing = [part for part in parts.values() if part not in made]
+                if missing:
+                    pending += missing
+                    continue
+                new = {d: made[part] for d, part in parts.items()}
+                found = self._add(c.TypeDefinition(with_referred(one.definition.type, new.__getitem__)))
+                self.known[one] = found
+            made[one] = found
+            pending.pop()
+        return made[value]
+
+
+def _names(value: TypeValue) -> Iterator[TypeValue | Resource]:
+    """What a type goes by: its own name, what that names, and so on; at last the resource."""
+    one: TypeValue | None = value
+    while one is not None:
+        yield one
+        one = one.of
+    if isinstance(value.type, Resource):
+        yield value.type
+
+
+def _type_value(env: Env, definition: Definition) -> TypeValue:
+    value = env.get(definition)
+    assert isinstance(value, TypeValue)
+    return value
+
+
+def _module_type(source: Definition | None) -> c.CoreType:
+    """The type of a core module that is imported; the empty type for one that is exported."""
+    declared = source.type.type if isinstance(source, c.Import) else None
+    if isinstance(declared, c.CoreType) and isinstance(declared.type, c.ModuleType):
+        if any(isinstance(decl, c.OuterAlias) for decl in declared.type.decls):
+            raise MeldError("an imported core module has a type that refers to outer types, which is not supported")
+        return c.CoreType(declared.type)
+    return c.CoreType(c.ModuleType())
+
+
+# --- the custom section --------------------------------------------------------------------------------------------
+
+
+def attach_world(module: Module, world: c.ComponentType) -> None:
+    """Adds the custom section that holds a world."""
+    from meld.binary.component.writer import write_component
+
+    inner = c.TypeDefinition(world)
+    outer = c.TypeDefinition(
+        c.ComponentType([inner, c.ExportDecl(ExternName("root:component/root"), ExternType(Sort.COMPONENT, inner))])
+    )
+    holder = c.Component(
+        [
+            c.Custom(CustomSection("wit-component-encoding", ENCODING_VERSION)),
+            outer,
+            c.Export(ExternName("root"), outer),
+        ]
+    )
+    module.customs.append(CustomSection(SECTION, write_component(holder)))
+
+
+def world_section(module: Module) -> CustomSection | None:
+    """The custom section that holds the world of a module, if it has one."""
+    return next((s for s in module.customs if s.name in (SECTION, TOOL_SECTION)), None)
+
+
+def read_world(section: CustomSection) -> c.ComponentType:
+    """The world in a section. Raises MeldError: the section holds something else."""
+    from meld.binary.component.reader import read_component
+
+    holder = read_component(bytes(section.data), where=f"custom section `{section.name}`")
+    for outer in holder.of(c.TypeDefinition):
+        decls: list[Any] = outer.type.decls if isinstance(outer.type, c.ComponentType) else []
+        for decl in decls:
+            inner = decl.type.type if isinstance(decl, c.ExportDecl) else None
+            if isinstance(inner, c.TypeDefinition) and isinstance(inner.type, c.ComponentType):
+                return inner.type
+    raise MeldError("holds no world", where=f"custom section `{section.name}`")

@@ -1,0 +1,204 @@
+"""The pass `wrap`: the fused module as a component again, with the world that the composition had.
+
+Source: Component Model, Explainer.md (Canonical Definitions; Instance Definitions).
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.component import Component, Definition, ExternType, Sort
+from meld.ir.module import SPACE_OF, CoreItem, Export, Function, ImportName, Memory, Module
+from meld.ir.types import I32
+from meld.notes.boundaries import HostExport, HostReexport, Options, ResourceExport
+from meld.passes.base import Pass, PassContext
+from meld.passes.merge.evaluate import ROOT_MODULE
+from meld.passes.merge.world import read_world, world_section
+from meld.passes.wrap.imports import HostItems, Imports
+from meld.passes.wrap.interface import shim_component
+from meld.rewriting.copying import Copier
+from meld.rewriting.edge import edge_problem, fresh_name
+from meld.rewriting.type_parts import with_referred
+from meld.support.records import record
+
+SORTS: dict[type, Sort] = {Function: Sort.CORE_FUNC, Memory: Sort.CORE_MEMORY}
+
+
+class Wrap(Pass):
+    """Wrap the fused module as a component with the same imports and exports as the composition.
+
+    Imports of the host are lowered, each with the options of the instance that calls it; exports are lifted. The module
+    gets its imports by way of a shim where they need its memory. Takes the module over.
+    """
+
+    name = "wrap"
+    reads = Module
+    writes = Component
+    requires = frozenset({"finished"})
+    after = ("lower-multi-memory",)
+
+    def run(self, module: Module, cx: PassContext) -> Component:
+        section = world_section(module)
+        if section is None:
+            raise MeldError("the module does not say what its world is", hint="what `merge` makes says it, or why not")
+        wrapper = _Wrapper(module, read_world(section).decls)
+        module.customs.remove(section)
+        component = wrapper.wrap()
+        cx.stats["functions by way of the shim"] = len(wrapper.imports.late)
+        return component
+
+
+@record()
+class _Wrapper:
+    """Builds the component; `map` says what stands in it for a declaration of the world."""
+
+    module: Module
+    world: list[Definition]
+    out: list[Definition] = field(default_factory=list)
+    map: dict[Definition, Definition] = field(default_factory=dict)
+    copier: Copier = field(init=False)
+    imports: Imports = field(init=False)
+    main: Definition = field(init=False)
+    functions: dict[str, HostExport | HostReexport] = field(init=False)  # by the names they are exported under
+    _core: dict[CoreItem, Definition] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.functions = {n.label: n for kind in (HostReexport, HostExport) for n in self.module.notes_of(kind)}
+        self.copier = Copier(self.out, self.map)
+        self.imports = Imports(self.module, self.out, HostItems(self.out), self._core_item, self._options)
+
+    def wrap(self) -> Component:
+        """The component."""
+        self._import_world()
+        self._instantiate()
+        self._export_world()
+        return Component(self.out, name=self.module.name, where=self.module.where)
+
+    def _import_world(self) -> None:
+        """Copies the imports of the world, and the types they need."""
+        last = max((i for i, decl in enumerate(self.world) if isinstance(decl, c.Import)), default=-1)
+        for decl in self.world[: last + 1]:
+            if not isinstance(decl, c.ExportDecl):
+                self.copier.copy(decl)
+        for item in self.out:
+            if isinstance(item, c.ExportDecl):
+                raise MeldError(f"an import of the program has a type that its export `{item.extern}` defines")
+            if isinstance(item, c.Import):
+                self.imports.host.add(item)
+
+    def _instantiate(self) -> None:
+        """Instantiates the module; its start function waits until its imports are in place."""
+        args = self.imports.before()
+        start = self.module.start if self.imports.late else None
+        if start is not None:
+            self.module.start = None
+        core = c.CoreModule(self.module, name="main")
+        self.main = c.CoreInstance(core, args, name="main")
+        self.out += [core, self.main]
+        self.imports.after(None if start is None else self._core_item(start))
+
+    def _core_item(self, item: CoreItem) -> Definition:
+        """An item of the module, exported by it."""
+        if item not in self._core:
+            if item not in self.module.space(SPACE_OF[type(item)]):
+                raise MeldError(f"the host needs `{item.name}`, which is not in the module")
+            export = next((e for e in self.module.exports if e.item is item), None)
+            if export is None:
+                export = Export(fresh_name(self.module, item, "meld"), item)
+                self.module.exports.append(export)
+            self._core[item] = c.CoreExportAlias(self.main, export.name, SORTS[type(item)])
+            self.out.append(self._core[item])
+        return self._core[item]
+
+    def _options(self, options: Options) -> c.CanonOptions:
+        """Canonical options in terms of the component."""
+
+        def core(item: CoreItem | None) -> Definition | None:
+            return None if item is None else self._core_item(item)
+
+        return c.CanonOptions(
+            None if options.encoding == "utf8" else options.encoding,
+            core(options.memory),
+            core(options.realloc),
+            core(options.post_return),
+        )
+
+    # --- exports ---------------------------------------------------------------------------------------------------
+
+    def _export_world(self) -> None:
+        """Makes the exports of the world, in order, and the types they need."""
+        for decl in self.world:
+            if decl in self.map:
+                continue
+            if isinstance(decl, c.ExportDecl):
+                try:
+                    self.map[decl] = self._export(decl)
+                except MeldError as e:
+                    e.where = e.where or f"export `{decl.extern}`"
+                    raise
+            else:
+                self.copier.copy(decl)
+
+    def _export(self, decl: c.ExportDecl) -> Definition:
+        match decl.type:
+            case ExternType(Sort.FUNC, Definition() as of):
+                target = self._function(str(decl.extern), self.map[of])
+            case ExternType(Sort.TYPE, Definition() as of):
+                target = self.map[of]
+            case ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as of)):
+                target = self._interface(str(decl.extern), of)
+            case ExternType(Sort.TYPE):
+                target = self._resource(ROOT_MODULE, str(decl.extern))
+            case _:
+                raise MeldError(f"is a {decl.type.sort.value}, which fusion cannot keep")
+        made = c.Export(decl.extern, target)
+        self.out.append(made)
+        return made
+
+    def _function(self, label: str, of: Definition) -> Definition:
+        """A function that is exported under a name (``run``, ``iface#func``): lifted, or the host's own."""
+        match self.functions.get(label):
+            case HostReexport(module=module, field=field):
+                return self.imports.host.get(ImportName(module, field))
+            case HostExport() as export:
+                if export.lift.is_async or export.type.is_async:
+                    raise MeldError("is asynchronous, which cannot be wrapped yet")
+                problem = edge_problem(export)
+                if problem is not None:
+                    raise MeldError(f"cannot be wrapped: {problem}", hint="fuse to a core module, with --emit=wasm")
+                lifted = c.CanonLift(self._core_item(export.target), of, self._options(export.lift))
+                self.out.append(lifted)
+                return lifted
+        raise MeldError("the module has no function for it")
+
+    def _resource(self, module: str, label: str) -> Definition:
+        """The resource type that is exported under a name. One that no exported function mentions is a new one."""
+        for n in self.module.notes_of(ResourceExport):
+            if (n.module, n.label) == (module, label) and n.resource in self.imports.resources:
+                return self.imports.resources[n.resource]
+        made = c.TypeDefinition(c.ResourceType(I32))
+        self.out.append(made)
+        return made
+
+    def _interface(self, name: str, interface: c.InstanceType) -> Definition:
+        """The instance for an exported interface."""
+        for decl in interface.decls:
+            match decl:
+                case c.OuterAlias(target=target):
+                    self.map[decl] = self.map[target]
+                case c.TypeDefinition():
+                    self.map[decl] = c.TypeDefinition(with_referred(decl.type, self.map.__getitem__))
+                    self.out.append(self.map[decl])
+                case c.ExportDecl(type=ExternType(Sort.TYPE, None)):
+                    self.map[decl] = self._resource(name, str(decl.extern))
+                case c.ExportDecl(type=ExternType(Sort.TYPE, Definition() as of)):
+                    self.map[decl] = self.map[of]
+                case c.ExportDecl(type=ExternType(Sort.FUNC, Definition() as of)):
+                    self.map[decl] = self._function(f"{name}#{decl.extern}", self.map[of])
+        component, args = shim_component(self.world, interface, self.map)
+        nested = c.NestedComponent(component)
+        instance = c.ComponentInstance(nested, args)
+        self.out += [nested, instance]
+        return instance

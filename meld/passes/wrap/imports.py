@@ -1,0 +1,255 @@
+"""What a wrapped module imports: the host's functions, lowered; the circle with the module's own memory is opened.
+
+A function that is lowered with the memory or `realloc` of the module can only be made when the module is there, and
+the module can only be made when its imports are. So it gets stand-ins from a shim module, which call through a table,
+and a fixup module fills the table when the real functions are made. wit-component does the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import field
+from functools import partial
+
+from meld.abi.types import Resource
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.component import Definition, Sort
+from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Module
+from meld.ir.types import I32, FuncType, NumType, ValType
+from meld.notes.boundaries import CanonCall, HostCall, Options, ResourceExport, resource_of
+from meld.rewriting.edge import is_host_call
+from meld.support.records import record
+from meld.text.reading.program import parse_module
+
+DROP = "[resource-drop]"
+"""What wit-component puts before the name of a resource to name the function that drops a handle."""
+
+
+@record()
+class HostItems:
+    """The functions and resource types that imports of the component give, by the names of core imports."""
+
+    into: list[Definition]
+    found: dict[tuple[str, str], Callable[[], Definition]] = field(default_factory=dict)
+    _made: dict[tuple[Definition, str], Definition] = field(default_factory=dict)
+
+    def add(self, item: c.Import) -> None:
+        """Makes an import of the component known."""
+        name = str(item.extern)
+        match item.type:
+            case c.ExternType(Sort.FUNC):
+                self.found["$root", name] = lambda: item
+            case c.ExternType(Sort.TYPE, None):
+                self.found["$root", DROP + name] = lambda: item
+            case c.ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as of)):
+                self._add_instance(item, of, name)
+
+    def _add_instance(self, instance: Definition, of: c.InstanceType, name: str) -> None:
+        pending: list[tuple[Callable[[], Definition], c.InstanceType, str]] = [(lambda: instance, of, name)]
+        while pending:
+            holder, declared, prefix = pending.pop()
+            for decl in declared.decls:
+                if not isinstance(decl, c.ExportDecl):
+                    continue
+                label = str(decl.extern)
+                match decl.type:
+                    case c.ExternType(Sort.FUNC):
+                        self.found[prefix, label] = self._alias(holder, label, Sort.FUNC)
+                    case c.ExternType(Sort.TYPE, None):
+                        self.found[prefix, DROP + label] = self._alias(holder, label, Sort.TYPE)
+                    case c.ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as inner)):
+                        pending.append((self._alias(holder, label, Sort.INSTANCE), inner, f"{prefix}/{label}"))
+
+    def _alias(self, holder: Callable[[], Definition], name: str, sort: Sort) -> Callable[[], Definition]:
+        def make() -> Definition:
+            instance = holder()
+            if (instance, name) not in self._made:
+                alias = c.ExportAlias(instance, name, sort)
+                self.into.append(alias)
+                self._made[instance, name] = alias
+            return self._made[instance, name]
+
+        return make
+
+    def get(self, name: ImportName) -> Definition:
+        """The function of the host that a core import means, or the resource that it drops. Raises MeldError."""
+        make = self.found.get((name.module, name.field))
+        if make is None:
+            raise MeldError(f"the import {name} is not in the world of the program")
+        return make()
+
+
+@record()
+class _Call:
+    """An import of the module: what it stands for, and the name it came with."""
+
+    function: Function
+    note: HostCall | CanonCall
+    name: ImportName
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it can only be lowered when the module is there."""
+        options = self.note.lower if isinstance(self.note, HostCall) else self.note.options
+        return options.memory is not None or options.realloc is not None
+
+
+@record()
+class _Late:
+    """A function that can only be made when the module is there, and whether it has a stand-in until then."""
+
+    signature: FuncType
+    make: Callable[[], Definition]
+    stand_in: Definition | None = None
+
+
+@record()
+class Imports:
+    """Gives a module its imports: `before` it is instantiated, and `after`.
+
+    Attributes:
+        core, options: core items of the module and canonical options, in terms of the component.
+        resources: the types that the component defines for resources of the program, which it exports.
+    """
+
+    module: Module
+    into: list[Definition]
+    host: HostItems
+    core: Callable[[CoreItem], Definition]
+    options: Callable[[Options], c.CanonOptions]
+    resources: dict[Resource, Definition] = field(default_factory=dict)
+    late: list[_Late] = field(default_factory=list)
+    shim: Definition | None = None
+
+    def before(self) -> list[tuple[str, Definition]]:
+        """Defines what the module is instantiated with. Imports of the same name get names of their own.
+
+        Raises:
+            MeldError: an import that is no function of the host.
+        """
+        calls = [_call(item) for item in self.module.imports]
+        late = {call.function: self._add(call.function, partial(self._lower, call)) for call in calls if call.is_late}
+        exposed: list[Resource] = [n.resource for n in self.module.notes_of(ResourceExport) if not n.resource.is_inside]
+        dtors = {r: self._add(r.dtor, partial(self.core, r.dtor)) for r in exposed if r.dtor is not None}
+        self._instantiate_shim()
+        for resource in exposed:
+            dtor = dtors[resource].stand_in if resource in dtors else None
+            self.resources[resource] = c.TypeDefinition(c.ResourceType(I32, dtor))
+            self.into.append(self.resources[resource])
+        given: dict[str, dict[str, Definition]] = {}
+        for call in calls:
+            stand_in = late[call.function].stand_in if call.function in late else None
+            of_module = given.setdefault(call.name.module, {})
+            label, n = call.name.field, 1
+            while label in of_module:
+                n += 1
+                label = f"{call.name.field} {n}"
+            of_module[label] = stand_in or self._lower(call)
+            call.function.imported = ImportName(call.name.module, label)
+        args: list[tuple[str, Definition]] = []
+        for module, functions in given.items():
+            args.append((module, c.CoreInlineInstance(list(functions.items()))))
+            self.into.append(args[-1][1])
+        return args
+
+    def after(self, start: Definition | None) -> None:
+        """Makes the functions that need the module, and has the fixup put them in their place; then the module starts.
+
+        Args:
+            start: a core function that is to be called when all is in place.
+        """
+        if self.shim is None:
+            return
+        table = c.CoreExportAlias(self.shim, "table", Sort.CORE_TABLE)
+        self.into.append(table)
+        given: list[tuple[str, Definition]] = [("table", table)]
+        given += [(str(number), one.make()) for number, one in enumerate(self.late)]
+        if start is not None:
+            given.append(("start", start))
+        text = fixup_text([one.signature for one in self.late], start is not None)
+        fixup = c.CoreModule(parse_module(text, "fixup"), name="fixup")
+        args = c.CoreInlineInstance(given)
+        self.into += [fixup, args, c.CoreInstance(fixup, [("", args)], name="fixup")]
+
+    def _add(self, function: Function, make: Callable[[], Definition]) -> _Late:
+        self.late.append(_Late(function.signature, make))
+        return self.late[-1]
+
+    def _lower(self, call: _Call) -> Definition:
+        made: Definition
+        match call.note:
+            case CanonCall(builtin=builtin):
+                resource = resource_of(call.note)
+                assert resource is not None
+                made = c.CanonBuiltin(builtin, self.resources[resource])
+            case HostCall() if call.name.field.startswith(DROP):
+                made = c.CanonBuiltin("resource.drop", self.host.get(call.name))
+            case HostCall(lower=lower):
+                if lower.is_async:
+                    raise MeldError(f"{call.name} is called asynchronously, which cannot be wrapped yet")
+                made = c.CanonLower(self.host.get(call.name), self.options(lower))
+        self.into.append(made)
+        return made
+
+    def _instantiate_shim(self) -> None:
+        if not self.late:
+            return
+        shim = c.CoreModule(parse_module(shim_text([one.signature for one in self.late]), "shim"), name="shim")
+        self.shim = c.CoreInstance(shim, name="shim")
+        self.into += [shim, self.shim]
+        for number, one in enumerate(self.late):
+            one.stand_in = c.CoreExportAlias(self.shim, str(number), Sort.CORE_FUNC)
+            self.into.append(one.stand_in)
+
+
+def _call(item: CoreItem) -> _Call:
+    note = next((n for n in item.notes if is_host_call(n)), None)
+    assert item.imported is not None
+    if not isinstance(item, Function) or not isinstance(note, HostCall | CanonCall):
+        raise MeldError(
+            f"no component describes the import {item.imported} (a {KEYWORD_OF[type(item)]}); none can import it",
+            hint="fuse to a core module, with --emit=wasm",
+        )
+    return _Call(item, note, item.imported)
+
+
+def shim_text(signatures: Sequence[FuncType]) -> str:
+    """The shim module: function ``i`` calls entry i of ``table``."""
+    count = len(signatures)
+    functions = []
+    for number, signature in enumerate(signatures):
+        gets = " ".join(f"local.get {i}" for i in range(len(signature.params)))
+        shape = _shape(signature)
+        functions.append(f'  (func (export "{number}"){shape} {gets} i32.const {number} call_indirect{shape})')
+    return "\n".join(["(module", f'  (table (export "table") {count} {count} funcref)', *functions]) + ")"
+
+
+def fixup_text(signatures: Sequence[FuncType], starts: bool) -> str:
+    """The fixup module: fills the table at instantiation, then calls ``start`` if there is one."""
+    count = len(signatures)
+    functions = [f'  (import "" "{i}" (func $f{i}{_shape(signature)}))' for i, signature in enumerate(signatures)]
+    start = ['  (import "" "start" (func $start))', "  (start $start)"] if starts else []
+    entries = " ".join(f"$f{i}" for i in range(count))
+    return (
+        "\n".join(
+            [
+                "(module",
+                f'  (import "" "table" (table {count} {count} funcref))',
+                *functions,
+                *start,
+                f"  (elem (i32.const 0) func {entries})",
+            ]
+        )
+        + ")"
+    )
+
+
+def _shape(signature: FuncType) -> str:
+    """``(param …) (result …)``; lowered functions have numbers only."""
+
+    def names(types: Sequence[ValType]) -> str:
+        return " ".join(t.value for t in types if isinstance(t, NumType))
+
+    params = f" (param {names(signature.params)})" if signature.params else ""
+    return params + (f" (result {names(signature.results)})" if signature.results else "")

@@ -1,0 +1,25 @@
+"""When core items are replaced, the notes that speak of them shall speak of what stands for them now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from meld.ir.module import Item, Module
+from meld.notes.boundaries import Options
+
+
+def rebind_notes(module: Module, new: Mapping[Any, Any]) -> None:
+    """Replaces core items in all notes of a module and of its items, canonical options included."""
+
+    def rebound(value: Any) -> Any:
+        if isinstance(value, Options):
+            return replace(value, **{f.name: rebound(getattr(value, f.name)) for f in fields(value)})
+        return new.get(value, value) if isinstance(value, Item) else value
+
+    for holder in (*module.notes, *(n for item in module.items() for n in item.notes)):
+        for f in fields(holder):
+            value = getattr(holder, f.name)
+            if isinstance(value, Options | Item):
+                setattr(holder, f.name, rebound(value))

@@ -1,0 +1,53 @@
+"""WAT templates of passes: the files beside them, with their parameters filled in."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+from meld.ir.module import Module
+from meld.support import cache
+from meld.support.packaged import packaged
+
+
+@functools.cache
+def _text(package: str, name: str) -> str:
+    return packaged(package, name)
+
+
+def template_text(package: str, name: str, params: dict[str, Any]) -> str:
+    """The text of a template: ``{include file}`` is that file; each ``{param}`` is what is given for it."""
+    text = re.sub(r"\{include ([\w.]+)\}", lambda match: _text(package, match[1]), _text(package, name))
+    return re.sub(r"\{(\w+)\}", lambda match: str(params[match[1]]), text)
+
+
+def template(package: str, name: str, params: dict[str, Any]) -> Module:
+    """A template, a file of a pass's package, as a module to be spliced.
+
+    Args:
+        package: ``__package__`` of the pass.
+        name: the file beside its modules.
+        params: what stands for each ``{param}``.
+    """
+    return generated(template_text(package, name, params), name)
+
+
+KEPT = 1024
+"""How many modules of a kind stay in the cache."""
+
+
+def generated(text: str, name: str) -> Module:
+    """Text that the compiler has written as a module. Its binary is kept, since the next run mostly writes the same."""
+    kind, key = f"module-{name}", text.encode()
+    binary = cache.load(kind, key)
+    if binary is not None:
+        from meld.binary.reader import read_module
+
+        return read_module(binary, name)
+    from meld.binary.writer import write_module
+    from meld.text.reading.program import parse_module
+
+    module = parse_module(text, name)
+    cache.save(kind, key, write_module(module), KEPT)
+    return module

@@ -1,0 +1,160 @@
+"""What names and numbers in text refer to, with a helpful error where they refer to nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import field
+from itertools import islice
+from typing import Any
+
+from meld.diagnostics import MeldError, Source, Span
+from meld.ir.instructions import Scope
+from meld.ir.notes import Note, Sexp
+from meld.ir.numbering import SINGULAR
+from meld.ir.types import AbstractHeap, FuncType, NumType, RefType, TypeDef, ValType
+from meld.support.records import record
+from meld.text.literals import identifier, identifier_name, unsigned
+from meld.text.sexp import annotation_text, index_of
+
+Fail = Callable[[str, str | None], MeldError]
+"""(message, hint) → the error at the place that the caller knows."""
+
+NUMTYPES: dict[str, NumType] = {t.value: t for t in NumType}
+HEAPTYPES: dict[str, AbstractHeap] = {t.value: t for t in AbstractHeap}
+REFTYPES: dict[str, RefType] = {
+    **{f"{name}ref": RefType(True, heap) for name, heap in HEAPTYPES.items() if not name.startswith("no")},
+    "nullref": RefType(True, AbstractHeap.NONE),
+    "nullfuncref": RefType(True, AbstractHeap.NOFUNC),
+    "nullexternref": RefType(True, AbstractHeap.NOEXTERN),
+    "nullexnref": RefType(True, AbstractHeap.NOEXN),
+}
+VALTYPES: dict[str, ValType] = {**NUMTYPES, **REFTYPES}
+
+
+@record(eq=False)
+class TextContext:
+    """What the parts of one text share: the text itself, and its named notes."""
+
+    source: Source
+    notes: dict[str, Note] = field(default_factory=dict)
+
+    def error(self, message: str, start: int, end: int, hint: str | None = None) -> MeldError:
+        """An error at a place of the text."""
+        return MeldError(message, span=Span(self.source, start, end), hint=hint)
+
+    def resolver(self, scope: Scope, span: Span) -> Callable[[str, Sexp], Any]:
+        """The `Resolve` of the notes that stand at a place."""
+
+        def fail(message: str, hint: str | None) -> MeldError:
+            return MeldError(message, span=span, hint=hint)
+
+        def resolve(space: str, part: Sexp) -> Any:
+            key = index_of(part)
+            if key is None:
+                raise fail(f"expected a reference, found `{annotation_text('', [part])[3:-1]}`", None)
+            if space == "note":
+                if key not in self.notes:
+                    raise fail(f"unknown note `{key}`", similar(str(key), self.notes))
+                if is_recording():
+                    record_use(_within(span, str(key)), self.notes[str(key)])
+                return self.notes[str(key)]
+            found = getattr(scope, space)[_find_index(scope, space, key, fail)]
+            if is_recording():
+                record_use(_within(span, key), found)
+            return found
+
+        return resolve
+
+
+def _within(span: Span, key: str | int) -> Span | None:
+    """Where an annotation refers to something by a name; it may do so again behind that."""
+    if isinstance(key, int):
+        return None
+    name = re.compile(re.escape(identifier(key)) + r"(?![0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~])")
+    match = name.search(span.source.text, span.start, span.end)
+    return None if match is None else Span(span.source, match.start(), match.end())
+
+
+def similar(name: str, names: Iterable[str]) -> str | None:
+    """A hint that offers the names that resemble one, or None."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, list(islice(names, 5000)), 3, 0.7)
+    return f"did you mean {' or '.join(f'`{identifier(n)}`' for n in found)}?" if found else None
+
+
+_uses: ContextVar[list[tuple[Span, Any]] | None] = ContextVar("uses", default=None)
+
+
+@contextmanager
+def recording_uses() -> Iterator[list[tuple[Span, Any]]]:
+    """Records what names and numbers refer to, and where they stand, while texts are read: for editors."""
+    found: list[tuple[Span, Any]] = []
+    token = _uses.set(found)
+    try:
+        yield found
+    finally:
+        _uses.reset(token)
+
+
+def record_use(span: Span | None, target: Any) -> None:
+    """Tells whoever records that `target` is referred to at a place."""
+    uses = _uses.get()
+    if uses is not None and span is not None:
+        uses.append((span, target))
+
+
+def is_recording() -> bool:
+    """Whether anybody does: finding out the places takes time."""
+    return _uses.get() is not None
+
+
+def find_index(scope: Scope, space: str, key: str | int, fail: Fail) -> int:
+    """The index that a name or a number means."""
+    index = _find_index(scope, space, key, fail)
+    if is_recording():
+        record_use(fail("", None).span, getattr(scope, space)[index])
+    return index
+
+
+def _find_index(scope: Scope, space: str, key: str | int, fail: Fail) -> int:
+    names = scope.names.get(space, {})
+    if isinstance(key, str):
+        index = names.get(key)
+        if index is None:
+            raise fail(f"unknown {SINGULAR[space]} `{identifier(key)}`", similar(key, names))
+        return index
+    size = len(getattr(scope, space))
+    if key >= size:
+        raise fail(f"unknown {SINGULAR[space]} {key}: there are {size}", None)
+    return key
+
+
+def find(scope: Scope, space: str, key: str | int, fail: Fail) -> Any:
+    """The object that a name or a number means."""
+    return getattr(scope, space)[find_index(scope, space, key, fail)]
+
+
+def key_of(token: str, fail: Fail) -> str | int:
+    """The name or the number that a token is."""
+    key = identifier_name(token) if token[0] == "$" else unsigned(token)
+    if key is None:
+        raise fail(f"malformed reference `{token[:40]}`", None)
+    return key
+
+
+def plain_type(types: Iterable[TypeDef], shape: FuncType) -> TypeDef | None:
+    """The first definition of a function type, without supertypes and not open to subtypes."""
+    return next((t for t in types if t.shape == shape and t.final and not t.supers), None)
+
+
+def checked_use(typedef: TypeDef, shape: FuncType, fail: Fail) -> TypeDef:
+    """A type use that names its type and writes it out; an error if the two differ."""
+    if not isinstance(typedef.shape, FuncType):
+        raise fail("this type is not a function type", None)
+    if (shape.params or shape.results) and shape != typedef.shape:
+        raise fail("the parameters and results written here are not those of the type named", None)
+    return typedef

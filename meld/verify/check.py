@@ -1,0 +1,86 @@
+"""What `meldc check` and the language server find in a file: errors of the text, of the program, of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from meld.diagnostics import MeldError, Source, did_you_mean
+from meld.diagnostics.forms import Diagnostic, Rule, Severity
+from meld.driver import decode_text, is_binary, load, load_text, read_file
+from meld.ir.module import Module
+from meld.ir.notes import NOTES, Opaque
+from meld.passes.base import Program
+from meld.text.recovery import in_source, parse_all
+from meld.verify.module import Problem, verify
+
+
+def check_file(path: str, *, engine: bool = False) -> list[Diagnostic]:
+    """All that is wrong with a file.
+
+    Args:
+        engine: have the engine validate the program as well, if nothing else is wrong.
+    """
+    try:
+        data = read_file(Path(path))
+        if is_binary(data):
+            return check_program(load(path), path, engine=engine)
+        text = decode_text(data, path)
+    except MeldError as e:
+        return [Diagnostic.of_error(e, file=path)]
+    return check_text(text, path, engine=engine)
+
+
+def check_text(text: str, name: str, *, engine: bool = False) -> list[Diagnostic]:
+    """All that is wrong with a text."""
+    program, errors = parse_all(text, name)
+    if not errors and program is not None:
+        return check_program(program, name, engine=engine)
+    try:  # what the engine reads and we do not is in order
+        return check_program(load_text(text, name), name, engine=engine)
+    except MeldError:
+        found = [Diagnostic.of_error(e, file=name) for e in errors]
+    if program is not None:
+        source = Source(name, text)
+        more = check_program(program, name)
+        found += [replace(d, span=in_source(d.span, source)) for d in more if d.span is not None]
+    return sorted(found, key=lambda d: d.span.start if d.span is not None else -1)
+
+
+def check_program(program: Program, name: str, *, engine: bool = False) -> list[Diagnostic]:
+    """All that is wrong with a program that was read from `name`."""
+    found = [of_problem(p, Rule.VERIFIER, name) for p in verify(program, decode=True)]
+    found += _misspelt(program, name)
+    if engine and not found:
+        from meld.verify.engine import engine_problems
+
+        found = [of_problem(p, Rule.ENGINE, name) for p in engine_problems(program)]
+    return found
+
+
+def of_problem(problem: Problem, rule: Rule, name: str) -> Diagnostic:
+    """The diagnostic of a problem."""
+    return Diagnostic(Severity.ERROR, rule, problem.message, name, problem.span, problem.place or None, problem.hint)
+
+
+def _misspelt(program: Program, name: str) -> list[Diagnostic]:
+    """Facts and notes that nobody knows, and that resemble some that are known. Others may be those of a plugin."""
+    from meld.passes import Registry
+
+    strange: list[tuple[str, str, Any]] = [("fact", fact, None) for fact in program.facts]
+    notes = [*program.notes, *(note for item in _items(program) for note in item.notes)]
+    strange += [("note", n.label.removeprefix("meld."), n.span) for n in notes if isinstance(n, Opaque)]
+    if not strange:
+        return []
+    known = {"fact": set(Registry.standard().facts()), "note": set(NOTES)}
+    return [
+        Diagnostic(Severity.WARNING, Rule.VERIFIER, f"unknown {kind} `{word}`", name, span, hint=hint)
+        for kind, word, span in strange
+        if word not in known[kind] and (hint := did_you_mean(word, sorted(known[kind])))
+    ]
+
+
+def _items(program: Program) -> Iterable[Any]:
+    return program.items() if isinstance(program, Module) else program.definitions

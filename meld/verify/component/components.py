@@ -1,0 +1,671 @@
+"""Goes through the definitions of a component and says what makes it invalid: names, types, visibility, instantiation.
+
+Each definition gets its meaning, as `meld.verify.component.entities` has them; what refers to it looks that up. The
+first thing that is wrong ends it, since what follows would be judged by a guess.
+
+Source: Component Model, Explainer.md and Binary.md; for the resources of component types, Subtyping.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from meld.diagnostics import MeldError, did_you_mean
+from meld.ir import component as c
+from meld.ir.component import Component, Definition, Prim, Sort
+from meld.ir.module import Function, Global, Memory, Table
+from meld.ir.types import I32, I64, FuncType
+from meld.verify.component.canonical import Canonical
+from meld.verify.component.core_items import (
+    KINDS,
+    Mismatch,
+    check_limits,
+    core_functype,
+    core_kind,
+    fit_core,
+    show_core,
+)
+from meld.verify.component.entities import (
+    MAX_DEPTH,
+    Comp,
+    CoreModuleType,
+    Defined,
+    Entity,
+    Func,
+    Inst,
+    Renaming,
+    Res,
+    Value,
+    describe,
+    free_resources,
+    new_resource,
+)
+from meld.verify.component.extern_names import label_problem
+from meld.verify.component.names import NameContext, check_name
+from meld.verify.component.subtyping import Fitting, satisfy
+
+COMPONENT, COMPONENT_TYPE, INSTANCE_TYPE = "component", "component type", "instance type"
+NAMED = (c.Record, c.Variant, c.Flags, c.EnumType)
+"""Types that need a name to be seen from outside."""
+
+KEYS: frozenset[Any] = frozenset(Prim) - {Prim.F32, Prim.F64, Prim.ERROR_CONTEXT}
+"""What the keys of a map may be."""
+
+
+class _Scope:
+    """What stands in a component, or in a type with declarations, so far."""
+
+    def __init__(self, kind: str, parent: _Scope | None) -> None:
+        self.kind = kind
+        self.parent = parent
+        self.depth: int = parent.depth + 1 if parent else 1
+        self.imports: dict[str, Entity] = {}
+        self.exports: dict[str, Entity] = {}
+        self.keys: dict[str, dict[tuple[str, str], str]] = {"import": {}, "export": {}}
+        self.named: dict[str, set[Any]] = {"import": set(), "export": set()}  # types that others may refer to
+        self.resources: dict[str, dict[Res, str]] = {"import": {}, "export": {}}  # their names, for methods
+        self.imported: dict[int, tuple[str, ...]] = {}
+        self.defined: dict[int, Any] = {}  # resources of its own, with the representation if that is known
+        self.explicit: dict[int, tuple[str, ...]] = {}
+        self.values: dict[Definition, bool] = {}  # whether each was used
+        self.started = False
+        self.slot: Any = None  # the type of what `context.get` gives
+
+
+class Validator:
+    """Gives each definition its meaning. `meaning` is by definition: a type, the type of an item, or a core item."""
+
+    def __init__(self) -> None:
+        self.meaning: dict[Definition, Any] = {}
+        self.scope = _Scope(COMPONENT, None)
+        self.canonical = Canonical(self)
+        self.place: list[Definition] = []
+
+    def component(self, component: Component) -> Comp:
+        """The type of a component. Raises `MeldError`; `place` then leads to the definition, outermost first."""
+        self._definitions(component.definitions)
+        for value, used in self.scope.values.items():
+            if not used:
+                self.place.append(value)
+                raise MeldError(
+                    "the value is never used", hint="each value is used once: passed, exported or started with"
+                )
+        return self._finished()
+
+    def _definitions(self, items: Iterable[Definition]) -> None:
+        meaning, place = self.meaning, self.place
+        level = len(place)
+        for item in items:
+            place[level:] = (item,)
+            meaning[item] = RULES[type(item)](self, item)
+        del place[level:]
+
+    # --- scopes ---
+
+    def _inside(self, kind: str) -> None:
+        if self.scope.depth > MAX_DEPTH:
+            raise MeldError(f"components and types nest more than {MAX_DEPTH} deep")
+        self.scope = _Scope(kind, self.scope)
+
+    def _outside(self) -> None:
+        assert self.scope.parent is not None
+        self.scope = self.scope.parent
+
+    def _nested_component(self, item: c.NestedComponent) -> Comp:
+        self._inside(COMPONENT)
+        found = self.component(item.component)
+        self._outside()
+        return found
+
+    def _finished(self) -> Comp:
+        """The type of what the scope holds: resources of its own that it exports stay variables."""
+        scope = self.scope
+        if scope.defined:
+            for resource in free_resources(scope.imports.values()):
+                if resource in scope.defined:
+                    raise MeldError("an import refers to a resource type that the component itself defines")
+        defined: dict[int, tuple[str, ...]] = {}
+        if scope.defined:
+            free = free_resources(scope.exports.values())
+            for resource in scope.defined:
+                if resource in free:
+                    if resource not in scope.explicit:
+                        raise MeldError("an export refers to a resource type that is not exported itself")
+                    defined[resource] = scope.explicit[resource]
+        return Comp(scope.imports, scope.exports, scope.imported, defined, scope.explicit)
+
+    def _values(self, t: Any) -> Value:
+        """A value type, resolved."""
+        if type(t) is Prim:
+            return t
+        found = self.meaning[t]
+        if type(found) is not Defined:
+            raise MeldError(f"a value type is wanted here, not {describe(found)}")
+        return found
+
+    def a(self, kind: type[Any], item: Any, what: str) -> Any:
+        """The meaning of a definition, which has to be of a kind."""
+        found = self.meaning[item]
+        if type(found) is not kind:
+            raise MeldError(f"{what} is wanted here, not {describe(found)}")
+        return found
+
+    # --- types ---
+
+    def _type(self, item: c.TypeDefinition) -> Any:
+        shape = item.type
+        match shape:
+            case c.CompFuncType():
+                return self._func_type(shape)
+            case c.InstanceType():
+                self._inside(INSTANCE_TYPE)
+                self._definitions(shape.decls)
+                scope = self.scope
+                self._outside()
+                return Inst(scope.exports, tuple(scope.defined), scope.explicit)
+            case c.ComponentType():
+                self._inside(COMPONENT_TYPE)
+                self._definitions(shape.decls)
+                type_ = self._finished()
+                self._outside()
+                return type_
+            case c.ResourceType():
+                return self._resource(shape)
+        found = Defined(shape, self._parts(shape))
+        if found.fixed:
+            self.canonical.size(found)
+        return found
+
+    def _func_type(self, shape: c.CompFuncType) -> Func:
+        names = tuple([name for name, _ in shape.params])
+        labels(names, "parameter")
+        parts = [t if type(t) is Prim else self._values(t) for _, t in shape.params]
+        if shape.result is None:
+            return Func(names, tuple(parts), None, shape.is_async)
+        result = self._values(shape.result)
+        if type(result) is Defined and result.borrows:
+            raise MeldError("a result holds a borrowed handle", hint="return an owned one, or pass it as a parameter")
+        return Func(names, (*parts, result), result, shape.is_async)
+
+    def _resource(self, shape: c.ResourceType) -> Res:
+        if self.scope.kind != COMPONENT:
+            raise MeldError(
+                "a resource type is defined in a type", hint='declare it: `(export "r" (type (sub resource)))`'
+            )
+        if shape.rep not in (I32, I64):
+            raise MeldError("a resource is represented by an i32, or an i64", hint="write `(rep i32)`")
+        if shape.dtor is not None:
+            t = core_functype(self.meaning[shape.dtor])
+            if t is not None and t != FuncType((shape.rep,)):
+                raise MeldError(f"the destructor has to be {show_core(FuncType((shape.rep,)))}, and is {show_core(t)}")
+        found = new_resource()
+        self.scope.defined[found.resource] = shape.rep
+        return found
+
+    def _parts(self, shape: Any) -> tuple[Any, ...]:
+        """The value types directly inside a type, which has what it must."""
+        value = self._values
+        match shape:
+            case Prim():
+                return ()
+            case c.Record(fields=fields):
+                labels([n for n, _ in fields], "field", "a record has no fields")
+                return tuple([value(t) for _, t in fields])
+            case c.Variant(cases=cases):
+                labels([n for n, _ in cases], "case", "a variant has no cases")
+                return tuple([value(t) for _, t in cases if t is not None])
+            case c.ListType(element=element, length=length):
+                if length == 0:
+                    raise MeldError("a list of fixed length has no elements", hint="leave it out")
+                return (value(element),)
+            case c.Option(element=element):
+                return (value(element),)
+            case c.Result(ok=ok, error=error):
+                return tuple([value(t) for t in (ok, error) if t is not None])
+            case c.Own(resource=resource) | c.Borrow(resource=resource):
+                return (self.a(Res, resource, "a resource type"),)
+            case c.Tuple(elements=elements):
+                if not elements:
+                    raise MeldError("a tuple has no elements", hint="leave it out")
+                return tuple([value(t) for t in elements])
+            case c.Flags(names=names):
+                labels(names, "flag", "a flags type has no flags")
+                if len(names) > 32:
+                    raise MeldError(
+                        f"a flags type has {len(names)} flags; 32 are allowed", hint="split it into several"
+                    )
+                return ()
+            case c.EnumType(names=names):
+                labels(names, "case", "an enum has no cases")
+                return ()
+            case c.MapType(key=key, value=inner):
+                found = value(key)
+                if _primitive(found) not in KEYS:
+                    raise MeldError(f"the key of a map is a number, a char, a bool or a string, not {describe(found)}")
+                return found, value(inner)
+            case c.Stream(element=element) | c.Future(element=element):
+                kind = type(shape).__name__.lower()
+                if element is None:
+                    return ()
+                found = value(element)
+                if kind == "stream" and _primitive(found) is Prim.CHAR:
+                    raise MeldError("a stream of char is not allowed yet", hint="use `(stream u8)`, in an encoding")
+                if type(found) is Defined and found.borrows:
+                    raise MeldError(f"a {kind} carries borrowed handles", hint="pass owned ones")
+                return (found,)
+        raise AssertionError(shape)
+
+    # --- imports and exports ---
+
+    def _extern(self, t: c.ExternType) -> Entity:
+        """What an import or export is declared to be."""
+        if t.sort is Sort.VALUE:
+            if t.eq_value is not None:
+                return Entity(t.sort, self.meaning[t.eq_value])
+            return Entity(t.sort, self._values(t.type))
+        if t.type is None:
+            new = new_resource()
+            return Entity(Sort.TYPE, new, new)
+        found = self.meaning[t.type]  # type: ignore[index]
+        if t.sort is Sort.TYPE:
+            return Entity(Sort.TYPE, found, _under_new_name(found))
+        kind, what = KIND_OF[t.sort]
+        if type(found) is not kind:
+            raise MeldError(f"{what} is wanted here, not {describe(found)}")
+        return Entity(t.sort, found)
+
+    def _import(self, item: c.Import) -> Any:
+        return self._add(item, self._extern(item.type), "import")
+
+    def _export_decl(self, item: c.ExportDecl) -> Any:
+        return self._add(item, self._extern(item.type), "export")
+
+    def _export(self, item: c.Export) -> Any:
+        found = self.meaning[item.target]
+        sort = item.target.sort
+        assert sort is not None
+        entity = Entity(sort, found, _under_new_name(found) if sort is Sort.TYPE else None)
+        if sort is Sort.VALUE:
+            self._use(item.target)
+        if item.type is not None:
+            declared = self._extern(item.type)
+            try:
+                Fitting().entity(entity, declared)
+            except Mismatch as e:
+                raise MeldError(f"what is exported is not of the type that is given for it: {e}") from None
+            entity = declared
+        return self._add(item, entity, "export")
+
+    def _add(self, item: c.Import | c.Export | c.ExportDecl, entity: Entity, way: str) -> Any:
+        """Puts an import or export into the scope; what its definition means."""
+        scope = self.scope
+        name = item.extern.name
+        sort, t, created = entity
+        if sort is Sort.INSTANCE:
+            t = self._open(t, name) if way == "import" else self._exported_instance(t, name)
+            entity = Entity(sort, t)
+        elif type(created) is Res:
+            if way == "import":
+                if created == t:
+                    scope.imported[created.resource] = (name,)
+            else:
+                if created == t:
+                    scope.defined[created.resource] = None
+                scope.explicit[created.resource] = (name,)
+            scope.resources[way][created] = name
+        elif sort is Sort.VALUE:
+            scope.values[item] = way == "export"
+        if scope.kind is not INSTANCE_TYPE:
+            self._register(entity, way)
+        known = scope.imports if way == "import" else scope.exports
+        check_name(item.extern, entity, NameContext(way, scope.keys[way], scope.resources[way], known))
+        known[name] = entity
+        return t if created is None else created
+
+    def _open(self, t: Inst, name: str) -> Inst:
+        """The type of an imported instance: the resources of the type become new ones, which it imports."""
+        if not t.defined:
+            return t
+        new = self._variables(t)
+        for old, resource in new.items():
+            self.scope.imported[resource] = (name, *t.explicit[old])
+        return self._opened(t, new)
+
+    def _variables(self, t: Inst) -> dict[int, int]:
+        """Resources for an instance of a type: those of the type itself for the first, so that nothing is made anew."""
+        first, t.is_used = not t.is_used, True
+        return {old: old if first else new_resource().resource for old in t.defined}
+
+    def _opened(self, t: Inst, new: dict[int, int]) -> Inst:
+        if all(old == resource for old, resource in new.items()):
+            return Inst(t.exports, (), t.explicit)
+        renaming = Renaming(new)
+        return Inst({n: renaming.entity(e) for n, e in t.exports.items()}, (), renaming.paths(t.explicit))
+
+    def _exported_instance(self, t: Inst, name: str) -> Inst:
+        """The type of an exported instance: its resources are those of what exports it."""
+        if t.defined:
+            new = self._variables(t)
+            self.scope.defined.update(dict.fromkeys(new.values()))
+            t = self._opened(t, new)
+        for resource, path in t.explicit.items():
+            self.scope.explicit[resource] = (name, *path)
+        return t
+
+    def _register(self, entity: Entity, way: str) -> None:
+        """Checks that types inside something imported or exported have names; gives it one if it is a type."""
+        named = self.scope.named[way]
+        pending = [entity]
+        seen: set[int] = set()
+        while pending:
+            sort, t, created = pending.pop()
+            if sort is Sort.FUNC:
+                self._need_names(t.parts, named, way)
+            elif sort is Sort.TYPE:
+                self._need_names_inside(t, named, way)
+                self.scope.named["export"].add(created)
+                if way == "import":
+                    named.add(created)
+            elif sort is Sort.INSTANCE and id(t) not in seen:
+                seen.add(id(t))
+                pending += reversed(t.exports.values())
+            elif sort is Sort.VALUE:
+                self._need_names((t,), named, way)
+
+    def _need_names_inside(self, t: Any, named: set[Any], way: str) -> None:
+        """The same for what is inside a type."""
+        pending = [t]
+        seen: set[int] = set()
+        while pending:
+            t = pending.pop()
+            if type(t) is Defined or type(t) is Func:
+                self._need_names(t.parts, named, way)
+            elif type(t) is Inst and id(t) not in seen:
+                seen.add(id(t))
+                pending += [e.type if e.created is None else e.created for e in t.exports.values()]
+
+    def _need_names(self, types: Iterable[Any], named: set[Any], way: str) -> None:
+        pending = [t for t in types if type(t) is not Prim]
+        if not pending:
+            return
+        seen: set[int] = set()
+        while pending:
+            t = pending.pop()
+            if type(t) is Prim or t in named or id(t) in seen:
+                continue
+            if type(t) is Res or type(t.shape) in NAMED:
+                raise MeldError(
+                    f"it refers to {describe(t)} type that is not {way}ed itself",
+                    hint=f"{way} the type in front of it, and refer to what that defines",
+                )
+            seen.add(id(t))
+            pending += t.parts
+
+    # --- aliases ---
+
+    def _export_alias(self, item: c.ExportAlias) -> Any:
+        instance = self.a(Inst, item.instance, "an instance")
+        entity = instance.exports.get(item.export)
+        if entity is None:
+            hint = did_you_mean(item.export, instance.exports, _those(instance.exports))
+            raise MeldError(f"the instance has no export `{item.export}`", hint=hint)
+        if entity.sort is not item.of:
+            raise MeldError(f"the export `{item.export}` is a {entity.sort.value}, not a {item.of.value}")
+        if self.scope.kind is not COMPONENT and item.of not in (Sort.TYPE, Sort.INSTANCE):
+            raise MeldError("an alias in a type can only be one of a type or an instance")
+        if item.of is Sort.VALUE:
+            self.scope.values[item] = False
+        return entity.type if entity.created is None else entity.created
+
+    def _core_export_alias(self, item: c.CoreExportAlias) -> Any:
+        exports = self.meaning[item.instance]
+        found = exports.get(item.export)
+        if found is None:
+            hint = did_you_mean(item.export, exports, _those(exports))
+            raise MeldError(f"the core instance has no export `{item.export}`", hint=hint)
+        if SORTS.get(type(found)) is item.of:
+            return found
+        kind = item.of.value.removeprefix("core ")
+        if core_kind(found) != kind:
+            raise MeldError(f"the export `{item.export}` is a {core_kind(found)}, not a {kind}")
+        return found
+
+    def _outer_alias(self, item: c.OuterAlias) -> Any:
+        found = self.meaning[item.target]
+        scope: _Scope | None = self.scope
+        if scope is not None and scope.kind is not COMPONENT and item.of not in (Sort.TYPE, Sort.CORE_TYPE):
+            raise MeldError("an alias in a type can only be one of a type or an instance")
+        for _ in range(item.depth - 1):
+            scope = scope.parent if scope else None
+        crosses = item.depth > 0 and scope is not None and scope.kind is COMPONENT
+        if item.of is Sort.TYPE and crosses and free_resources((found,)):
+            raise MeldError(
+                "an alias brings a resource type of another component in", hint="import it, and hand it in with `with`"
+            )
+        return found
+
+    # --- core modules and their instances ---
+
+    def _core_module(self, item: c.CoreModule) -> CoreModuleType:
+        module = item.module
+        imports = {(i.imported.module, i.imported.field): i for i in module.imports if i.imported is not None}
+        exports = {export.name: export.item for export in module.exports}
+        if len(imports) != len(module.imports) or len(exports) != len(module.exports):
+            self._twice(
+                [f"import `{i.imported.module}` `{i.imported.field}`" for i in module.imports if i.imported]
+                + [f"export `{export.name}`" for export in module.exports]
+            )
+        for memory in (*module.memories, *module.tables, *module.imports):
+            if type(memory) is Memory or type(memory) is Table:
+                check_limits(memory)
+        return CoreModuleType(imports, exports)
+
+    def _twice(self, labels: list[str]) -> None:
+        seen: set[str] = set()
+        for label in labels:
+            if label in seen:
+                raise MeldError(f"the module has the {label} twice")
+            seen.add(label)
+
+    def _core_type(self, item: c.CoreType) -> Any:
+        if not isinstance(item.type, c.ModuleType):
+            return item.type
+        imports: dict[tuple[str, str], Any] = {}
+        exports: dict[str, Any] = {}
+        said: list[str] = []
+        for decl in item.type.decls:
+            match decl:
+                case (str() as module, str() as name, t):
+                    check_limits(t)
+                    imports[module, name] = t
+                    said.append(f"import `{module}` `{name}`")
+                case (str() as name, t):
+                    check_limits(t)
+                    exports[name] = t
+                    said.append(f"export `{name}`")
+        if len(imports) + len(exports) != len(said):
+            self._twice(said)
+        return CoreModuleType(imports, exports)
+
+    def _core_instance(self, item: c.CoreInstance) -> dict[str, Any]:
+        module: CoreModuleType = self.a(CoreModuleType, item.module, "a core module")
+        args: dict[str, dict[str, Any]] = {}
+        for name, given in item.args:
+            if name in args:
+                raise MeldError(f"the argument `{name}` is given twice")
+            args[name] = self.meaning[given]
+        for (where, name), wanted in module.imports.items():
+            exports = args.get(where)
+            if exports is None:
+                raise MeldError(f"the argument `{where}` is missing: the module imports `{name}` from it")
+            found = exports.get(name)
+            if found is None:
+                hint = did_you_mean(name, exports, _those(exports))
+                raise MeldError(f"the argument `{where}` does not export `{name}`, which the module imports", hint=hint)
+            kind = type(found)
+            if kind is type(wanted) and (  # what nearly all are, and large programs have thousands
+                (kind is Function and found.type.shape == wanted.type.shape)
+                or (kind is Global and found.type is wanted.type and found.mutable == wanted.mutable)
+            ):
+                continue
+            if found is not wanted:
+                try:
+                    fit_core(found, wanted, f"`{where}` `{name}`")
+                except Mismatch as e:
+                    raise MeldError(f"an argument does not fit what the module imports: {e}") from None
+        return module.exports
+
+    def _core_inline_instance(self, item: c.CoreInlineInstance) -> dict[str, Any]:
+        exports: dict[str, Any] = {}
+        for name, given in item.exports:
+            if name in exports:
+                raise MeldError(f"the core instance has the export `{name}` twice")
+            exports[name] = self.meaning[given]
+        return exports
+
+    # --- instances ---
+
+    def _entity(self, item: Definition) -> Entity:
+        """What a definition is, as an argument or as an export of an instance."""
+        found = self.meaning[item]
+        sort = item.sort
+        assert sort is not None
+        if sort is Sort.VALUE:
+            self._use(item)
+        return Entity(sort, found, found if sort is Sort.TYPE else None)
+
+    def _instance(self, item: c.ComponentInstance) -> Inst:
+        component = self.a(Comp, item.component, "a component")
+        args: dict[str, Entity] = {}
+        for name, given in item.args:
+            if name in args:
+                raise MeldError(f"the argument `{name}` is given twice")
+            args[name] = self._entity(given)
+        for name in component.imports:
+            if name not in args:
+                hint = did_you_mean(name, args, "hand it in with `(with …)`")
+                raise MeldError(f"the import `{name}` of the component is missing", hint=hint)
+        try:
+            renaming = satisfy(args, component.imports, component.imported, "import")
+        except Mismatch as e:
+            raise MeldError(f"an argument does not fit what the component imports: {e}") from None
+        for resource in component.defined:
+            new = renaming.resources[resource] = new_resource().resource
+            self.scope.defined[new] = None
+        exports = {n: renaming.entity(e) for n, e in component.exports.items()}
+        return Inst(exports, (), renaming.paths(component.explicit))
+
+    def _inline_instance(self, item: c.InlineInstance) -> Inst:
+        exports: dict[str, Entity] = {}
+        explicit: dict[int, tuple[str, ...]] = {}
+        context = NameContext("export", {}, {}, exports)
+        for extern, given in item.exports:
+            entity = self._entity(given)
+            if type(entity.type) is Res:
+                explicit[entity.type.resource] = (extern.name,)
+            elif entity.sort is Sort.INSTANCE:
+                explicit.update((r, (extern.name, *path)) for r, path in entity.type.explicit.items())
+            check_name(extern, entity, context)
+            exports[extern.name] = entity
+        return Inst(exports, (), explicit)
+
+    # --- values ---
+
+    def _use(self, value: Definition) -> None:
+        if self.scope.values.get(value, False):
+            raise MeldError("a value is used a second time", hint="each value is used once")
+        self.scope.values[value] = True
+
+    def _start(self, item: c.StartDefinition) -> None:
+        if self.scope.started:
+            raise MeldError("there is a second start function", hint="a component has one at most")
+        self.scope.started = True
+        t = self.a(Func, item.function, "a function")
+        if len(t.params) != len(item.args):
+            raise MeldError(f"the start function takes {len(t.params)} arguments and is given {len(item.args)}")
+        if len(item.results) != (t.result is not None):
+            raise MeldError(f"the start function does not return {len(item.results)} values")
+        for name, wanted, given in zip(t.names, t.params, item.args, strict=True):
+            self._use(given)
+            try:
+                Fitting().type(self.meaning[given], wanted)
+            except Mismatch as e:
+                raise MeldError(f"the argument for `{name}` does not fit: {e}") from None
+        for value in item.results:
+            self.meaning[value] = t.result
+            self.scope.values[value] = False
+
+
+RULES: dict[type, Callable[[Validator, Any], Any]] = {
+    c.CoreModule: Validator._core_module,
+    c.CoreInstance: Validator._core_instance,
+    c.CoreInlineInstance: Validator._core_inline_instance,
+    c.CoreType: Validator._core_type,
+    c.NestedComponent: Validator._nested_component,
+    c.ComponentInstance: Validator._instance,
+    c.InlineInstance: Validator._inline_instance,
+    c.ExportAlias: Validator._export_alias,
+    c.CoreExportAlias: Validator._core_export_alias,
+    c.OuterAlias: Validator._outer_alias,
+    c.TypeDefinition: Validator._type,
+    c.CanonLift: lambda self, item: self.canonical.lift(item),
+    c.CanonLower: lambda self, item: self.canonical.lower(item),
+    c.CanonBuiltin: lambda self, item: self.canonical.builtin(item),
+    c.StartDefinition: Validator._start,
+    c.Import: Validator._import,
+    c.Export: Validator._export,
+    c.ExportDecl: Validator._export_decl,
+    c.Custom: lambda self, item: None,
+}
+
+SORTS: dict[type[Any], Sort] = {item: Sort(f"core {kind}") for item, kind in KINDS.items()}
+
+KIND_OF: dict[Sort, tuple[type[Any], str]] = {
+    Sort.FUNC: (Func, "a function type"),
+    Sort.INSTANCE: (Inst, "an instance type"),
+    Sort.COMPONENT: (Comp, "a component type"),
+    Sort.CORE_MODULE: (CoreModuleType, "a type of core modules"),
+}
+
+
+def _under_new_name(t: Any) -> Any:
+    """A type that equals another and can have a name where that has none."""
+    if type(t) is Res:
+        return t.renamed()
+    if type(t) is Defined:
+        return Defined(t.shape, t.parts)
+    return t
+
+
+def _primitive(t: Value) -> Prim | None:
+    """The primitive that a type is, if it is one."""
+    shape = t.shape if type(t) is Defined else t
+    return shape if type(shape) is Prim else None
+
+
+def labels(found: Iterable[str], what: str, if_none: str | None = None) -> None:
+    """Checks labels. Raises MeldError."""
+    found = list(found)
+    if not found and if_none is not None:
+        raise MeldError(if_none, hint="leave the type out, or give it one")
+    problem = label_problem(found, what)
+    if problem is not None:
+        raise problem
+
+
+def _those(names: Iterable[str]) -> str:
+    known = ", ".join(f"`{name}`" for name in sorted(names)[:8])
+    return f"it exports {known}" if known else "it exports nothing"
+
+
+def validate(component: Component) -> tuple[MeldError, list[Definition]] | None:
+    """The first thing that makes a component invalid, with the definitions that lead there, outermost first."""
+    validator = Validator()
+    try:
+        validator.component(component)
+    except MeldError as e:
+        return e, validator.place
+    except RecursionError:  # types that only an attacker writes; what has to handle them says so
+        return None
+    return None

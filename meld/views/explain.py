@@ -1,0 +1,109 @@
+"""`--explain`: what was done with each stream domain and each boundary, and why, and what the compiler made.
+
+Read off the program: its notes, and the marks on its functions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meld.abi.types import show
+from meld.binary.debug.dwarf import FILE, line_of
+from meld.driver import Outcome
+from meld.ir.module import Module
+from meld.notes.boundaries import Boundary, CanonCall
+from meld.passes.adapter_wiring import Wired
+from meld.passes.base import Program
+from meld.passes.detect_pairs import Domain, Pair
+from meld.support.records import record
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@record(frozen=True)
+class Row:
+    """One decision."""
+
+    kind: str
+    subject: str
+    parties: str
+    decision: str
+    reason: str
+
+
+def rows(module: Module) -> list[Row]:
+    """The decisions that a module's notes tell."""
+    found: list[Row] = []
+    pairs = module.notes_of(Pair)
+    for domain in module.notes_of(Domain):
+        kind = "future" if domain.future else "stream"
+        subject = f"{kind}<{show(domain.element)}>" if domain.element is not None else kind
+        flows = [f"{p.producer.name} → {p.consumer.name}" for p in pairs if p.domain is domain]
+        parties = ", ".join(flows) or ", ".join(i.name or "" for i in domain.instances)
+        reason = "both ends are in the module" if domain.bridged else domain.host or ""
+        found.append(Row("stream domain", subject, parties, "bridged" if domain.bridged else "host", reason))
+    for wired in module.notes_of(Wired):
+        parties = f"{wired.caller.name} → {wired.callee.name}"
+        found.append(Row("boundary", f"{wired.label} {show(wired.type)}", parties, wired.how, wired.reason))
+    for item in module.imports:
+        for n in item.notes:
+            if isinstance(n, Boundary):
+                parties = f"{n.caller.name} → {n.callee.name}"
+                found.append(Row("boundary", f"{n.label} {show(n.type)}", parties, "pending", "not yet wired"))
+            elif isinstance(n, CanonCall):
+                found.append(Row("built-in", n.builtin, n.instance.name or "", "pending", "an import for now"))
+    return found
+
+
+@record(frozen=True)
+class Made:
+    """The functions of one kind that the compiler made; `line` is that of `FILE` which they are attributed to."""
+
+    kind: str
+    line: int
+    functions: tuple[str, ...]
+
+
+def made(module: Module) -> list[Made]:
+    """The generated functions by kind, in the order of their lines."""
+    kinds: dict[str, list[str]] = {}
+    for function in module.functions:
+        if function.synthetic is not None:
+            kinds.setdefault(function.synthetic, []).append(function.name or "")
+    found = [Made(kind, line_of(kind), tuple(names)) for kind, names in kinds.items()]
+    return sorted(found, key=lambda one: (one.line, one.kind))
+
+
+SHOWN = 3
+"""How many functions of a kind the table names."""
+
+
+def explain(outcome: Outcome) -> None:
+    """Prints the tables to standard error."""
+    from rich.console import Console
+
+    explain_to(Console(stderr=True), outcome.program)
+
+
+def explain_to(console: Console, program: Program) -> None:
+    """Prints the tables."""
+    from rich.table import Table
+    from rich.text import Text  # plain: names may have brackets, which are markup otherwise
+
+    if not isinstance(program, Module):
+        console.print("nothing to explain yet: the program is still a composition")
+        return
+    table = Table("what", "which", "between", "decision", "why")
+    for row in rows(program):
+        table.add_row(*(Text(cell) for cell in (row.kind, row.subject, row.parties, row.decision, row.reason)))
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print("no stream domain and no boundary in this program")
+    table = Table("generated", "functions", f"line of {FILE}", "such as")
+    for one in made(program):
+        names = ", ".join(one.functions[:SHOWN]) + ", …" * (len(one.functions) > SHOWN)
+        table.add_row(*(Text(cell) for cell in (one.kind, str(len(one.functions)), str(one.line), names)))
+    if table.row_count:
+        console.print(table)
