@@ -1,0 +1,402 @@
+"""The rewriting of one function, so that its frame can be taken off the stack and put back.
+
+Nothing is flattened, and nothing is executed twice. A call at which the function may be suspended is a *point*. At each
+level of nesting that has points, a `br_table` on the number of the point jumps to where the frame stood, and so from
+level to level down to the call, which is made again. For that the operands below a call are kept in locals.
+
+    (func $f (param $n i32) (result i32)      (func $f (param $n i32) (result i32) (local $frame i32) (local $point i32)
+      local.get $n                              global.get $state            ;; rewinding: the frame is loaded
+      call $wait                                if … local.set $point … end
+      i32.add)                                  block $unwind
+                                                  block $body (result i32)
+                                                    block $1
+                                                      local.get $point
+                                                      br_if $1
+                                                      local.get $n
+                                                      local.set $operand
+                                                    end
+                                                    call $wait
+                                                    global.get $state        ;; unwinding
+                                                    if  i32.const 1  local.set $point  br $unwind  end
+                                                    i32.const 0
+                                                    local.set $point
+                                                    local.set $result
+                                                    local.get $operand
+                                                    local.get $result
+                                                    i32.add
+                                                  end
+                                                  return
+                                                end
+                                                …                            ;; the frame is saved
+                                                i32.const 0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import field
+from typing import Any, TypeAlias
+
+from meld.diagnostics import MeldError
+from meld.ir.instructions import BlockType, Code, Instruction, MemArg
+from meld.ir.module import Function, Module, Table
+from meld.ir.types import FUNCREF, I32, NumType, RefType, ValType
+from meld.records import record
+from meld.rewriting.resumable.carrier import KIND, Carrier
+from meld.rewriting.resumable.frames import FrameCode, layout
+from meld.rewriting.resumable.labels import Flat, Label, Opening, resolve, snippet
+from meld.rewriting.resumable.levels import Arm, Nest, Point, Slot, read_levels
+from meld.rewriting.resumable.placeholders import NoValueError, Placeholders
+
+Steps: TypeAlias = "Iterator[Steps]"
+"""A part of the work that gives the parts inside; so the depth of a body is not that of Python's stack."""
+
+END = Instruction("end")
+
+
+@record()
+class FrameInfo:
+    """What became of a function: how many points it has, and the size of its frame in bytes."""
+
+    points: int
+    size: int
+
+
+@record()
+class Rewriting:
+    """What the rewriting of a function needs to know.
+
+    Attributes:
+        is_point: whether a call may suspend the function.
+        steady: whether nothing ever changes the elements that a table has.
+        placeholders: what functions return while they are unwound.
+    """
+
+    module: Module
+    carrier: Carrier
+    is_point: Callable[[Instruction], bool]
+    steady: Callable[[Table], bool]
+    placeholders: Placeholders
+
+    def rewrite(self, function: Function) -> FrameInfo | None:
+        """Rewrites a function; None if it has no points and was left as it is. Raises MeldError if that cannot be."""
+        body = Label()
+        level = read_levels(function, self.is_point, body)
+        if not level.numbers:
+            return None
+        return _Body(self, function, body).rewrite(level)
+
+
+def refused(function: Function, why: str) -> MeldError:
+    """The error that a function cannot be suspended."""
+    name = f"function `{function.name}`" if function.name else "a function without a name"
+    return MeldError(f"{name} cannot be suspended: {why}")
+
+
+@record()
+class _Body:
+    """Writes the new body of a function."""
+
+    rewriting: Rewriting
+    function: Function
+    body: Label
+    unwind: Label = field(default_factory=Label)
+    out: list[Flat] = field(default_factory=list)
+    slots: dict[Slot, int] = field(default_factory=dict)
+    kept: dict[int, ValType] = field(default_factory=dict)
+    captured: dict[int, int] = field(default_factory=dict)
+    locals: list[ValType] = field(default_factory=list)
+    first: int = 0
+    point: int = 0
+    frame: int = 0
+
+    def rewrite(self, level: Arm) -> FrameInfo:
+        code, signature = self.function.code, self.function.signature
+        given = [*signature.params, *code.locals]
+        self.first = len(given)
+        self.point, self.frame = self.local(I32), self.local(I32)
+        placeholders = self.placeholders()
+        read = {i.args[0] for i in code.instructions if i.op == "local.get"}
+        run(self.level(level, []))
+        non_null = {
+            n for n, t in enumerate(given) if n >= len(signature.params) and isinstance(t, RefType) and not t.nullable
+        }
+        self.out = _not_null(self.out, non_null)
+        locals_ = [_nullable(t) for t in code.locals]
+        types = [*signature.params, *locals_]
+        saved, size = layout([*((n, t) for n, t in enumerate(types) if n in read), *self.kept.items()])
+        whole = self.wrapped(saved, size, placeholders)
+        self.function.body = Code([*locals_, *self.locals], resolve(whole, Label()))
+        self.function.local_names = {**self.function.local_names, **self.names()}
+        return FrameInfo(level.numbers.stop - 1, size)
+
+    def names(self) -> dict[int, str]:
+        taken = set(self.function.local_names.values())
+        return {n: name for n, name in ((self.point, "point"), (self.frame, "frame")) if name not in taken}
+
+    def wrapped(self, saved: list[Any], size: int, placeholders: list[Flat]) -> list[Flat]:
+        """The whole function: the body between the code that restores the frame and the code that saves it."""
+        carrier = self.rewriting.carrier
+        moves = FrameCode(self.rewriting.module, carrier, self.frame)
+        return snippet(
+            """
+            global.get $state
+            if
+              global.get $top  i32.const $size  i32.sub  local.tee $frame  global.set $top
+              local.get $frame  i32.load $number  local.set $point
+              $restore
+            end
+            block @unwind
+              block type=$type @body
+                $inside
+              end
+              return
+            end
+            global.get $limit  global.get $top  i32.sub  i32.const $size  i32.lt_u
+            if
+              i32.const $size  call $grow
+            end
+            global.get $top  local.tee $frame  local.get $point  i32.store $number
+            $save
+            local.get $frame  i32.const $size  i32.add  global.set $top
+            $placeholders
+            """,
+            **{"state": carrier.state, "top": carrier.top, "limit": carrier.limit, "grow": carrier.grow},
+            **{"size": size, "frame": self.frame, "point": self.point, "number": MemArg(2, 0, carrier.memory)},
+            **{"restore": moves.restore(saved), "save": moves.save(saved), "placeholders": placeholders},
+            **{"unwind": self.unwind, "body": self.body, "inside": self.out},
+            type=self.block_type(self.function.signature.results),
+        )
+
+    # --- levels ---
+
+    def level(self, arm: Arm, entry: list[Flat]) -> Steps:
+        """A level: `entry` puts on the stack what lies there when it begins."""
+        inner = [item for item in arm.items if isinstance(item, Point | Nest)]
+        targets = [Label() for _ in inner]
+        for target in reversed(targets):
+            self.out.append(Opening(Instruction("block", (None,)), target))
+        self.dispatch(inner, targets)
+        self.out += entry
+        for item in arm.items:
+            match item:
+                case Point():
+                    self.call(item)
+                case Nest():
+                    yield self.nest(item)
+                case _:
+                    self.out.append(item)
+
+    def dispatch(self, inner: list[Point | Nest], targets: list[Label]) -> None:
+        """Jumps to where the frame stood, if it is put back."""
+        if len(inner) == 1:
+            self.out += snippet("local.get $point br_if $target", point=self.point, target=targets[0])
+        elif inner:
+            start = Label()
+            numbers = [item.numbers if isinstance(item, Nest) else range(1) for item in inner]
+            first = inner[0].numbers.start if isinstance(inner[0], Nest) else inner[0].number
+            table = (*(target for target, r in zip(targets, numbers, strict=True) for _ in r), start)
+            self.out += snippet(
+                "block @start local.get $point i32.const $first i32.sub br_table $table end",
+                **{"start": start, "point": self.point, "first": first, "table": table},
+            )
+
+    def nest(self, nest: Nest) -> Steps:
+        """A block with points inside. Its parameters are kept in locals; only a loop has them as such."""
+        if nest.condition is not None:
+            self.set(nest.condition)
+            self.keep(nest.condition)
+        self.set(*nest.params)
+        self.set(*nest.below)
+        self.keep(*nest.below)
+        self.out.append(END)
+        opening = nest.opening.instruction
+        params = self.get(*nest.params)
+        if nest.condition is not None:
+            self.out += self.get(nest.condition)
+        if opening.op == "loop":
+            self.keep(*(slot for slot in nest.params if not _defaultable(slot[1])))
+            self.out += params
+            self.out.append(nest.opening)
+            self.set(*nest.params)
+        else:
+            args = (self.block_type(tuple(t for _, t in nest.results)), *opening.args[1:])
+            changed = Instruction(opening.op, args, opening.span, opening.label, opening.notes)
+            self.out.append(Opening(changed, nest.opening.label))
+        for arm in nest.arms:
+            yield self.arm(arm, params)
+        if opening.op == "if" and nest.params and len(nest.arms) == 1:
+            self.out += [Instruction("else"), *params]
+        self.out.append(nest.closing)
+        self.back(nest.below, nest.results)
+
+    def arm(self, arm: Arm, params: list[Flat]) -> Steps:
+        if arm.head is not None:
+            self.out.append(arm.head)
+            if arm.head.op != "else":
+                if arm.numbers:
+                    raise refused(self.function, f"it makes a call that may block within `{arm.head.op}`")
+                params = []
+        yield self.level(arm, params)
+
+    # --- points ---
+
+    def call(self, point: Point) -> None:
+        """A call at which the function may be suspended."""
+        if point.callee is not None:
+            self.set(point.callee)
+            self.keep(point.callee)
+            self.capture(point)
+        self.set(*point.args)
+        self.keep(*(slot for slot in point.args if not _defaultable(slot[1])))
+        self.set(*point.below)
+        self.keep(*point.below)
+        self.out.append(END)
+        self.made(point)
+        self.out += snippet(
+            """
+            global.get $state
+            if
+              i32.const $number  local.set $point  br $unwind
+            end
+            i32.const 0  local.set $point
+            """,
+            **{"state": self.rewriting.carrier.state, "number": point.number},
+            **{"point": self.point, "unwind": self.unwind},
+        )
+        if point.call.op.startswith("return"):
+            self.out.append(Instruction("return"))
+        else:
+            self.back(point.below, point.results)
+
+    def capture(self, point: Point) -> None:
+        """Notes the function that is called through a table whose elements may change while it is suspended."""
+        if not point.call.op.endswith("call_indirect") or self.rewriting.steady(point.call.args[0]):
+            return
+        assert point.callee is not None
+        table = point.call.args[0]
+        local = self.captured[point.number] = self.local(FUNCREF)
+        self.kept[local] = FUNCREF
+        self.out += snippet(
+            """
+            $index  table.size $table  $less
+            if
+              $index  table.get $table  local.set $local
+            end
+            """,
+            **{"index": self.get(point.callee), "table": table, "local": local},
+            less=[Instruction(f"{'i64' if table.limits.is64 else 'i32'}.lt_u")],
+        )
+
+    def made(self, point: Point) -> None:
+        """The call itself, which is no tail call any more."""
+        args = self.get(*point.args)
+        callee = [] if point.callee is None else self.get(point.callee)
+        op, immediates = point.call.op.removeprefix("return_"), point.call.args
+        call = Instruction(op, immediates, point.call.span, point.call.label, point.call.notes)
+        captured = self.captured.get(point.number)
+        if captured is None:
+            self.out += [*args, *callee, call]
+            return
+        carrier = self.rewriting.carrier
+        table = carrier.references_for(self.rewriting.module, FUNCREF).table
+        self.out += snippet(
+            """
+            global.get $state
+            if type=$type
+              i32.const 0  local.get $captured  table.set $table
+              $args  i32.const 0  call_indirect $table $function
+            else
+              $args  $callee  $call
+            end
+            """,
+            **{"state": carrier.state, "captured": captured, "table": table, "function": immediates[1]},
+            **{"args": args, "callee": callee, "call": [call]},
+            type=self.block_type(tuple(t for _, t in point.results)),
+        )
+
+    def back(self, below: list[Slot], results: list[Slot]) -> None:
+        """Puts the operands below the results again."""
+        if below:
+            self.set(*results)
+            self.out += self.get(*below, *results)
+
+    # --- locals ---
+
+    def local(self, t: ValType) -> int:
+        self.locals.append(t)
+        return self.first + len(self.locals) - 1
+
+    def of(self, slot: Slot) -> int:
+        """The local for an operand; one that lies elsewhere, or is of another type, has another one."""
+        found = self.slots.get(slot)
+        if found is None:
+            found = self.slots[slot] = self.local(_nullable(slot[1]))
+        return found
+
+    def keep(self, *slots: Slot) -> None:
+        """Has operands saved with the frame."""
+        for slot in slots:
+            self.kept[self.of(slot)] = _nullable(slot[1])
+
+    def set(self, *slots: Slot) -> None:
+        """Takes operands from the stack, of which the topmost is the last."""
+        self.out += [Instruction("local.set", (self.of(slot),)) for slot in reversed(slots)]
+
+    def get(self, *slots: Slot) -> list[Flat]:
+        """What puts operands on the stack."""
+        out: list[Flat] = []
+        for slot in slots:
+            out.append(Instruction("local.get", (self.of(slot),)))
+            if not _defaultable(slot[1]):
+                out.append(Instruction("ref.as_non_null"))
+        return out
+
+    # --- types ---
+
+    def block_type(self, results: tuple[ValType, ...]) -> BlockType:
+        if len(results) < 2:
+            return results[0] if results else None
+        return self.rewriting.module.func_type((), results)
+
+    def placeholders(self) -> list[Flat]:
+        """What the function returns while it is unwound."""
+        try:
+            return [i for t in self.function.signature.results for i in self.rewriting.placeholders.value(t)]
+        except NoValueError:
+            raise refused(self.function, "there is no value of a type that it returns") from None
+
+
+def run(steps: Steps) -> None:
+    """Does all parts of the work, one after the other, each with those inside it where they are given."""
+    open_ = [steps]
+    while open_:
+        inner = next(open_[-1], None)
+        if inner is None:
+            open_.pop()
+        else:
+            open_.append(inner)
+
+
+def _nullable(t: ValType) -> ValType:
+    return RefType(True, t.heap) if isinstance(t, RefType) else t
+
+
+def _defaultable(t: ValType) -> bool:
+    """Whether a local of the type has a value from the start."""
+    return isinstance(t, NumType) or t.nullable
+
+
+def _not_null(flat: list[Flat], locals_: set[int]) -> list[Flat]:
+    """Locals that are never null become ones that may be, since they are restored within a block."""
+    if not locals_:
+        return flat
+    out: list[Flat] = []
+    for one in flat:
+        out.append(one)
+        if isinstance(one, Instruction) and one.op in ("local.get", "local.tee") and one.args[0] in locals_:
+            out.append(Instruction("ref.as_non_null"))
+    return out
+
+
+__all__ = ["KIND", "FrameInfo", "Rewriting", "refused"]
