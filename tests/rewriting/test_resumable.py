@@ -19,4 +19,4 @@ def test_random_programs(part: int) -> None:
     switches = 0
     for seed in range(part, PROGRAMS, PARTS):
         switches += compare(Program(seed).text(), [("run", (seed, 3)), ("run", (7, seed))], seed).switches
-    assert switches > PROGRAMS // PARTS
+    assert switches

@@ -34,11 +34,11 @@ from dataclasses import field
 
 from meld.ir.instructions import Instruction
 from meld.ir.module import Function, Module
-from meld.records import record
 from meld.rewriting.resumable.callgraph import CallGraph, CallPath, must_be_resumable
 from meld.rewriting.resumable.carrier import Carrier
 from meld.rewriting.resumable.placeholders import Placeholders
 from meld.rewriting.resumable.rewrite import FrameInfo, Rewriting, refused
+from meld.support.records import record
 
 
 @record()

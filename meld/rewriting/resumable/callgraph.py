@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from meld.ir.instructions import Instruction
 from meld.ir.module import Function, Module, Table
 from meld.ir.types import ArrayType, FuncType, RefType, StructType, TypeDef
-from meld.records import record
+from meld.support.records import record
 
 Key: TypeAlias = "tuple[Table | None, TypeDef]"
 """A kind of indirect calls: through which table, or None for a reference, and of which type."""

@@ -7,15 +7,13 @@ table for each hierarchy of heap types, made when the first such reference has t
 from __future__ import annotations
 
 from dataclasses import field
-from functools import cache
 from typing import Any
 
 from meld.ir.module import Function, Global, Memory, Module, Table
-from meld.ir.parser import parse_module
-from meld.ir.splice import splice
 from meld.ir.types import AbstractHeap, FuncType, RefType
-from meld.packaged import packaged
-from meld.records import record
+from meld.rewriting.splice import splice
+from meld.rewriting.template import template
+from meld.support.records import record
 
 KIND = "resumable-frames"
 """What the items are (`Item.synthetic`)."""
@@ -58,7 +56,7 @@ class Carrier:
     @staticmethod
     def new(module: Module) -> Carrier:
         """A memory of its own, for a program with one stack of frames at a time; it grows as it must."""
-        made: dict[str, Any] = splice(_template("carrier.wat"), module, {}, synthetic=KIND).exports
+        made: dict[str, Any] = splice(template(__package__, "carrier.wat", {}), module, {}, synthetic=KIND).exports
         return Carrier(made["state"], made["memory"], made["top"], made["limit"], made["grow"])
 
     def references_for(self, module: Module, t: RefType) -> References:
@@ -66,7 +64,7 @@ class Carrier:
         heap = hierarchy(t)
         found = self.references.get(heap)
         if found is None:
-            template = _template("references.wat", heap.value)
+            template = template(__package__, "references.wat", {"heap": heap.value})
             made: dict[str, Any] = splice(template, module, {}, synthetic=KIND).exports
             found = References(RefType(True, heap), made["table"], made["keep"], made["take"])
             self.references[heap] = found
@@ -88,9 +86,3 @@ def hierarchy(t: RefType) -> AbstractHeap:
     if isinstance(t.heap, AbstractHeap):
         return _TOP.get(t.heap, AbstractHeap.ANY)
     return AbstractHeap.FUNC if isinstance(t.heap.shape, FuncType) else AbstractHeap.ANY
-
-
-@cache
-def _template(name: str, heap: str = "") -> Module:
-    text = packaged("meld.rewriting.resumable", name)
-    return parse_module(text.replace("{heap}", heap), name)

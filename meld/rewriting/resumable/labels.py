@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from meld.ir.instructions import Catch, Instruction
 from meld.ir.module import CLOSING, LABELLED
 from meld.ir.opcodes import OPS, Imm
-from meld.records import record
+from meld.support.records import record
 
 
 @record(eq=False)

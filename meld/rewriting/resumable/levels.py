@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 from meld.ir.instructions import Instruction
 from meld.ir.module import LABELLED, Function
 from meld.ir.types import I32, FuncType, RefType, ValType
-from meld.records import record
 from meld.rewriting.resumable.labels import Flat, Label, Opening, with_labels
 from meld.rewriting.resumable.operands import block_type, callee_operand, effect, signature_of
+from meld.support.records import record
 
 Slot: TypeAlias = tuple[int, ValType]
 """An operand: how many lie below it in the function, and its type. No two that are there together share one.

@@ -26,9 +26,9 @@ from meld.ir.types import (
     StructType,
     TypeDef,
 )
-from meld.records import record
 from meld.rewriting.resumable.carrier import KIND
 from meld.rewriting.resumable.labels import Flat, Label, snippet
+from meld.support.records import record
 
 
 class NoValueError(Exception):

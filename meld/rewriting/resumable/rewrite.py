@@ -41,12 +41,12 @@ from meld.diagnostics import MeldError
 from meld.ir.instructions import BlockType, Code, Instruction, MemArg
 from meld.ir.module import Function, Module, Table
 from meld.ir.types import FUNCREF, I32, NumType, RefType, ValType
-from meld.records import record
 from meld.rewriting.resumable.carrier import KIND, Carrier
 from meld.rewriting.resumable.frames import FrameCode, layout
 from meld.rewriting.resumable.labels import Flat, Label, Opening, resolve, snippet
 from meld.rewriting.resumable.levels import Arm, Nest, Point, Slot, read_levels
 from meld.rewriting.resumable.placeholders import NoValueError, Placeholders
+from meld.support.records import record
 
 Steps: TypeAlias = "Iterator[Steps]"
 """A part of the work that gives the parts inside; so the depth of a body is not that of Python's stack."""
