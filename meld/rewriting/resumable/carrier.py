@@ -64,8 +64,8 @@ class Carrier:
         heap = hierarchy(t)
         found = self.references.get(heap)
         if found is None:
-            template = template(__package__, "references.wat", {"heap": heap.value})
-            made: dict[str, Any] = splice(template, module, {}, synthetic=KIND).exports
+            source = template(__package__, "references.wat", {"heap": heap.value})
+            made: dict[str, Any] = splice(source, module, {}, synthetic=KIND).exports
             found = References(RefType(True, heap), made["table"], made["keep"], made["take"])
             self.references[heap] = found
         return found
