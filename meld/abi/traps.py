@@ -38,6 +38,7 @@ class Trap(Enum):
     LENT = "cannot remove owned resource while borrowed"
     BORROWS = "borrow handles still remain at the end of the call"
     TABLE = "cannot allocate another handle"
+    MEMORY = "out of memory for handles and tasks"
     NO_RESULT = "async-lifted export failed to produce a result"
     RETURN_TWICE = "`task.return` or `task.cancel` called more than once for current task"
     RETURN_INVALID = "invalid `task.return` signature and/or options for current task"

@@ -29,7 +29,7 @@ from meld.ir.module import CoreItem, Function, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, Options
-from meld.passes.handle_tables import FUNCTIONS, HandleTable
+from meld.notes.handles import FUNCTIONS, HandleFunctions, HandleTable, type_numbers
 from meld.runtime.canonical import MASK32, MASK64, Side, Value, trap_if
 from meld.runtime.host import view
 from meld.runtime.lifting import lift_values
@@ -63,12 +63,14 @@ class Interpreter:
     _layouts: dict[NumType, Layouts] = field(default_factory=lambda: {t: Layouts(t) for t in (I32, I64)})
     _tables: dict[Instance, Table] = field(default_factory=dict)
     _closed: set[Instance] = field(default_factory=set)
-    _inside: dict[Instance, HandleTable] = field(default_factory=dict)
+    _records: dict[Instance, int] = field(default_factory=dict)  # of handle tables in the module
+    _over_tables: HandleFunctions | None = None
     _numbers: dict[Resource, int] = field(default_factory=dict)  # of resource types, in the module's handle tables
 
     def __post_init__(self) -> None:
-        self._inside = {note.instance: note for note in self.module.notes_of(HandleTable)}
-        self._numbers = {resource: i for i, resource in enumerate(self.module.notes_of(Resource), 1)}
+        self._records = {note.instance: note.record for note in self.module.notes_of(HandleTable)}
+        self._over_tables = next(iter(self.module.notes_of(HandleFunctions)), None)
+        self._numbers = type_numbers(self.module)
         needed = _needed(self.module)
         if needed:
             for space, prefix in RESERVED.items():
@@ -232,15 +234,14 @@ class Interpreter:
         return side
 
     def _handles(self, instance: Instance, scope: Scope, store: Store) -> Held | Inside:
-        note = self._inside.get(instance)
-        if note is None:
+        record = self._records.get(instance)
+        if record is None or self._over_tables is None:
             return Held(self._table(instance), instance, scope)
-        return Inside(
-            note,
-            lambda function, *args: (self._call(store, function, args) or [0])[0],
-            self._numbers,
-            scope,
-        )
+
+        def call(function: Function, *args: int) -> int:
+            return (self._call(store, function, args) or [0])[0]
+
+        return Inside(self._over_tables, instance, record, self._numbers, call, scope)
 
     def _table(self, instance: Instance) -> Table:
         return self._tables.setdefault(instance, Table())
@@ -291,8 +292,8 @@ def _needed(module: Module) -> dict[CoreItem, None]:
     for export in module.notes_of(HostExport):
         add(export.target)
         options(export.lift)
-    for table in module.notes_of(HandleTable):
-        add(*(getattr(table, name) for name in FUNCTIONS))
+    for note in module.notes_of(HandleFunctions):
+        add(*(getattr(note, name) for name in FUNCTIONS))
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from meld.abi.types import Resource
 from meld.ir.notes import Instance
-from meld.passes.handle_tables import HandleTable
+from meld.notes.handles import HandleFunctions
 from meld.runtime.canonical import MASK32, trap_if
 from meld.support.records import record
 
@@ -38,7 +38,7 @@ class Entry:
 class Scope:
     """One call from one instance into another: what was lent for its time, and what the callee still borrows.
 
-    `mark` stands for it where both are kept inside the module.
+    `mark` is its address in the state memory, where both are kept inside the module.
     """
 
     lent: list[Entry] = field(default_factory=list)
@@ -148,38 +148,47 @@ class Held:
 
 @record(eq=False)
 class Inside:
-    """One side of a call, with its table inside the module. `numbers` are those of resource types there."""
+    """One side of a call, with its table inside the module.
 
-    note: HandleTable
-    call: Call
+    Attributes:
+        record: the address of the instance's record.
+        numbers: the type numbers of resources.
+    """
+
+    functions: HandleFunctions
+    instance: Instance
+    record: int
     numbers: dict[Resource, int]
+    call: Call
     scope: Scope
 
-    def _do(self, function: Any, resource: Resource, value: int) -> int:
+    def _do(self, function: Any, resource: Resource, value: int, *more: int) -> int:
         if resource.owner is None:
             return value
-        return int(self.call(function, self.numbers[resource], value))
+        return int(self.call(function, self.record, self.numbers[resource], value, *more))
 
     def lift_own(self, resource: Resource, handle: int) -> int:
-        return self._do(self.note.lift_own, resource, handle)
+        return self._do(self.functions.lift_own, resource, handle)
 
     def lift_borrow(self, resource: Resource, handle: int) -> int:
-        return self._do(self.note.lift_borrow, resource, handle)
+        return self._do(self.functions.lift_borrow, resource, handle, self.scope.mark)
 
     def lower_own(self, resource: Resource, rep: int) -> int:
-        return self._do(self.note.lower_own, resource, rep)
+        return self._do(self.functions.handle_add, resource, rep, 1)
 
     def lower_borrow(self, resource: Resource, rep: int) -> int:
-        return rep if resource.owner is self.note.instance else self._do(self.note.lower_borrow, resource, rep)
+        if resource.owner is self.instance:
+            return rep
+        return self._do(self.functions.lower_borrow, resource, rep, self.scope.mark)
 
     def begin(self) -> None:
         """A call begins."""
-        self.scope.mark = self.call(self.note.begin_scope)
+        self.scope.mark = self.call(self.functions.scope_new, 0)
 
     def end_loans(self) -> None:
         """What this side has lent for the call is its own again; the call is over."""
-        self.call(self.note.end_loans, self.scope.mark)
-        self.call(self.note.end_scope, self.scope.mark)
+        self.call(self.functions.end_loans, self.record, self.scope.mark)
+        self.call(self.functions.scope_free, self.scope.mark)
 
     def end_borrows(self) -> None:
         """Traps if this side still has handles that it borrowed for the call.
@@ -187,4 +196,4 @@ class Inside:
         A caller that has no table lends nothing, and does not begin a scope.
         """
         if self.scope.mark:
-            self.call(self.note.end_borrows, self.scope.mark)
+            self.call(self.functions.end_borrows, self.scope.mark)

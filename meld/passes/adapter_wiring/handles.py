@@ -13,23 +13,26 @@ from meld.ir.module import Function, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32
 from meld.notes.boundaries import CanonCall, resource_of
+from meld.notes.handles import HandleFunctions, HandleTable, type_numbers
 from meld.passes.adapter_wiring.items import Body, Items
 from meld.passes.adapter_wiring.values import Copy
 from meld.passes.adapter_wiring.writer import Call, Marks, place_of
-from meld.passes.handle_tables import HandleTable
 from meld.passes.handle_tables.host_loans import HostLoans, lent
 from meld.support.records import record
 
 
 @record()
 class Handles:
-    """How the adapters of a module carry handles. Each resource type has a number, its place among the notes.
+    """How the adapters of a module carry handles.
 
-    `reps`: the imports that give the representation for a handle that lives outside.
+    Attributes:
+        records: the addresses of the instances' records; `functions` are those over them.
+        reps: the imports that give the representation for a handle that lives outside.
     """
 
     items: Items
-    tables: dict[Instance, HandleTable]
+    functions: HandleFunctions | None
+    records: dict[Instance, int]
     numbers: dict[Resource, int]
     reps: dict[Resource, Function]
     loans: dict[Instance, HostLoans]
@@ -37,8 +40,8 @@ class Handles:
     @classmethod
     def of(cls, items: Items, module: Module) -> Handles:
         """The tables that `handle-tables` made, and what `expose-resources` left."""
-        numbers = {resource: i for i, resource in enumerate(module.notes_of(Resource), 1)}
-        tables = {table.instance: table for table in module.notes_of(HandleTable)}
+        functions = next(iter(module.notes_of(HandleFunctions)), None)
+        records = {table.instance: table.record for table in module.notes_of(HandleTable)}
         reps: dict[Resource, Function] = {}
         for item in module.imports:
             for n in item.notes:
@@ -47,7 +50,7 @@ class Handles:
                     if resource is not None and not resource.is_inside:
                         reps.setdefault(resource, item)
         loans = {note.instance: note for note in module.notes_of(HostLoans)}
-        return cls(items, tables, numbers, reps, loans)
+        return cls(items, functions, records, type_numbers(module), reps, loans)
 
     def check(self, call: Call) -> None:
         """Refuses a call whose handles cannot be carried. Raises MeldError."""
@@ -69,7 +72,7 @@ class Handles:
                 borrowed = isinstance(t, c.Borrow) and resource in lent(boundary)
                 missing = borrowed and boundary.callee not in self.loans
             else:
-                missing = boundary.caller not in self.tables or boundary.callee not in self.tables
+                missing = boundary.caller not in self.records or boundary.callee not in self.records
             if missing:
                 raise MeldError(
                     f"handles of `{resource.label}` cannot be carried over: {show(boundary.type)}",
@@ -88,25 +91,29 @@ class Handles:
                 return f"(call {self.items.function(self.reps[resource])} {expr})"
             lend = self.items.function(self.loans[copy.target.instance].lend)
             return f"(call {lend} (i32.const {self.numbers[resource]}) {expr})"
-        source, target = self.tables[copy.source.instance], self.tables[copy.target.instance]
-        number = f"(i32.const {self.numbers[resource]})"
-
-        def call(function: Function, operand: str) -> str:
-            return f"(call {self.items.function(function)} {number} {operand})"
-
+        source, target = copy.source.instance, copy.target.instance
         if layout.kind is Kind.OWN:
-            return call(target.lower_own, call(source.lift_own, expr))
-        rep = call(source.lift_borrow, expr)
-        return rep if copy.target.instance is resource.owner else call(target.lower_borrow, rep)
+            return self._call(
+                "handle_add", target, resource, self._call("lift_own", source, resource, expr), "(i32.const 1)"
+            )
+        assert copy.scope is not None
+        rep = self._call("lift_borrow", source, resource, expr, copy.scope)
+        return rep if target is resource.owner else self._call("lower_borrow", target, resource, rep, copy.scope)
+
+    def _call(self, name: str, instance: Instance, resource: Resource, *operands: str) -> str:
+        """A call of a function over the table of an instance."""
+        key = f"(i32.const {self.records[instance]}) (i32.const {self.numbers[resource]})"
+        return f"(call {self._function(name)} {key} {' '.join(operands)})"
+
+    def _function(self, name: str) -> str:
+        return self.items.function(getattr(self.functions, name))
 
     def begin(self, body: Body, call: Call) -> Marks:
-        """Before the parameters of a call are carried over: remembers which loans are older. Answers their locals."""
+        """Before the parameters of a call are carried over: makes its scope. Answers the locals that say so."""
         scope = loans = None
         if self._borrowed(call):
-            scope, table = body.local(I32), self.tables[call.boundary.caller]
-            begin = f"(call {self.items.function(table.begin_scope)})"
-            top = f"(global.get {self.items.global_(table.loans)})"
-            body.emit(f"(local.set {scope} {begin if self._gives_handles(call) else top})")
+            scope = body.local(I32)
+            body.emit(f"(local.set {scope} (call {self._function('scope_new')} (i32.const 0)))")
         if lent(call.boundary):
             loans, mark = body.local(I32), self.items.function(self.loans[call.boundary.callee].mark)
             body.emit(f"(local.set {loans} (call {mark}))")
@@ -116,21 +123,19 @@ class Handles:
         """After the callee returned: it must have dropped every borrow handle that the call gave it."""
         scope, loans = marks
         if self._gives_handles(call):
-            end_borrows = self.items.function(self.tables[call.boundary.callee].end_borrows)
-            body.emit(f"(call {end_borrows} (local.get {scope}))")
+            body.emit(f"(call {self._function('end_borrows')} (local.get {scope}))")
         if loans is not None:
             end = self.items.function(self.loans[call.boundary.callee].end)
             body.emit(f"(call {end} (local.get {loans}))")
 
     def end(self, body: Body, call: Call, marks: Marks) -> None:
         """After the result was carried over: what was lent for the call is the caller's again."""
-        mark, _ = marks
-        if mark is None:
+        scope, _ = marks
+        if scope is None:
             return
-        table = self.tables[call.boundary.caller]
-        body.emit(f"(call {self.items.function(table.end_loans)} (local.get {mark}))")
-        if self._gives_handles(call):
-            body.emit(f"(call {self.items.function(table.end_scope)} (local.get {mark}))")
+        record = f"(i32.const {self.records[call.boundary.caller]})"
+        body.emit(f"(call {self._function('end_loans')} {record} (local.get {scope}))")
+        body.emit(f"(call {self._function('scope_free')} (local.get {scope}))")
 
     def _gives_handles(self, call: Call) -> bool:
         """Whether the callee gets borrow handles, which need a scope. The owner of a resource gets representations."""

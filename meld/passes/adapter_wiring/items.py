@@ -15,7 +15,7 @@ from functools import cache
 from graphlib import TopologicalSorter
 from typing import Any, Protocol
 
-from meld.abi.layout import Layouts, pointer_of
+from meld.abi.layout import Kind, Layout, Layouts, pointer_of
 from meld.abi.traps import KIND as TRAP
 from meld.abi.traps import Trap, trap_text
 from meld.ir.module import CoreItem, Function, Global, Memory
@@ -146,6 +146,7 @@ class Items:
     _helpers: dict[Any, str] = field(default_factory=dict)
     _pending: list[tuple[str, Callable[[str], str]]] = field(default_factory=list)
     _functions: dict[str, str] = field(default_factory=dict)
+    _borrows: dict[int, bool] = field(default_factory=dict)  # by id of layouts, which `layouts` keeps alive
     _adapters: int = 0
 
     def side(self, instance: Instance, options: Options) -> Side:
@@ -156,6 +157,13 @@ class Items:
             return Side(instance, None, None, pointer, options.encoding)
         realloc = None if options.realloc is None else self.function(options.realloc)
         return Side(instance, self.memory(memory), realloc, pointer, options.encoding)
+
+    def borrows(self, layout: Layout) -> bool:
+        """Whether values of a layout hold borrowed handles."""
+        known = self._borrows.get(id(layout))
+        if known is None:
+            known = self._borrows[id(layout)] = Kind.BORROW in layout.kinds()
+        return known
 
     # --- imports ---
 

@@ -110,7 +110,9 @@ def shifted(place: Place, flat_start: int, flat_count: int, offset: int) -> Plac
 class Copy:
     """Writes code that lifts values of side `source` and lowers them to side `target`.
 
-    `handle` carries own and borrow handles: ``(copy, layout, expression) → expression``.
+    Attributes:
+        handle: carries own and borrow handles: ``(copy, layout, expression) → expression``.
+        scope: the address of the call's scope, as an expression; None if nothing is borrowed.
     """
 
     items: Items
@@ -118,6 +120,7 @@ class Copy:
     source: Side
     target: Side
     handle: Callable[[Copy, Layout, str], str]
+    scope: str | None = None
 
     def value(self, src: Layout, from_: Place, dst: Layout, to: Place) -> None:
         """Copies one value. `src` and `dst` are the layouts of its type on either side."""
@@ -283,7 +286,8 @@ class Copy:
         assert src.element is not None and dst.element is not None
         kept = self.body.local(p)
         self.body.emit(f"(local.set {kept} {length})")
-        new = f"(call {self._list_helper(src.element, dst.element)} {address} (local.get {kept}))"
+        helper = self._list_helper(src.element, dst.element)
+        new = f"(call {helper} {address} (local.get {kept}){self._scope_of(src.element)})"
         self._put(shifted(to, 0, 1, 0), q, dst.align, new)
         self._put(shifted(to, 1, 1, dst.align), q, dst.align, widen(f"(local.get {kept})", p, q))
 
@@ -304,8 +308,10 @@ class Copy:
         source, target = self.source, self.target
         p, q = source.pointer.value, target.pointer.value
         assert source.memory is not None and target.realloc is not None
-        body = Body([("$from", source.pointer), ("$length", source.pointer)], (target.pointer,))
-        inner = replace(self, body=body)
+        body = Body(
+            [("$from", source.pointer), ("$length", source.pointer), *self._scope_param(src)], (target.pointer,)
+        )
+        inner = self._inside(body)
         size, to = body.local(source.pointer), body.local(target.pointer)
         too_long = f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // src.size}))"
         unaligned = f"({p}.ne ({p}.and (local.get $from) ({p}.const {src.align - 1})) ({p}.const 0))"
@@ -343,7 +349,7 @@ class Copy:
         """Copies the elements of a list, by a helper."""
         key = ("elements", id(src), id(dst), self.source, self.target)
         helper = self.items.helper(key, "elements", lambda name: self._elements_text(name, src, dst))
-        self.body.emit(f"(call {helper} {from_} {end} {to})")
+        self.body.emit(f"(call {helper} {from_} {end} {to}{self._scope_of(src)})")
 
     def _elements_text(self, name: str, src: Layout, dst: Layout) -> str:
         p, q = self.source.pointer, self.target.pointer
@@ -351,11 +357,11 @@ class Copy:
             assert self.source.memory is not None and self.target.memory is not None
             params = {"p": p.value, "q": q.value, "from": self.source.memory, "to": self.target.memory}
             return self.items.piece(_IN_BULK[src.kind], name, params | {"check_char": self.items.check_char()})
-        body = Body([("$from", p), ("$end", p), ("$to", q)])
+        body = Body([("$from", p), ("$end", p), ("$to", q), *self._scope_param(src)])
         with body.block("block $done"), body.block("loop $next"):
             body.emit(f"({p.value}.eq (local.get $from) (local.get $end))")
             body.emit("br_if $done")
-            replace(self, body=body).value(src, At(self.source, "$from"), dst, At(self.target, "$to"))
+            self._inside(body).value(src, At(self.source, "$from"), dst, At(self.target, "$to"))
             body.emit(f"(local.set $from {_sum(p, '(local.get $from)', src.size)})")
             body.emit(f"(local.set $to {_sum(q, '(local.get $to)', dst.size)})")
             body.emit("br $next")
@@ -366,12 +372,26 @@ class Copy:
     def _by_helper(self, src: Layout, from_: At, dst: Layout, to: At) -> None:
         key = ("copy", id(src), id(dst), self.source, self.target)
         helper = self.items.helper(key, "copy", lambda name: self._copy_text(name, src, dst))
-        self.body.emit(f"(call {helper} {self._address(from_)} {self._address(to)})")
+        self.body.emit(f"(call {helper} {self._address(from_)} {self._address(to)}{self._scope_of(src)})")
 
     def _copy_text(self, name: str, src: Layout, dst: Layout) -> str:
-        body = Body([("$from", self.source.pointer), ("$to", self.target.pointer)])
-        replace(self, body=body).inline(src, At(self.source, "$from"), dst, At(self.target, "$to"))
+        body = Body([("$from", self.source.pointer), ("$to", self.target.pointer), *self._scope_param(src)])
+        self._inside(body).inline(src, At(self.source, "$from"), dst, At(self.target, "$to"))
         return body.text(name)
+
+    def _inside(self, body: Body) -> Copy:
+        """The same in the body of a helper, which is given the scope of the call."""
+        return replace(self, body=body, scope=None if self.scope is None else "(local.get $scope)")
+
+    def _lends(self, layout: Layout) -> bool:
+        """Whether a helper for the layout needs the scope of the call."""
+        return self.scope is not None and self.items.borrows(layout)
+
+    def _scope_param(self, layout: Layout) -> list[tuple[str, NumType]]:
+        return [("$scope", I32)] if self._lends(layout) else []
+
+    def _scope_of(self, layout: Layout) -> str:
+        return f" {self.scope}" if self._lends(layout) else ""
 
     def _address(self, place: At) -> str:
         return _sum(place.side.pointer, f"(local.get {place.base})", place.offset)

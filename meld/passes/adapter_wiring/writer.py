@@ -211,7 +211,7 @@ class AdapterWriter:
             return self.items.add(body, name)
         self.check_may_leave(body, call.boundary.caller)
         marks = self.handles.begin(body, call)
-        arguments = self._lower_params(body, call, tuple(params))
+        arguments = self._lower_params(body, call, tuple(params), marks[0])
         results = tuple((body.local(core), core) for core in _cores(call.lift.results))
         tasks = self.tasks[call.boundary.callee] if call.boundary.lift.is_async else None
         if tasks is not None:
@@ -272,9 +272,9 @@ class AdapterWriter:
     # --- parameters and results ---
 
     def _lower_params(
-        self, body: Body, call: Call, params: tuple[tuple[str, NumType], ...]
+        self, body: Body, call: Call, params: tuple[tuple[str, NumType], ...], scope: str | None
     ) -> tuple[tuple[str, NumType], ...]:
-        """Carries the parameters over; returns the locals that hold the callee's."""
+        """Carries the parameters over; returns the locals that hold the callee's. `scope` is a local too."""
         source, target = call.params
         arguments = tuple((body.local(core), core) for core in _cores(call.lift.params))
         in_memory, spills = call.spills_params
@@ -296,7 +296,8 @@ class AdapterWriter:
                 f"(local.set {arguments[0][0]} (call {realloc} ({q}.const 0) ({q}.const 0)"
                 f" ({q}.const {target.align}) ({q}.const {target.size})))"
             )
-        Copy(self.items, body, call.caller, call.callee, self.handles.carry).inline(source, from_, target, to)
+        lent = None if scope is None else f"(local.get {scope})"
+        Copy(self.items, body, call.caller, call.callee, self.handles.carry, lent).inline(source, from_, target, to)
         if closed:
             self._set_may_leave(body, call.boundary.callee, True)
         return arguments

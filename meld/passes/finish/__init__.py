@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -26,13 +26,13 @@ from meld.ir.module import (
     Tag,
     item_uses,
 )
-from meld.ir.notes import Attributed, Instance, Note, Traced
+from meld.ir.notes import Attributed, Note, Traced
 from meld.ir.types import FUNCREF
 from meld.notes.boundaries import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options, resource_of
+from meld.notes.handles import FUNCTIONS, HandleFunctions, HandleTable, functions_of_exports
 from meld.passes.base import Pass, PassContext, option
 from meld.passes.finish import signature_manifest as manifest
 from meld.passes.finish.merge_types import merge_types
-from meld.passes.handle_tables import HandleTable, tables_of_exports
 from meld.rewriting.edge import export_options, option_items
 from meld.rewriting.rebind import rebind_notes
 
@@ -216,9 +216,8 @@ def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
     pending += [module.start] if module.start else []
     for n in module.notes_of(HostExport):
         pending += [n.target, *option_items(n.lift)]
-    for table in tables_of_exports(module):
-        pending += _items_of(table)
-    tables = {table.instance: table for table in module.notes_of(HandleTable)}
+    pending += functions_of_exports(module)
+    tables = _Tables(module)
     by_target: dict[Any, list[Any]] = {}
     for element in module.elements:
         if element.table is not None:
@@ -266,18 +265,23 @@ class _Named:
         return items_of(new, spaces)
 
 
-def _items_of(n: Note) -> Iterator[Item]:
-    return (item for f in fields(n) if isinstance(item := getattr(n, f.name), Item))
+class _Tables:
+    """The handle tables of a module: whose they are, and the functions over them."""
+
+    def __init__(self, module: Module) -> None:
+        self.instances = {table.instance for table in module.notes_of(HandleTable)}
+        self.functions = [getattr(n, name) for n in module.notes_of(HandleFunctions) for name in FUNCTIONS]
 
 
-def _pending_uses(n: Note, tables: Mapping[Instance, HandleTable]) -> Iterator[Any]:
+def _pending_uses(n: Note, tables: _Tables) -> Iterator[Any]:
     """What whoever serves an import needs, by its note; that of a boundary or built-in is the interpreter."""
     match n:
         case HostCall():
             yield from option_items(n.lower)
         case Boundary():
             yield from (n.target, *option_items(n.lower), *option_items(n.lift))
-            yield from (item for i in (n.caller, n.callee) if i in tables for item in _items_of(tables[i]))
+            if {n.caller, n.callee} & tables.instances:
+                yield from tables.functions
         case CanonCall():
             resource = resource_of(n)
             dtor = resource.dtor if resource is not None and resource.is_inside else None

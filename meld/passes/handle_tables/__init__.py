@@ -1,9 +1,14 @@
-"""The pass `handle-tables`: the resources that components of the program define live inside the module.
+"""The pass `handle-tables`: each instance that has resource handles gets a table inside the module.
 
-Each instance that has handles gets a table, and its built-ins `resource.new`, `resource.rep` and `resource.drop` become
-functions over it. Adapters carry handles from one table into another. Resources of the host stay the host's: their
-handles are the host's numbers in every instance, and what is lent of them is counted
+Its built-ins `resource.new`, `resource.rep` and `resource.drop` become functions over the table, which lies in the
+state memory (`meld.rewriting.handles`). Adapters carry handles from one table into another. Resources of the host
+stay the host's: their handles are the host's numbers in every instance, and what is lent of them is counted
 (`meld.passes.handle_tables.host_loans`).
+
+    (import "meld:canon" "resource.rep" (func $app/resource.rep (param i32) (result i32)))
+becomes
+    (func $app/resource.rep (param i32) (result i32)
+      (call $handle-table.handle_get (i32.const 16) (i32.const 4) (local.get 0)))
 
 Source: Component Model, CanonicalABI.md ("Resource State", canon_resource_new, canon_resource_drop,
 canon_resource_rep, lift_own, lift_borrow, lower_own, lower_borrow).
@@ -12,49 +17,31 @@ canon_resource_rep, lift_own, lift_borrow, lower_own, lower_borrow).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 from meld.abi.traps import Trap, trap_function
-from meld.abi.types import Resource, Type, function_types
+from meld.abi.types import Resource, function_types
 from meld.diagnostics import MeldError
-from meld.ir import component as c
 from meld.ir.instructions import Code, Instruction
-from meld.ir.module import CoreItem, Function, Global, Memory, Module
-from meld.ir.notes import Instance, Note, note, ref
-from meld.ir.types import I32, Limits, ValType
-from meld.notes.boundaries import Boundary, CanonCall, HostExport, resource_of
+from meld.ir.module import CoreItem, Function, Module
+from meld.ir.notes import Instance, Note
+from meld.ir.types import I32, ValType
+from meld.notes.boundaries import Boundary, CanonCall, resource_of
+from meld.notes.handles import exporters, of_program, type_numbers
 from meld.passes.base import Pass, PassContext
 from meld.passes.handle_tables.host_loans import HostLoans, borrowers, count_loans
+from meld.rewriting.handles import KIND, Tables
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice
 from meld.rewriting.template import template
 
-KIND = "handle-table"
-
-
-@note("handles")
-class HandleTable(Note):
-    """On the module: the functions over the handle table of an instance; each takes the number of a resource type."""
-
-    instance: Instance = ref("note", positional=True)
-    lift_own: Function = ref("functions")
-    lift_borrow: Function = ref("functions")
-    lower_own: Function = ref("functions")
-    lower_borrow: Function = ref("functions")
-    begin_scope: Function = ref("functions")
-    end_borrows: Function = ref("functions")
-    end_loans: Function = ref("functions")
-    end_scope: Function = ref("functions")
-    loans: Global = ref("globals")
-
-
-FUNCTIONS = tuple(f.name for f in fields(HandleTable) if f.type == "Function")
-"""The fields that are functions, by the names that they have in the template."""
-
 
 class HandleTables(Pass):
-    """Give each instance that has resource handles a table inside the module."""
+    """Give each instance that has resource handles a table inside the module.
+
+    All tables lie in the state memory. So that no instance uses up what others need, each table has a limit, which
+    depends on the number of instances: 16,777,216 handles at most, 4,096 at least.
+    """
 
     name = "handle-tables"
     requires = frozenset({"merged"})
@@ -62,21 +49,15 @@ class HandleTables(Pass):
     before = ("adapter-wiring",)
 
     def run(self, module: Module, cx: PassContext) -> None:
-        numbers = {resource: i for i, resource in enumerate(module.notes_of(Resource), 1)}
+        numbers = type_numbers(module)
         _lend(module, numbers, cx)
         instances = dict.fromkeys(_holders(module))
         # handles go from table to table, so there are all of them or none
         if not instances or not cx.asks("handle tables"):
             return
-        lends = Memory(Limits(1), name="lends", synthetic=KIND)
-        top, scope = (
-            Global(I32, True, [Instruction("i32.const", (0,))], name=name, synthetic=KIND)
-            for name in ("lends.top", "lends.scope")
-        )
-        shared: dict[str, CoreItem] = {"lends": lends, "lends_top": top, "scope": scope}
-        for item in shared.values():
-            module.add(item)
-        tables = {instance: _emit(module, instance, shared) for instance in instances}
+        tables = Tables.of(module)
+        for instance in instances:
+            tables.record(instance)
         new: dict[Any, Any] = {}
         destructors: dict[Resource, Function] = {}
         for item in module.imports:
@@ -91,12 +72,13 @@ class HandleTables(Pass):
                     )
                 if resource.dtor is not None and n.builtin == "resource.drop" and resource not in destructors:
                     destructors[resource] = _destructor(module, resource)
-                new[item] = _builtin(item, n, numbers[resource], tables[n.instance], destructors.get(resource))
+                key = (tables.record(n.instance), numbers[resource])
+                new[item] = _builtin(item, n, key, tables.functions, destructors.get(resource))
         module.functions += new.values()
         module.replace_uses(new)
         rebind_notes(module, new)
         module.imports = [item for item in module.imports if item not in new]
-        cx.stats["handle tables"] = len(tables)
+        cx.stats["handle tables"] = len(instances)
         cx.stats["resource built-ins"] = len(new)
 
 
@@ -126,37 +108,10 @@ def _holders(module: Module) -> Iterator[Instance]:
             if _inside_of(n) is not None:
                 assert isinstance(n, CanonCall)
                 yield n.instance
-            elif isinstance(n, Boundary) and any(_of_program(t) for t in function_types(n.type)):
+            elif isinstance(n, Boundary) and any(map(of_program, function_types(n.type))):
                 yield n.caller
                 yield n.callee
-    yield from _exporters(module)
-
-
-def _exporters(module: Module) -> Iterator[Instance]:
-    """The instances whose functions the program exports with such handles."""
-    for export in module.notes_of(HostExport):
-        if any(_of_program(t) for t in function_types(export.type)):
-            yield export.instance
-
-
-def tables_of_exports(module: Module) -> list[HandleTable]:
-    """The tables that lifting and lowering at the edge of the program needs."""
-    exporters = set(_exporters(module))
-    return [table for table in module.notes_of(HandleTable) if table.instance in exporters]
-
-
-def _of_program(t: Type) -> bool:
-    return isinstance(t, c.Own | c.Borrow) and isinstance(t.resource, Resource) and t.resource.is_inside
-
-
-def _emit(module: Module, instance: Instance, shared: dict[str, CoreItem]) -> dict[str, Function]:
-    """Adds the table of an instance; its functions by name. `shared`: what all tables share."""
-    functions = _splice(module, "handle_tables.wat", shared, f"{instance.name}/handles")
-    top = shared["lends_top"]
-    assert isinstance(top, Global)
-    by_name: dict[str, Any] = {name: functions[name] for name in FUNCTIONS}
-    module.notes.append(HandleTable(instance, **by_name, loans=top))
-    return functions
+    yield from exporters(module)
 
 
 def _splice(module: Module, name: str, given: dict[str, CoreItem], prefix: str) -> dict[str, Function]:
@@ -179,32 +134,42 @@ def _destructor(module: Module, resource: Resource) -> Function:
     return _splice(module, "handle_tables_dtor.wat", {"dtor": dtor}, f"{resource.owner.name}/{resource.label}")["dtor"]
 
 
+BUILTINS = {"resource.new": "handle_add", "resource.rep": "handle_get", "resource.drop": "drop"}
+"""The function over the table that does it; dropping also runs the destructor."""
+
+
 def _builtin(
-    item: Function, call: CanonCall, number: int, table: dict[str, Function], dtor: Function | None
+    item: Function, call: CanonCall, key: tuple[int, int], functions: dict[str, Function], dtor: Function | None
 ) -> Function:
-    """The function in place of a built-in. It keeps the note, so that later passes know what it stands for."""
-    operands = [Instruction("i32.const", (number,)), Instruction("local.get", (0,))]
+    """The function in place of a built-in. It keeps the note, so that later passes know what it stands for.
+
+    `key`: the address of the instance's record, and the type number of the resource.
+    """
+    if call.builtin not in BUILTINS:
+        raise MeldError(f"the canonical built-in `{call.builtin}` of `{call.instance.name}` cannot be fused yet")
+    code = [
+        *(Instruction("i32.const", (value,)) for value in key),
+        Instruction("local.get", (0,)),
+        *([Instruction("i32.const", (1,))] if call.builtin == "resource.new" else []),
+        Instruction("call", (functions[BUILTINS[call.builtin]],)),
+    ]
     locals_: list[ValType] = []
-    match call.builtin:
-        case "resource.new" | "resource.rep" as builtin:
-            code = [*operands, Instruction("call", (table[builtin.removeprefix("resource.")],))]
-        case "resource.drop":
-            code = [*operands, Instruction("call", (table["drop"],))]
-            code += _destroyed(dtor)
-            locals_ = [I32]
-        case other:
-            raise MeldError(f"the canonical built-in `{other}` of `{call.instance.name}` cannot be fused yet")
+    if call.builtin == "resource.drop":
+        code += _destroyed(dtor)
+        locals_ = [I32]
     return Function(
         item.type, Code(locals_, code), name=item.name, owner=call.instance, synthetic=KIND, notes=list(item.notes)
     )
 
 
 def _destroyed(dtor: Function | None) -> list[Instruction]:
-    """With the representation and whether it was owned on the stack: runs the destructor if it was."""
+    """With the representation and what `drop` says on the stack: runs the destructor if the handle owned it."""
     code = [Instruction("local.set", (1,)), Instruction("local.set", (0,))]
     if dtor is not None:
         code += [
             Instruction("local.get", (1,)),
+            Instruction("i32.const", (1,)),
+            Instruction("i32.and"),
             Instruction("if", (None,)),
             Instruction("local.get", (0,)),
             Instruction("call", (dtor,)),

@@ -36,6 +36,8 @@ from meld.text.sexp import debug_name, raw_bytes, read_annotation
 
 NOTE_MODULES = (
     "meld.notes.boundaries",
+    "meld.notes.handles",
+    "meld.notes.state",
     "meld.passes.detect_pairs",
     "meld.passes.emit_bridge",
     "meld.passes.adapter_wiring",

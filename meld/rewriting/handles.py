@@ -1,0 +1,72 @@
+"""Handle tables: one per component instance, for handles of all kinds, in the state memory.
+
+Every instance that has handles gets a *record* at a fixed address; the functions over it (handles.wat) are shared by
+all instances and take that address as their first parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+from meld.ir.module import Function, Module
+from meld.ir.notes import Instance
+from meld.notes.handles import FUNCTIONS, RECORD_BYTES, HandleFunctions, HandleTable
+from meld.rewriting.state import State
+from meld.support.records import record
+
+KIND = "handle-table"
+
+ENTRY_BYTES = 16
+FIRST_ENTRIES = 16
+"""How many entries a table has at first."""
+MOST_ENTRIES, FEWEST_ENTRIES = 1 << 24, 1 << 12
+"""Bounds of `limit_of`."""
+TABLE_SPACE = 1 << 31
+"""Bytes that all tables together take at most."""
+
+
+@record()
+class Tables:
+    """The handle tables of a module. Make it with `Tables.of`.
+
+    Attributes:
+        functions: those of handles.wat, by name.
+        records: the addresses of the instances' records.
+    """
+
+    module: Module
+    state: State
+    functions: dict[str, Function]
+    records: dict[Instance, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, module: Module) -> Tables:
+        """The tables of a module; their functions are linked in if they are not yet."""
+        state = State.of(module)
+        records = {n.instance: n.record for n in module.notes_of(HandleTable)}
+        functions = {} if not module.notes_of(HandleFunctions) else state.linked
+        if not functions:
+            limit = limit_of(len(module.notes_of(Instance)))
+            params = {"limit": limit, "first": FIRST_ENTRIES, "first_bytes": FIRST_ENTRIES * ENTRY_BYTES}
+            functions = state.link(__package__, "handles.wat", params, kind=KIND)
+            by_name: dict[str, Any] = {name: functions[name] for name in FUNCTIONS}
+            module.notes.append(HandleFunctions(**by_name))
+        return cls(module, state, functions, records)
+
+    def record(self, instance: Instance) -> int:
+        """The address of the record of an instance, which gets one if it has none."""
+        if instance not in self.records:
+            self.records[instance] = self.state.reserve(RECORD_BYTES)
+            self.module.notes.append(HandleTable(instance, self.records[instance]))
+        return self.records[instance]
+
+
+def limit_of(instances: int) -> int:
+    """How many entries a table may have, a power of two: for a program of so many instances.
+
+    No instance can use up what others need: together all tables fit into `TABLE_SPACE`. A table that has grown leaves
+    smaller blocks behind, which together are as large as it is.
+    """
+    entries = TABLE_SPACE // (2 * ENTRY_BYTES * max(instances, 1))
+    return min(max(1 << entries.bit_length() - 1, FEWEST_ENTRIES), MOST_ENTRIES)
