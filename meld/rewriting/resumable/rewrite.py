@@ -15,11 +15,11 @@ level to level down to the call, which is made again. For that the operands belo
                                                       local.get $n
                                                       local.set $operand
                                                     end
+                                                    i32.const 0
+                                                    local.set $point
                                                     call $wait
                                                     global.get $state        ;; unwinding
                                                     if  i32.const 1  local.set $point  br $unwind  end
-                                                    i32.const 0
-                                                    local.set $point
                                                     local.set $result
                                                     local.get $operand
                                                     local.get $result
@@ -252,6 +252,8 @@ class _Body:
         self.set(*point.below)
         self.keep(*point.below)
         self.out.append(END)
+        # before the call, since it may throw
+        self.out += snippet("i32.const 0 local.set $point", point=self.point)
         self.made(point)
         self.out += snippet(
             """
@@ -259,7 +261,6 @@ class _Body:
             if
               i32.const $number  local.set $point  br $unwind
             end
-            i32.const 0  local.set $point
             """,
             **{"state": self.rewriting.carrier.state, "number": point.number},
             **{"point": self.point, "unwind": self.unwind},
