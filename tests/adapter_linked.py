@@ -28,7 +28,7 @@ from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, Limits, RecGroup, TypeDef
 from meld.notes.boundaries import Boundary, Options
 from meld.passes.adapter_wiring import place
-from meld.passes.adapter_wiring.items import Items
+from meld.passes.adapter_wiring.adapter_module import AdapterModule
 from meld.passes.adapter_wiring.writer import AdapterWriter, Call, analyse
 
 
@@ -63,17 +63,17 @@ class Linked:
             "callee": wasmtime.Module(engine, memory_module(pair.callee)),
         }
         self.real: dict[int, tuple[str, str]] = {}  # id of an item of the IR → (instance, export)
-        self.items = Items()
+        self.adapters = AdapterModule()
         boundary, import_ = self._boundary()
-        self.call: Call = analyse(self.items, boundary, import_)
+        self.call: Call = analyse(self.adapters, boundary, import_)
         self.flags: dict[Instance, Global] = {}
         for instance in self.call.leaves_closed:
             self.flags.setdefault(instance, Global(I32, mutable=True))
-        flags = {i: self.items.global_(g) for i, g in self.flags.items()}
-        name = AdapterWriter(self.items, flags, False, NoHandles()).write(self.call, "f")
+        flags = {i: self.adapters.global_(g) for i, g in self.flags.items()}
+        name = AdapterWriter(self.adapters, flags, False, NoHandles()).write(self.call, "f")
         module = Module()
-        made = place(self.items, module)[name]
-        for field, item in self.items.bound.items():
+        made = place(self.adapters, module)[name]
+        for field, item in self.adapters.bound.items():
             item.imported = ImportName("meld", field)
             module.imports.append(item)
             if isinstance(item, Function):
@@ -121,7 +121,7 @@ class Linked:
         imports: list[Any] = []
         flags = []
         for needed in self.adapter.imports:
-            item = self.items.bound[needed.name]
+            item = self.adapters.bound[needed.name]
             if isinstance(item, Global):
                 cell = wasmtime.Global(store, wasmtime.GlobalType(wasmtime.ValType.i32(), True), wasmtime.Val.i32(1))
                 flags.append(cell)

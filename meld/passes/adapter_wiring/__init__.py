@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import field
 from functools import cache, partial
 from typing import Any
 
@@ -15,9 +16,9 @@ from meld.ir.module import CoreItem, Function, Global, Item, Module
 from meld.ir.notes import Instance, Note, coded, note, ref, symbol, text
 from meld.ir.types import I32, NumType, TypeDef, ValType
 from meld.notes.boundaries import Boundary, CanonCall, HostCall
+from meld.passes.adapter_wiring.adapter_module import AdapterModule
 from meld.passes.adapter_wiring.handles import Handles
 from meld.passes.adapter_wiring.inline import inline_calls
-from meld.passes.adapter_wiring.items import Items
 from meld.passes.adapter_wiring.prompt_calls import prompt_calls
 from meld.passes.adapter_wiring.tasks import Tasks
 from meld.passes.adapter_wiring.writer import AdapterWriter, Call, analyse, place_of
@@ -25,6 +26,7 @@ from meld.passes.base import Pass, PassContext
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice
 from meld.rewriting.template import generated
+from meld.support.records import record
 
 
 @note("wired")
@@ -67,76 +69,102 @@ class AdapterWiring(Pass):
     repeatable = True
 
     def run(self, module: Module, cx: PassContext) -> None:
-        items = Items()
-        handles = Handles.of(items, module)
-        calls: dict[Function, Call] = {}
-        prompt = prompt_calls(module)
-        for function, boundary in _noted(module, Boundary):
-            call = analyse(items, boundary, function, prompt=function in prompt)
-            try:
-                handles.check(call)
-            except MeldError:
-                if not cx.gate.refused:
-                    raise
-                continue  # what it needs was held back; it stays a boundary
-            if cx.asks("wire", function):
-                calls[function] = call
+        adapters = AdapterModule()
+        handles = Handles.of(adapters, module)
+        calls = _choose(module, adapters, handles, cx)
         flags = _make_flags(module, calls.values(), _calling_out(module, calls.values()))
         catches = any(True for _ in _tags(module))
-        tasks = _make_tasks(module, items, calls.values())
-        writer = AdapterWriter(items, {i: items.global_(g) for i, g in flags.items()}, catches, handles, tasks)
-
-        direct: dict[CoreItem, CoreItem] = {}
-        written: dict[CoreItem, str] = {}
-        for function, call in calls.items():
-            boundary = call.boundary
-            reason = call.reason or _closed(boundary.caller, flags, catches)
-            if reason is None:
-                direct[function] = boundary.target
-            else:
-                written[function] = writer.write(call, f"{boundary.caller.name}/{boundary.label}.adapter")
-            module.notes.append(
-                Wired(
-                    boundary.caller,
-                    boundary.callee,
-                    boundary.label,
-                    boundary.type,
-                    "adapter" if reason else "direct",
-                    reason or "nothing to adapt: plain numbers",
-                )
-            )
-        for function, builtin in _noted(module, CanonCall):
-            if builtin.builtin == "task.return" and builtin.instance in tasks:
-                written[function] = writer.write_task_return(function, builtin, f"{builtin.instance.name}/task.return")
-        guarded = _write_guards(module, writer, flags, cx)
-
-        made = place(items, module)
-        adapters = [made[name] for name in written.values()]
-        cx.stats["inlined calls"] += _inline_strings(module, adapters, cx)
-        guards = {function: made[name] for function, name in guarded.items()}
-        guard_functions = {id(g) for g in guards.values()}
-        module.replace_uses(guards, unless=lambda item: id(item) in guard_functions)
-        new = _resolved({**direct, **{function: made[name] for function, name in written.items()}}, calls)
-        new = {function: guards.get(item, item) for function, item in new.items()}
-        module.replace_uses(new)
-        rebind_notes(module, {**guards, **new})
-        module.imports = [item for item in module.imports if item not in new]
-        cx.stats["called directly"] += len(direct)
-        cx.stats["adapted"] += len(written)
-        cx.stats["guarded imports"] += len(guarded)
+        tasks = _make_tasks(module, adapters, calls.values())
+        writer = AdapterWriter(adapters, {i: adapters.global_(g) for i, g in flags.items()}, catches, handles, tasks)
+        wiring = _write(module, calls, writer, flags, cx)
+        _install(module, calls, wiring, adapters, cx)
 
 
-def place(items: Items, module: Module) -> dict[str, CoreItem]:
+@record()
+class _Wiring:
+    """What takes the place of imports: a callee itself, or a function by its name in the text of the adapters."""
+
+    direct: dict[CoreItem, CoreItem] = field(default_factory=dict)
+    written: dict[Function, str] = field(default_factory=dict)
+    guarded: dict[Function, str] = field(default_factory=dict)
+
+
+def _choose(module: Module, adapters: AdapterModule, handles: Handles, cx: PassContext) -> dict[Function, Call]:
+    """The pending boundaries that are wired now, analysed."""
+    calls: dict[Function, Call] = {}
+    prompt = prompt_calls(module)
+    for function, boundary in _noted(module, Boundary):
+        call = analyse(adapters, boundary, function, prompt=function in prompt)
+        try:
+            handles.check(call)
+        except MeldError:
+            if not cx.gate.refused:
+                raise
+            continue  # what it needs was held back; it stays a boundary
+        if cx.asks("wire", function):
+            calls[function] = call
+    return calls
+
+
+def _write(
+    module: Module,
+    calls: Mapping[Function, Call],
+    writer: AdapterWriter,
+    flags: Mapping[Instance, Global],
+    cx: PassContext,
+) -> _Wiring:
+    """Writes the adapters, `task.return` of prompt callees, and the guards of closed instances."""
+    wiring = _Wiring()
+    catches = writer.catches
+    for function, call in calls.items():
+        boundary = call.boundary
+        reason = call.reason or _closed(boundary.caller, flags, catches)
+        if reason is None:
+            wiring.direct[function] = boundary.target
+        else:
+            wiring.written[function] = writer.write(call, f"{boundary.caller.name}/{boundary.label}.adapter")
+        how, why = ("adapter", reason) if reason else ("direct", "nothing to adapt: plain numbers")
+        module.notes.append(Wired(boundary.caller, boundary.callee, boundary.label, boundary.type, how, why))
+    for function, builtin in _noted(module, CanonCall):
+        if builtin.builtin == "task.return" and builtin.instance in writer.tasks:
+            name = f"{builtin.instance.name}/task.return"
+            wiring.written[function] = writer.write_task_return(function, builtin, name)
+    for function, guarded, name in _guardable(module):
+        if guarded.instance in flags and cx.asks("guard", function):
+            wiring.guarded[function] = writer.guard(function, guarded.instance, f"{guarded.instance.name}/{name}.guard")
+    return wiring
+
+
+def _install(
+    module: Module, calls: Mapping[Function, Call], wiring: _Wiring, adapters: AdapterModule, cx: PassContext
+) -> None:
+    """Places what was written into the module and rebinds the imports to it."""
+    made = place(adapters, module)
+    written: dict[CoreItem, CoreItem] = {function: made[name] for function, name in wiring.written.items()}
+    cx.stats["inlined calls"] += _inline_strings(module, written.values(), cx)
+    guards: dict[CoreItem, CoreItem] = {function: made[name] for function, name in wiring.guarded.items()}
+    guard_functions = {id(g) for g in guards.values()}
+    module.replace_uses(guards, unless=lambda item: id(item) in guard_functions)
+    new = {f: guards.get(item, item) for f, item in _resolved({**wiring.direct, **written}, calls).items()}
+    module.replace_uses(new)
+    rebind_notes(module, {**guards, **new})
+    module.imports = [item for item in module.imports if item not in new]
+    cx.stats["called directly"] += len(wiring.direct)
+    cx.stats["adapted"] += len(written)
+    cx.stats["guarded imports"] += len(guards)
+
+
+def place(adapters: AdapterModule, module: Module) -> dict[str, CoreItem]:
     """Adds to a module all functions that were written; returns what each name in their texts stands for."""
-    shapes = items.shapes()  # which may bind more items
-    made = dict(items.bound)
+    shapes = adapters.finish()  # which may bind more items
+    made = dict(adapters.bound)
     sources: dict[str, Module] = {}
     for shape in shapes:
         again = shape.text in sources
         source = sources[shape.text] if again else generated(shape.text, "adapter")
         sources[shape.text] = source
         bindings = {item: made[name] for item, name in zip(source.imports, shape.uses, strict=True)}
-        kind, name = items.kinds.get(shape.name, "adapter"), items.names[shape.name]
+        kind, name = adapters.kinds.get(shape.name, "adapter"), adapters.names[shape.name]
         rename = partial(_named, name)
         spliced = splice(source, module, bindings, synthetic=kind, rename=rename, again=again)
         made[shape.name] = spliced.new[source.functions[0]]
@@ -223,18 +251,7 @@ def _make_flags(module: Module, calls: Iterable[Call], calling_out: set[Instance
     return flags
 
 
-def _write_guards(
-    module: Module, writer: AdapterWriter, flags: dict[Instance, Global], cx: PassContext
-) -> dict[CoreItem, str]:
-    """Guards for what instances that are closed at times call outside of the program."""
-    written: dict[CoreItem, str] = {}
-    for function, call, name in _guardable(module):
-        if call.instance in flags and cx.asks("guard", function):
-            written[function] = writer.guard(function, call.instance, f"{call.instance.name}/{name}.guard")
-    return written
-
-
-def _make_tasks(module: Module, items: Items, calls: Iterable[Call]) -> dict[Instance, Tasks]:
+def _make_tasks(module: Module, adapters: AdapterModule, calls: Iterable[Call]) -> dict[Instance, Tasks]:
     """The tasks of the instances whose functions are lifted asynchronously."""
     tasks: dict[Instance, Tasks] = {}
     for call in calls:
@@ -242,7 +259,7 @@ def _make_tasks(module: Module, items: Items, calls: Iterable[Call]) -> dict[Ins
         if not call.boundary.lift.is_async:
             continue
         if callee not in tasks:
-            tasks[callee] = Tasks(items, _global(module, callee, "task", I32), {})
+            tasks[callee] = Tasks(adapters, _global(module, callee, "task", I32), {})
         outs = tasks[callee].outs
         if call.caller.pointer not in outs:
             outs[call.caller.pointer] = _global(
@@ -260,7 +277,7 @@ def _global(module: Module, owner: Instance, name: str, core: NumType) -> Global
     return made
 
 
-def _resolved(new: dict[CoreItem, CoreItem], calls: dict[Function, Call]) -> dict[CoreItem, CoreItem]:
+def _resolved(new: Mapping[CoreItem, CoreItem], calls: Mapping[Function, Call]) -> dict[CoreItem, CoreItem]:
     """Follows replacements to their end: a function that is lifted may itself be a lowered import."""
     out: dict[CoreItem, CoreItem] = {}
     for function, item in new.items():

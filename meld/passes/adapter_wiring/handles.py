@@ -14,8 +14,8 @@ from meld.ir.notes import Instance
 from meld.ir.types import I32
 from meld.notes.boundaries import CanonCall, resource_of
 from meld.notes.handles import HandleFunctions, HandleTable, type_numbers
-from meld.passes.adapter_wiring.items import Body, Items
-from meld.passes.adapter_wiring.values import Copy
+from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
+from meld.passes.adapter_wiring.values import Translator
 from meld.passes.adapter_wiring.writer import Call, Marks, place_of
 from meld.passes.handle_tables.host_loans import HostLoans, lent
 from meld.support.records import record
@@ -30,7 +30,7 @@ class Handles:
         reps: the imports that give the representation for a handle that lives outside.
     """
 
-    items: Items
+    adapters: AdapterModule
     functions: HandleFunctions | None
     records: dict[Instance, int]
     numbers: dict[Resource, int]
@@ -38,7 +38,7 @@ class Handles:
     loans: dict[Instance, HostLoans]
 
     @classmethod
-    def of(cls, items: Items, module: Module) -> Handles:
+    def of(cls, adapters: AdapterModule, module: Module) -> Handles:
         """The tables that `handle-tables` made, and what `expose-resources` left."""
         functions = next(iter(module.notes_of(HandleFunctions)), None)
         records = {table.instance: table.record for table in module.notes_of(HandleTable)}
@@ -50,7 +50,7 @@ class Handles:
                     if resource is not None and not resource.is_inside:
                         reps.setdefault(resource, item)
         loans = {note.instance: note for note in module.notes_of(HostLoans)}
-        return cls(items, functions, records, type_numbers(module), reps, loans)
+        return cls(adapters, functions, records, type_numbers(module), reps, loans)
 
     def check(self, call: Call) -> None:
         """Refuses a call whose handles cannot be carried. Raises MeldError."""
@@ -80,25 +80,25 @@ class Handles:
                     hint="run handle-tables before adapter-wiring",
                 )
 
-    def carry(self, copy: Copy, layout: Layout, expr: str) -> str:
+    def carry(self, translator: Translator, layout: Layout, expr: str) -> str:
         """The target's handle for the source's, as an expression."""
         resource = layout.resource
         assert isinstance(resource, Resource)
         if not resource.is_inside:
             if layout.kind is not Kind.BORROW:
                 return expr
-            if copy.target.instance is resource.owner:
-                return f"(call {self.items.function(self.reps[resource])} {expr})"
-            lend = self.items.function(self.loans[copy.target.instance].lend)
+            if translator.target.instance is resource.owner:
+                return f"(call {self.adapters.function(self.reps[resource])} {expr})"
+            lend = self.adapters.function(self.loans[translator.target.instance].lend)
             return f"(call {lend} (i32.const {self.numbers[resource]}) {expr})"
-        source, target = copy.source.instance, copy.target.instance
+        source, target = translator.source.instance, translator.target.instance
         if layout.kind is Kind.OWN:
             return self._call(
                 "handle_add", target, resource, self._call("lift_own", source, resource, expr), "(i32.const 1)"
             )
-        assert copy.scope is not None
-        rep = self._call("lift_borrow", source, resource, expr, copy.scope)
-        return rep if target is resource.owner else self._call("lower_borrow", target, resource, rep, copy.scope)
+        assert translator.scope is not None
+        rep = self._call("lift_borrow", source, resource, expr, translator.scope)
+        return rep if target is resource.owner else self._call("lower_borrow", target, resource, rep, translator.scope)
 
     def _call(self, name: str, instance: Instance, resource: Resource, *operands: str) -> str:
         """A call of a function over the table of an instance."""
@@ -106,7 +106,7 @@ class Handles:
         return f"(call {self._function(name)} {key} {' '.join(operands)})"
 
     def _function(self, name: str) -> str:
-        return self.items.function(getattr(self.functions, name))
+        return self.adapters.function(getattr(self.functions, name))
 
     def begin(self, body: Body, call: Call) -> Marks:
         """Before the parameters of a call are carried over: makes its scope. Answers the locals that say so."""
@@ -115,7 +115,7 @@ class Handles:
             scope = body.local(I32)
             body.emit(f"(local.set {scope} (call {self._function('scope_new')} (i32.const 0)))")
         if lent(call.boundary):
-            loans, mark = body.local(I32), self.items.function(self.loans[call.boundary.callee].mark)
+            loans, mark = body.local(I32), self.adapters.function(self.loans[call.boundary.callee].mark)
             body.emit(f"(local.set {loans} (call {mark}))")
         return scope, loans
 
@@ -125,7 +125,7 @@ class Handles:
         if self._gives_handles(call):
             body.emit(f"(call {self._function('end_borrows')} (local.get {scope}))")
         if loans is not None:
-            end = self.items.function(self.loans[call.boundary.callee].end)
+            end = self.adapters.function(self.loans[call.boundary.callee].end)
             body.emit(f"(call {end} (local.get {loans}))")
 
     def end(self, body: Body, call: Call, marks: Marks) -> None:

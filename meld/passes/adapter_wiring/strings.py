@@ -8,7 +8,7 @@ from __future__ import annotations
 from meld.abi.layout import MAX_VALUE_BYTES
 from meld.abi.traps import Trap
 from meld.ir.types import I32, I64
-from meld.passes.adapter_wiring.items import Body, Items, Side, has_piece
+from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Params, Side
 from meld.support.records import record
 
 COMPACT = "latin1+utf16"
@@ -29,18 +29,18 @@ _TRANSCODE = {
 """(what the source is, encoding of the target) → piece."""
 
 
-def string_helper(items: Items, source: Side, target: Side) -> str:
+def string_helper(adapters: AdapterModule, source: Side, target: Side) -> str:
     """``(address, length) → (address, length)`` of a string, from one side to the other: checked, transcoded."""
     key = ("string", source.memory, source.encoding, target.memory, target.encoding, target.realloc)
-    return items.helper(key, "string", lambda name: _string_text(items, source, target, name))
+    return adapters.helper(key, "string", lambda name: _string_text(adapters, source, target, name))
 
 
-def _string_text(items: Items, source: Side, target: Side, name: str) -> str:
+def _string_text(adapters: AdapterModule, source: Side, target: Side, name: str) -> str:
     if source.encoding == target.encoding == "utf8":
-        return items.piece("utf8_to_utf8", name, _Strings(items, source, target))
+        return _Strings(adapters, source, target).text("utf8_to_utf8", name)
     body = Body([("$from", source.pointer), ("$length", source.pointer)], (target.pointer, target.pointer))
     p = source.pointer.value
-    strings = _Strings(items, source, target)
+    strings = _Strings(adapters, source, target)
     if source.encoding == "utf8":
         strings.emit(body, "utf8", unit=1, align=1)
     elif source.encoding == "utf16":
@@ -64,7 +64,7 @@ def _tag(side: Side) -> str:
 class _Strings:
     """The pieces of `strings.wat` and `transcode.wat` for one pair of memories."""
 
-    items: Items
+    adapters: AdapterModule
     source: Side
     target: Side
 
@@ -80,21 +80,26 @@ class _Strings:
         assert self.source.memory is not None
         if align > 1:
             unaligned = f"({p}.ne ({p}.and (local.get $from) ({p}.const {align - 1})) ({p}.const 0))"
-            body.trap_if(unaligned, self.items.trap(Trap.ALIGNMENT))
+            body.trap_if(unaligned, self.adapters.trap(Trap.ALIGNMENT))
         body.trap_if(
-            f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // unit}))", self.items.trap(Trap.STRING)
+            f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // unit}))", self.adapters.trap(Trap.STRING)
         )
         size = "(local.get $length)" if unit == 1 else f"({p}.shl (local.get $length) ({p}.const 1))"
-        body.emit(self.items.range_check(self.source.memory, "(local.get $from)", size, Trap.STRING))
+        body.emit(self.adapters.range_check(self.source.memory, "(local.get $from)", size, Trap.STRING))
 
     def piece(self, template: str) -> str:
         """The name of a piece for this pair, written when first asked for."""
         key = ("strings", template, self.source.memory, self.target.memory, self.target.realloc)
-        return self.items.helper(key, template, lambda name: self.items.piece(template, name, self))
+        return self.adapters.helper(key, template, lambda name: self.text(template, name))
 
-    def __getitem__(self, param: str) -> str:
-        """What a ``{param}`` of theirs stands for: an expression, a name, or another piece."""
-        p, q = self.source.pointer, self.target.pointer
+    def text(self, template: str, name: str) -> str:
+        """The text of a piece for this pair."""
+        return self.adapters.piece(template, name, self.parameters(), self.piece)
+
+    def parameters(self) -> Params:
+        """What the ``{param}``s of the pieces stand for: names and expressions."""
+        source, target = self.source, self.target
+        p, q = source.pointer, target.pointer
 
         def to_q(expr: str) -> str:
             return expr if p is q else f"(i64.extend_i32_u {expr})" if q is I64 else f"(i32.wrap_i64 {expr})"
@@ -103,42 +108,36 @@ class _Strings:
             """A number of bytes as `memory.copy` takes it: 64 bits only if both memories have 64-bit addresses."""
             return f"(i32.wrap_i64 (local.get {local}))" if q is I64 and p is I32 else f"(local.get {local})"
 
-        match param:
-            case "p" | "q":
-                return (p if param == "p" else q).value
-            case "from" | "to":
-                return str(self.source.memory if param == "from" else self.target.memory)
-            case "realloc":
-                return self.items.realloc(self.target, Trap.STRING)
-            case "allocate":  # bytes, unchecked but for their range, from $units to $to
-                q_ = q.value
-                zero = f"({q_}.const 0)"
-                assert self.target.memory is not None
-                call = f"(call {self.target.realloc} {zero} {zero} ({q_}.const 1) (local.get $units))"
-                check = self.items.range_check(self.target.memory, "(local.get $to)", "(local.get $units)", Trap.STRING)
-                return f"(local.set $to {call}) {check}"
-            case "tag":
-                return _tag(self.target)
-            case "length":
-                return to_q("(local.get $length)")
-            case "stop_from":
-                return to_q(f"({p.value}.sub (local.get $stop) (local.get $from))")
-            case "checks":
-                body = Body([])
-                self.check(body, unit=1, align=1)
-                return "\n".join(body.lines)
-            case "left":
-                return to_q(f"({p.value}.sub (local.get $end) (local.get $at))")
-            case "rest":
-                rest = f"({p.value}.sub (local.get $end) (local.get $stop))"
-                return f"(i32.wrap_i64 {rest})" if p is I64 and q is I32 else rest
-            case "last":
-                return to_q("(local.get $last)")
-            case "units" | "bytes":
-                return count(f"${param}")
-            case "mask_zeros":
-                zeros = "(i32.ctz (local.get $mask))"
-                return zeros if p is I32 else f"(i64.extend_i32_u {zeros})"
-        if has_piece(param):
-            return self.piece(param)
-        raise KeyError(param)
+        rest, zeros = f"({p.value}.sub (local.get $end) (local.get $stop))", "(i32.ctz (local.get $mask))"
+        return {
+            "p": p.value,
+            "q": q.value,
+            "from": str(source.memory),
+            "to": str(target.memory),
+            "realloc": lambda: self.adapters.realloc(target, Trap.STRING),
+            "allocate": self._allocate,
+            "checks": self._checks,
+            "tag": _tag(target),
+            "length": to_q("(local.get $length)"),
+            "last": to_q("(local.get $last)"),
+            "left": to_q(f"({p.value}.sub (local.get $end) (local.get $at))"),
+            "stop_from": to_q(f"({p.value}.sub (local.get $stop) (local.get $from))"),
+            "rest": f"(i32.wrap_i64 {rest})" if p is I64 and q is I32 else rest,
+            "units": count("$units"),
+            "bytes": count("$bytes"),
+            "mask_zeros": zeros if p is I32 else f"(i64.extend_i32_u {zeros})",
+        }
+
+    def _allocate(self) -> str:
+        """Bytes, unchecked but for their range, from ``$units`` to ``$to``."""
+        q = self.target.pointer.value
+        zero = f"({q}.const 0)"
+        assert self.target.memory is not None
+        call = f"(call {self.target.realloc} {zero} {zero} ({q}.const 1) (local.get $units))"
+        check = self.adapters.range_check(self.target.memory, "(local.get $to)", "(local.get $units)", Trap.STRING)
+        return f"(local.set $to {call}) {check}"
+
+    def _checks(self) -> str:
+        body = Body([])
+        self.check(body, unit=1, align=1)
+        return "\n".join(body.lines)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from meld.ir.module import Global
 from meld.ir.types import NumType
-from meld.passes.adapter_wiring.items import Body, Items
+from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
 from meld.support.records import record
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Tasks:
         outs: for each type of address, the global that says where in the caller's memory the result goes.
     """
 
-    items: Items
+    adapters: AdapterModule
     running: Global
     outs: dict[NumType, Global]
     calls: list[Call] = field(default_factory=list)
@@ -67,11 +67,11 @@ class Tasks:
 
     def out_of(self, call: Call) -> str:
         """The name of the global that says where the result of a call goes."""
-        return self.items.global_(self.outs[call.caller.pointer])
+        return self.adapters.global_(self.outs[call.caller.pointer])
 
     @property
     def _running(self) -> str:
-        return self.items.global_(self.running)
+        return self.adapters.global_(self.running)
 
     def _number(self, call: Call) -> int:
         return self.calls.index(call) + 1

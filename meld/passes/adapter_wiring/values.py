@@ -1,7 +1,8 @@
 """How adapters carry values over: one function per shape of type.
 
-A value is lifted from one place and lowered to another in one go. A place is a run of core values in locals (`Flat`),
-or an address in a side's memory (`At`). Both sides have the same shape; they differ in addresses and encodings.
+A value is lifted from one place and lowered to another in one go. A place is a run of core values in locals
+(`OnStack`), or an address in a side's memory (`InMemory`). Both sides have the same shape; they differ in addresses and
+encodings.
 
 Source: Component Model, CanonicalABI.md: Loading, Storing, Flat Lifting, Flat Lowering.
 """
@@ -15,7 +16,7 @@ from meld.abi.layout import MAX_VALUE_BYTES, Kind, Layout
 from meld.abi.traps import Trap
 from meld.diagnostics import MeldError
 from meld.ir.types import F32, F64, I32, I64, NumType
-from meld.passes.adapter_wiring.items import Body, Items, Side
+from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side
 from meld.passes.adapter_wiring.strings import string_helper
 from meld.support.records import record
 
@@ -28,14 +29,14 @@ BULK_BYTES = 32
 
 
 @record(frozen=True)
-class Flat:
+class OnStack:
     """Core values in locals: (name, type). Their types may be wider than a layout's own, inside a variant (join)."""
 
     locals: tuple[tuple[str, NumType], ...]
 
 
 @record(frozen=True)
-class At:
+class InMemory:
     """An address in the memory of a side: a local that holds a base, and an offset in bytes."""
 
     side: Side
@@ -43,7 +44,7 @@ class At:
     offset: int = 0
 
 
-Place = Flat | At
+Place = OnStack | InMemory
 
 _LIFT_JOINED: dict[tuple[NumType, NumType], str] = {
     (I32, F32): "(f32.reinterpret_i32 {})",
@@ -101,13 +102,13 @@ def widen(expr: str, have: NumType, want: NumType) -> str:
 
 def shifted(place: Place, flat_start: int, flat_count: int, offset: int) -> Place:
     """A part of a place: so many of its core values, or so many bytes further on."""
-    if isinstance(place, Flat):
-        return Flat(place.locals[flat_start : flat_start + flat_count])
+    if isinstance(place, OnStack):
+        return OnStack(place.locals[flat_start : flat_start + flat_count])
     return replace(place, offset=place.offset + offset)
 
 
 @record()
-class Copy:
+class Translator:
     """Writes code that lifts values of side `source` and lowers them to side `target`.
 
     Attributes:
@@ -115,16 +116,16 @@ class Copy:
         scope: the address of the call's scope, as an expression; None if nothing is borrowed.
     """
 
-    items: Items
+    adapters: AdapterModule
     body: Body
     source: Side
     target: Side
-    handle: Callable[[Copy, Layout, str], str]
+    handle: Callable[[Translator, Layout, str], str]
     scope: str | None = None
 
     def value(self, src: Layout, from_: Place, dst: Layout, to: Place) -> None:
         """Copies one value. `src` and `dst` are the layouts of its type on either side."""
-        if isinstance(from_, At) and isinstance(to, At) and src.weight > INLINE_WEIGHT:
+        if isinstance(from_, InMemory) and isinstance(to, InMemory) and src.weight > INLINE_WEIGHT:
             self._by_helper(src, from_, dst, to)
         else:
             self.inline(src, from_, dst, to)
@@ -143,12 +144,12 @@ class Copy:
             case Kind.STREAM | Kind.FUTURE | Kind.ERROR_CONTEXT:
                 raise MeldError(f"values of type {src.kind.value} cannot cross between components yet")
             case _:
-                self._store(dst, to, self._scalar(src, self._load(src, from_), in_memory=isinstance(from_, At)))
+                self._store(dst, to, self._scalar(src, self._load(src, from_), in_memory=isinstance(from_, InMemory)))
 
     # --- scalars ---
 
     def _load(self, layout: Layout, place: Place) -> str:
-        if isinstance(place, Flat):
+        if isinstance(place, OnStack):
             ((name, have),) = place.locals
             want = layout.flat[0]
             expr = f"(local.get {name})"
@@ -160,7 +161,7 @@ class Copy:
         self._put(place, layout.flat[0], layout.size, expr)
 
     def _put(self, place: Place, have: NumType, size: int, expr: str) -> None:
-        if isinstance(place, Flat):
+        if isinstance(place, OnStack):
             name, want = place.locals[0]
             self.body.emit(f"(local.set {name} {expr if have is want else _LOWER_JOINED[have, want].format(expr)})")
         else:
@@ -173,7 +174,7 @@ class Copy:
             case Kind.BOOL:
                 return f"(i32.ne {expr} (i32.const 0))"
             case Kind.CHAR:
-                return f"(call {self.items.check_char()} {expr})"
+                return f"(call {self.adapters.check_char()} {expr})"
             case Kind.FLAGS:
                 whole = layout.labels == (layout.size * 8 if in_memory else 32)
                 return expr if whole else f"(i32.and {expr} (i32.const {(1 << layout.labels) - 1}))"
@@ -198,7 +199,7 @@ class Copy:
     def _fixed_list(self, src: Layout, from_: Place, dst: Layout, to: Place) -> None:
         assert src.element is not None and dst.element is not None
         unrolled = src.length <= UNROLLED and src.element.weight <= INLINE_WEIGHT
-        if isinstance(from_, At) and isinstance(to, At) and not unrolled:
+        if isinstance(from_, InMemory) and isinstance(to, InMemory) and not unrolled:
             if src.plain and src.size >= BULK_BYTES:
                 self._bulk(self._address(from_), f"({self.source.pointer.value}.const {src.size})", self._address(to))
             else:
@@ -218,16 +219,16 @@ class Copy:
 
     def _variant(self, src: Layout, from_: Place, dst: Layout, to: Place) -> None:
         chosen = self.body.local(I32)
-        if isinstance(from_, Flat):
+        if isinstance(from_, OnStack):
             name, have = from_.locals[0]
             expr = f"(local.get {name})"
             self.body.emit(f"(local.set {chosen} {expr if have is I32 else _LIFT_JOINED[have, I32].format(expr)})")
         else:
             op = _LOAD_SIZE[src.discriminant]
             self.body.emit(f"(local.set {chosen} ({op}{_access(from_)} (local.get {from_.base})))")
-        if isinstance(from_, Flat) or len(src.cases) < 1 << (8 * src.discriminant):
+        if isinstance(from_, OnStack) or len(src.cases) < 1 << (8 * src.discriminant):
             beyond = f"(i32.ge_u (local.get {chosen}) (i32.const {len(src.cases)}))"
-            self.body.trap_if(beyond, self.items.trap(Trap.DISCRIMINANT))
+            self.body.trap_if(beyond, self.adapters.trap(Trap.DISCRIMINANT))
         self._put(to, I32, dst.discriminant, f"(local.get {chosen})")
 
         # Cases with the same payload share their code.
@@ -275,7 +276,7 @@ class Copy:
         p, q = self.source.pointer, self.target.pointer
         address, length = (self._load_pointer(shifted(from_, i, 1, i * src.align)) for i in range(2))
         if src.kind is Kind.STRING:
-            helper = string_helper(self.items, self.source, self.target)
+            helper = string_helper(self.adapters, self.source, self.target)
             new_address, new_length = self.body.local(q), self.body.local(q)
             self.body.emit(f"(call {helper} {address} {length})")
             self.body.emit(f"local.set {new_length}")
@@ -293,7 +294,7 @@ class Copy:
 
     def _load_pointer(self, place: Place) -> str:
         p = self.source.pointer
-        if isinstance(place, Flat):
+        if isinstance(place, OnStack):
             ((name, have),) = place.locals
             expr = f"(local.get {name})"
             return expr if have is p else _LIFT_JOINED[have, p].format(expr)
@@ -302,7 +303,7 @@ class Copy:
     def _list_helper(self, src: Layout, dst: Layout) -> str:
         """``(address, length) → address`` of the list's copy on the other side."""
         key = ("list", id(src), id(dst), self.source, self.target)
-        return self.items.helper(key, "list", lambda name: self._list_text(name, src, dst))
+        return self.adapters.helper(key, "list", lambda name: self._list_text(name, src, dst))
 
     def _list_text(self, name: str, src: Layout, dst: Layout) -> str:
         source, target = self.source, self.target
@@ -320,17 +321,17 @@ class Copy:
             if src.align > 1:  # engines look at the address first, unless the length in bytes is no number of memory
                 whole = (1 << (64 if p == "i64" else 32)) - 1
                 fits = f"({p}.le_u (local.get $length) ({p}.const {whole // src.size}))"
-                body.trap_if(f"(i32.and {fits} {unaligned})", self.items.trap(Trap.ALIGNMENT))
-            body.trap(self.items.trap(Trap.LIST))
+                body.trap_if(f"(i32.and {fits} {unaligned})", self.adapters.trap(Trap.ALIGNMENT))
+            body.trap(self.adapters.trap(Trap.LIST))
         if src.align > 1:
-            body.trap_if(unaligned, self.items.trap(Trap.ALIGNMENT))
+            body.trap_if(unaligned, self.adapters.trap(Trap.ALIGNMENT))
         body.emit(f"(local.set {size} ({p}.mul (local.get $length) ({p}.const {src.size})))")
-        check_range = self.items.check_range(source.memory, Trap.LIST)
+        check_range = self.adapters.check_range(source.memory, Trap.LIST)
         body.emit(f"(call {check_range} (local.get $from) (local.get {size}))")
         length = widen("(local.get $length)", source.pointer, target.pointer)
         none = f"({q}.const 0)"
         room = f"({q}.mul {length} ({q}.const {dst.size}))"
-        realloc = self.items.realloc(target, Trap.LIST)
+        realloc = self.adapters.realloc(target, Trap.LIST)
         body.emit(f"(local.set {to} (call {realloc} {none} {none} ({q}.const {dst.align}) {room}))")
         if src.plain:
             inner._bulk("(local.get $from)", f"(local.get {size})", f"(local.get {to})")
@@ -348,7 +349,7 @@ class Copy:
     def _elements(self, src: Layout, dst: Layout, from_: str, end: str, to: str) -> None:
         """Copies the elements of a list, by a helper."""
         key = ("elements", id(src), id(dst), self.source, self.target)
-        helper = self.items.helper(key, "elements", lambda name: self._elements_text(name, src, dst))
+        helper = self.adapters.helper(key, "elements", lambda name: self._elements_text(name, src, dst))
         self.body.emit(f"(call {helper} {from_} {end} {to}{self._scope_of(src)})")
 
     def _elements_text(self, name: str, src: Layout, dst: Layout) -> str:
@@ -356,12 +357,12 @@ class Copy:
         if src.kind in _IN_BULK:
             assert self.source.memory is not None and self.target.memory is not None
             params = {"p": p.value, "q": q.value, "from": self.source.memory, "to": self.target.memory}
-            return self.items.piece(_IN_BULK[src.kind], name, params | {"check_char": self.items.check_char()})
+            return self.adapters.piece(_IN_BULK[src.kind], name, params | {"check_char": self.adapters.check_char()})
         body = Body([("$from", p), ("$end", p), ("$to", q), *self._scope_param(src)])
         with body.block("block $done"), body.block("loop $next"):
             body.emit(f"({p.value}.eq (local.get $from) (local.get $end))")
             body.emit("br_if $done")
-            self._inside(body).value(src, At(self.source, "$from"), dst, At(self.target, "$to"))
+            self._inside(body).value(src, InMemory(self.source, "$from"), dst, InMemory(self.target, "$to"))
             body.emit(f"(local.set $from {_sum(p, '(local.get $from)', src.size)})")
             body.emit(f"(local.set $to {_sum(q, '(local.get $to)', dst.size)})")
             body.emit("br $next")
@@ -369,23 +370,23 @@ class Copy:
 
     # --- helpers for what is heavy ---
 
-    def _by_helper(self, src: Layout, from_: At, dst: Layout, to: At) -> None:
+    def _by_helper(self, src: Layout, from_: InMemory, dst: Layout, to: InMemory) -> None:
         key = ("copy", id(src), id(dst), self.source, self.target)
-        helper = self.items.helper(key, "copy", lambda name: self._copy_text(name, src, dst))
+        helper = self.adapters.helper(key, "copy", lambda name: self._copy_text(name, src, dst))
         self.body.emit(f"(call {helper} {self._address(from_)} {self._address(to)}{self._scope_of(src)})")
 
     def _copy_text(self, name: str, src: Layout, dst: Layout) -> str:
         body = Body([("$from", self.source.pointer), ("$to", self.target.pointer), *self._scope_param(src)])
-        self._inside(body).inline(src, At(self.source, "$from"), dst, At(self.target, "$to"))
+        self._inside(body).inline(src, InMemory(self.source, "$from"), dst, InMemory(self.target, "$to"))
         return body.text(name)
 
-    def _inside(self, body: Body) -> Copy:
+    def _inside(self, body: Body) -> Translator:
         """The same in the body of a helper, which is given the scope of the call."""
         return replace(self, body=body, scope=None if self.scope is None else "(local.get $scope)")
 
     def _lends(self, layout: Layout) -> bool:
         """Whether a helper for the layout needs the scope of the call."""
-        return self.scope is not None and self.items.borrows(layout)
+        return self.scope is not None and self.adapters.borrows(layout)
 
     def _scope_param(self, layout: Layout) -> list[tuple[str, NumType]]:
         return [("$scope", I32)] if self._lends(layout) else []
@@ -393,7 +394,7 @@ class Copy:
     def _scope_of(self, layout: Layout) -> str:
         return f" {self.scope}" if self._lends(layout) else ""
 
-    def _address(self, place: At) -> str:
+    def _address(self, place: InMemory) -> str:
         return _sum(place.side.pointer, f"(local.get {place.base})", place.offset)
 
 
@@ -401,6 +402,6 @@ def _sum(pointer: NumType, expr: str, offset: int) -> str:
     return f"({pointer.value}.add {expr} ({pointer.value}.const {offset}))" if offset else expr
 
 
-def _access(place: At) -> str:
+def _access(place: InMemory) -> str:
     """The memory and the offset of a load or a store."""
     return f" {place.side.memory}" + (f" offset={place.offset}" if place.offset else "")

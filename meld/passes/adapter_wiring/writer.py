@@ -22,9 +22,9 @@ from meld.ir.module import Function
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType, NumType
 from meld.notes.boundaries import Boundary, CanonCall
-from meld.passes.adapter_wiring.items import Body, Items, Side
+from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side
 from meld.passes.adapter_wiring.tasks import RETURNED, Tasks
-from meld.passes.adapter_wiring.values import At, Copy, Flat, Place
+from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator
 from meld.support.records import record
 
 NOT_YET = {
@@ -98,7 +98,7 @@ def place_of(boundary: Boundary) -> str:
     return f"call of `{boundary.label}` from `{boundary.caller.name}` into `{boundary.callee.name}`"
 
 
-def analyse(items: Items, boundary: Boundary, import_: Function, prompt: bool = False) -> Call:
+def analyse(adapters: AdapterModule, boundary: Boundary, import_: Function, prompt: bool = False) -> Call:
     """The layouts of a boundary, checked against the core types of both sides.
 
     Args:
@@ -111,8 +111,8 @@ def analyse(items: Items, boundary: Boundary, import_: Function, prompt: bool = 
     options = (boundary.lower, boundary.lift)
     if not prompt and (boundary.type.is_async or any(o.is_async or o.callback is not None for o in options)):
         raise _refusal(boundary, "asynchronous calls")
-    caller, callee = items.side(boundary.caller, boundary.lower), items.side(boundary.callee, boundary.lift)
-    up, down = items.layouts[caller.pointer], items.layouts[callee.pointer]
+    caller, callee = adapters.side(boundary.caller, boundary.lower), adapters.side(boundary.callee, boundary.lift)
+    up, down = adapters.layouts[caller.pointer], adapters.layouts[callee.pointer]
     params = [t for _, t in boundary.type.params]
     results = [] if boundary.type.result is None else [boundary.type.result]
     try:
@@ -169,7 +169,7 @@ Marks = tuple[str | None, str | None]
 class Handles(Protocol):
     """How adapters carry resource handles from one instance to another."""
 
-    def carry(self, copy: Copy, layout: Layout, expr: str) -> str:
+    def carry(self, translator: Translator, layout: Layout, expr: str) -> str:
         """The target's handle for the source's, as an expression."""
 
     def begin(self, body: Body, call: Call) -> Marks:
@@ -187,7 +187,7 @@ class AdapterWriter:
     """Writes adapters into a module.
 
     Attributes:
-        items: the module being written.
+        adapters: the module being written.
         may_leave: for the instances that are ever closed and call out, the name of the global that says whether they
             may.
         catches: whether exceptions can arise, which must not cross a boundary.
@@ -195,7 +195,7 @@ class AdapterWriter:
         tasks: for the instances with functions that are lifted asynchronously, their tasks.
     """
 
-    items: Items
+    adapters: AdapterModule
     may_leave: Mapping[Instance, str]
     catches: bool
     handles: Handles
@@ -207,8 +207,8 @@ class AdapterWriter:
         body = Body(params, _cores(call.lower.results))
         if call.boundary.caller is call.boundary.callee:
             # An instance that calls itself would be entered again while it runs.
-            body.trap(self.items.trap(Trap.ENTER))
-            return self.items.add(body, name)
+            body.trap(self.adapters.trap(Trap.ENTER))
+            return self.adapters.add(body, name)
         self.check_may_leave(body, call.boundary.caller)
         marks = self.handles.begin(body, call)
         arguments = self._lower_params(body, call, tuple(params), marks[0])
@@ -216,19 +216,19 @@ class AdapterWriter:
         tasks = self.tasks[call.boundary.callee] if call.boundary.lift.is_async else None
         if tasks is not None:
             tasks.begin(body, call, tuple(params))
-        body.emit(f"(call {self.items.function(call.boundary.target)}{_gets(arguments)})")
+        body.emit(f"(call {self.adapters.function(call.boundary.target)}{_gets(arguments)})")
         for local, _ in reversed(results):
             body.emit(f"local.set {local}")
         self.handles.returned(body, call, marks)
         returned: tuple[tuple[str, NumType], ...] = ()
         if tasks is not None:
-            tasks.end(body, self.items.trap(Trap.NO_RESULT))
+            tasks.end(body, self.adapters.trap(Trap.NO_RESULT))
         else:
             returned = self._lower_results(body, call, params[-1:], results)
         self.handles.end(body, call, marks)
         post_return = call.boundary.lift.post_return
         if post_return is not None:
-            body.emit(f"(call {self.items.function(post_return)}{_gets(results)})")
+            body.emit(f"(call {self.adapters.function(post_return)}{_gets(results)})")
         for local, _ in returned:
             body.emit(f"local.get {local}")
         if call.boundary.lower.is_async:
@@ -251,23 +251,23 @@ class AdapterWriter:
                     body.emit(f"(local.set {out[0]} (global.get {tasks.out_of(call)}))")
                 self._lower_results(body, call, [out], params)
                 body.emit("return")
-        body.trap_if(tasks.has_returned(), self.items.trap(Trap.RETURN_TWICE))
-        body.trap(self.items.trap(Trap.RETURN_INVALID))
+        body.trap_if(tasks.has_returned(), self.adapters.trap(Trap.RETURN_TWICE))
+        body.trap(self.adapters.trap(Trap.RETURN_INVALID))
         return self._finished(body, name)
 
     def _finished(self, body: Body, name: str) -> str:
         """Adds an adapter; where there can be exceptions, one around it that traps where one comes out of it."""
         if not self.catches:
-            return self.items.add(body, name)
-        inner = self.items.helper(("caught", name), "thrower", body.text)
+            return self.adapters.add(body, name)
+        inner = self.adapters.helper(("caught", name), "thrower", body.text)
         outer = Body(body.params, body.results)
         results = "".join(f" (result {core.value})" for core in body.results)
         with outer.block("block $thrown"):
             with outer.block(f"try_table{results} (catch_all $thrown)"):
                 outer.emit(f"(call {inner}{_gets(tuple(body.params))})")
             outer.emit("return")
-        outer.trap(self.items.trap(Trap.THROWN))
-        return self.items.add(outer, name)
+        outer.trap(self.adapters.trap(Trap.THROWN))
+        return self.adapters.add(outer, name)
 
     # --- parameters and results ---
 
@@ -279,25 +279,27 @@ class AdapterWriter:
         arguments = tuple((body.local(core), core) for core in _cores(call.lift.params))
         in_memory, spills = call.spills_params
         closed = target.allocates or spills
-        from_: Place = Flat(params[: len(source.flat)])
-        to: Place = Flat(arguments)
+        from_: Place = OnStack(params[: len(source.flat)])
+        to: Place = OnStack(arguments)
         if in_memory:
             base = params[0][0]
             self._check_area(body, call.caller, source, base)
-            from_ = At(call.caller, base)
+            from_ = InMemory(call.caller, base)
         if spills:
-            to = At(call.callee, arguments[0][0])
+            to = InMemory(call.callee, arguments[0][0])
         if closed:
             self._set_may_leave(body, call.boundary.callee, False)
         if spills:
             q = call.callee.pointer.value
-            realloc = self.items.realloc(call.callee, Trap.AREA)
+            realloc = self.adapters.realloc(call.callee, Trap.AREA)
             body.emit(
                 f"(local.set {arguments[0][0]} (call {realloc} ({q}.const 0) ({q}.const 0)"
                 f" ({q}.const {target.align}) ({q}.const {target.size})))"
             )
         lent = None if scope is None else f"(local.get {scope})"
-        Copy(self.items, body, call.caller, call.callee, self.handles.carry, lent).inline(source, from_, target, to)
+        Translator(self.adapters, body, call.caller, call.callee, self.handles.carry, lent).inline(
+            source, from_, target, to
+        )
         if closed:
             self._set_may_leave(body, call.boundary.callee, True)
         return arguments
@@ -316,18 +318,18 @@ class AdapterWriter:
         target, source = call.results
         wanted, in_memory = call.spills_results
         returned = () if wanted else tuple((body.local(core), core) for core in target.flat)
-        from_: Place = Flat(results)
-        to: Place = Flat(returned)
+        from_: Place = OnStack(results)
+        to: Place = OnStack(returned)
         if in_memory:
             self._check_area(body, call.callee, source, results[0][0])
-            from_ = At(call.callee, results[0][0])
+            from_ = InMemory(call.callee, results[0][0])
         if wanted:
             out = last[0][0]
             self._check_area(body, call.caller, target, out)
-            to = At(call.caller, out)
+            to = InMemory(call.caller, out)
         if target.allocates:
             self._set_may_leave(body, call.boundary.caller, False)
-        Copy(self.items, body, call.callee, call.caller, self.handles.carry).inline(source, from_, target, to)
+        Translator(self.adapters, body, call.callee, call.caller, self.handles.carry).inline(source, from_, target, to)
         if target.allocates:
             self._set_may_leave(body, call.boundary.caller, True)
         return returned
@@ -338,8 +340,8 @@ class AdapterWriter:
         assert side.memory is not None
         if layout.align > 1:
             unaligned = f"({p}.ne ({p}.and (local.get {base}) ({p}.const {layout.align - 1})) ({p}.const 0))"
-            body.trap_if(unaligned, self.items.trap(Trap.ALIGNMENT))
-        check_range = self.items.check_range(side.memory, Trap.AREA)
+            body.trap_if(unaligned, self.adapters.trap(Trap.ALIGNMENT))
+        check_range = self.adapters.check_range(side.memory, Trap.AREA)
         body.emit(f"(call {check_range} (local.get {base}) ({p}.const {layout.size}))")
 
     # --- may_leave ---
@@ -348,7 +350,7 @@ class AdapterWriter:
         """Traps while the instance must not call out."""
         if instance in self.may_leave:
             closed = f"(i32.eqz (global.get {self.may_leave[instance]}))"
-            body.trap_if(closed, self.items.trap(Trap.LEAVE))
+            body.trap_if(closed, self.adapters.trap(Trap.LEAVE))
 
     def _set_may_leave(self, body: Body, instance: Instance, allowed: bool) -> None:
         if instance in self.may_leave:
@@ -359,8 +361,8 @@ class AdapterWriter:
         params = [(f"$p{i}", core) for i, core in enumerate(_cores(function.signature.params))]
         body = Body(params, _cores(function.signature.results))
         self.check_may_leave(body, instance)
-        body.emit(f"(call {self.items.function(function)}{_gets(tuple(params))})")
-        return self.items.add(body, name)
+        body.emit(f"(call {self.adapters.function(function)}{_gets(tuple(params))})")
+        return self.adapters.add(body, name)
 
 
 def _returns(call: Call, builtin: CanonCall) -> bool:

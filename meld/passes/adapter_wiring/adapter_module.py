@@ -2,18 +2,18 @@
 
 Adapters and their helpers refer by name to each other and to the items of the program that they use. A helper (the copy
 of a list of some type between two memories, say) is written when first asked for and shared from then on. Functions
-that differ only in what they refer to have one shape, and a shape is parsed once (`Items.shapes`).
+that differ only in what they refer to have one shape, and a shape is parsed once (`AdapterModule.finish`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
 from functools import cache
 from graphlib import TopologicalSorter
-from typing import Any, Protocol
+from typing import Any
 
 from meld.abi.layout import Kind, Layout, Layouts, pointer_of
 from meld.abi.traps import KIND as TRAP
@@ -25,6 +25,9 @@ from meld.notes.boundaries import Options
 from meld.support.packaged import packaged
 from meld.support.records import record
 
+Params = Mapping[str, str | Callable[[], str]]
+"""What each ``{param}`` of a piece stands for; a function is called where it occurs: it may write helpers."""
+
 
 @record(frozen=True)
 class Side:
@@ -32,7 +35,7 @@ class Side:
 
     Attributes:
         instance: the component instance.
-        memory, realloc: the memory and the plain `realloc` (`Items.realloc` checks it), if the side has them.
+        memory, realloc: the memory and the plain `realloc` (`AdapterModule.realloc` checks it), if the side has them.
         pointer: type of its addresses.
         encoding: of its strings.
     """
@@ -71,13 +74,13 @@ class Body:
         self.lines.append("  " * self.depth + line)
 
     def trap_if(self, condition: str, trap: str) -> None:
-        """Traps where an i32 is not zero, by the name that `Items.trap` gave."""
+        """Traps where an i32 is not zero, by the name that `AdapterModule.trap` gave."""
         self.emit(condition)
         with self.block("if"):
             self.trap(trap)
 
     def trap(self, trap: str) -> None:
-        """Traps, by the name that `Items.trap` gave."""
+        """Traps, by the name that `AdapterModule.trap` gave."""
         self.emit(f"call {trap}")
         self.emit("unreachable")
 
@@ -126,7 +129,7 @@ KIND_OF_HELPER = {
 
 
 @record()
-class Items:
+class AdapterModule:
     """What the text of adapters may name: items of the program, helpers, adapters.
 
     Attributes:
@@ -216,7 +219,7 @@ class Items:
         self.names[name] = final_name
         return name
 
-    def shapes(self) -> list[Shape]:
+    def finish(self) -> list[Shape]:
         """All functions, each behind those that it calls."""
         while self._pending:
             name, make = self._pending.pop()
@@ -249,11 +252,23 @@ class Items:
             declaration = self._declarations[name] = lambda shown: f"(func {shown}{signature})"
         return declaration
 
-    def piece(self, template: str, name: str, params: Params) -> str:
-        """A function of the `.wat` files beside this one under the given name, each ``{param}`` replaced."""
+    def piece(self, template: str, name: str, params: Params, nested: Callable[[str], str] | None = None) -> str:
+        """A function of the `.wat` files beside this one under the given name, each ``{param}`` replaced.
+
+        Args:
+            nested: the name of another piece, where a parameter names one.
+        """
         text = _pieces()[template].replace(f"(func ${template} ", f"(func {name} ", 1)
         text = re.sub(r"\{trap (\w+)\}", lambda match: self.trap(Trap[match[1]]), text)
-        return re.sub(r"\{(\w+)\}", lambda match: params[match[1]], text)
+
+        def value(match: re.Match[str]) -> str:
+            key = match[1]
+            if nested is not None and key not in params:
+                return nested(key)
+            found = params[key]
+            return found if isinstance(found, str) else found()
+
+        return re.sub(r"\{(\w+)\}", value, text)
 
     def trap(self, reason: Trap) -> str:
         """The name of the function that traps for a reason: ``[] → []``."""
@@ -328,14 +343,3 @@ def _pieces() -> dict[str, str]:
         text = packaged(__package__, file)
         found |= {match[1]: match[0].rstrip() for match in _PIECE.finditer(text)}
     return found
-
-
-class Params(Protocol):
-    """What fills in the ``{param}``s of a piece: a dict, or something like it."""
-
-    def __getitem__(self, key: str, /) -> str: ...
-
-
-def has_piece(name: str) -> bool:
-    """Whether the `.wat` files define a function of that name."""
-    return name in _pieces()
