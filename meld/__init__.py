@@ -11,9 +11,24 @@ The public API, which is also all that a plugin needs:
     program = meld.load("dump.wat")                                   # Component or Module
 """
 
-from __future__ import annotations
+import sys  # built in: no file in the current folder can stand for it
 
-from typing import TYPE_CHECKING, Any
+
+def _leave_the_current_folder() -> None:
+    """With `python -m meld` the interpreter looks for modules in the current folder first: not with us.
+
+    This is done before anything else is imported. The package itself is found already, wherever it lies.
+    """
+    words = sys.orig_argv[1:]
+    option = words.index("-m") if "-m" in words else None
+    named = words[option + 1] if option is not None else "meld" if "-mmeld" in words else ""
+    if named == "meld" and sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+        del sys.path[0]
+
+
+_leave_the_current_folder()
+
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from meld.diagnostics import MeldError as MeldError

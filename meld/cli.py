@@ -89,18 +89,21 @@ def _failed(e: Exception, args: Sequence[str], form: str = "text") -> int:
         raise e
     if isinstance(e, MeldError):
         from meld.diagnostics.forms import Diagnostic, render
+        from meld.support.terminal import say
 
         if isinstance(e, PassFailure):
             _leave_reproducer(e, args)
-        print(render([Diagnostic.of_error(e)], form), end="", file=sys.stderr)
+        say(render([Diagnostic.of_error(e)], form), end="", error=True)
         return 70 if defect else 2
     if isinstance(e, MemoryError):
         print("meldc: error: out of memory", file=sys.stderr)
         return 2
-    print(
+    from meld.support.terminal import say
+
+    say(
         f"meldc: internal error: {type(e).__name__}: {e}\n"
         "hint: this is a defect of meldc; MELDC_TRACEBACK=1 shows where it happened",
-        file=sys.stderr,
+        error=True,
     )
     return 70
 
@@ -110,8 +113,7 @@ def _leave_reproducer(failure: PassFailure, args: Sequence[str]) -> None:
     from meld.faults.reproducer import leave
 
     try:
-        file = leave(failure, args)
-        said = f"`meldc replay {file}` runs the pass again" if file is not None else None
+        said = leave(failure, args)
     except MeldError as e:
         said = f"there is no reproducer: {e}"
     failure.hint = "; ".join(filter(None, (failure.hint, said))) or None

@@ -231,7 +231,7 @@ def test_a_pass_that_fails_leaves_the_session_before_it(tmp_path: Path, capsys: 
     assert session.done == 2
     assert print_text(session.program) == compiled(tuple(STREAM), 2)
     (tmp_path / "saved.wat").write_text(saved_text(session, "saved.wat"))
-    assert main(["replay", str(tmp_path / "saved.wat"), "-o", str(tmp_path / "out.wasm")]) == 2
+    assert main(["replay", "--allow-commands", str(tmp_path / "saved.wat"), "-o", str(tmp_path / "out.wasm")]) == 2
     assert "on purpose" in capsys.readouterr().err and not (tmp_path / "out.wasm").exists()
     session.skip(["breaks"])
     list(session.advance())

@@ -7,6 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meld.faults.bisection import Culprit
     from meld.faults.judge import Judge
 
@@ -60,28 +62,40 @@ def judge_of(args: argparse.Namespace) -> Judge:
 
 def main(args: argparse.Namespace) -> int:
     """Prints the culprit; 1 if it is one of several. Raises MeldError."""
-    import json
-
     from meld.commands.compile import pipeline_options
     from meld.faults.bisection import Bisection
+    from meld.support.terminal import json_text, say
 
-    def say(line: str) -> None:
-        print(line, file=sys.stderr)
+    def tell(line: str) -> None:
+        say(line, error=True)
 
     bisection = Bisection(
-        args.inputs, pipeline_options(args), judge_of(args), (lambda line: None) if args.quiet else say
+        args.inputs, pipeline_options(args), judge_of(args), (lambda line: None) if args.quiet else tell
     )
     culprit = bisection.find()
     if args.json:
-        print(json.dumps(_row(culprit, args), indent=1, ensure_ascii=False))
+        say(json_text(_row(culprit, args)))
     else:
         print("\n".join(_lines(culprit, args)))
     return 1 if culprit.candidates else 0
 
 
-def _lines(culprit: Culprit, args: argparse.Namespace) -> list[str]:
-    from meld.observers.dumps import coloured, diff_lines
+def _lines(culprit: Culprit, args: argparse.Namespace) -> Iterator[str]:
+    """What was found; of the differences, in colour if standard output is a terminal."""
+    from meld.observers.dumps import diff_lines
+    from meld.support.terminal import harmless, painted_all
 
+    yield from map(harmless, _head(culprit))
+    if culprit.differences:
+        text = "\n".join(diff_lines(culprit.differences))
+        yield from ("", painted_all(text) if sys.stdout.isatty() else harmless(text))
+    yield ""
+    yield harmless(f"good: {_command(culprit, args, bad=False)}")
+    yield harmless(f"bad:  {_command(culprit, args, bad=True)}")
+    yield f"runs of the test: {culprit.runs}"
+
+
+def _head(culprit: Culprit) -> list[str]:
     lines = [f"pass {culprit.label} (step {culprit.number} of {culprit.steps})"]
     if culprit.rewrite is not None:
         lines[0] += f", rewrite {culprit.rewrite.number} of {culprit.rewrites}: {culprit.rewrite}"
@@ -93,12 +107,7 @@ def _lines(culprit: Culprit, args: argparse.Namespace) -> list[str]:
             f"or one of the {what} before it that the test cannot tell: {', '.join(map(str, culprit.candidates))}"
         )
     lines += [f"doubt: {doubt}" for doubt in culprit.doubts]
-    lines += [f"it breaks: {culprit.failure}"] if culprit.failure else []
-    if culprit.differences:
-        text = "\n".join(diff_lines(culprit.differences))
-        lines += ["", coloured(text) if sys.stdout.isatty() else text]
-    lines += ["", f"good: {_command(culprit, args, bad=False)}", f"bad:  {_command(culprit, args, bad=True)}"]
-    return [*lines, f"runs of the test: {culprit.runs}"]
+    return [*lines, f"it breaks: {culprit.failure}"] if culprit.failure else lines
 
 
 def _command(culprit: Culprit, args: argparse.Namespace, *, bad: bool) -> str:

@@ -22,8 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Lists what is wrong; 2 if anything is. Warnings alone are no reason."""
     from meld.diagnostics.forms import Severity, render
+    from meld.support.terminal import say
     from meld.verify.check import check_file
 
     found = [diagnostic for path in args.files for diagnostic in check_file(path, engine=args.engine)]
-    print(render(found, args.diagnostics), end="")
+    say(render(found, args.diagnostics), end="")
     return 2 if any(d.severity is Severity.ERROR for d in found) else 0

@@ -136,13 +136,15 @@ def _compile(args: argparse.Namespace) -> None:
         sys.stdout.buffer.flush()
     report(outcome, quiet=args.quiet, explain=args.explain, form=args.diagnostics)
     if args.time:
+        from meld.support.terminal import say
         from meld.views.timing import time_text
 
-        sys.stderr.write(time_text(outcome.ran, time.perf_counter() - begin, args.time))
+        say(time_text(outcome.ran, time.perf_counter() - begin, args.time), error=True, end="")
     if args.stats:
+        from meld.support.terminal import say
         from meld.views.timing import stats_text
 
-        sys.stderr.write(stats_text(outcome.ran, args.stats))
+        say(stats_text(outcome.ran, args.stats), error=True, end="")
 
 
 @contextmanager
@@ -211,14 +213,16 @@ def _write_manifest(program: Program, path: Path) -> None:
 
 def report(outcome: Outcome, *, quiet: bool, explain: bool, form: str = "text") -> None:
     """Remarks and the explanation, to standard error; remarks in a form of `meld.diagnostics.forms.FORMS`."""
+    from meld.support.terminal import say
+
     if form != "text":
         from meld.diagnostics.forms import Diagnostic, render
 
         remarks = [] if quiet else outcome.remarks
-        print(render([Diagnostic.of_remark(remark) for remark in remarks], form), end="", file=sys.stderr)
+        say(render([Diagnostic.of_remark(remark) for remark in remarks], form), error=True, end="")
     elif not quiet:
         for remark in outcome.remarks:
-            print(f"remark: {remark}", file=sys.stderr)
+            say(f"remark: {remark}", error=True)
     if explain:
         from meld.views.explain import explain as show
 

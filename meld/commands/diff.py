@@ -32,11 +32,10 @@ examples:
 
 def main(args: argparse.Namespace) -> int:
     """Prints the differences. Raises MeldError."""
-    import json
     from pathlib import Path
 
     from meld.journal import Journal
-    from meld.support.terminal import show
+    from meld.support.terminal import json_text, say, show
 
     journal = Journal.load(args.journal)
     if args.second is None and Path(args.first).is_file():
@@ -48,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
         found = _wanted(journal.between(number, last.number), args.only)
         data, lines = [_row(one) for one in found], _shown(found, args.stat)
     if args.json:
-        print(json.dumps(data, indent=1, ensure_ascii=False))
+        say(json_text(data))
     else:
         show(lines)
     return 0

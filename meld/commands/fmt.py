@@ -28,6 +28,7 @@ def main(args: argparse.Namespace) -> int:
     from meld.diagnostics import MeldError
     from meld.driver import decode_text, is_binary, read_file
     from meld.output import write_file
+    from meld.support.terminal import harmless, say
     from meld.text.format import format_text
 
     changed = []
@@ -42,10 +43,10 @@ def main(args: argparse.Namespace) -> int:
         if args.check:
             continue
         if name == "-":
-            sys.stdout.write(formatted)
+            sys.stdout.write(harmless(formatted) if sys.stdout.isatty() else formatted)
         elif formatted != text:
             write_file(Path(name), formatted.encode())
     if args.check:
         for name in changed:
-            print(f"would change {name}")
+            say(f"would change {name}")
     return int(args.check and bool(changed))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from meld.ir.module import Module
 
 TITLES = {
@@ -34,14 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Shows what is in a module, or in components as they are linked. Raises MeldError: the files are no program."""
-    import json
-
+    from meld.support.terminal import json_text, say
     from meld.views.inspection import inspect
 
     paths: list[str] = args.files
     found = inspect(_module(paths, args.link))
     if args.json:
-        print(json.dumps({"inputs": list(paths), **found}, indent=2, ensure_ascii=False))
+        say(json_text({"inputs": list(paths), **found}, 2))
     else:
         _show(found)
     return 0
@@ -68,9 +69,11 @@ def _show(found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from meld.support.terminal import cell
+
     console = Console()
     if found["facts"]:
-        console.print("facts:", ", ".join(found["facts"]), highlight=False)
+        console.print(cell(f"facts: {', '.join(found['facts'])}"))
     for key, title in TITLES.items():
         rows = [row for row in found[key] if _shown(key, row)]
         if not rows:
@@ -93,14 +96,13 @@ def _shown(key: str, row: dict[str, Any]) -> bool:
             return True
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> Text:
+    from meld.support.terminal import cell
+
     match value:
         case None | False:
-            return ""
+            return cell("")
         case True:
-            return "yes"
+            return cell("yes")
         case _:
-            from rich.markup import escape
-
-            # Names come from the program; what a terminal would act on is not shown.
-            return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value)))
+            return cell(value)

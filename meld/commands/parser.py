@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
 from importlib import import_module
 from typing import NoReturn
 
@@ -22,7 +21,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exits with 2."""
         hint = self._hint(message) or f"`{self.prog} --help` says what there is"
-        print(f"{self.prog}: error: {message}\nhint: {hint}", file=sys.stderr)
+        from meld.support.terminal import say
+
+        say(f"{self.prog}: error: {message}\nhint: {hint}", error=True)
         raise SystemExit(2)
 
     def _hint(self, message: str) -> str | None:

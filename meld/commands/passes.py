@@ -20,17 +20,18 @@ def main(args: argparse.Namespace) -> int:
     from meld.diagnostics import MeldError
     from meld.passes import BUILTIN, Registry
     from meld.passes.base import options_of, summary_of
+    from meld.support.terminal import cell
 
     registry = Registry.standard(args.plugin)
     console = Console()
     if args.name is not None:
         cls = registry.get(args.name)
-        console.print(f"[bold]{cls.name}[/]: {summary_of(cls)}", highlight=False)
+        console.print(cell(f"{cls.name}: {summary_of(cls)}"))
         rest = "\n".join((cls.__doc__ or "").strip().splitlines()[1:])
         if rest.strip():
             import textwrap
 
-            console.print(textwrap.dedent(rest).strip("\n"), highlight=False, markup=False)
+            console.print(cell(textwrap.dedent(rest).strip("\n")))
         language = f"{cls.reads.__name__.lower()} → {cls.writes.__name__.lower()}"
         rows = [("language", language), ("requires", ", ".join(sorted(cls.requires)) or "nothing")]
         rows += [("establishes", ", ".join(sorted(cls.establishes)) or "nothing")]
@@ -40,17 +41,18 @@ def main(args: argparse.Namespace) -> int:
         rows += [(f"option {o.name}", f"{o.type.__name__}, default {o.default}: {o.help}") for o in options_of(cls)]
         width = max(len(key) for key, _ in rows)
         for key, value in rows:
-            console.print(f"  {key:<{width}}  {value}", highlight=False, markup=False)
+            console.print(cell(f"  {key:<{width}}  {value}"))
         return 0
     table = Table("pass", "from → to", "needs", "what it does", title=None)
     for each in registry.names():
         try:
             cls = registry.get(each)
         except MeldError as e:
-            table.add_row(each, "", "", f"[red]{e.message}[/]")
+            table.add_row(*map(cell, (each, "", "", e.message)), style="red")
             continue
         origin = "" if each in BUILTIN else " (plugin)"
         language = f"{cls.reads.__name__.lower()} → {cls.writes.__name__.lower()}"
-        table.add_row(each + origin, language, ", ".join(sorted(cls.requires)), summary_of(cls))
+        needs = ", ".join(sorted(cls.requires))
+        table.add_row(*map(cell, (each + origin, language, needs, summary_of(cls))))
     console.print(table)
     return 0

@@ -28,9 +28,10 @@ def main(args: argparse.Namespace) -> int:
     """Prints the plan. Raises MeldError."""
     from meld.commands.compile import pipeline_options
     from meld.driver import prepare
+    from meld.support.terminal import say
     from meld.views.plan import graph_dot, graph_svg, graph_text, plan_text
 
     _, plan = prepare(args.inputs, pipeline_options(args, wrap=args.emit == "component"))
     show = {None: plan_text, "text": graph_text, "dot": graph_dot, "svg": graph_svg}[args.graph]
-    print(show(plan), end="")
+    say(show(plan), end="")
     return 0

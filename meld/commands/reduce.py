@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from meld.commands.bisect import TEST_HELP, judge_of, test_arguments
@@ -44,20 +43,21 @@ def main(args: argparse.Namespace) -> int:
     from meld.driver import print_text
     from meld.faults.reduction import Reducer
     from meld.output import write_file
+    from meld.support.terminal import say
 
-    def say(line: str) -> None:
+    def tell(line: str) -> None:
         if not args.quiet:
-            print(line, file=sys.stderr)
+            say(line, error=True)
 
-    reducer = Reducer(args.inputs, pipeline_options(args), judge_of(args), args.seconds, say)
+    reducer = Reducer(args.inputs, pipeline_options(args), judge_of(args), args.seconds, tell)
     whole = reducer.run()
     text = "\n".join([*_head(reducer, args), print_text(reducer.best)])
     if args.output is not None:
         write_file(Path(args.output), text.encode())
     else:
-        print(text, end="")
+        say(text, end="")
     if not whole:
-        say("interrupted; this is the best so far")
+        tell("interrupted; this is the best so far")
     return 0
 
 

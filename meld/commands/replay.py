@@ -21,6 +21,11 @@ Run again what failed: a reproducer is the file that meldc writes when a pass fa
 Exit code 0: it fails in the same way; 1: it does not fail, or in another way.
 Or run what is left to run: of a file that `save` in `meldc debug` wrote."""
     parser.add_argument("file", metavar="FILE", help="the reproducer")
+    parser.add_argument(
+        "--allow-commands",
+        action="store_true",
+        help="run the command and load the plugins that the file names; they can do whatever you can",
+    )
     parser.add_argument("-o", "--output", metavar="OUT", help="where the product goes, of what was saved")
     parser.add_argument(
         "--plugin", metavar="FILE", action="append", default=[], help="in place of the plugins that it names"
@@ -33,6 +38,7 @@ def main(args: argparse.Namespace) -> int:
 
     from meld.diagnostics import MeldError
     from meld.faults.reproducer import Reproducer
+    from meld.support.terminal import say
 
     try:
         text = Path(args.file).read_text()
@@ -40,8 +46,9 @@ def main(args: argparse.Namespace) -> int:
         reason = e.strerror if isinstance(e, OSError) else "not UTF-8 text"
         raise MeldError(f"cannot read: {reason}", where=args.file) from e
     reproducer = Reproducer.of_text(text, args.file)
+    _refuse_foreign(reproducer, args)
     for line in _remarks(reproducer, args.plugin):
-        print(f"remark: {line}", file=sys.stderr)
+        say(f"remark: {line}", error=True)
     options = _options(reproducer, args.plugin)
     if not reproducer.message:
         return _go_on(args, options)
@@ -49,15 +56,35 @@ def main(args: argparse.Namespace) -> int:
         raise MeldError("a pass failed on this: there is no product", where=args.file)
     failure = _run(args.file, options)
     if failure is None:
-        print(f"`{reproducer.passes}` does not fail; it was to fail with: {reproducer.message}")
+        say(f"`{reproducer.passes}` does not fail; it was to fail with: {reproducer.message}")
         return 1
     if failure.message.splitlines()[0] != reproducer.message.splitlines()[0]:
-        print(
-            f"`{reproducer.passes}` fails in another way: {failure.message}\nit was to fail with: {reproducer.message}"
-        )
+        say(f"`{reproducer.passes}` fails in another way: {failure.message}\nit was to fail with: {reproducer.message}")
         return 1
-    print(f"reproduced: {failure}")
+    say(f"reproduced: {failure}")
     return 0
+
+
+def _refuse_foreign(reproducer: Reproducer, args: argparse.Namespace) -> None:
+    """Refuses to run what only the file names, unless the user allows it, and plugins that are not those it means.
+
+    Raises:
+        MeldError: the file names a command or plugins, or a plugin has another digest.
+    """
+    from meld.diagnostics import MeldError
+    from meld.faults.reproducer import digest_of
+
+    plugins = [] if args.plugin else reproducer.plugins
+    foreign = [f"loads the plugin {path}" for path, _ in plugins]
+    if reproducer.run and reproducer.check:
+        foreign.append(f"runs the command {reproducer.check}")
+    if foreign and not args.allow_commands:
+        hint = "look at what they are, then allow them with --allow-commands"
+        raise MeldError(f"it {' and '.join(foreign)}", where=args.file, hint=hint)
+    for path, digest in plugins:
+        if digest_of(path) not in ("", digest):  # one that is not there is missed when it is loaded
+            hint = f"to run it with this one all the same: --plugin={path}"
+            raise MeldError(f"the plugin {path} has changed since", where=args.file, hint=hint)
 
 
 def _remarks(reproducer: Reproducer, plugins: list[str]) -> Iterator[str]:
@@ -67,11 +94,7 @@ def _remarks(reproducer: Reproducer, plugins: list[str]) -> Iterator[str]:
 
     if reproducer.version != __version__:
         yield f"it was written by meldc {reproducer.version}, this is {__version__}"
-    if not plugins:
-        for path, digest in reproducer.plugins:
-            if digest_of(path) not in ("", digest):
-                yield f"the plugin {path} has changed since"
-    elif sorted(map(digest_of, plugins)) != sorted(digest for _, digest in reproducer.plugins):
+    if plugins and sorted(map(digest_of, plugins)) != sorted(digest for _, digest in reproducer.plugins):
         yield "the plugins are not those with which it failed"
 
 

@@ -32,10 +32,9 @@ pytest runs them too: pytest --meldc tests/golden, or the setting `meldc_golden 
 
 def main(args: argparse.Namespace) -> int:
     """Runs the tests; 1 if one fails. With --bless, what cannot be blessed still fails."""
-    import sys
-
     from meld.golden.running import run_golden
     from meld.output import write_file
+    from meld.support.terminal import say
 
     failed = blessed = count = 0
     for path in _files(args.paths):
@@ -48,9 +47,9 @@ def main(args: argparse.Namespace) -> int:
             report = run_golden(path)
         if report.failures:
             failed += 1
-            print(report, file=sys.stderr)
+            say(report, error=True)
     said = f"{count} golden tests, {failed} failed"
-    print(said + (f", {blessed} rewritten" if args.bless else ""))
+    say(said + (f", {blessed} rewritten" if args.bless else ""))
     return int(failed > 0)
 
 

@@ -103,6 +103,6 @@ def _print(lines: Iterable[str]) -> None:
 
 
 def _json(data: object) -> None:
-    import json
+    from meld.support.terminal import json_text, say
 
-    print(json.dumps(data, indent=1, ensure_ascii=False))
+    say(json_text(data))

@@ -304,7 +304,7 @@ def save(shell: Shell, rest: str) -> None:
     if file is None:
         raise MeldError("where to?", hint="usage: save FILE")
     write_file(Path(file), saved_text(shell.session, file).encode())
-    shell.say(how_to_go_on(file))
+    shell.say(how_to_go_on(shell.session, file))
 
 
 @command("help", "h", "?", usage="[COMMAND]", completes="commands")

@@ -14,20 +14,25 @@ from meld.passmanager import Plan
 
 def saved_text(session: Session, name: str) -> str:
     """The program with what is left to run; `name` is that of the file."""
-    saved = Reproducer(
+    saved = _saved(session)
+    saved.head = f";; {how_to_go_on(session, name)}"
+    return saved.text(print_text(session.program))
+
+
+def how_to_go_on(session: Session, name: str) -> str:
+    """What goes on with a file that was saved."""
+    allowed = " --allow-commands" if _saved(session).runs_code else ""
+    return f"to go on: meldc replay {shlex.quote(name)} -o out.wasm{allowed}"
+
+
+def _saved(session: Session) -> Reproducer:
+    return Reproducer(
         "",
         Plan(session.history.rest(session.number)).spec(),
         [(path, digest_of(path)) for path in session.options.plugins],
         version=__version__,
         command=f"meldc debug {shlex.join(path for path, _ in session.files)}: {'; '.join(_place(session))}",
-        head=f";; {how_to_go_on(name)}",
     )
-    return saved.text(print_text(session.program))
-
-
-def how_to_go_on(name: str) -> str:
-    """What goes on with a file."""
-    return f"to go on: meldc replay {shlex.quote(name)} -o out.wasm"
 
 
 def _place(session: Session) -> Iterator[str]:

@@ -198,7 +198,7 @@ class Shell:
 
     def say(self, text: str) -> None:
         """A line, or several."""
-        self.out.write(f"{harmless(text) if self.interactive else text}\n")
+        self.out.write(f"{harmless(text)}\n")
 
     def say_all(self, lines: Iterable[str], *, everything: bool, more: str, diff: bool = False) -> None:
         """Lines, but not more than somebody will read unless `everything` is wanted; `more` is how that is said."""
@@ -217,7 +217,7 @@ class Shell:
         if self.interactive:
             self.say(f"error: {error}")
         else:
-            self.err.write(f"meldc: error: {error}\n")
+            self.err.write(harmless(f"meldc: error: {error}\n"))
         self.worst(70 if isinstance(error, PassFailure) and error.own else 2)
 
     def _defect(self, e: Exception) -> None:

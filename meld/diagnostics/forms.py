@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 from meld.diagnostics import MeldError, Remark, Span
 from meld.support.records import record
+from meld.support.terminal import json_text
 
 
 class Severity(Enum):
@@ -91,7 +91,7 @@ def render(diagnostics: Sequence[Diagnostic], form: str) -> str:
             document = _sarif(diagnostics)
         case other:
             raise AssertionError(other)
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json_text(document, 2) + "\n"
 
 
 def _end(span: Span) -> tuple[int, int]:

@@ -55,6 +55,11 @@ class Reproducer:
     command: str = ""
     head: str = HEAD
 
+    @property
+    def runs_code(self) -> bool:
+        """Whether a replay runs code that the file names: plugins or a command."""
+        return bool(self.plugins or (self.run and self.check))
+
     def text(self, program: str) -> str:
         """The file."""
         rows = [("message", line) for line in self.message.splitlines()]
@@ -106,7 +111,7 @@ def digest_of(path: str) -> str:
 
 
 def leave(failure: PassFailure, command: Sequence[str]) -> str | None:
-    """Writes the reproducer of a failure where the options of its run say; returns the file's name.
+    """Writes the reproducer of a failure where the options of its run say; returns what replays it.
 
     None if there is nothing to write: the run is not known, or what stood before the pass cannot be printed.
 
@@ -117,14 +122,18 @@ def leave(failure: PassFailure, command: Sequence[str]) -> str | None:
         return None
     inputs, options = failure.run
     try:
-        text = _text(failure, inputs, options, command)
+        reproducer, program = _made(failure, inputs, options, command)
     except MeldError:
         return None
-    write_file(Path(options.reproducer), text.encode())
-    return str(options.reproducer)
+    write_file(Path(options.reproducer), reproducer.text(program).encode())
+    allowed = "; it names plugins or a command, which --allow-commands allows" if reproducer.runs_code else ""
+    return f"`meldc replay {options.reproducer}` runs the pass again{allowed}"
 
 
-def _text(failure: PassFailure, inputs: Sequence[str | PathLike[str]], options: Options, command: Sequence[str]) -> str:
+def _made(
+    failure: PassFailure, inputs: Sequence[str | PathLike[str]], options: Options, command: Sequence[str]
+) -> tuple[Reproducer, str]:
+    """The reproducer, and the program before the pass as text."""
     from meld import __version__
     from meld.observers.verifier import Verifier
 
@@ -145,4 +154,4 @@ def _text(failure: PassFailure, inputs: Sequence[str | PathLike[str]], options: 
         __version__,
         " ".join(["meldc", shlex.join(command)]),
     )
-    return reproducer.text(print_text(before.program))
+    return reproducer, print_text(before.program)

@@ -21,6 +21,7 @@ from meld.output import write_file
 from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
 from meld.support.records import record
+from meld.support.terminal import harmless, painted_all, say
 from meld.text.printing.module import ModulePrinter
 
 FORMS = {"full": "wat", "diff": "diff", "stat": "txt"}
@@ -28,8 +29,6 @@ FORMS = {"full": "wat", "diff": "diff", "stat": "txt"}
 
 ALWAYS, CHANGED, FAILED = "all", "changed", "failed"
 """In place of the name of a pass: every one, those that changed something, the one that failed."""
-
-DIFF_COLOURS = {"+": "32", "-": "31", "@": "36"}
 
 
 @record()
@@ -94,8 +93,11 @@ class Dumper(Observer):
 
     def _write(self, when: str, number: int, step: Step, text: str, form: str) -> None:
         if self.directory is None:
-            shown = coloured(text) if form == "diff" and sys.stderr.isatty() else text
-            print(f";; {when} {step.label} (pass {number})\n{shown}", file=sys.stderr)
+            head = f";; {when} {step.label} (pass {number})\n"
+            if form == "diff" and sys.stderr.isatty():
+                print(harmless(head) + painted_all(text), file=sys.stderr)
+            else:
+                say(head + text, error=True)
             return
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -142,13 +144,3 @@ def stat_line(one: Difference) -> str:
     plus = sum(line.startswith("+") for line in lines)
     minus = sum(line.startswith("-") for line in lines)
     return f"{MARKS[one.what.value]} {one.symbol}" + (f"  +{plus} -{minus}" if lines else "")
-
-
-def coloured(diff: str) -> str:
-    """A unified diff for a terminal."""
-
-    def line(text: str) -> str:
-        colour = DIFF_COLOURS.get(text[:1])
-        return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
-
-    return "\n".join(map(line, diff.split("\n")))

@@ -20,6 +20,7 @@ from meld.notes.boundaries import HostExport
 from meld.runtime.instantiate import Running, Trapped, instantiate
 from meld.runtime.typed import call, signature
 from meld.runtime.wave import split_call
+from meld.support.terminal import say
 
 ENTRIES = ("_start", "run")
 """What is called if nothing is named, the first that is there and takes nothing."""
@@ -51,9 +52,9 @@ def run_files(
             return _invoke(running, invoke)
     except Trapped as trap:
         sys.stdout.flush()
-        print(f"meldc: the program trapped: {trap}", file=sys.stderr)
+        say(f"meldc: the program trapped: {trap}", error=True)
         for function in trap.backtrace:
-            print(f"  in {function}", file=sys.stderr)
+            say(f"  in {function}", error=True)
         return 1
 
 
@@ -75,7 +76,7 @@ def _invoke(running: Running, invoke: Sequence[str]) -> int:
     if typed is not None:
         result = call(running, typed)
         if result is not None:
-            print(result)
+            say(result)
         return 0
     name = invoke[0] if invoke else _entry(running)
     if name is None:
@@ -84,7 +85,7 @@ def _invoke(running: Running, invoke: Sequence[str]) -> int:
     results = running.call(name, *arguments(running, name, invoke[1:]))
     types = running.signature(name).results
     for value, t in zip([results] if len(types) == 1 else results or [], types, strict=True):
-        print(show(value, t))
+        say(show(value, t))
     return 0
 
 
@@ -113,12 +114,12 @@ def _list_exports(running: Running) -> None:
     components = {export.label: export for export in running.module.notes_of(HostExport)}
     for export in running.module.exports:
         if export.name in components:
-            print(f"func   {signature(components[export.name])}")
+            say(f"func   {signature(components[export.name])}")
             continue
         line = f"{KEYWORD_OF[type(export.item)]:6} {export.name}"
         if isinstance(export.item, Function):
             line += f" {item_type(export.item)}"
-        print(line)
+        say(line)
 
 
 def arguments(running: Running, name: str, args: Sequence[str]) -> list[Any]:

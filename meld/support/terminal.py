@@ -1,4 +1,9 @@
-"""Lines on standard output: coloured if it is a terminal, and without what a terminal would act on."""
+"""What reaches a terminal: text, in which nothing is left that a terminal would act on.
+
+Names come from programs, and whoever made a program may have put escape sequences or marks of direction into them. So
+everything that is printed goes through `say`, tables are made of `cell`, and JSON is written by `json_text`; colours
+are added behind that. Products (WAT, HTML) escape such characters by themselves.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +11,23 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from meld.observers.dumps import DIFF_COLOURS
+if TYPE_CHECKING:
+    from rich.text import Text
+
+DIFF_COLOURS = {"+": "32", "-": "31", "@": "36"}
 
 _DIFF_LINE = re.compile(r"^ *([-+@])")
 
 
+def say(text: object = "", *, error: bool = False, end: str = "\n") -> None:
+    """Prints a text to standard output, or to standard error."""
+    print(harmless(str(text)), end=end, file=sys.stderr if error else sys.stdout)
+
+
 def show(lines: Iterable[str]) -> None:
-    """Prints lines, those of a diff in colour."""
+    """Prints lines, those of a diff in colour if standard output is a terminal."""
     colour = sys.stdout.isatty()
     for line in lines:
         print(painted(line) if colour else harmless(line))
@@ -21,11 +35,53 @@ def show(lines: Iterable[str]) -> None:
 
 def harmless(text: str) -> str:
     """A text in which nothing is left that a terminal would act on, but ends of lines and tabs."""
-    return "".join(c if c.isprintable() or c in "\t\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    if text.isprintable():
+        return text
+    return "\n".join(line if line.isprintable() else _replaced(line) for line in text.split("\n"))
 
 
-def painted(line: str) -> str:
-    """A line of a diff in its colour, if the user wants colours; other lines as they are."""
+def _replaced(line: str) -> str:
+    return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
+def painted(line: str, *, margin: bool = True) -> str:
+    """A line of a diff in its colour, if the user wants colours; other lines as they are.
+
+    Args:
+        margin: whether the mark of the diff may stand behind blanks.
+    """
     text = harmless(line)
     found = None if os.environ.get("NO_COLOR") else _DIFF_LINE.match(text)
-    return f"\x1b[{DIFF_COLOURS[found[1]]}m{text}\x1b[0m" if found else text
+    if found is None or not (margin or found.end() == 1):
+        return text
+    return f"\x1b[{DIFF_COLOURS[found[1]]}m{text}\x1b[0m"
+
+
+def painted_all(diff: str) -> str:
+    """A unified diff in its colours."""
+    return "\n".join(painted(line, margin=False) for line in diff.split("\n"))
+
+
+def cell(value: object) -> Text:
+    """A cell of a table: plain, since a name may hold brackets, which are markup otherwise."""
+    from rich.text import Text
+
+    return Text(harmless(str(value)))
+
+
+def json_text(value: Any, indent: int | None = 1) -> str:
+    """A value as JSON: all letters as they are, and what a terminal would act on as escapes."""
+    import json
+
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "\n".join(line if line.isprintable() else "".join(map(_escaped, line)) for line in text.split("\n"))
+
+
+def _escaped(c: str) -> str:
+    """A character inside of a string of JSON: only there can one stand that is not printable."""
+    if c.isprintable():
+        return c
+    data = c.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{data[i]:02x}{data[i + 1]:02x}" for i in range(0, len(data), 2))

@@ -89,14 +89,15 @@ def explain(outcome: Outcome) -> None:
 def explain_to(console: Console, program: Program) -> None:
     """Prints the tables."""
     from rich.table import Table
-    from rich.text import Text  # plain: names may have brackets, which are markup otherwise
+
+    from meld.support.terminal import cell
 
     if not isinstance(program, Module):
         console.print("nothing to explain yet: the program is still a composition")
         return
     table = Table("what", "which", "between", "decision", "why")
     for row in rows(program):
-        table.add_row(*(Text(cell) for cell in (row.kind, row.subject, row.parties, row.decision, row.reason)))
+        table.add_row(*map(cell, (row.kind, row.subject, row.parties, row.decision, row.reason)))
     if table.row_count:
         console.print(table)
     else:
@@ -104,6 +105,6 @@ def explain_to(console: Console, program: Program) -> None:
     table = Table("generated", "functions", f"line of {FILE}", "such as")
     for one in made(program):
         names = ", ".join(one.functions[:SHOWN]) + ", …" * (len(one.functions) > SHOWN)
-        table.add_row(*(Text(cell) for cell in (one.kind, str(len(one.functions)), str(one.line), names)))
+        table.add_row(*map(cell, (one.kind, len(one.functions), one.line, names)))
     if table.row_count:
         console.print(table)

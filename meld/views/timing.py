@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from meld.passmanager import Ran
+from meld.support.terminal import json_text
 
 TIME_FORMS = ("tree", "json", "chrome")
 
@@ -56,7 +57,7 @@ def stats_text(ran: Sequence[Ran], form: str) -> str:
     """What the passes counted; `form` is ``text`` or ``json``."""
     if form == "json":
         found = {one.step.label: {str(k): v for k, v in one.context.stats.items()} for one in ran}
-        return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+        return json_text(found) + "\n"
     rows = [(one.step.label, str(name), count) for one in ran for name, count in one.context.stats.items()]
     if not rows:
         return "no pass counted anything\n"
