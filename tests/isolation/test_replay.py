@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-MODULE = '(module (func (export "test")))'
+MODULE = '(module (@meld.facts linked merged) (func (export "test")))'
 PLUGIN = """
 from pathlib import Path
 from meld import Module, Pass, PassContext
