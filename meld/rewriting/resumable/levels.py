@@ -21,7 +21,7 @@ from meld.support.records import record
 Slot: TypeAlias = tuple[int, ValType]
 """An operand: how many lie below it in the function, and its type. No two that are there together share one.
 
-The condition of an `if` has a negative number, by how deep the `if` lies, since it has to be there until its arms end.
+What has to be there until a block ends, such as the condition of an `if`, has a negative number, by how deep it lies.
 """
 
 
@@ -46,12 +46,20 @@ class Point:
 
 @record(eq=False)
 class Arm:
-    """A level inside a block: what introduces it (``else``, ``catch``; None for the first), and its items."""
+    """A level inside a block.
+
+    Attributes:
+        head: what introduces it (``else``, ``catch``, ``catch_all``); None for the first.
+        numbers: those of the points inside.
+        exception: for a `catch` the values that are caught, with negative numbers: they are there until the arm ends.
+        rethrows: whether what was caught may be thrown again.
+    """
 
     head: Instruction | None
     items: list[Item] = field(default_factory=list)
-    exception: list[Slot] = field(default_factory=list)  # what a `catch` leaves on the stack
-    numbers: range = range(0)  # of the points inside
+    numbers: range = range(0)
+    exception: list[Slot] = field(default_factory=list)
+    rethrows: bool = False
 
 
 @record(eq=False)
@@ -146,6 +154,8 @@ class _Reader:
         elif op in ("end", "delegate"):
             self.leave(i)
         elif current.live:
+            if op == "rethrow":
+                self.open[-1 - i.args[0]].arms[-1].rethrows = True
             self.one(with_labels(i, self.labels), current)
 
     def enter(self, i: Instruction, current: _Open) -> None:
@@ -153,7 +163,7 @@ class _Reader:
         condition: Slot | None = None
         if i.op == "if":
             current.slots(1)
-            condition = (-len(self.open), I32)
+            condition = (self.lasting(), I32)
         taken = current.slots(len(params))
         slots = [(height, t) for (height, _), t in zip(taken, params, strict=True)]
         opening = Opening(with_labels(i, self.labels), Label())
@@ -174,10 +184,15 @@ class _Reader:
         elif i.op == "catch":
             tag: Any = i.args[0]
             shape: FuncType = tag.type.shape
-            arm.exception = current.push(shape.params)
+            current.push(shape.params)
+            arm.exception = [(self.lasting() - n, t) for n, t in enumerate(shape.params)]
         arm.numbers = range(self.next, self.next)
         current.arms.append(arm)
         current.live = True
+
+    def lasting(self) -> int:
+        """The number of an operand that is kept until the block ends in which the reader is."""
+        return -1000 * len(self.open)
 
     def finish(self, arm: Arm) -> None:
         arm.numbers = range(arm.numbers.start, self.next)

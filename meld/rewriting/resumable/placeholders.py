@@ -115,15 +115,19 @@ class Placeholders:
 
     def of_exception(self) -> list[Flat]:
         """An exception."""
-        if not self._tags:
-            self._tags.append(Tag(self.module.func_type(), name="frames.none", synthetic=KIND))
-            self.module.add(self._tags[0])
         caught = Label()
         return snippet(
             "block type=$type @caught try_table catches=$catches throw $tag end unreachable end",
-            **{"type": RefType(False, AbstractHeap.EXN), "caught": caught, "tag": self._tags[0]},
+            **{"type": RefType(False, AbstractHeap.EXN), "caught": caught, "tag": self.tag()},
             catches=(Catch("catch_all_ref", None, caught),),  # type: ignore[arg-type]
         )
+
+    def tag(self) -> Tag:
+        """The tag of an exception that only `catch_all` catches."""
+        if not self._tags:
+            self._tags.append(Tag(self.module.func_type(), name="frames.none", synthetic=KIND))
+            self.module.add(self._tags[0])
+        return self._tags[0]
 
 
 _ABSTRACT: dict[HeapType, Callable[[Placeholders], list[Flat]]] = {

@@ -45,6 +45,7 @@ from meld.rewriting.resumable.carrier import KIND, Carrier
 from meld.rewriting.resumable.frames import FrameCode, layout
 from meld.rewriting.resumable.labels import Flat, Label, Opening, resolve, snippet
 from meld.rewriting.resumable.levels import Arm, Nest, Point, Slot, read_levels
+from meld.rewriting.resumable.live_locals import live_across
 from meld.rewriting.resumable.placeholders import NoValueError, Placeholders
 from meld.support.records import record
 
@@ -116,7 +117,7 @@ class _Body:
         self.first = len(given)
         self.point, self.frame = self.local(I32), self.local(I32)
         placeholders = self.placeholders()
-        read = {i.args[0] for i in code.instructions if i.op == "local.get"}
+        live = live_across(self.function, self.rewriting.is_point)
         run(self.level(level, []))
         non_null = {
             n for n, t in enumerate(given) if n >= len(signature.params) and isinstance(t, RefType) and not t.nullable
@@ -124,7 +125,7 @@ class _Body:
         self.out = _not_null(self.out, non_null)
         locals_ = [_nullable(t) for t in code.locals]
         types = [*signature.params, *locals_]
-        saved, size = layout([*((n, t) for n, t in enumerate(types) if n in read), *self.kept.items()])
+        saved, size = layout([*((n, t) for n, t in enumerate(types) if n in live), *self.kept.items()])
         whole = self.wrapped(saved, size, placeholders)
         self.function.body = Code([*locals_, *self.locals], resolve(whole, Label()))
         self.function.local_names = {**self.function.local_names, **self.names()}
@@ -173,7 +174,10 @@ class _Body:
     def level(self, arm: Arm, entry: list[Flat]) -> Steps:
         """A level: `entry` puts on the stack what lies there when it begins."""
         inner = [item for item in arm.items if isinstance(item, Point | Nest)]
-        targets = [Label() for _ in inner]
+        if len(inner) == 1 and inner[0] is arm.items[0] and not entry and _takes_nothing(inner[0]):
+            targets: list[Label] = []  # there is nothing to skip
+        else:
+            targets = [Label() for _ in inner]
         for target in reversed(targets):
             self.out.append(Opening(Instruction("block", (None,)), target))
         self.dispatch(inner, targets)
@@ -181,17 +185,17 @@ class _Body:
         for item in arm.items:
             match item:
                 case Point():
-                    self.call(item)
+                    self.call(item, targets)
                 case Nest():
-                    yield self.nest(item)
+                    yield self.nest(item, targets)
                 case _:
                     self.out.append(item)
 
     def dispatch(self, inner: list[Point | Nest], targets: list[Label]) -> None:
         """Jumps to where the frame stood, if it is put back."""
-        if len(inner) == 1:
+        if len(targets) == 1:
             self.out += snippet("local.get $point br_if $target", point=self.point, target=targets[0])
-        elif inner:
+        elif targets:
             start = Label()
             numbers = [item.numbers if isinstance(item, Nest) else range(1) for item in inner]
             first = inner[0].numbers.start if isinstance(inner[0], Nest) else inner[0].number
@@ -201,7 +205,7 @@ class _Body:
                 **{"start": start, "point": self.point, "first": first, "table": table},
             )
 
-    def nest(self, nest: Nest) -> Steps:
+    def nest(self, nest: Nest, targets: list[Label]) -> Steps:
         """A block with points inside. Its parameters are kept in locals; only a loop has them as such."""
         if nest.condition is not None:
             self.set(nest.condition)
@@ -209,7 +213,7 @@ class _Body:
         self.set(*nest.params)
         self.set(*nest.below)
         self.keep(*nest.below)
-        self.out.append(END)
+        self.out += [END] if targets else []
         opening = nest.opening.instruction
         params = self.get(*nest.params)
         if nest.condition is not None:
@@ -223,6 +227,7 @@ class _Body:
             args = (self.block_type(tuple(t for _, t in nest.results)), *opening.args[1:])
             changed = Instruction(opening.op, args, opening.span, opening.label, opening.notes)
             self.out.append(Opening(changed, nest.opening.label))
+        self.throw_again(nest)
         for arm in nest.arms:
             yield self.arm(arm, params)
         if opening.op == "if" and nest.params and len(nest.arms) == 1:
@@ -230,18 +235,39 @@ class _Body:
         self.out.append(nest.closing)
         self.back(nest.below, nest.results)
 
+    def throw_again(self, nest: Nest) -> None:
+        """Throws what was caught, where a handler is entered again."""
+        for arm in nest.arms:
+            if arm.head is None or arm.head.op not in ("catch", "catch_all") or not arm.numbers:
+                continue
+            if arm.rethrows and arm.head.op == "catch_all":
+                raise refused(self.function, "it makes a call that may block within a `catch_all` that rethrows")
+            tag = arm.head.args[0] if arm.head.args else self.rewriting.placeholders.tag()
+            self.keep(*arm.exception)
+            self.out += snippet(
+                """
+                local.get $point  i32.const $first  i32.sub  i32.const $count  i32.lt_u
+                if
+                  $values  throw $tag
+                end
+                """,
+                **{"point": self.point, "first": arm.numbers.start, "count": len(arm.numbers)},
+                **{"values": self.get(*arm.exception), "tag": tag},
+            )
+
     def arm(self, arm: Arm, params: list[Flat]) -> Steps:
         if arm.head is not None:
             self.out.append(arm.head)
             if arm.head.op != "else":
-                if arm.numbers:
-                    raise refused(self.function, f"it makes a call that may block within `{arm.head.op}`")
                 params = []
+                if arm.numbers:
+                    self.set(*arm.exception)
+                    params = self.get(*arm.exception)
         yield self.level(arm, params)
 
     # --- points ---
 
-    def call(self, point: Point) -> None:
+    def call(self, point: Point, targets: list[Label]) -> None:
         """A call at which the function may be suspended."""
         if point.callee is not None:
             self.set(point.callee)
@@ -251,7 +277,7 @@ class _Body:
         self.keep(*(slot for slot in point.args if not _defaultable(slot[1])))
         self.set(*point.below)
         self.keep(*point.below)
-        self.out.append(END)
+        self.out += [END] if targets else []
         # before the call, since it may throw
         self.out += snippet("i32.const 0 local.set $point", point=self.point)
         self.made(point)
@@ -377,6 +403,13 @@ def run(steps: Steps) -> None:
             open_.pop()
         else:
             open_.append(inner)
+
+
+def _takes_nothing(item: Point | Nest) -> bool:
+    """Whether nothing lies on the stack where an item begins."""
+    if isinstance(item, Nest):
+        return not item.below and not item.params and item.condition is None
+    return not item.below and not item.args and item.callee is None
 
 
 def _nullable(t: ValType) -> ValType:
