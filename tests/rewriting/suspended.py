@@ -35,6 +35,11 @@ def binary_of(text: str) -> bytes:
     return bytes(wasmtime.wat2wasm(text))
 
 
+def read(text: str) -> Module:
+    """A text as a module."""
+    return read_module(binary_of(text))
+
+
 @dataclass
 class Outcome:
     """What can be observed of a run."""
@@ -50,10 +55,9 @@ class Outcome:
 
 
 def prepare(
-    text: str, leaves: Iterable[str] = ("ask",), roots: Iterable[str] | None = ("run",)
+    module: Module, leaves: Iterable[str] = ("ask",), roots: Iterable[str] | None = ("run",)
 ) -> tuple[Module, Resumable]:
-    """The module with the functions resumable that have to be, for roots that are exported."""
-    module = read_module(binary_of(text))
+    """Makes the functions of a module resumable that have to be, for roots that are exported."""
     leaves = set(leaves)
     blocking = [f for f in module.imports if isinstance(f, Function) and f.imported and f.imported.field in leaves]
     wanted = None if roots is None else [e.item for e in module.exports if e.name in set(roots)]
@@ -65,6 +69,10 @@ def prepare(
         Export("resumable limit", done.carrier.limit),
         Export("resumable frames", done.carrier.memory),
     ]
+    kept = [
+        g for g in module.globals if g.synthetic and (g.name or "").startswith("kept.") and g.name.endswith(".used")
+    ]
+    module.exports += [Export(f"resumable {g.name}", g) for g in kept]
     return module, done
 
 
@@ -115,6 +123,14 @@ class Machine:
         self.pending = value
         self.state = UNWINDING
         return 99
+
+    def kept(self) -> dict[str, int]:
+        """How many references are kept, by the hierarchy of their types."""
+        return {
+            name.split(".")[1]: item.value(self.store)
+            for name, item in self.exports.items()
+            if name.startswith("resumable kept.")
+        }
 
     def __getattr__(self, name: str) -> Any:
         if name in ("state", "top", "limit"):
@@ -179,7 +195,7 @@ def observe(machine: Machine, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> O
 def compare(text: str, calls: Sequence[tuple[str, tuple[Any, ...]]], seed: int = 0, often: float = 0.5) -> Outcome:
     """Runs a program both ways; AssertionError if they differ. Returns what was observed of the suspended run."""
     plain = observe(Machine(binary_of(text)), calls)
-    module, _ = prepare(text)
+    module, _ = prepare(read(text))
     chance = random.Random(seed)
     other = observe(Machine(module, lambda: chance.random() < often, seed), calls)
     assert other.observed() == plain.observed()
