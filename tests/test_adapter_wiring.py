@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -307,17 +306,6 @@ def test_what_cannot_cross_is_refused_by_name(type_: str, tmp_path: Path) -> Non
     for part in (REFUSED[type_], "take-it", "provider", "consumer", 'param "a"'):
         assert part in message
     assert caught.value.hint
-
-
-def test_an_asynchronous_call_is_refused(tmp_path: Path) -> None:
-    text = pair(
-        '(func (export "go") (result i32) i32.const 0)',
-        '(import "p" "go" (func (result i32))) (func (export "run") (result i32) i32.const 0)',
-        "go: async (result u32)",
-    )
-    with pytest.raises(MeldError, match="asynchronous calls") as caught:
-        compiled(text, tmp_path)
-    assert re.search(r"provider/go.*consumer", str(caught.value))
 
 
 # --- types of any size -----------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from meld.text.reading.program import parse_module
 ROOT = Path(__file__).parents[1]
 GREET = [str(ROOT / "examples/greet" / f"{name}.wat") for name in ("crowd", "greeter")]
 STREAM = [str(ROOT / "examples/stream" / f"{name}.wat") for name in ("producer", "consumer")]
-WIRING = 6  # steps before adapter-wiring
+WIRING = 8  # steps before adapter-wiring
 HEXAMPLES = int(os.environ.get("MELD_SEEDS", "12"))
 
 
@@ -50,7 +50,7 @@ def expected(session: Session) -> str:
 
 MOVES = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["step", "back", "goto", "into"]), st.integers(0, 9)),
+        st.tuples(st.sampled_from(["step", "back", "goto", "into"]), st.integers(0, 12)),
         st.tuples(st.sampled_from(["look", "run", "continue", "undone"]), st.just(0)),
     ),
     max_size=8,
@@ -131,7 +131,7 @@ def test_looking_at_one_function_decodes_no_other(tmp_path: Path) -> None:
         "list; list func; list func *realloc; print crowd/welcome; diff crowd/welcome; trace crowd/welcome"
     )
     shell.perform_all("continue; print crowd/welcome; graph crowd/welcome")
-    assert shell.status == 0 and session.done == 7
+    assert shell.status == 0 and session.done == 9
     assert isinstance(session.program, Module)
     read = [f for f in session.program.functions if f.synthetic is None]
     assert len(read) >= 5 and not any(isinstance(f.body, Code) for f in read)
@@ -172,25 +172,25 @@ def test_inside_a_pass() -> None:
     session.into()
     list(session.advance(1))
     assert (session.done, session.rewrite) == (WIRING + 1, None)
-    session.goto(8)
+    session.goto(11)
     session.into(4)
-    report = session.report(9)
+    report = session.report(12)
     assert report is not None and [done for *_, done in report.rewrites][:4] == [True, True, True, False]
-    some, all_ = session.diff(8, 9), compiled(tuple(GREET), 9)
-    assert some and print_text(session.program) not in (compiled(tuple(GREET), 8), all_)
+    some, all_ = session.diff(11, 12), compiled(tuple(GREET), 12)
+    assert some and print_text(session.program) not in (compiled(tuple(GREET), 11), all_)
 
 
 @pytest.mark.parametrize("more", [Options(limit=2), Options(fuel={"finish": 2})], ids=["limit", "fuel"])
 def test_the_limits_of_a_run_hold(more: Options) -> None:
     session = Session.open(GREET, more)
-    for number in (7, 9, 8, 6, 9):
+    for number in (9, 12, 11, 8, 12):
         session.goto(number)
         assert print_text(session.program) == print_text(build(GREET, more, steps=number).program)
-    session.goto(6)
+    session.goto(8)
     session.edit(print_text(session.program))
     list(session.advance())
     end = print_text(session.program)
-    session.goto(8)
+    session.goto(11)
     list(session.advance())
     assert print_text(session.program) == end
 
@@ -272,8 +272,8 @@ def test_an_edit_is_a_step_that_is_done_again() -> None:
     assert session.execution(fresh=True).call("c_get 3") == ["1"]
     assert [d.symbol.name for d in session.diff(3, 4)] == [name]
     session.undo()
-    assert session.done == len(session.entries) == 9
-    assert print_text(session.program) == compiled(tuple(STREAM), 9)
+    assert session.done == len(session.entries) == 12
+    assert print_text(session.program) == compiled(tuple(STREAM), 12)
     with pytest.raises(MeldError, match="nothing was edited"):
         session.undo()
 
@@ -288,7 +288,7 @@ def test_an_edit_of_the_whole_is_where_running_again_begins(tmp_path: Path) -> N
     list(session.advance())
     straight = tmp_path / "edited.wat"
     straight.write_text(first)
-    rest = "rewire-calls,handle-tables,adapter-wiring,guard-entries,finish"
+    rest = "rewire-calls,plan-tasks,handle-tables,emit-tasks,adapter-wiring,wire-entries,guard-entries,finish"
     end = print_text(build([straight], Options(passes=rest)).program)
     assert print_text(session.program) == end
     session.goto(5)
@@ -319,7 +319,7 @@ def test_an_edit_that_is_wrong_changes_nothing(text: str, message: str) -> None:
     with pytest.raises(MeldError, match=message) as caught:
         session.edit(text, name)
     assert isinstance(caught.value, Invalid) == (message == "not valid")
-    assert session.done == 2 and len(session.entries) == 9
+    assert session.done == 2 and len(session.entries) == 12
     assert print_text(session.program) == compiled(tuple(STREAM), 2)
 
 
@@ -347,14 +347,14 @@ def test_skipping() -> None:
     assert "skip detect-pairs emit-bridge" in str(caught.value)
     session.skip(["detect-pairs", "emit-bridge", "rewire-calls"])
     list(session.advance())
-    rest = "link,merge,handle-tables,adapter-wiring,guard-entries,finish"
+    rest = "link,merge,plan-tasks,handle-tables,emit-tasks,adapter-wiring,wire-entries,guard-entries,finish"
     assert print_text(session.program) == print_text(build(STREAM, Options(passes=rest)).program)
     with pytest.raises(MeldError, match="has run already"):
         session.skip(["merge"])
     session.goto(2)
     session.skip(["detect-pairs", "emit-bridge", "rewire-calls"], False)
     list(session.advance())
-    assert print_text(session.program) == compiled(tuple(STREAM), 9)
+    assert print_text(session.program) == compiled(tuple(STREAM), 12)
 
 
 def test_options() -> None:
@@ -372,7 +372,7 @@ def test_options() -> None:
         session.set("emit-bridge", ["slots=many"])
     session.undo()
     list(session.advance())
-    assert print_text(session.program) == compiled(tuple(STREAM), 9)
+    assert print_text(session.program) == compiled(tuple(STREAM), 12)
 
 
 # --- looking and running -------------------------------------------------------------------------------------------
@@ -384,7 +384,7 @@ def test_differences_are_those_of_a_journal() -> None:
     session = Session.open(STREAM, Options())
     with pytest.raises(MeldError, match="no symbol `\\*shim\\*`"):
         session.diff(0, 2, "*shim*")
-    for first, last in ((0, 3), (3, 4), (4, 3), (2, 9)):
+    for first, last in ((0, 3), (3, 4), (4, 3), (2, 12)):
         wanted = [(d.symbol.name, d.what, d.before, d.after) for d in recorder.journal.between(first, last)]
         assert [(d.symbol.name, d.what, d.before, d.after) for d in session.diff(first, last)] == wanted
         some = [row for row in wanted if "mem" in row[0]]

@@ -13,7 +13,10 @@ from meld.passes import Registry
 from meld.passes.base import Pass, PassContext, option
 from meld.passmanager import Plan, parse_pipeline, plan_default, plan_named, run
 
-DEFAULT = "link,merge,detect-pairs,emit-bridge,rewire-calls,handle-tables,adapter-wiring,guard-entries,finish"
+DEFAULT = (
+    "link,merge,detect-pairs,emit-bridge,rewire-calls,plan-tasks,handle-tables,emit-tasks,adapter-wiring,wire-entries,"
+    "guard-entries,finish"
+)
 
 
 def module(*facts: str) -> Module:
@@ -76,7 +79,7 @@ class TestOrder:
 
     def test_default_goes_on_from_facts(self) -> None:
         facts = ("linked", "merged", "stream-pairs", "stream-bridge")
-        rest = "rewire-calls,handle-tables,adapter-wiring,guard-entries,finish"
+        rest = "rewire-calls,plan-tasks,handle-tables,emit-tasks,adapter-wiring,wire-entries,guard-entries,finish"
         assert plan_default(module(*facts), Registry()).spec() == rest
 
     def test_plain_module_has_nothing_to_run(self) -> None:

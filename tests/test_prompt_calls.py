@@ -151,13 +151,16 @@ def test_traps(text: str) -> None:
     assert same(program, ("g",), ("g",)) == [f"trap: {why}", "trap: cannot enter component instance"]
 
 
+def test_a_built_in_that_nothing_calls_blocks_nobody() -> None:
+    assert same(pair(ADD, waits=True), ("g",)) == [8]
+
+
 def test_task_return_without_a_memory() -> None:
     """The specification wants the memory of the lift; engines do not, where the type needs none."""
     assert same(pair(ADD, returns="(result u32)"), ("g",)) == [8]
 
 
 REFUSED = {
-    "it can wait": pair(ADD, waits=True),
     "it has a callback": pair(
         """(func (export "f") (param i32) (result i32) (call $return (i32.const 1)) i32.const 0)
         (func (export "back") (param i32 i32 i32) (result i32) i32.const 0)""",

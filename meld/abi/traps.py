@@ -42,6 +42,17 @@ class Trap(Enum):
     NO_RESULT = "async-lifted export failed to produce a result"
     RETURN_TWICE = "`task.return` or `task.cancel` called more than once for current task"
     RETURN_INVALID = "invalid `task.return` signature and/or options for current task"
+    BLOCK = "cannot block a synchronous task before returning"
+    DEADLOCK = "deadlock detected: event loop cannot make further progress"
+    CALLBACK_CODE = "unsupported callback code"
+    CANCEL_NOT_SENT = "`task.cancel` called by task which has not been cancelled"
+    CANCEL_TERMINAL = "`subtask.cancel` called after terminal status delivered"
+    SUBTASK_DROP = "cannot drop a subtask which has not yet resolved"
+    SET_HAS_WAITERS = "cannot drop waitable set with waiters"
+    BACKPRESSURE = "backpressure counter overflow"
+    SYNC_AND_ASYNC = "waitable cannot be used synchronously while added to a waitable set"
+    OUT_OF_ORDER = "a blocked call would have to resume before one that was started later"
+    """The one that is not the engine's: frames on the stack of a core module cannot change places."""
 
 
 OF_INDEX = {

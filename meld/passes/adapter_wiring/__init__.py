@@ -16,11 +16,11 @@ from meld.ir.module import CoreItem, Function, Global, Item, Module
 from meld.ir.notes import Instance, Note, coded, note, ref, symbol, text
 from meld.ir.types import I32, NumType, TypeDef, ValType
 from meld.notes.boundaries import Boundary, CanonCall, HostCall
+from meld.notes.tasks import ContextSlots, Planned
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
 from meld.passes.adapter_wiring.handles import Handles
 from meld.passes.adapter_wiring.inline import inline_calls
-from meld.passes.adapter_wiring.prompt_calls import prompt_calls
-from meld.passes.adapter_wiring.tasks import Tasks
+from meld.passes.adapter_wiring.tasks import Surroundings, Tasks
 from meld.passes.adapter_wiring.writer import AdapterWriter, Call, analyse, place_of
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.rebind import rebind_notes
@@ -75,7 +75,10 @@ class AdapterWiring(Pass):
         flags = _make_flags(module, calls.values(), _calling_out(module, calls.values()))
         catches = any(True for _ in _tags(module))
         tasks = _make_tasks(module, adapters, calls.values())
-        writer = AdapterWriter(adapters, {i: adapters.global_(g) for i, g in flags.items()}, catches, handles, tasks)
+        slots: list[ContextSlots] = module.notes_of(ContextSlots)
+        surroundings = Surroundings(adapters, slots[0] if slots else None)
+        may_leave = {i: adapters.global_(g) for i, g in flags.items()}
+        writer = AdapterWriter(adapters, may_leave, catches, handles, surroundings, tasks)
         wiring = _write(module, calls, writer, flags, cx)
         _install(module, calls, wiring, adapters, cx)
 
@@ -92,9 +95,8 @@ class _Wiring:
 def _choose(module: Module, adapters: AdapterModule, handles: Handles, cx: PassContext) -> dict[Function, Call]:
     """The pending boundaries that are wired now, analysed."""
     calls: dict[Function, Call] = {}
-    prompt = prompt_calls(module)
     for function, boundary in _noted(module, Boundary):
-        call = analyse(adapters, boundary, function, prompt=function in prompt)
+        call = analyse(adapters, boundary, function, _planned(function))
         try:
             handles.check(call)
         except MeldError:
@@ -104,6 +106,11 @@ def _choose(module: Module, adapters: AdapterModule, handles: Handles, cx: PassC
         if cx.asks("wire", function):
             calls[function] = call
     return calls
+
+
+def _planned(function: Function) -> Planned | None:
+    """How `plan-tasks` wants a call to be made."""
+    return next((n for n in function.notes if isinstance(n, Planned)), None)
 
 
 def _write(

@@ -2,7 +2,7 @@
 
 A callee that cannot block needs no scheduler: it runs to its end below the adapter, and hands over its result with
 `task.return` on the way. An instance runs one such task at a time. Which calls are so:
-`meld.passes.adapter_wiring.prompt_calls`.
+`meld.passes.plan_tasks.prompt`.
 
 Source: Component Model, CanonicalABI.md: `canon lift` (async), `canon lower` (async), `canon task.return`.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from meld.ir.module import Global
 from meld.ir.types import NumType
+from meld.notes.tasks import ContextSlots
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
 from meld.support.records import record
 
@@ -25,6 +26,38 @@ RETURNED = 2
 """What an asynchronously lowered call answers when it is over, and there is no subtask (Subtask.State)."""
 
 _NONE, _OVER = 0, -1
+
+Saved = list[tuple[str, str]]
+"""Globals and the locals that keep their values."""
+
+
+@record(frozen=True)
+class Surroundings:
+    """What is the callee's own while a direct call runs, and the caller's again when it has returned.
+
+    Attributes:
+        slots: the globals of the context slots, if there are any in the program.
+    """
+
+    adapters: AdapterModule
+    slots: ContextSlots | None
+
+    def begin(self, body: Body, call: Call) -> Saved:
+        """Before the parameters are lowered; what it answers is given to `end`."""
+        saved: Saved = []
+        if call.planned.context and self.slots is not None:
+            for slot in (self.slots.first, self.slots.second):
+                assert isinstance(slot.type, NumType)
+                name, local = self.adapters.global_(slot), body.local(slot.type)
+                body.emit(f"(local.set {local} (global.get {name}))")
+                body.emit(f"(global.set {name} ({slot.type.value}.const 0))")
+                saved.append((name, local))
+        return saved
+
+    def end(self, body: Body, saved: Saved) -> None:
+        """After everything, `post-return` included, which finds what the callee left."""
+        for name, local in saved:
+            body.emit(f"(global.set {name} (local.get {local}))")
 
 
 @record()

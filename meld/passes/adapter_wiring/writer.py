@@ -22,8 +22,9 @@ from meld.ir.module import Function
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType, NumType
 from meld.notes.boundaries import Boundary, CanonCall
+from meld.notes.tasks import How, Planned
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side
-from meld.passes.adapter_wiring.tasks import RETURNED, Tasks
+from meld.passes.adapter_wiring.tasks import RETURNED, Surroundings, Tasks
 from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator
 from meld.support.records import record
 
@@ -46,6 +47,7 @@ class Call:
     results: tuple[Layout, Layout]  # a record of the result, or of nothing
     lower: FuncType
     lift: FuncType
+    planned: Planned
 
     @property
     def spills_params(self) -> tuple[bool, bool]:
@@ -90,6 +92,8 @@ class Call:
         if any(not layout.identical for layout in parts):
             kinds = {kind.value for layout in parts if not layout.identical for kind in layout.kinds()}
             return f"values are checked or converted: {', '.join(sorted(kinds))}"
+        if self.planned.context:
+            return "the callee has context slots of its own"
         return "the callee has a post-return function" if self.boundary.lift.post_return else None
 
 
@@ -98,18 +102,21 @@ def place_of(boundary: Boundary) -> str:
     return f"call of `{boundary.label}` from `{boundary.caller.name}` into `{boundary.callee.name}`"
 
 
-def analyse(adapters: AdapterModule, boundary: Boundary, import_: Function, prompt: bool = False) -> Call:
+def analyse(adapters: AdapterModule, boundary: Boundary, import_: Function, planned: Planned | None) -> Call:
     """The layouts of a boundary, checked against the core types of both sides.
 
     Args:
-        prompt: an asynchronous call is known to be over when the callee returns, so it needs no scheduling.
+        planned: how the call is made; a synchronous one is direct where nothing is said.
 
     Raises:
         MeldError: what cannot be adapted, by the names of caller, callee and function, and the type.
     """
     where = place_of(boundary)
     options = (boundary.lower, boundary.lift)
-    if not prompt and (boundary.type.is_async or any(o.is_async or o.callback is not None for o in options)):
+    if planned is None and (boundary.type.is_async or any(o.is_async for o in options)):
+        message = f"nothing says how this asynchronous call is made: {show(boundary.type)}"
+        raise MeldError(message, where=where, hint="run plan-tasks before adapter-wiring")
+    if planned is not None and planned.how == How.TASK.value:
         raise _refusal(boundary, "asynchronous calls")
     caller, callee = adapters.side(boundary.caller, boundary.lower), adapters.side(boundary.callee, boundary.lift)
     up, down = adapters.layouts[caller.pointer], adapters.layouts[callee.pointer]
@@ -124,6 +131,7 @@ def analyse(adapters: AdapterModule, boundary: Boundary, import_: Function, prom
             (up.tuple_of(results), down.tuple_of(results)),
             lowered_type(boundary.type, boundary.lower),
             lifted_type(boundary.type, boundary.lift),
+            planned or Planned(How.DIRECT.value),
         )
     except MeldError as e:
         raise e.within(where) from None
@@ -192,6 +200,7 @@ class AdapterWriter:
             may.
         catches: whether exceptions can arise, which must not cross a boundary.
         handles: how resource handles are carried over.
+        surroundings: what is the callee's own while it runs.
         tasks: for the instances with functions that are lifted asynchronously, their tasks.
     """
 
@@ -199,6 +208,7 @@ class AdapterWriter:
     may_leave: Mapping[Instance, str]
     catches: bool
     handles: Handles
+    surroundings: Surroundings
     tasks: Mapping[Instance, Tasks] = field(default_factory=dict)
 
     def write(self, call: Call, name: str) -> str:
@@ -210,6 +220,7 @@ class AdapterWriter:
             body.trap(self.adapters.trap(Trap.ENTER))
             return self.adapters.add(body, name)
         self.check_may_leave(body, call.boundary.caller)
+        saved = self.surroundings.begin(body, call)
         marks = self.handles.begin(body, call)
         arguments = self._lower_params(body, call, tuple(params), marks[0])
         results = tuple((body.local(core), core) for core in _cores(call.lift.results))
@@ -229,6 +240,7 @@ class AdapterWriter:
         post_return = call.boundary.lift.post_return
         if post_return is not None:
             body.emit(f"(call {self.adapters.function(post_return)}{_gets(results)})")
+        self.surroundings.end(body, saved)
         for local, _ in returned:
             body.emit(f"local.get {local}")
         if call.boundary.lower.is_async:

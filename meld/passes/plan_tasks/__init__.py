@@ -1,0 +1,211 @@
+"""The pass `plan-tasks`: which calls need a task, what may block, and who looks at the running task.
+
+Most of what makes calls asynchronous costs something at run time: tasks have records, whoever blocks needs a scheduler,
+context slots are saved. This pass finds out where none of it is needed. It asks the call graph, function by function,
+what leads to a built-in that blocks, or that asks for the running task. The answers stand as notes on the boundaries
+and the exports, with the call path, so that later passes and ``--explain`` need not find out again.
+
+    (func $app/f … (@meld.planned direct))
+    (func $app/g … (@meld.planned task (call 1) (blocks "lib/g → waitable-set.wait")))
+
+Source: Component Model, CanonicalABI.md: Task State, `canon lift`, `canon lower`; behaviour of wasmtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import field
+from typing import Any
+
+from meld.ir.module import Function, Module
+from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, resource_of
+from meld.notes.tasks import How, Planned, PlannedExport, Running, UsesContext
+from meld.passes.base import Pass, PassContext
+from meld.passes.plan_tasks.prompt import prompt_calls
+from meld.rewriting.calls import CallGraph, path
+from meld.support.records import record
+
+CONTEXT = frozenset({"context.get", "context.set"})
+ALWAYS_BLOCKING = frozenset({"waitable-set.wait", "thread.yield"})
+SYNC_BLOCKING = frozenset({"stream.read", "stream.write", "future.read", "future.write", "subtask.cancel"})
+"""Built-ins that block in their synchronous form. Cancels of streams and futures inside the module never do."""
+SYNC_ASKING = frozenset({"stream.cancel-read", "stream.cancel-write", "future.cancel-read", "future.cancel-write"})
+"""Built-ins that in their synchronous form trap where the task must not block, and never block themselves."""
+OF_THE_TASK = frozenset({"task.return", "task.cancel"})
+
+
+class PlanTasks(Pass):
+    """Decide for each call between components whether it needs a task, and for each export how it is entered.
+
+    A call is *direct* (the adapter calls the callee), *prompt* (asynchronous, but over when the callee returns) or a
+    *task*. Nothing is said about a program in which nothing is asynchronous.
+    """
+
+    name = "plan-tasks"
+    requires = frozenset({"merged"})
+    establishes = frozenset({"task-plan"})
+    after = ("rewire-calls",)
+    before = ("handle-tables", "adapter-wiring")
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        if not any(True for _ in _asynchronous(module)):
+            return
+        planner = _Planner.of(module)
+        planner.plan()
+        for function, planned in planner.planned.items():
+            function.notes.append(planned)
+            cx.stats[planned.how] += 1
+        module.notes += planner.exports
+        for realloc in planner.reallocs:
+            if realloc in planner.context and not any(isinstance(n, UsesContext) for n in realloc.notes):
+                realloc.notes.append(UsesContext())
+
+
+def _asynchronous(module: Module) -> Iterator[Any]:
+    """The notes that speak of anything asynchronous."""
+    for n in module.notes_of(HostExport):
+        if n.type.is_async or n.lift.is_async:
+            yield n
+    for item in module.imports:
+        for n in item.notes:
+            match n:
+                case CanonCall() if resource_of(n) is None:
+                    yield n
+                case Boundary(type=type) | HostCall(type=type) if type.is_async or n.lower.is_async:
+                    yield n
+
+
+@record()
+class _Planner:
+    """Plans the calls of a module.
+
+    Attributes:
+        waits: the built-ins that may block.
+        asks: what asks for the running task: built-ins, and synchronous calls that are tasks, which may block.
+        context: what leads to a context slot.
+        reallocs: the functions that lowering calls.
+    """
+
+    module: Module
+    graph: CallGraph
+    boundaries: dict[Function, Boundary]
+    builtins: dict[Function, CanonCall]
+    exported: list[HostExport]
+    prompt: set[Function]
+    waits: list[Function] = field(default_factory=list)
+    asks: list[Function] = field(default_factory=list)
+    context: dict[Any, Any] = field(default_factory=dict)
+    blocking: dict[Any, Any] = field(default_factory=dict)
+    planned: dict[Function, Planned] = field(default_factory=dict)
+    exports: list[PlannedExport] = field(default_factory=list)
+    calls: int = 0
+
+    @classmethod
+    def of(cls, module: Module) -> _Planner:
+        """The planner of a module."""
+        graph = CallGraph.of(module)
+        boundaries = dict(_noted(module, Boundary))
+        prompt = prompt_calls(module, boundaries, graph)
+        return cls(module, graph, boundaries, dict(_noted(module, CanonCall)), module.notes_of(HostExport), prompt)
+
+    def plan(self) -> None:
+        """Finds `planned` and `exports`."""
+        builtins = self.builtins.items()
+        self.waits = [f for f, n in builtins if _blocks(n)]
+        self.asks = [f for f, n in builtins if _blocks(n) or n.builtin in OF_THE_TASK or _asks(n)]
+        self.context = self.graph.leading_to(f for f, n in builtins if n.builtin in CONTEXT)
+        self.blocking = self._blocking()
+        for function, n in self.boundaries.items():
+            self.planned[function] = self._plan(function, n)
+        self._plan_exports()
+        self._plan_running()
+
+    @property
+    def reallocs(self) -> Iterator[Function]:
+        """The functions that lowering calls."""
+        options = [o for n in self.boundaries.values() for o in (n.lower, n.lift)]
+        options += [n.options for n in self.builtins.values()]
+        return (o.realloc for o in options if o.realloc is not None)
+
+    def _is_task(self, function: Function, n: Boundary) -> bool:
+        return (n.lower.is_async or n.lift.is_async) and function not in self.prompt
+
+    def _blocking(self) -> dict[Any, Any]:
+        """What leads to something that blocks the calling frame; a synchronous call does where its callee may."""
+        sources: list[Function] = [*self.waits]
+        synchronous = {f: n for f, n in self.boundaries.items() if n.type.is_async and not n.lower.is_async}
+        sources += [f for f, n in synchronous.items() if self._is_task(f, n)]
+        while True:
+            leading = self.graph.leading_to(sources)
+            more = [f for f, n in synchronous.items() if f not in leading and n.target in leading]
+            if not more:
+                return leading
+            sources += more
+
+    def _plan(self, function: Function, n: Boundary) -> Planned:
+        if function in self.prompt:
+            return Planned(How.PROMPT.value, context=self._has_context(n))
+        if self._is_task(function, n):
+            self.calls += 1
+            self.asks += [] if n.lower.is_async else [function]
+            return Planned(How.TASK.value, self.calls, blocks=self._path(n.target))
+        blocks = self._path(n.target) if n.type.is_async else None
+        return Planned(How.DIRECT.value, context=self._has_context(n), blocks=blocks)
+
+    def _has_context(self, n: Boundary | HostExport) -> bool:
+        return n.target in self.context or n.lift.post_return in self.context
+
+    def _plan_exports(self) -> None:
+        """An export needs a task if it is lifted so, if it may block, or if its instance must not be entered twice."""
+        asking = self.graph.leading_to(self.asks)
+        entered = {n.callee for f, n in self.boundaries.items() if self._is_task(f, n)}
+        entered |= {n.instance for n in self.exported if n.lift.is_async}
+        for n in self.exported:
+            is_task = n.lift.is_async or n.instance in entered or (n.type.is_async and n.target in asking)
+            self.calls += is_task
+            self.exports.append(
+                PlannedExport(
+                    n.label,
+                    (How.TASK if is_task else How.DIRECT).value,
+                    self.calls if is_task else 0,
+                    self._has_context(n),
+                    self._path(n.target) if n.type.is_async else None,
+                )
+            )
+
+    def _plan_running(self) -> None:
+        """Where there are tasks, a direct call changes the running one if its callee asks for it."""
+        if not self.calls:
+            return
+        asking = self.graph.leading_to(self.asks)
+        for function, n in self.boundaries.items():
+            planned = self.planned[function]
+            if planned.how == How.DIRECT.value and n.target in asking:
+                planned.running = (Running.ASYNC if n.type.is_async else Running.SYNC).value
+
+    def _path(self, target: Function) -> str | None:
+        """How a function may block."""
+        if target not in self.blocking:
+            return None
+        return " → ".join(self._name(item) for item in path(self.blocking, target))
+
+    def _name(self, item: Function) -> str:
+        builtin = self.builtins.get(item)
+        return builtin.builtin if builtin is not None else item.name or "a function without a name"
+
+
+def _blocks(n: CanonCall) -> bool:
+    return n.builtin in ALWAYS_BLOCKING or (n.builtin in SYNC_BLOCKING and not n.options.is_async)
+
+
+def _asks(n: CanonCall) -> bool:
+    return n.builtin in SYNC_ASKING and not n.options.is_async
+
+
+def _noted(module: Module, kind: type[Any]) -> Iterator[tuple[Function, Any]]:
+    """The imported functions with a note of a class, and the note."""
+    for item in module.imports:
+        if isinstance(item, Function):
+            for n in item.notes:
+                if isinstance(n, kind):
+                    yield item, n
