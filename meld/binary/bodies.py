@@ -106,7 +106,12 @@ class EncodedBody(LazyBody):
     def decode(self) -> Code:
         """Decodes the body. Raises MeldError if it is malformed."""
         reader = InstructionReader(self.cursor(), self.scope)
-        return Code(reader.locals(), reader.body())
+        code = Code(reader.locals(), reader.body())
+        if self.section.debug:
+            code.source = self
+            for place, instruction in enumerate(code.instructions):
+                instruction.place = place
+        return code
 
     def scan(self) -> Scan:
         """The places that hold an index. Raises MeldError if the body is malformed."""

@@ -16,7 +16,7 @@ from meld.binary.names import write_names
 from meld.binary.reader import MAGIC, SECTIONS
 from meld.binary.section import CodeSection
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Code, Scope, references
+from meld.ir.instructions import Code, LazyBody, Scope, references
 from meld.ir.module import (
     CoreItem,
     DataSegment,
@@ -163,7 +163,7 @@ class _Writer:
             if function.synthetic is not None
         ]
         found = [generated(made)] if made else []
-        if any(isinstance(f.body, EncodedBody) and f.body.section.debug for f in self.module.functions):
+        if any(_has_lines(f.body) for f in self.module.functions):
             from meld.binary.debug.source_lines import units
 
             contents = b"".join([unsigned(len(places)), *self.code.pieces])
@@ -320,6 +320,12 @@ class _Writer:
         if not self.announced:
             self.announced = _names_data(code)
         return self.encoder.body(code)
+
+
+def _has_lines(body: Code | LazyBody | None) -> bool:
+    """Whether an input may have brought a line table for a body."""
+    source = body.source if isinstance(body, Code) else body
+    return isinstance(source, EncodedBody) and bool(source.section.debug)
 
 
 def _names_data(code: Code) -> bool:

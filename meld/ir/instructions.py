@@ -61,7 +61,8 @@ class Instruction:
     Immediates by kind (`meld.ir.opcodes.Imm`): labels, locals, lanes and field numbers are ints; integers are signed
     ints; floats are ints that hold the bits; v128 is an int of 128 bits; everything that the text can name is an
     object (`Function`, `TypeDef`, `Memory`, …). `block`, `loop`, `if`, `else`, `end` stand in the list as instructions.
-    The `end` that closes the function is not in the list.
+    The `end` that closes the function is not in the list. `place` is the number of the instruction in the body it was
+    read from, where that has a line table (`Code.source`); whoever copies an instruction copies it as well.
     """
 
     op: str
@@ -69,14 +70,16 @@ class Instruction:
     span: Span | None = None
     label: str | None = None  # name of the label that a block introduces
     notes: list[Note] | None = None
+    place: int | None = field(default=None, compare=False)
 
 
 @record()
 class Code:
-    """A decoded body. `locals` are those after the parameters."""
+    """A decoded body. `locals` are those after the parameters; `source` is what places count in."""
 
     locals: list[ValType] = field(default_factory=list)
     instructions: list[Instruction] = field(default_factory=list)
+    source: LazyBody | None = field(default=None, compare=False)
 
 
 @record(eq=False)
@@ -154,6 +157,7 @@ def substitute(instruction: Instruction, new: Mapping[Any, Any]) -> Instruction:
         instruction.span,
         instruction.label,
         instruction.notes,
+        instruction.place,
     )
 
 

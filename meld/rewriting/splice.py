@@ -165,8 +165,8 @@ def _fill(source: Module, into: Module, result: Spliced) -> None:
     for function in source.functions:
         copy = new[function]
         match function.body:
-            case Code(locals_, instructions):
-                copy.body = Code(list(locals_), [substitute(i, new) for i in instructions])
+            case Code(locals_, instructions, source=source_):
+                copy.body = Code(list(locals_), [substitute(i, new) for i in instructions], source_)
             case LazyBody() as body:
                 scope = scopes.get(id(body.scope))
                 if scope is None:

@@ -2,7 +2,8 @@
 
 A body keeps its instructions when it is fused, but its numbers may take fewer or more bytes. So a place in the old body
 is the same instruction in the new one; a row that begins within an instruction counts from the next one on, as it does
-for who looks up where instructions begin.
+for who looks up where instructions begin. In a body that was rewritten, an instruction knows its number in the old one;
+what stands for one that is gone comes behind the one that was before it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from meld.binary.debug.dwarf_lines import LineUnit, read_lines
 from meld.binary.leb import read_unsigned
 from meld.binary.section import CodeSection
 from meld.diagnostics import MeldError
+from meld.ir.instructions import Code
 from meld.ir.module import Function
 from meld.ir.opcodes import Imm
 
@@ -46,7 +48,7 @@ def units(functions: Sequence[Function], places: Sequence[Place], code: Sequence
     by_section: dict[CodeSection, dict[int, list[tuple[LineUnit, Row]]]] = {}
     found: dict[int, Unit] = {}
     for function, (start, _), new in zip(functions, places, code, strict=True):
-        body = function.body
+        body = function.body.source if isinstance(function.body, Code) else function.body
         if not isinstance(body, EncodedBody) or not body.section.debug or not lines_of(body.section):
             continue
         if body.section not in by_section:
@@ -56,7 +58,9 @@ def units(functions: Sequence[Function], places: Sequence[Place], code: Sequence
             continue
         old = body.section.body(body.number)
         was, now = _landmarks(old), _landmarks(new)
-        if len(was) != len(now):
+        if isinstance(function.body, Code):
+            now = _rewritten(function.body, now, len(was))
+        elif len(was) != len(now):
             continue  # it was changed by hand
         first = body.section.starts[body.number] + body.section.head
         for unit in {id(unit): unit for unit, _ in rows}.values():
@@ -69,6 +73,24 @@ def units(functions: Sequence[Function], places: Sequence[Place], code: Sequence
                     moved.append((start + a, start + b, path, line, column, flags))
             target.sequences += _sequences(moved)
     return list(found.values())
+
+
+def _rewritten(code: Code, landmarks: array[int], count: int) -> array[int]:
+    """Where the landmarks of the old body, so many, are in the code that it has become."""
+    begins: dict[int, int] = {}
+    ends: dict[int, int] = {}
+    for instruction, at, end in zip(code.instructions, landmarks[1:], landmarks[2:], strict=False):
+        if instruction.place is not None:
+            begins.setdefault(instruction.place, at)
+            ends[instruction.place] = end
+    found = array("I", [0])
+    behind = landmarks[1]
+    for place in range(count - 3):
+        at = begins.get(place, behind)
+        found.append(max(at, found[-1]))
+        behind = ends.get(place, behind)
+    found.extend(landmarks[-2:])
+    return found
 
 
 def _name(function: Function) -> str:

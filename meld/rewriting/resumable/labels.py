@@ -49,7 +49,7 @@ def with_labels(i: Instruction, labels: Sequence[Any]) -> Instruction:
         args = (args[0], catches)
     else:
         return i
-    return Instruction(i.op, args, i.span, i.label, i.notes)
+    return Instruction(i.op, args, i.span, i.label, i.notes, i.place)
 
 
 class _Depths:
@@ -92,7 +92,7 @@ def _numbered(i: Instruction, depths: _Depths) -> Instruction:
     else:
         at = BRANCHES[i.op]
         args = (*args[:at], depths.of(args[at]), *args[at + 1 :])
-    return Instruction(i.op, args, i.span, i.label, i.notes)
+    return Instruction(i.op, args, i.span, i.label, i.notes, i.place)
 
 
 # --- snippets --------------------------------------------------------------------------------------------------------

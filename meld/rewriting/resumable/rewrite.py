@@ -34,7 +34,7 @@ level to level down to the call, which is made again. For that the operands belo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, TypeAlias
 
 from meld.diagnostics import MeldError
@@ -127,7 +127,7 @@ class _Body:
         types = [*signature.params, *locals_]
         saved, size = layout([*((n, t) for n, t in enumerate(types) if n in live), *self.kept.items()])
         whole = self.wrapped(saved, size, placeholders)
-        self.function.body = Code([*locals_, *self.locals], resolve(whole, Label()))
+        self.function.body = Code([*locals_, *self.locals], resolve(whole, Label()), code.source)
         self.function.local_names = {**self.function.local_names, **self.names()}
         return FrameInfo(level.numbers.stop - 1, size)
 
@@ -225,7 +225,7 @@ class _Body:
             self.set(*nest.params)
         else:
             args = (self.block_type(tuple(t for _, t in nest.results)), *opening.args[1:])
-            changed = Instruction(opening.op, args, opening.span, opening.label, opening.notes)
+            changed = replace(opening, args=args)
             self.out.append(Opening(changed, nest.opening.label))
         self.throw_again(nest)
         for arm in nest.arms:
@@ -320,7 +320,7 @@ class _Body:
         args = self.get(*point.args)
         callee = [] if point.callee is None else self.get(point.callee)
         op, immediates = point.call.op.removeprefix("return_"), point.call.args
-        call = Instruction(op, immediates, point.call.span, point.call.label, point.call.notes)
+        call = replace(point.call, op=op)
         captured = self.captured.get(point.number)
         if captured is None:
             self.out += [*args, *callee, call]
