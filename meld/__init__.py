@@ -30,12 +30,14 @@ _leave_the_current_folder()
 
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
+from meld.version import __version__ as __version__  # noqa: E402
+
 if TYPE_CHECKING:
     from meld.diagnostics import MeldError as MeldError
     from meld.driver import compile as compile
-    from meld.driver import encode as encode
-    from meld.driver import load as load
-    from meld.driver import print_text as print_text
+    from meld.files import encode as encode
+    from meld.files import load as load
+    from meld.files import print_text as print_text
     from meld.ir.component import Component as Component
     from meld.ir.instructions import Instruction as Instruction
     from meld.ir.module import Function as Function
@@ -72,7 +74,6 @@ _PUBLIC = {
 }
 
 __all__ = list(_PUBLIC)
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -11,31 +11,11 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from meld.commands import COMMANDS
 from meld.commands.parser import COMPILE, parser_of
 
 if TYPE_CHECKING:
     from meld.diagnostics import PassFailure
-
-COMMANDS = {
-    "passes": "list the passes, or describe one",
-    "run": "run a module, or components, under wasmtime",
-    "inspect": "show what a program is made of",
-    "plan": "show the pipeline as it will run, and why",
-    "check": "say whether files are in order, and all that is not",
-    "fmt": "rewrite text in its canonical form",
-    "bisect": "find the pass, and in it the rewrite, after which a test fails",
-    "reduce": "shrink a program and its passes to what still makes a test fail",
-    "replay": "run a pass that failed again, from the reproducer that it left",
-    "trace": "show what a recorded run did, and to whom",
-    "diff": "compare points of a recorded run, or two runs",
-    "report": "write a recorded run as a page of HTML",
-    "debug": "step through a compilation, look at it, change it",
-    "test": "run golden tests",
-    "new-pass": "lay out a plugin package",
-    "lsp": "serve editors",
-    "completion": "teach a shell to complete",
-}
-"""Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from mmap import ACCESS_READ, mmap
 from os import PathLike
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 from typing import Any
 
-from meld.diagnostics import MeldError, PassFailure, Remark, did_you_mean
+from meld.diagnostics import MeldError, PassFailure, Remark
+from meld.files import load
 from meld.ir.component import Component, NestedComponent
-from meld.ir.module import Module
-from meld.ir.notes import Note, note, ref, text
+from meld.notes.linking import Input, Wanted
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, plan_named, run
 from meld.support.records import record
-
-MAX_INPUT = 1 << 30
-"""Bytes; larger inputs are refused."""
-
-MAPPED = 1 << 20
-"""Bytes from which on a file is mapped and not read."""
 
 WRAP = "wrap"
 """The pass that makes a component of a fused module: the last of all."""
@@ -33,23 +25,6 @@ FOR_COMPONENTS = (("expose-resources",), ("guard-entries",))
 
 
 REPRODUCER = "meldc-reproducer.wat"
-
-
-@note("input")
-class Input(Note):
-    """On a composition: a nested component that was given as an input and is still to be linked, by its file's stem."""
-
-    component: Any = ref("component", positional=True)
-    label: str = text()
-
-
-@note("wanted")
-class Wanted(Note):
-    """On a composition: a link that the user asked for with ``--link importer:import=exporter``."""
-
-    importer: str = text()
-    label: str = text()
-    exporter: str = text()
 
 
 @record()
@@ -137,108 +112,6 @@ def plan_for(program: Program, options: Options, registry: Registry) -> Plan:
     return plan
 
 
-def load(path: str | PathLike[str], *, located: bool = False) -> Program:
-    """Reads a program from a file: a component or a module, binary or text. Raises MeldError.
-
-    Args:
-        located: keep the place in the text of every instruction.
-    """
-    return read_program(read_file(Path(path)), path, located=located)
-
-
-def read_program(data: bytes | memoryview, path: str | PathLike[str], *, located: bool = False) -> Program:
-    """The program in the bytes of a file. Raises MeldError."""
-    name = str(path)
-    program = decode(data, name) if is_binary(data) else load_text(decode_text(data, name), name, located=located)
-    program.where = Path(path).name
-    return program
-
-
-def decode(data: bytes | memoryview, where: str) -> Program:
-    """Reads a binary: a core module or a component, as its header says. Raises MeldError."""
-    match data[4:8]:
-        case b"\x01\x00\x00\x00":
-            from meld.binary.reader import read_module
-
-            return read_module(data, where=where)
-        case b"\x0d\x00\x01\x00":
-            from meld.binary.component.reader import read_component
-
-            return read_component(data, where=where)
-    raise MeldError(f"unknown version {data[4:8].hex(' ')} of the binary format", where=f"{where}: offset 0x4")
-
-
-def is_binary(data: bytes | memoryview) -> bool:
-    """Whether it is the binary format, as its first bytes say."""
-    return data[:4] == b"\0asm"
-
-
-def read_file(path: Path) -> bytes | memoryview:
-    """The contents of an input, mapped where it is large. Raises MeldError."""
-    try:
-        found = path.stat()
-        if S_ISDIR(found.st_mode):
-            raise MeldError("is a directory", where=str(path), hint="an input is a .wasm or .wat file")
-        if found.st_size > MAX_INPUT:
-            raise MeldError("larger than 1 GiB", where=str(path))
-        with path.open("rb") as file:
-            if S_ISREG(found.st_mode) and found.st_size >= MAPPED:
-                return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
-            data = file.read()
-    except FileNotFoundError:
-        raise MeldError("no such file", where=str(path), hint=_sibling(path)) from None
-    except OSError as e:
-        raise MeldError(f"cannot read: {e.strerror}", where=str(path)) from e
-    if not data:
-        raise MeldError("the file is empty", where=str(path))
-    return data
-
-
-def _sibling(path: Path) -> str | None:
-    """A hint that offers the files beside a missing one whose names resemble its name."""
-    try:
-        names = sorted(each.name for each in path.parent.iterdir())
-    except OSError:
-        return None
-    return did_you_mean(path.name, names)
-
-
-def load_text(text: str, name: str, *, located: bool = False) -> Program:
-    """Reads text by our grammar; text that it does not take, and that has no annotations, by the engine's.
-
-    Raises:
-        MeldError: neither takes it.
-    """
-    from meld.text.reading.program import parse
-
-    try:
-        return parse(text, name, located=located)
-    except MeldError:
-        if "(@" in text or not text.lstrip().startswith(("(", ";")):
-            raise
-        binary = _engine_parse(text)
-        if binary is None:
-            raise
-        return decode(binary, name)
-
-
-def decode_text(data: bytes | memoryview, name: str) -> str:
-    """The text of a file. Raises MeldError if it is not UTF-8."""
-    try:
-        return str(data, "utf-8")
-    except UnicodeDecodeError as e:
-        raise MeldError("neither a WebAssembly binary nor UTF-8 text", where=f"{name}: offset {e.start:#x}") from None
-
-
-def _engine_parse(text: str) -> bytes | None:
-    import wasmtime
-
-    try:
-        return bytes(wasmtime.wat2wasm(text))
-    except wasmtime.WasmtimeError:
-        return None
-
-
 def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], links: Sequence[str] = ()) -> Program:
     """Several inputs as one composition, not yet linked; a single input is the program itself."""
     wanted = [_wanted(link) for link in links]
@@ -293,21 +166,3 @@ def compile(
     """
     paths = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)
     return build(paths, Options(passes=passes, stop_after=stop_after, **more)).program
-
-
-def encode(program: Program) -> bytes:
-    """The binary of a program."""
-    if isinstance(program, Module):
-        from meld.binary.writer import write_module
-
-        return write_module(program)
-    from meld.binary.component.writer import write_component
-
-    return write_component(program)
-
-
-def print_text(program: Program) -> str:
-    """The program as text, annotations included."""
-    from meld.text.printing.module import print_program
-
-    return print_program(program)

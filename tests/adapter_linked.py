@@ -23,10 +23,11 @@ from adapter_pairs import (
 
 import meld
 from meld.abi.layout import Layout
+from meld.abi.options import Options
 from meld.ir.module import Export, Function, Global, ImportName, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, Limits, RecGroup, TypeDef
-from meld.notes.boundaries import Boundary, Options
+from meld.notes.boundaries import Boundary
 from meld.passes.adapter_wiring import place
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
 from meld.passes.adapter_wiring.writer import AdapterWriter, Call, analyse

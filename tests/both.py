@@ -12,7 +12,7 @@ from adapter_pairs import reason
 from wasmtime import _ffi as ffi
 from wasmtime import component as wc
 
-from meld.driver import decode, encode
+from meld.files import decode, encode
 from meld.passes import Registry
 from meld.passmanager import plan_default, run
 

@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 from test_interpreter import Interpreted, quiet, shared_engine, stages
 
 import meld
-from meld.driver import decode
+from meld.files import decode
 from meld.ir import component as c
 
 OWN, BORROW = c.Own("r"), c.Borrow("r")

@@ -11,7 +11,7 @@ from wasmtime import component as wc
 
 import meld
 from meld.diagnostics import MeldError
-from meld.passes.adapter_wiring import Wired
+from meld.notes.boundaries import Wired
 
 TRAP = "trap"
 _MAKE = "(core instance $i (instantiate $m))"

@@ -16,7 +16,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from meld.abi.types import show
-from meld.driver import decode, encode
+from meld.files import decode, encode
 from meld.ir import component as c
 from meld.ir.types import I32, I64
 from meld.passes import Registry

@@ -18,9 +18,10 @@ import wasmtime
 
 from meld.cli import main
 from meld.diagnostics import MeldError
-from meld.driver import Options, encode, load
+from meld.driver import Options
 from meld.faults.bisection import Bisection, search
 from meld.faults.judge import Judge, Verdict
+from meld.files import encode, load
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = str(Path(miscompiles.__file__))

@@ -15,7 +15,8 @@ from terminal import Terminal
 from meld.cli import main
 from meld.debugger.session import Session
 from meld.debugger.shell import Shell, all_commands
-from meld.driver import Options, encode
+from meld.driver import Options
+from meld.files import encode
 
 ROOT = Path(__file__).parents[1]
 GREET = [str(ROOT / "examples/greet" / f"{name}.wat") for name in ("crowd", "greeter")]

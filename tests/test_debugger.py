@@ -17,7 +17,8 @@ from meld.debugger.saving import saved_text
 from meld.debugger.session import Invalid, Session, Stepped, Stopped
 from meld.debugger.shell import Shell
 from meld.diagnostics import MeldError
-from meld.driver import Options, build, encode, print_text
+from meld.driver import Options, build
+from meld.files import encode, print_text
 from meld.ir.instructions import Code
 from meld.ir.module import Function, Module
 from meld.observers.recorder import Recorder

@@ -20,7 +20,8 @@ from test_interpreter import shared_engine
 from wasmtime import component as wc
 
 from meld.abi.layout import MAX_FLAT_PARAMS, Layouts
-from meld.driver import FOR_COMPONENTS, decode, encode
+from meld.driver import FOR_COMPONENTS
+from meld.files import decode, encode
 from meld.ir import component as c
 from meld.passes import Registry
 from meld.passmanager import parse_pipeline, plan_default, plan_named, run

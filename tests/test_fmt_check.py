@@ -11,7 +11,7 @@ from test_cli import meldc, refused
 from text_samples import EVERYTHING
 
 from meld.diagnostics import MeldError
-from meld.driver import print_text
+from meld.files import print_text
 from meld.text.format import comments, format_text
 from meld.text.grammar.lexer import Scanner
 from meld.text.reading.program import parse

@@ -15,7 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import meld
-from meld.driver import decode
+from meld.files import decode
 from meld.ir import component as c
 from meld.ir.types import I32, I64
 from meld.passes import Registry

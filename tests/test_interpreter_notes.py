@@ -16,7 +16,7 @@ from test_interpreter import RESOURCES, TWO
 
 import meld
 from meld.diagnostics import MeldError
-from meld.driver import decode
+from meld.files import decode
 from meld.ir import component as c
 from meld.notes.boundaries import HostExport
 from meld.passes import Registry

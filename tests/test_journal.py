@@ -14,7 +14,8 @@ import pytest
 import meld.observers.recorder as recorder_module
 from meld.cli import main
 from meld.diagnostics import MeldError
-from meld.driver import Options, build, decode, encode
+from meld.driver import Options, build
+from meld.files import decode, encode
 from meld.ir.module import Module
 from meld.journal import Journal, What
 from meld.journal.file import to_json

@@ -19,7 +19,8 @@ from test_component_binary import FIXTURES, mutate
 from test_five_components import Five, five
 
 from meld.diagnostics import MeldError
-from meld.driver import FOR_COMPONENTS, decode, encode
+from meld.driver import FOR_COMPONENTS
+from meld.files import decode, encode
 from meld.passes import Registry
 from meld.passes.base import Program
 from meld.passmanager import parse_pipeline, plan_default, plan_named, run

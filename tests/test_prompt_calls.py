@@ -7,7 +7,7 @@ import wasmtime
 from both import same
 
 from meld.diagnostics import MeldError
-from meld.driver import decode
+from meld.files import decode
 from meld.passes import Registry
 from meld.passmanager import plan_default, run
 

@@ -14,9 +14,10 @@ from test_bisect import BAD, GOOD, PLUGIN, UNCLEAR, constants, runs, thousand  #
 
 from meld.cli import main
 from meld.diagnostics import MeldError
-from meld.driver import Options, build, encode, print_text
+from meld.driver import Options, build
 from meld.faults.judge import Judge, Verdict
 from meld.faults.reduction import Reducer
+from meld.files import encode, print_text
 from meld.ir.module import Module
 from meld.observers.verifier import fault_of
 

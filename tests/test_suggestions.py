@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_cli import STREAM, meldc, refused
 
-from meld.cli import COMMANDS
+from meld.commands import COMMANDS
 from meld.commands.compile import configure
 from meld.commands.parser import COMPILE, Parser, parser_of
 from meld.commands.shells import SCRIPTS, complete

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import meld
-from meld.driver import decode
+from meld.files import decode
 from meld.ir.component import (
     Component,
     ComponentInstance,
@@ -24,7 +24,7 @@ from meld.ir.module import DataSegment, Function, Global, ImportName, Memory, Mo
 from meld.ir.notes import NOTES, Instance, Note, note, number, ref
 from meld.ir.types import I32, FuncType, Limits, StructType, TypeDef
 from meld.notes.boundaries import Boundary
-from meld.passes.detect_pairs import Pair
+from meld.notes.streams import Pair
 from meld.text.reading.program import parse
 from meld.verify.module import MAX_PROBLEMS, verify
 

@@ -284,7 +284,7 @@ def test_the_journal_of_a_failed_run(meldc: Meldc) -> None:
 
 
 def test_the_help_names_every_command() -> None:
-    from meld.cli import COMMANDS
+    from meld.commands import COMMANDS
 
     done = subprocess.run([sys.executable, "-m", "meld", "--help"], capture_output=True, text=True, check=True)
     assert all(f"meldc {name}" in done.stdout for name in COMMANDS)

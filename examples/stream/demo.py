@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 import meld
-from meld.passes.detect_pairs import Domain, Pair
+from meld.notes.streams import Domain, Pair
 from meld.runtime.host import Host
 from meld.runtime.instantiate import Running, engine, instantiate
 

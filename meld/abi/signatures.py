@@ -6,11 +6,11 @@ Source: Component Model, CanonicalABI.md (Flattening; Canonical Definitions) and
 from __future__ import annotations
 
 from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, Layouts, core_type, pointer_of
+from meld.abi.options import Options
 from meld.abi.types import Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.types import I32, I64, FuncType, ValType
-from meld.notes.boundaries import Options
 
 
 def _layouts(options: Options) -> Layouts:

@@ -29,7 +29,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    from meld import __version__
+    from meld.version import __version__
 
     parser.description = "Fuse WebAssembly components into one core module; shared streams stay inside it."
     parser.epilog = EPILOG
@@ -110,8 +110,8 @@ def _compile(args: argparse.Namespace) -> None:
 
     from meld.diagnostics import MeldError
     from meld.driver import build
+    from meld.files import render, write_file
     from meld.observers.progress import Progress
-    from meld.output import render, write_file
 
     begin = time.perf_counter()
     wrap = args.emit == "component"
@@ -202,8 +202,8 @@ def watching(args: argparse.Namespace) -> Iterator[list[Observer]]:
 
 def _write_manifest(program: Program, path: Path) -> None:
     from meld.diagnostics import MeldError
+    from meld.files import write_file
     from meld.ir.module import Module
-    from meld.output import write_file
     from meld.views.manifest import manifest_text
 
     if not isinstance(program, Module):

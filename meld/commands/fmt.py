@@ -26,8 +26,7 @@ def main(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from meld.diagnostics import MeldError
-    from meld.driver import decode_text, is_binary, read_file
-    from meld.output import write_file
+    from meld.files import decode_text, is_binary, read_file, write_file
     from meld.support.terminal import harmless, say
     from meld.text.format import format_text
 

@@ -51,7 +51,8 @@ def main(args: argparse.Namespace) -> int:
 def _module(paths: Sequence[str], links: Sequence[str]) -> Module:
     """The module in the file, or what components are up to where streams are decided on and nothing is lowered."""
     from meld.diagnostics import MeldError
-    from meld.driver import Options, build, load
+    from meld.driver import Options, build
+    from meld.files import load
     from meld.ir.module import Module
 
     program = load(paths[0]) if len(paths) == 1 else None

@@ -21,7 +21,7 @@ def main(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from meld.diagnostics import MeldError
-    from meld.output import write_file
+    from meld.files import write_file
     from meld.scaffold import layout
 
     distribution, files = layout(args.name)

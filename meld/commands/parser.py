@@ -65,7 +65,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 def parser_of(name: str) -> Parser:
     """The parser of a command of `meld.cli.COMMANDS`, or of `COMPILE`."""
-    from meld.cli import COMMANDS
+    from meld.commands import COMMANDS
 
     if name == COMPILE:
         listed = "\n".join(f"  meldc {name:<10} {what}" for name, what in COMMANDS.items())

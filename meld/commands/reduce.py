@@ -40,9 +40,8 @@ def main(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from meld.commands.compile import pipeline_options
-    from meld.driver import print_text
     from meld.faults.reduction import Reducer
-    from meld.output import write_file
+    from meld.files import print_text, write_file
     from meld.support.terminal import say
 
     def tell(line: str) -> None:

@@ -89,8 +89,8 @@ def _refuse_foreign(reproducer: Reproducer, args: argparse.Namespace) -> None:
 
 def _remarks(reproducer: Reproducer, plugins: list[str]) -> Iterator[str]:
     """What is not as it was."""
-    from meld import __version__
     from meld.faults.reproducer import digest_of
+    from meld.version import __version__
 
     if reproducer.version != __version__:
         yield f"it was written by meldc {reproducer.version}, this is {__version__}"
@@ -102,7 +102,7 @@ def _go_on(args: argparse.Namespace, options: Options) -> int:
     from pathlib import Path
 
     from meld.driver import build
-    from meld.output import render, write_file
+    from meld.files import render, write_file
 
     program = build([args.file], options).program
     wasm = args.output is not None and not args.output.endswith(".wat")

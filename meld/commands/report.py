@@ -21,9 +21,9 @@ def main(args: argparse.Namespace) -> int:
     import sys
     from pathlib import Path
 
+    from meld.files import write_file
     from meld.journal import Journal
     from meld.journal.report import page
-    from meld.output import write_file
 
     html = page(Journal.load(args.journal)).encode()
     if args.output is not None:

@@ -44,7 +44,7 @@ def complete(words: Sequence[str], *, splits: bool = False) -> list[str]:
     Args:
         splits: the shell makes three words of ``--emit=wat``, and wants only the last of them (bash).
     """
-    from meld.cli import COMMANDS
+    from meld.commands import COMMANDS
 
     words = _joined(words) if splits else list(words) or [""]
     current = words[-1]

@@ -32,8 +32,8 @@ pytest runs them too: pytest --meldc tests/golden, or the setting `meldc_golden 
 
 def main(args: argparse.Namespace) -> int:
     """Runs the tests; 1 if one fails. With --bless, what cannot be blessed still fails."""
+    from meld.files import write_file
     from meld.golden.running import run_golden
-    from meld.output import write_file
     from meld.support.terminal import say
 
     failed = blessed = count = 0

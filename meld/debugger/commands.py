@@ -271,7 +271,7 @@ def edit(shell: Shell, rest: str) -> None:
 
 def _to_edit(shell: Shell, wanted: str | None) -> tuple[str, str]:
     """The name of the function that is to be edited, and its text; or of the whole program."""
-    from meld.driver import print_text
+    from meld.files import print_text
     from meld.text.function import function_text
 
     session = shell.session
@@ -298,7 +298,7 @@ def undo(shell: Shell, rest: str) -> None:
 def save(shell: Shell, rest: str) -> None:
     """Write the program here as text, with what is left to run; `meldc replay` runs that."""
     from meld.debugger.saving import how_to_go_on, saved_text
-    from meld.output import write_file
+    from meld.files import write_file
 
     file = at_most_one(rest, "save FILE")
     if file is None:

@@ -11,7 +11,7 @@ from meld.debugger.execution import callable_exports
 from meld.debugger.shell import Shell, command
 from meld.debugger.symbols import KINDS
 from meld.diagnostics import MeldError
-from meld.driver import print_text
+from meld.files import print_text
 from meld.ir.module import Function, Module
 from meld.observers.dumps import MARKS, diff_lines
 from meld.text.printing.module import ModulePrinter

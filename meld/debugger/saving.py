@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from meld import __version__
 from meld.debugger.session import Session
-from meld.driver import print_text
 from meld.faults.reproducer import Reproducer, digest_of
+from meld.files import print_text
 from meld.passmanager import Plan
+from meld.version import __version__
 
 
 def saved_text(session: Session, name: str) -> str:

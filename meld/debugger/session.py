@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 from meld.debugger.history import Edit, Entry, History, blocked, with_options
 from meld.debugger.symbols import Symbols, called, matcher
 from meld.diagnostics import MeldError, Remark
-from meld.driver import Options, compose, plan_for, read_file, read_program
+from meld.driver import Options, compose, plan_for
+from meld.files import read_file, read_program
 from meld.ir.component import Component
 from meld.ir.module import Module
 from meld.journal import Change, Difference, Journal, Symbol

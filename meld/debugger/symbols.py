@@ -84,7 +84,7 @@ class Symbols:
 
     def callers(self, function: Function) -> Iterator[Symbol]:
         """The functions whose code names a function."""
-        from meld.passes.finish import body_uses
+        from meld.rewriting.liveness import body_uses
 
         assert isinstance(self.program, Module)
         for each in self.program.functions:
@@ -93,7 +93,7 @@ class Symbols:
 
     def callees(self, function: Function) -> Iterator[Symbol]:
         """The functions that the code of a function names, each once."""
-        from meld.passes.finish import body_uses
+        from meld.rewriting.liveness import body_uses
 
         used = dict.fromkeys(each for each in body_uses(function) if isinstance(each, Function))
         return (self.symbol_of(each) for each in used if each in self._by_item)

@@ -122,7 +122,7 @@ def _json(diagnostic: Diagnostic) -> dict[str, Any]:
 
 
 def _sarif(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
-    from meld import __version__
+    from meld.version import __version__
 
     driver = {
         "name": "meldc",

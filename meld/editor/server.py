@@ -13,7 +13,6 @@ from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
 from pygls.workspace import TextDocument
 
-from meld import __version__
 from meld.diagnostics import Span
 from meld.diagnostics.forms import Diagnostic, Severity
 from meld.editor.hover import hover
@@ -21,6 +20,7 @@ from meld.editor.index import Entry, Index, index_text, outline
 from meld.support.records import record
 from meld.text.format import format_text
 from meld.verify.check import check_text
+from meld.version import __version__
 
 PAUSE = 0.2
 """Seconds without a change before a document is checked again."""

@@ -10,8 +10,8 @@ from os import PathLike
 
 from meld.diagnostics import MeldError, PassFailure
 from meld.driver import Options, Outcome, build
+from meld.files import render
 from meld.observers.verifier import fault_of, run_on_file
-from meld.output import render
 from meld.passes.base import Program
 from meld.support.records import record
 

@@ -21,8 +21,8 @@ from os import PathLike
 from pathlib import Path
 
 from meld.diagnostics import MeldError, PassFailure
-from meld.driver import Options, build, print_text
-from meld.output import write_file
+from meld.driver import Options, build
+from meld.files import print_text, write_file
 from meld.support.records import record
 
 HEAD = ";; A pass of meldc failed on the program below. `meldc replay FILE` runs it again."

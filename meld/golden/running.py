@@ -69,7 +69,7 @@ class _Edits:
 
 def run_golden(path: Path) -> Report:
     """Runs a golden test. Raises MeldError: it is none, or cannot be read."""
-    from meld.driver import decode_text, read_file
+    from meld.files import decode_text, read_file
 
     golden = read_golden(path, decode_text(read_file(path), str(path)))
     report = Report(golden)
@@ -97,7 +97,7 @@ def run_golden(path: Path) -> Report:
 
 def command_of(golden: Golden, case: Case) -> list[str]:
     """The arguments of the command as it is run: with the file, and so that product and errors can be compared."""
-    from meld.cli import COMMANDS
+    from meld.commands import COMMANDS
 
     args = list(case.args)
     own = golden.path.name

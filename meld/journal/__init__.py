@@ -260,8 +260,8 @@ class Journal:
 
     def save(self, path: str | Path) -> None:
         """Writes the file whole or not at all. Raises MeldError."""
+        from meld.files import write_file
         from meld.journal.file import to_json
-        from meld.output import write_file
 
         write_file(Path(path), to_json(self).encode())
 

@@ -135,7 +135,7 @@ def _stream(row: dict[str, Any]) -> str:
 
 
 def _of_component(component: Component) -> Graph:
-    from meld.notes.boundaries import Partner
+    from meld.notes.linking import Partner
 
     names: dict[c.Definition, str] = {}
     graph = Graph()

@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from meld.abi.options import Options, read_options, write_options
 from meld.abi.types import Resource, read_func_type, read_type, write_func_type, write_type
-from meld.diagnostics import MeldError
 from meld.ir.component import CompFuncType
-from meld.ir.module import Function, Memory
+from meld.ir.module import Function
 from meld.ir.notes import (
     Instance,
     NameOf,
     Note,
-    Ref,
     Resolve,
     Sexp,
-    Symbol,
     coded,
     flag,
     note,
@@ -30,57 +28,16 @@ from meld.ir.notes import (
     symbol,
     text,
 )
-from meld.support.records import record
 
 BOUNDARY_MODULE = "meld:boundary"
 CANON_MODULE = "meld:canon"
 
 
-@record(frozen=True)
-class Options:
-    """Canonical options with their core items (CanonicalABI.md, LiftLowerOptions)."""
-
-    encoding: str = "utf8"
-    memory: Memory | None = None
-    realloc: Function | None = None
-    post_return: Function | None = None
-    is_async: bool = False
-    callback: Function | None = None
-
-
-def _write_options(options: Options, name_of: NameOf) -> list[Sexp]:
-    out: list[Sexp] = [] if options.encoding == "utf8" else [Symbol(options.encoding)]
-    for key, space in _OPTION_SPACES.items():
-        item = getattr(options, key)
-        if item is not None:
-            out.append([Symbol(key.replace("_", "-")), name_of(space, item)])
-    return [*out, Symbol("async")] if options.is_async else out
-
-
-_OPTION_SPACES = {"memory": "memories", "realloc": "functions", "post_return": "functions", "callback": "functions"}
-
-
-def _read_options(parts: list[Sexp], resolve: Resolve) -> Options:
-    values: dict[str, Any] = {}
-    for part in parts:
-        match part:
-            case Symbol("async"):
-                values["is_async"] = True
-            case Symbol("utf8" | "utf16" | "latin1+utf16" as encoding):
-                values["encoding"] = encoding
-            case [Symbol(key), (Ref() | Symbol()) as item] if key.replace("-", "_") in _OPTION_SPACES:
-                field = key.replace("-", "_")
-                values[field] = resolve(_OPTION_SPACES[field], item)
-            case _:
-                raise MeldError("expected a canonical option: an encoding, `async`, `(memory $m)`, `(realloc $f)`, …")
-    return Options(**values)
-
-
-def _write_optional_type(t: Any, name_of: NameOf) -> list[Sexp]:
+def write_optional_type(t: Any, name_of: NameOf) -> list[Sexp]:
     return [] if t is None else [write_type(t, name_of)]
 
 
-def _read_optional_type(parts: list[Sexp], resolve: Resolve) -> Any:
+def read_optional_type(parts: list[Sexp], resolve: Resolve) -> Any:
     return read_type(parts[0], resolve) if parts else None
 
 
@@ -101,8 +58,8 @@ class Boundary(Note):
     label: str = text()
     target: Function = ref("functions")
     type: CompFuncType = coded(write_func_type, read_func_type)
-    lower: Options = coded(_write_options, _read_options, default=Options())
-    lift: Options = coded(_write_options, _read_options, default=Options())
+    lower: Options = coded(write_options, read_options, default=Options())
+    lift: Options = coded(write_options, read_options, default=Options())
 
     def problems(self, holder: Any, program: Any) -> Iterator[str]:
         """The function has the core type that its component type is lowered to."""
@@ -115,8 +72,8 @@ class CanonCall(Note):
 
     builtin: str = symbol(positional=True)
     instance: Instance = ref("note")
-    type: Any = coded(_write_optional_type, _read_optional_type, default=None)
-    options: Options = coded(_write_options, _read_options, default=Options())
+    type: Any = coded(write_optional_type, read_optional_type, default=None)
+    options: Options = coded(write_options, read_options, default=Options())
     slot: int | None = number(default=None)
     table: Any = ref("tables", default=None)
     cancellable: bool = flag(default=False)
@@ -137,7 +94,7 @@ class HostCall(Note):
     instance: Instance = ref("note")
     label: str = text()
     type: CompFuncType = coded(write_func_type, read_func_type)
-    lower: Options = coded(_write_options, _read_options, default=Options())
+    lower: Options = coded(write_options, read_options, default=Options())
 
     def problems(self, holder: Any, program: Any) -> Iterator[str]:
         """The function has the core type that its component type is lowered to."""
@@ -165,7 +122,7 @@ class HostExport(Note):
     instance: Instance = ref("note")
     target: Function = ref("functions")
     type: CompFuncType = coded(write_func_type, read_func_type)
-    lift: Options = coded(_write_options, _read_options, default=Options())
+    lift: Options = coded(write_options, read_options, default=Options())
 
 
 @note("resource-export")
@@ -193,47 +150,17 @@ class HostReexport(Note):
     field: str = text()
 
 
-@note("intrinsic")
-class IntrinsicEntry(Note):
-    """On a function: what an instance calls for an intrinsic of `pulseengine:async`, before any bridge.
+@note("wired")
+class Wired(Note):
+    """On the module: a call between two components, and how it was wired: ``direct`` or ``adapter``, and why."""
 
-    Attributes:
-        memory: the instance's memory number 0, which its pointers mean; None if it has no memory.
-    """
-
-    intrinsic: str = symbol(positional=True)
-    instance: Instance = ref("note")
-    memory: Memory | None = ref("memories", default=None)
-
-
-@note("streams")
-class StreamUse(Note):
-    """On the module: which stream or future built-ins an instance declares for one type, or that it joins waitables.
-
-    ``(@meld.streams $producer (builtins stream.new stream.write) (type (stream u8)))``. Declared is enough: an
-    instance in the style of `pulseengine:async` has no core use of them.
-    """
-
-    instance: Instance = ref("note", positional=True)
-    builtins: tuple[str, ...] = symbol(many=True)
-    type: Any = coded(_write_optional_type, _read_optional_type, default=None)
+    caller: Instance = ref("note")
+    callee: Instance = ref("note")
+    label: str = text()
+    type: CompFuncType = coded(write_func_type, read_func_type)
+    how: str = symbol()
+    reason: str = text()
 
 
-@note("link")
-class Link(Note):
-    """On the module: two instances linked by an import that carries no items: stream partners. See `Partner`."""
-
-    importer: Instance = ref("note")
-    exporter: Instance = ref("note")
-    label: str = text(default="link")
-
-
-@note("partner")
-class Partner(Note):
-    """On a component instance of a composition: it is linked to another instance, under an import's name.
-
-    For a link that a validator would refuse as a `with` argument: a core module imported under an empty module type.
-    """
-
-    to: Any = ref("instance", positional=True)
-    label: str = text(default="link")
+ROOT_MODULE = "$root"
+"""The core import module of functions that the root imports by themselves, as wit-component names it."""

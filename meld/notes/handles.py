@@ -10,7 +10,7 @@ from meld.abi.types import Resource, Type, function_types
 from meld.ir import component as c
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance, Note, note, number, ref
-from meld.notes.boundaries import HostExport
+from meld.notes.boundaries import Boundary, HostExport
 
 WAITABLE_SET, SUBTASK, ERROR_CONTEXT = 1, 2, 3
 """Type numbers of handles that are no resources."""
@@ -71,3 +71,20 @@ def functions_of_exports(module: Module) -> list[Any]:
     if tables.isdisjoint(exporters(module)):
         return []
     return [getattr(note, name) for note in module.notes_of(HandleFunctions) for name in FUNCTIONS]
+
+
+@note("loans")
+class HostLoans(Note):
+    """On the module: the functions that count what an instance borrows of handles that live outside."""
+
+    instance: Instance = ref("note", positional=True)
+    lend: Function = ref("functions")
+    give_back: Function = ref("functions")
+    mark: Function = ref("functions")
+    end: Function = ref("functions")
+
+
+def lent(boundary: Boundary) -> list[Resource]:
+    """The resources that live outside of which a call lends its callee handles. Their owner gets representations."""
+    found = [t.resource for t in function_types(boundary.type) if isinstance(t, c.Borrow)]
+    return [r for r in found if isinstance(r, Resource) and not r.is_inside and r.owner is not boundary.callee]

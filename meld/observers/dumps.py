@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from meld.diagnostics import MeldError
-from meld.driver import print_text
+from meld.files import print_text, write_file
 from meld.ir.module import Module
 from meld.journal import Difference, Journal, StepRecord
-from meld.output import write_file
 from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
 from meld.support.records import record

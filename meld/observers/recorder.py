@@ -65,7 +65,7 @@ class Recorder(Observer):
     @classmethod
     def of_files(cls, command: Sequence[str], inputs: Sequence[str]) -> Recorder:
         """A recorder of a run on files. Files that cannot be read are left out; whoever loads them will complain."""
-        from meld import __version__
+        from meld.version import __version__
 
         journal = Journal(version=__version__, command=list(command))
         for name in inputs:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meld.diagnostics import MeldError, PassFailure
-from meld.driver import encode
+from meld.files import encode
 from meld.ir.component import Component
 from meld.ir.module import Module
 from meld.journal import Journal

@@ -11,64 +11,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from meld.abi.layout import Kind, Layouts
-from meld.abi.types import Type, parts_of, read_type, show, write_type
+from meld.abi.types import Type, parts_of, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Module
-from meld.ir.notes import Instance, NameOf, Note, Resolve, Sexp, coded, flag, note, number, ref, text
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, IntrinsicEntry, Link, StreamUse
+from meld.ir.notes import Instance
+from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
+from meld.notes.linking import Link
+from meld.notes.streams import Domain, IntrinsicEntry, Pair, StreamUse
 from meld.passes.base import Pass, PassContext
-from meld.passes.finish import reachable
+from meld.rewriting.liveness import reachable
 from meld.support.records import record
-
-
-def _write_element(t: Any, name_of: NameOf) -> list[Sexp]:
-    return [] if t is None else [write_type(t, name_of)]
-
-
-def _read_element(parts: list[Sexp], resolve: Resolve) -> Any:
-    return read_type(parts[0], resolve) if parts else None
-
-
-@note("domain", declares=True)
-class Domain(Note):
-    """A stream domain: ``(@meld.domain $d0 (instances $a $b) (element u8) (bridged))``.
-
-    Attributes:
-        instances: those that declare built-ins for it.
-        element: the element type; none for the untyped stream.
-        size: bytes of one element: 1 for the untyped stream, 0 for the untyped future.
-        future: a domain of futures instead of streams.
-        host: why it stays on the host, if it does.
-    """
-
-    instances: tuple[Instance, ...] = ref("note", many=True)
-    element: Any = coded(_write_element, _read_element, default=None)
-    size: int = number(default=1)
-    future: bool = flag(default=False)
-    bridged: bool = flag(default=False)
-    host: str | None = text(default=None)
-
-    def problems(self, holder: Any, program: Any) -> Iterator[str]:
-        """Its streams are inside or outside."""
-        if self.bridged and self.host is not None:
-            yield f"is bridged, and says why it is not: {self.host}"
-
-
-@note("pair")
-class Pair(Note):
-    """A producer and a consumer of one domain."""
-
-    domain: Domain = ref("note")
-    producer: Instance = ref("note")
-    consumer: Instance = ref("note")
-
-    def problems(self, holder: Any, program: Any) -> Iterator[str]:
-        """Both are of the domain."""
-        for one in (self.producer, self.consumer):
-            if one not in self.domain.instances:
-                yield f"`{one.name}` is not in the domain `{self.domain.name}`"
-
 
 HOLDS_MORE = {Kind.STRING, Kind.LIST, Kind.OWN, Kind.BORROW, Kind.STREAM, Kind.FUTURE, Kind.ERROR_CONTEXT}
 """What an element must not hold to be copied as bytes: pointers and handles."""

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 from meld.diagnostics import MeldError, did_you_mean
-from meld.driver import Input, Wanted
 from meld.ir.component import (
     Component,
     ComponentInstance,
@@ -22,7 +21,7 @@ from meld.ir.component import (
     NestedComponent,
     Sort,
 )
-from meld.notes.boundaries import Partner
+from meld.notes.linking import Input, Partner, Wanted
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.copying import Copier, in_order
 from meld.support.graph import Circle, topological

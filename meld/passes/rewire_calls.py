@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from meld.abi.intrinsics import INTRINSICS, Operation
 from meld.ir.module import Function, Module
-from meld.notes.boundaries import IntrinsicEntry
+from meld.notes.streams import IntrinsicEntry, Shim
 from meld.passes.base import Pass, PassContext
-from meld.passes.emit_bridge import Shim
 
 
 class RewireCalls(Pass):

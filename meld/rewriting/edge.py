@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from meld.abi.options import Options
 from meld.abi.types import function_types
 from meld.ir import component as c
 from meld.ir.component import ExportDecl, Sort
 from meld.ir.module import CoreItem, Export, Module
 from meld.ir.notes import Note
-from meld.notes.boundaries import HostCall, HostExport, Options, resource_of
-from meld.passes.merge.world import SECTION, TOOL_SECTION, read_world, world_section
+from meld.notes.boundaries import HostCall, HostExport, resource_of
+from meld.rewriting.world import SECTION, TOOL_SECTION, read_world, world_section
 
 CORE_OPTIONS = ("memory", "realloc", "post_return", "callback")
 """The options that are core items."""

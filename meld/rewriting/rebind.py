@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from meld.abi.options import Options
 from meld.ir.module import Item, Module
-from meld.notes.boundaries import Options
 
 
 def rebind_notes(module: Module, new: Mapping[Any, Any]) -> None:

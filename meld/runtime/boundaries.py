@@ -22,13 +22,14 @@ from typing import Any, TypeAlias
 import wasmtime
 
 from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts, core_type, pointer_of
+from meld.abi.options import Options
 from meld.abi.types import Resource, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, Options
+from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
 from meld.notes.handles import FUNCTIONS, HandleFunctions, HandleTable, type_numbers
 from meld.runtime.canonical import MASK32, MASK64, Side, Value, trap_if
 from meld.runtime.host import view

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from meld.diagnostics import MeldError
-from meld.driver import Options, build, load
+from meld.driver import Options, build
+from meld.files import load
 from meld.ir.describe import item_type, type_name
 from meld.ir.module import KEYWORD_OF, Function, Module
 from meld.ir.types import NumType, ValType

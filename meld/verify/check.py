@@ -9,7 +9,7 @@ from typing import Any
 
 from meld.diagnostics import MeldError, Source, did_you_mean
 from meld.diagnostics.forms import Diagnostic, Rule, Severity
-from meld.driver import decode_text, is_binary, load, load_text, read_file
+from meld.files import decode_text, is_binary, load, load_text, read_file
 from meld.ir.module import Module
 from meld.ir.notes import NOTES, Opaque
 from meld.passes.base import Program

@@ -11,10 +11,9 @@ from meld.abi.types import show
 from meld.binary.debug.dwarf import FILE, line_of
 from meld.driver import Outcome
 from meld.ir.module import Module
-from meld.notes.boundaries import Boundary, CanonCall
-from meld.passes.adapter_wiring import Wired
+from meld.notes.boundaries import Boundary, CanonCall, Wired
+from meld.notes.streams import Domain, Pair
 from meld.passes.base import Program
-from meld.passes.detect_pairs import Domain, Pair
 from meld.support.records import record
 
 if TYPE_CHECKING:

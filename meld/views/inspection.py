@@ -15,9 +15,9 @@ from meld.abi.wit_text import wit, wit_function
 from meld.ir.describe import item_type
 from meld.ir.module import KEYWORD_OF, CoreItem, Memory, Module
 from meld.ir.notes import Instance
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, Link
-from meld.passes.adapter_wiring import Wired
-from meld.passes.detect_pairs import Domain, Pair
+from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, Wired
+from meld.notes.linking import Link
+from meld.notes.streams import Domain, Pair
 
 Row: TypeAlias = dict[str, Any]
 

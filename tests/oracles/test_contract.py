@@ -12,7 +12,7 @@ import meld
 from meld.abi.intrinsics import INTRINSICS
 from meld.diagnostics import MeldError
 from meld.driver import Options, build
-from meld.passes.detect_pairs import Domain
+from meld.notes.streams import Domain
 from meld.runtime.host import Host
 from meld.runtime.instantiate import Trapped
 

@@ -8,7 +8,7 @@ import pytest
 from parties import Fuse, Fused, Party
 
 from meld.abi.intrinsics import INTRINSICS
-from meld.passes.detect_pairs import Domain
+from meld.notes.streams import Domain
 from meld.runtime.instantiate import Trapped
 
 LOCAL = 1 << 31

@@ -12,7 +12,7 @@ from parties import Fuse, Fused, Party
 from stages import PASSES
 
 from meld.abi.intrinsics import INTRINSICS
-from meld.passes.detect_pairs import Domain
+from meld.notes.streams import Domain
 from meld.runtime.instantiate import Trapped
 
 LOCAL = 1 << 31

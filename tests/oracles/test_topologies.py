@@ -10,7 +10,7 @@ import pytest
 from parties import Calls, Fuse, Fused, Party
 
 import meld
-from meld.passes.detect_pairs import Pair
+from meld.notes.streams import Pair
 from meld.runtime.host import Host
 from meld.runtime.instantiate import Trapped, instantiate
 

@@ -15,11 +15,12 @@ from dataclasses import field, replace
 from os import PathLike
 
 from meld.diagnostics import MeldError, PassFailure
-from meld.driver import Options, build, decode, encode, prepare, print_text
+from meld.driver import Options, build, prepare
 from meld.faults.bisection import Bisection
 from meld.faults.judge import Judge, Verdict
 from meld.faults.reduction.body_cuts import BODY_CUTS, BodyCut
 from meld.faults.reduction.cuts import CALLS, CUTS, NOTES, UNUSED, Cut, described, functions
+from meld.files import decode, encode, print_text
 from meld.ir.component import Component
 from meld.ir.module import Function, Module
 from meld.observers.verifier import fault_of

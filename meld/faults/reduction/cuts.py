@@ -14,7 +14,7 @@ from meld.ir.instructions import Code, Instruction
 from meld.ir.module import Function, Module
 from meld.ir.types import RecGroup
 from meld.passes.base import Program
-from meld.passes.finish import DROPPED, body_uses, reachable, uses_of
+from meld.rewriting.liveness import DROPPED, body_uses, reachable, uses_of
 from meld.support.records import record
 from meld.verify.composition import references_of
 

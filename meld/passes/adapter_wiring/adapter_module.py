@@ -16,12 +16,12 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from meld.abi.layout import Kind, Layout, Layouts, pointer_of
+from meld.abi.options import Options
 from meld.abi.traps import KIND as TRAP
 from meld.abi.traps import Trap, trap_text
 from meld.ir.module import CoreItem, Function, Global, Memory
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
-from meld.notes.boundaries import Options
 from meld.support.packaged import packaged
 from meld.support.records import record
 

@@ -13,11 +13,10 @@ from meld.ir.module import Function, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32
 from meld.notes.boundaries import CanonCall, resource_of
-from meld.notes.handles import HandleFunctions, HandleTable, type_numbers
+from meld.notes.handles import HandleFunctions, HandleTable, HostLoans, lent, type_numbers
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
 from meld.passes.adapter_wiring.values import Translator
 from meld.passes.adapter_wiring.writer import Call, Marks, place_of
-from meld.passes.handle_tables.host_loans import HostLoans, lent
 from meld.support.records import record
 
 

@@ -11,11 +11,10 @@ from typing import Any
 
 from meld.diagnostics import MeldError
 from meld.ir.module import CoreItem, Function, Memory, Module
-from meld.ir.notes import Instance, Note, note, number, ref
+from meld.ir.notes import Instance
 from meld.ir.types import Limits
-from meld.notes.boundaries import IntrinsicEntry
+from meld.notes.streams import Bridge, Domain, IntrinsicEntry, Shim
 from meld.passes.base import Pass, PassContext, option
-from meld.passes.detect_pairs import Domain
 from meld.rewriting.splice import splice
 from meld.rewriting.template import template
 from meld.support.records import record
@@ -29,24 +28,6 @@ MAX_SLOTS = RINGS // 16
 
 HEADER = 16
 """Bytes of a slot's header."""
-
-
-@note("bridge")
-class Bridge(Note):
-    """On the module: the bridge memory and its layout."""
-
-    memory: Memory = ref("memories")
-    slots: int = number()
-    ring: int = number()
-    value: int = number(default=0)
-
-
-@note("shim")
-class Shim(Note):
-    """On a shim: the function whose calls it is to take over, in all code but the shims themselves."""
-
-    replaces: Function = ref("functions")
-    instance: Instance = ref("note")
 
 
 @record(frozen=True)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
+from meld.abi.options import Options
 from meld.abi.types import show
-from meld.binary.bodies import EncodedBody, items_of
+from meld.binary.bodies import EncodedBody
 from meld.binary.debug.source_lines import lines_of
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Code, Instruction, LazyBody, Scope
 from meld.ir.module import (
     HELD_BACK,
     CoreItem,
     CustomSection,
-    DataSegment,
     ElementSegment,
     Function,
     Global,
@@ -24,16 +22,15 @@ from meld.ir.module import (
     Module,
     Table,
     Tag,
-    item_uses,
 )
 from meld.ir.notes import Attributed, Note, Traced
 from meld.ir.types import FUNCREF
-from meld.notes.boundaries import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, Options, resource_of
-from meld.notes.handles import FUNCTIONS, HandleFunctions, HandleTable, functions_of_exports
+from meld.notes.boundaries import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, resource_of
 from meld.passes.base import Pass, PassContext, option
 from meld.passes.finish import signature_manifest as manifest
 from meld.passes.finish.merge_types import merge_types
-from meld.rewriting.edge import export_options, option_items
+from meld.rewriting.edge import export_options
+from meld.rewriting.liveness import DROPPED, reachable
 from meld.rewriting.rebind import rebind_notes
 
 
@@ -164,10 +161,6 @@ def _type_of(item: CoreItem) -> Any:
 # --- liveness ------------------------------------------------------------------------------------------------------
 
 
-DROPPED = ("elements", "datas", "functions", "tables", "globals", "memories", "tags", "imports")
-"""Lists of the module, those that use before those that are used."""
-
-
 def _drop_dead(module: Module, cx: PassContext) -> None:
     live = reachable(module)
     held = [
@@ -204,115 +197,3 @@ def _declared(module: Module) -> dict[Function, None]:
 
 def _dangling(n: Note, live: set[Any]) -> bool:
     return any(isinstance(value := getattr(n, f.name), Item) and value not in live for f in fields(n))
-
-
-def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
-    """All items that exports, the start function, and active segments of live tables and memories reach.
-
-    `also` is kept besides.
-    """
-    live: set[Any] = set()
-    pending: list[Any] = [*also, *(export.item for export in module.exports)]
-    pending += [module.start] if module.start else []
-    for n in module.notes_of(HostExport):
-        pending += [n.target, *option_items(n.lift)]
-    pending += functions_of_exports(module)
-    tables = _Tables(module)
-    by_target: dict[Any, list[Any]] = {}
-    for element in module.elements:
-        if element.table is not None:
-            by_target.setdefault(element.table, []).append(element)
-    for data in module.datas:
-        if data.memory is not None:
-            by_target.setdefault(data.memory, []).append(data)
-    pending += [item for item in by_target if item.imported]  # the host sees what is written there
-    named = _Named()
-    while pending:
-        item = pending.pop()
-        if item in live:
-            continue
-        live.add(item)
-        pending += named.by(item) if isinstance(item, Function) else uses_of(item)
-        if item in by_target:
-            segments = set(by_target.pop(item)) - live
-            live |= segments
-            pending += [used for segment in segments for used in uses_of(segment)]
-        for n in item.notes:
-            pending += _pending_uses(n, tables)
-    return live
-
-
-class _Named:
-    """What the bodies of functions name, given out once for each scope."""
-
-    def __init__(self) -> None:
-        self._given: dict[Scope, tuple[list[list[Any]], set[int]]] = {}
-
-    def by(self, function: Function) -> Iterable[Item]:
-        """What one function names, without what others over its scope have named before it."""
-        body = function.body
-        if not isinstance(body, EncodedBody):
-            return body_uses(function)
-        scope = body.scope
-        given = self._given.get(scope)
-        if given is None:
-            given = self._given[scope] = scope.spaces(), set()
-        spaces, seen = given
-        new = set(body.codes()) - seen
-        if not new:
-            return ()
-        seen |= new
-        return items_of(new, spaces)
-
-
-class _Tables:
-    """The handle tables of a module: whose they are, and the functions over them."""
-
-    def __init__(self, module: Module) -> None:
-        self.instances = {table.instance for table in module.notes_of(HandleTable)}
-        self.functions = [getattr(n, name) for n in module.notes_of(HandleFunctions) for name in FUNCTIONS]
-
-
-def _pending_uses(n: Note, tables: _Tables) -> Iterator[Any]:
-    """What whoever serves an import needs, by its note; that of a boundary or built-in is the interpreter."""
-    match n:
-        case HostCall():
-            yield from option_items(n.lower)
-        case Boundary():
-            yield from (n.target, *option_items(n.lower), *option_items(n.lift))
-            if {n.caller, n.callee} & tables.instances:
-                yield from tables.functions
-        case CanonCall():
-            resource = resource_of(n)
-            dtor = resource.dtor if resource is not None and resource.is_inside else None
-            yield from (item for item in (*option_items(n.options), n.table, dtor) if item is not None)
-
-
-def uses_of(item: Any) -> list[Item]:
-    """The items that an item refers to in its fields; for what a body uses see `body_uses`."""
-    match item:
-        case DataSegment():
-            return segment_uses(item.memory, item.offset)
-        case ElementSegment():
-            entries = [used for expression in item.expressions or () for used in item_uses(expression)]
-            return [*(item.functions or ()), *entries, *segment_uses(item.table, item.offset)]
-        case Table() | Global():
-            return item_uses(item.init or ())
-        case _:
-            return []
-
-
-def segment_uses(target: Table | Memory | None, offset: list[Instruction] | None) -> list[Item]:
-    """What an active segment needs: where it is written, and what its offset names."""
-    return [] if target is None else [target, *item_uses(offset or ())]
-
-
-def body_uses(function: Function) -> Iterable[Item]:
-    """The items that a body uses; a body read from a binary is scanned without being decoded."""
-    match function.body:
-        case None:
-            return ()
-        case Code(instructions=instructions):
-            return item_uses(instructions)
-        case LazyBody() as body:
-            return body.uses()

@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, Layouts, pointer_of
+from meld.abi.options import Options
 from meld.abi.wit_text import wit
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.describe import type_name
 from meld.ir.module import CoreItem, Function, Module
 from meld.ir.types import FuncType
-from meld.notes.boundaries import HostExport, Options
+from meld.notes.boundaries import HostExport
 
 SECTION = "meld.signature-manifest"
 VERSION = 1

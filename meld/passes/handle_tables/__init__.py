@@ -27,9 +27,9 @@ from meld.ir.module import CoreItem, Function, Module
 from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, ValType
 from meld.notes.boundaries import Boundary, CanonCall, resource_of
-from meld.notes.handles import exporters, of_program, type_numbers
+from meld.notes.handles import HostLoans, exporters, of_program, type_numbers
 from meld.passes.base import Pass, PassContext
-from meld.passes.handle_tables.host_loans import HostLoans, borrowers, count_loans
+from meld.passes.handle_tables.host_loans import borrowers, count_loans
 from meld.rewriting.handles import KIND, Tables
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice

@@ -11,33 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from meld.abi.types import Resource, function_types
-from meld.ir import component as c
+from meld.abi.types import Resource
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import CoreItem, Function, Module
-from meld.ir.notes import Instance, Note, note, ref
+from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, resource_of
+from meld.notes.handles import HostLoans, lent
 from meld.rewriting.rebind import rebind_notes
 
 DROP = "[resource-drop]"
 """What the name of an import of the host begins with that drops handles (`meld.passes.merge.evaluate`)."""
-
-
-@note("loans")
-class HostLoans(Note):
-    """On the module: the functions that count what an instance borrows of handles that live outside."""
-
-    instance: Instance = ref("note", positional=True)
-    lend: Function = ref("functions")
-    give_back: Function = ref("functions")
-    mark: Function = ref("functions")
-    end: Function = ref("functions")
-
-
-def lent(boundary: Boundary) -> list[Resource]:
-    """The resources that live outside of which a call lends its callee handles. Their owner gets representations."""
-    found = [t.resource for t in function_types(boundary.type) if isinstance(t, c.Borrow)]
-    return [r for r in found if isinstance(r, Resource) and not r.is_inside and r.owner is not boundary.callee]
 
 
 def borrowers(module: Module) -> Iterator[Instance]:

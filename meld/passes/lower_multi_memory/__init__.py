@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from meld.abi.options import Options
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Instruction
 from meld.ir.module import Global, Memory, Module
 from meld.ir.notes import Note
 from meld.ir.types import I32, Limits
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, IntrinsicEntry, Options
+from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
+from meld.notes.streams import IntrinsicEntry
 from meld.passes.base import Pass, PassContext
 from meld.passes.lower_multi_memory.bodies import KIND, PAGE_BITS, Lowering, Region
 from meld.passes.lower_multi_memory.host import wrap_intrinsics

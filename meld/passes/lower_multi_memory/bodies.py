@@ -10,7 +10,7 @@ from meld.ir.instructions import Code, IndexOf, Instruction, MemArg, references
 from meld.ir.module import DataSegment, Function, Global, Memory, Module
 from meld.ir.opcodes import OPS, Imm
 from meld.ir.types import F32, F64, I32, I64, V128, ValType
-from meld.passes.finish import body_uses
+from meld.rewriting.liveness import body_uses
 from meld.support.records import record
 
 KIND = "memory-region"

@@ -11,7 +11,7 @@ from meld.abi.intrinsics import INTRINSICS, MODULE, Intrinsic
 from meld.abi.layout import Layouts
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Memory, Module
-from meld.notes.boundaries import StreamUse
+from meld.notes.streams import StreamUse
 from meld.passes.base import PassContext
 from meld.passes.lower_multi_memory.bodies import KIND, Region
 from meld.rewriting.splice import splice

@@ -16,12 +16,14 @@ from meld.abi.types import Resource
 from meld.diagnostics import MeldError
 from meld.ir.component import Component, ComponentInstance
 from meld.ir.module import CoreItem, CustomSection, Export, Function, Global, Memory, Module, Table, Tag
-from meld.notes.boundaries import HostExport, HostReexport, Link, Partner, ResourceExport
+from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, ResourceExport
+from meld.notes.linking import Link, Partner
 from meld.passes.base import Pass, PassContext
-from meld.passes.merge.evaluate import ROOT_MODULE, Evaluator
+from meld.passes.merge.evaluate import Evaluator
 from meld.passes.merge.start import order_start
 from meld.passes.merge.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
-from meld.passes.merge.world import MAX_DEPTH, MAX_EXPORTS, attach_world, world_of
+from meld.passes.merge.world import MAX_DEPTH, MAX_EXPORTS, world_of
+from meld.rewriting.world import attach_world
 from meld.support.records import record
 
 DROPPED_CUSTOMS = (

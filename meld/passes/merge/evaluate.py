@@ -13,6 +13,7 @@ from typing import Any
 
 from meld.abi import intrinsics
 from meld.abi.intrinsics import Intrinsic
+from meld.abi.options import Options
 from meld.abi.signatures import builtin_type, lowered_type
 from meld.abi.types import Extents, Resource, Type, parts_of
 from meld.diagnostics import MeldError
@@ -21,16 +22,8 @@ from meld.ir.instructions import LazyBody
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Item, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, FuncType, TypeDef
-from meld.notes.boundaries import (
-    BOUNDARY_MODULE,
-    CANON_MODULE,
-    Boundary,
-    CanonCall,
-    HostCall,
-    IntrinsicEntry,
-    Options,
-    StreamUse,
-)
+from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, ROOT_MODULE, Boundary, CanonCall, HostCall
+from meld.notes.streams import IntrinsicEntry, StreamUse
 from meld.passes.base import PassContext
 from meld.passes.merge.bare_modules import fill_memory_shim, memory_shim
 from meld.passes.merge.fitting import check_given, core_misfit
@@ -51,9 +44,6 @@ from meld.passes.merge.values import (
 )
 from meld.rewriting.splice import Spliced, move, splice
 from meld.support.records import record
-
-ROOT_MODULE = "$root"
-"""The core import module of functions that the root imports by themselves, as wit-component names it."""
 
 MAX_INSTANCES = 20_000
 """Core and component instances of one program; a composition can ask for exponentially many."""

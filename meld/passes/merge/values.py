@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any, TypeAlias, TypeVar
 
+from meld.abi.options import Options
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Item, Module
 from meld.ir.notes import Instance
-from meld.notes.boundaries import Options
 from meld.support.records import record
 
 

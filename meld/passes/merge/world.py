@@ -1,22 +1,20 @@
 """The world of a program: what its root imports and exports, with the types and the names that they were given.
 
-A core module cannot say it, so it travels beside it: as a custom section in the form that wit-component reads, a
-component that exports a component type. `merge` writes it, `wrap` reads it.
+A core module cannot say it, so it travels beside it as a custom section (`meld.rewriting.world`). `merge` writes it,
+`wrap` reads it.
 
-Source: Component Model, Explainer.md (Type Definitions); wit-component, src/metadata.rs (the section's form).
+Source: Component Model, Explainer.md (Type Definitions).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
-from typing import Any
 
 from meld.abi.types import Resource
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Definition, ExternName, ExternType, Sort
-from meld.ir.module import CustomSection, Module
 from meld.passes.merge.values import (
     ComponentValue,
     Env,
@@ -30,16 +28,9 @@ from meld.passes.merge.values import (
 from meld.rewriting.type_parts import referred, with_referred
 from meld.support.records import record
 
-SECTION = "meld:world"
-TOOL_SECTION = "component-type:meld"
-"""The section's name where `wasm-tools component new` may take the module as it is."""
-
 MAX_EXPORTS = 100_000
 MAX_DEPTH = 50
 """Of what a program shows to the host, instances counted by what they hold: few definitions can make many exports."""
-
-ENCODING_VERSION = b"\x04\x00"
-"""Of wit-component's section: the version of its form, and UTF-8 as the encoding of strings."""
 
 
 def world_of(program: c.Component, env: Env) -> c.ComponentType:
@@ -197,40 +188,3 @@ def _module_type(source: Definition | None) -> c.CoreType:
 
 
 # --- the custom section --------------------------------------------------------------------------------------------
-
-
-def attach_world(module: Module, world: c.ComponentType) -> None:
-    """Adds the custom section that holds a world."""
-    from meld.binary.component.writer import write_component
-
-    inner = c.TypeDefinition(world)
-    outer = c.TypeDefinition(
-        c.ComponentType([inner, c.ExportDecl(ExternName("root:component/root"), ExternType(Sort.COMPONENT, inner))])
-    )
-    holder = c.Component(
-        [
-            c.Custom(CustomSection("wit-component-encoding", ENCODING_VERSION)),
-            outer,
-            c.Export(ExternName("root"), outer),
-        ]
-    )
-    module.customs.append(CustomSection(SECTION, write_component(holder)))
-
-
-def world_section(module: Module) -> CustomSection | None:
-    """The custom section that holds the world of a module, if it has one."""
-    return next((s for s in module.customs if s.name in (SECTION, TOOL_SECTION)), None)
-
-
-def read_world(section: CustomSection) -> c.ComponentType:
-    """The world in a section. Raises MeldError: the section holds something else."""
-    from meld.binary.component.reader import read_component
-
-    holder = read_component(bytes(section.data), where=f"custom section `{section.name}`")
-    for outer in holder.of(c.TypeDefinition):
-        decls: list[Any] = outer.type.decls if isinstance(outer.type, c.ComponentType) else []
-        for decl in decls:
-            inner = decl.type.type if isinstance(decl, c.ExportDecl) else None
-            if isinstance(inner, c.TypeDefinition) and isinstance(inner.type, c.ComponentType):
-                return inner.type
-    raise MeldError("holds no world", where=f"custom section `{section.name}`")

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from meld.abi.options import Options
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, ExternType, Sort
 from meld.ir.module import SPACE_OF, CoreItem, Export, Function, ImportName, Memory, Module
 from meld.ir.types import I32
-from meld.notes.boundaries import HostExport, HostReexport, Options, ResourceExport
+from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, ResourceExport
 from meld.passes.base import Pass, PassContext
-from meld.passes.merge.evaluate import ROOT_MODULE
-from meld.passes.merge.world import read_world, world_section
 from meld.passes.wrap.imports import HostItems, Imports
 from meld.passes.wrap.interface import shim_component
 from meld.rewriting.copying import Copier
 from meld.rewriting.edge import edge_problem, fresh_name
 from meld.rewriting.type_parts import with_referred
+from meld.rewriting.world import read_world, world_section
 from meld.support.records import record
 
 SORTS: dict[type, Sort] = {Function: Sort.CORE_FUNC, Memory: Sort.CORE_MEMORY}

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 from functools import partial
 
+from meld.abi.options import Options
 from meld.abi.types import Resource
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Definition, Sort
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Module
 from meld.ir.types import I32, FuncType, NumType, ValType
-from meld.notes.boundaries import CanonCall, HostCall, Options, ResourceExport, resource_of
+from meld.notes.boundaries import CanonCall, HostCall, ResourceExport, resource_of
 from meld.rewriting.edge import is_host_call
 from meld.support.records import record
 from meld.text.reading.program import parse_module

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import field, fields
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from meld.diagnostics import MeldError, Span
@@ -34,17 +33,6 @@ from meld.text.literals import identifier
 from meld.text.reading.names import TextContext
 from meld.text.sexp import debug_name, raw_bytes, read_annotation
 
-NOTE_MODULES = (
-    "meld.notes.boundaries",
-    "meld.notes.handles",
-    "meld.notes.state",
-    "meld.passes.detect_pairs",
-    "meld.passes.emit_bridge",
-    "meld.passes.adapter_wiring",
-    "meld.driver",
-)
-"""The modules that register notes."""
-
 SECTION_NAMES = (
     "type",
     "import",
@@ -64,9 +52,11 @@ SECTION_NAMES = (
 
 @cache
 def load_notes() -> None:
-    """Registers the notes of the compiler, so that annotations are read to what they are."""
-    for name in NOTE_MODULES:
-        import_module(name)
+    """Registers the notes of the compiler, so that annotations are read to what they are.
+
+    Late, since text without annotations does not need them.
+    """
+    from meld.notes import boundaries, handles, linking, state, streams  # noqa: F401
 
 
 @record()

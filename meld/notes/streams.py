@@ -1,0 +1,103 @@
+"""Notes about streams and futures: who declares which built-ins, domains, pairs, the bridge and its shims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from meld.abi.types import read_type, write_type
+from meld.ir.module import Function, Memory
+from meld.ir.notes import Instance, NameOf, Note, Resolve, Sexp, coded, flag, note, number, ref, symbol, text
+from meld.notes.boundaries import read_optional_type, write_optional_type
+
+
+@note("intrinsic")
+class IntrinsicEntry(Note):
+    """On a function: what an instance calls for an intrinsic of `pulseengine:async`, before any bridge.
+
+    Attributes:
+        memory: the instance's memory number 0, which its pointers mean; None if it has no memory.
+    """
+
+    intrinsic: str = symbol(positional=True)
+    instance: Instance = ref("note")
+    memory: Memory | None = ref("memories", default=None)
+
+
+@note("streams")
+class StreamUse(Note):
+    """On the module: which stream or future built-ins an instance declares for one type, or that it joins waitables.
+
+    ``(@meld.streams $producer (builtins stream.new stream.write) (type (stream u8)))``. Declared is enough: an
+    instance in the style of `pulseengine:async` has no core use of them.
+    """
+
+    instance: Instance = ref("note", positional=True)
+    builtins: tuple[str, ...] = symbol(many=True)
+    type: Any = coded(write_optional_type, read_optional_type, default=None)
+
+
+def _write_element(t: Any, name_of: NameOf) -> list[Sexp]:
+    return [] if t is None else [write_type(t, name_of)]
+
+
+def _read_element(parts: list[Sexp], resolve: Resolve) -> Any:
+    return read_type(parts[0], resolve) if parts else None
+
+
+@note("domain", declares=True)
+class Domain(Note):
+    """A stream domain: ``(@meld.domain $d0 (instances $a $b) (element u8) (bridged))``.
+
+    Attributes:
+        instances: those that declare built-ins for it.
+        element: the element type; none for the untyped stream.
+        size: bytes of one element: 1 for the untyped stream, 0 for the untyped future.
+        future: a domain of futures instead of streams.
+        host: why it stays on the host, if it does.
+    """
+
+    instances: tuple[Instance, ...] = ref("note", many=True)
+    element: Any = coded(_write_element, _read_element, default=None)
+    size: int = number(default=1)
+    future: bool = flag(default=False)
+    bridged: bool = flag(default=False)
+    host: str | None = text(default=None)
+
+    def problems(self, holder: Any, program: Any) -> Iterator[str]:
+        """Its streams are inside or outside."""
+        if self.bridged and self.host is not None:
+            yield f"is bridged, and says why it is not: {self.host}"
+
+
+@note("pair")
+class Pair(Note):
+    """A producer and a consumer of one domain."""
+
+    domain: Domain = ref("note")
+    producer: Instance = ref("note")
+    consumer: Instance = ref("note")
+
+    def problems(self, holder: Any, program: Any) -> Iterator[str]:
+        """Both are of the domain."""
+        for one in (self.producer, self.consumer):
+            if one not in self.domain.instances:
+                yield f"`{one.name}` is not in the domain `{self.domain.name}`"
+
+
+@note("bridge")
+class Bridge(Note):
+    """On the module: the bridge memory and its layout."""
+
+    memory: Memory = ref("memories")
+    slots: int = number()
+    ring: int = number()
+    value: int = number(default=0)
+
+
+@note("shim")
+class Shim(Note):
+    """On a shim: the function whose calls it is to take over, in all code but the shims themselves."""
+
+    replaces: Function = ref("functions")
+    instance: Instance = ref("note")
