@@ -55,9 +55,9 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "MeldError": "meld.diagnostics",
     "compile": "meld.driver",
-    "encode": "meld.driver",
-    "load": "meld.driver",
-    "print_text": "meld.driver",
+    "encode": "meld.files",
+    "load": "meld.files",
+    "print_text": "meld.files",
     "Component": "meld.ir.component",
     "Instruction": "meld.ir.instructions",
     "Function": "meld.ir.module",
