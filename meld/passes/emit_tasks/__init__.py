@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from dataclasses import field, fields, replace
 from typing import Any
 
+from meld.abi.options import Options
 from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
 from meld.notes.boundaries import CanonCall
-from meld.abi.options import Options
 from meld.notes.tasks import ContextSlots, UsesContext
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.rebind import rebind_notes
