@@ -8,14 +8,12 @@ from dataclasses import field
 from functools import cache, partial
 from typing import Any
 
-from meld.abi.types import read_func_type, write_func_type
 from meld.diagnostics import MeldError
-from meld.ir.component import CompFuncType
 from meld.ir.instructions import Instruction
 from meld.ir.module import CoreItem, Function, Global, Item, Module
-from meld.ir.notes import Instance, Note, coded, note, ref, symbol, text
+from meld.ir.notes import Instance
 from meld.ir.types import I32, NumType, TypeDef, ValType
-from meld.notes.boundaries import Boundary, CanonCall, HostCall
+from meld.notes.boundaries import Boundary, CanonCall, HostCall, Wired
 from meld.notes.tasks import ContextSlots, Planned
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
 from meld.passes.adapter_wiring.handles import Handles
@@ -27,19 +25,6 @@ from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice
 from meld.rewriting.template import generated
 from meld.support.records import record
-
-
-@note("wired")
-class Wired(Note):
-    """On the module: a call between two components, and how it was wired: ``direct`` or ``adapter``, and why."""
-
-    caller: Instance = ref("note")
-    callee: Instance = ref("note")
-    label: str = text()
-    type: CompFuncType = coded(write_func_type, read_func_type)
-    how: str = symbol()
-    reason: str = text()
-
 
 UNGUARDED = frozenset(
     {"task.return", "resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"}
