@@ -35,15 +35,15 @@ MIXES: dict[str, tuple[str, ...]] = {
 """Mixes of features by name."""
 
 
-def smith(seed: int, mix: str = "all", size: int = 2000) -> bytes | None:
-    """One valid module, or None where the seed gives none."""
+def smith(seed: int, mix: str = "all", size: int = 2000, *more: str) -> bytes | None:
+    """One valid module, or None where the seed gives none; `more` are options of `wasm-tools smith`."""
     chosen = set(MIXES[mix])
     flags = [f"--{name}-enabled={'true' if name in chosen else 'false'}" for name in FEATURES]
     flags += [f"--{name}-enabled=true" for name in ON] + [f"--{name}-enabled=false" for name in NEVER]
     many = "3" if mix != "mvp" else "1"
     flags += [f"--max-memories={many}", f"--max-tables={many}", "--min-funcs=1", "--generate-custom-sections=true"]
     noise = random.Random(f"{mix}/{seed}").randbytes(size)
-    done = subprocess.run([WASM_TOOLS, "smith", *flags], input=noise, capture_output=True)
+    done = subprocess.run([WASM_TOOLS, "smith", *flags, *more], input=noise, capture_output=True)
     return done.stdout if done.returncode == 0 and done.stdout else None
 
 
