@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from meld.support.records import FEW, record
+from meld.support.records import record
 
 
 def classes(make: Any) -> list[type]:
@@ -131,7 +131,7 @@ def test_the_first_objects(number: int) -> None:
         first = attempt(lambda a=a, n=n, kind=kind: kind(*a, **n))
         assert repr(first) == repr(object_)
         if not isinstance(first, tuple):
-            assert [repr(kind(*a, **n)) for _ in range(2 * FEW)] == 2 * FEW * [repr(object_)]
+            assert [repr(kind(*a, **n)) for _ in range(2)] == 2 * [repr(object_)]
             assert kind(*a, **n) == first or number == 4
 
 
@@ -164,7 +164,7 @@ def test_a_dataclass_may_derive_from_a_record() -> None:
 
 
 def test_no_default_is_shared() -> None:
-    with pytest.raises(ValueError, match=r"Shared\.a: objects would share the default"):
+    with pytest.raises(ValueError, match="mutable default"):
 
         @record()
         class Shared:
