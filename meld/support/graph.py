@@ -1,10 +1,12 @@
-"""An order that keeps to edges, by the standard library: networkx takes longer to import than most runs take."""
+"""An order that keeps to edges: the given one where it does, else one that networkx finds.
+
+The import of networkx takes longer than a small fuse, so it happens only where something has to be found: an order, or
+the circle that leaves none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from graphlib import CycleError, TopologicalSorter
-from heapq import heappop, heappush
+from collections.abc import Collection, Hashable, Sequence
 from typing import TypeVar
 
 N = TypeVar("N", bound=Hashable)
@@ -18,27 +20,30 @@ class Circle(Exception):
         self.path = path
 
 
-def topological(nodes: Sequence[N], edges: Iterable[tuple[N, N]]) -> list[N]:
-    """The nodes in an order in which each edge leads forward, and otherwise in the given one.
-
-    Of what may come next the first in `nodes` comes next, as in networkx' `lexicographical_topological_sort`.
+def topological(nodes: Sequence[N], edges: Collection[tuple[N, N]]) -> list[N]:
+    """The nodes in an order in which each edge leads forward: the given one if it does, else the one closest to it.
 
     Raises:
         Circle: there is no such order.
     """
+    if _keeps(nodes, edges):
+        return list(nodes)
+    if len(nodes) == 2 and _keeps(nodes[::-1], edges):
+        return list(nodes[::-1])
+    import networkx as nx
+
+    graph = nx.DiGraph()
+    graph.add_nodes_from(nodes)
+    graph.add_edges_from(edges)
     place = {node: i for i, node in enumerate(nodes)}
-    sorter: TopologicalSorter[N] = TopologicalSorter(dict.fromkeys(nodes, ()))
-    for first, second in edges:
-        sorter.add(second, first)
     try:
-        sorter.prepare()
-    except CycleError as e:
-        raise Circle(list(e.args[1])) from None
-    order: list[N] = []
-    ready: list[int] = []
-    while sorter.is_active():
-        for node in sorter.get_ready():
-            heappush(ready, place[node])
-        order.append(nodes[heappop(ready)])
-        sorter.done(order[-1])
-    return order
+        return list(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
+    except nx.NetworkXUnfeasible:
+        found = nx.find_cycle(graph)
+        raise Circle([found[0][0], *(second for _, second in found)]) from None
+
+
+def _keeps(nodes: Sequence[N], edges: Collection[tuple[N, N]]) -> bool:
+    """Whether each edge leads from a node to a later one."""
+    place = {node: i for i, node in enumerate(nodes)}
+    return all(place[first] < place[second] for first, second in edges)

@@ -1,9 +1,9 @@
 """Dataclasses with slots that cost little until they are used.
 
-A dataclass compiles its methods as its module is imported. Most classes of a compiler take no part in most runs, so that
-compiling took two fifths of the time in which a small program is fused (`benchmarks/fuse.py`). `record` has `dataclass`
-make fields and slots only; ``__init__`` is compiled when the first object is made, the other methods are shared by all
-classes.
+A dataclass compiles its methods as its module is imported. Most classes of a compiler take no part in most runs, so
+that compiling took two fifths of the time in which a small program is fused (`benchmarks/fuse.py`). `record` has
+`dataclass` make fields and slots only; ``__init__`` is compiled when the first object is made, the other methods are
+shared by all classes.
 """
 
 from __future__ import annotations
