@@ -96,6 +96,7 @@ class Layout:
         element, length: of a list.
         labels: of flags: how many.
         resource: of own and borrow: the resource, compared by identity.
+        carries: of a stream or future: its type.
         plain: every bit pattern in memory is a value and there is no padding: copying bytes copies values.
         allocates: holds a string or a list, so lowering it calls `realloc`.
         weight: how many scalars and branches a copy takes; what code generation goes by.
@@ -113,6 +114,7 @@ class Layout:
     length: int = 0
     labels: int = 0
     resource: object = None
+    carries: Type = None
     plain: bool = False
     allocates: bool = False
     weight: int = 1
@@ -206,9 +208,9 @@ class Layouts:
             case c.Borrow(resource):
                 return self._scalar(Kind.BORROW, resource)
             case c.Stream(element):
-                return self._scalar(Kind.STREAM, sub(element))
+                return self._channel(Kind.STREAM, t, sub(element))
             case c.Future(element):
-                return self._scalar(Kind.FUTURE, sub(element))
+                return self._channel(Kind.FUTURE, t, sub(element))
             case c.Record(fields):
                 return self.record([self.of(x, depth) for _, x in fields])
             case c.Tuple(elements):
@@ -236,6 +238,14 @@ class Layouts:
         if key not in self._shapes:
             size, core = SCALARS[kind]
             self._shapes[key] = Layout(kind, size, size, (core,), resource=resource, plain=kind in UNCHECKED)
+        return self._shapes[key]
+
+    def _channel(self, kind: Kind, t: Type, element: Layout | None) -> Layout:
+        """A handle of a stream or future. Types of one shape differ: a handle is of one type."""
+        key = (kind, t)
+        if key not in self._shapes:
+            size, core = SCALARS[kind]
+            self._shapes[key] = Layout(kind, size, size, (core,), resource=element, carries=t)
         return self._shapes[key]
 
     def _flags(self, labels: int) -> Layout:

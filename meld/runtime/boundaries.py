@@ -1,9 +1,9 @@
-"""The interpreter of what is still pending: calls between components, and the built-ins of resources.
+"""The interpreter of what is still pending: calls between components, and canonical built-ins.
 
 After `merge` a call into another component is an import with a `Boundary` note, and a canonical built-in one with a
 `CanonCall` note. Here is what Python supplies for them, so that a module runs at any stage and answers as the
 compiled one. What an import stands for is known from notes alone, so the module must come as text or as objects: a
-binary does not carry them.
+binary does not carry them. What calls and built-ins do is in `meld.runtime.tasks`; here they meet the module.
 
 Adapters compile the same rules, with the same two liberties that engines take: `post-return` may call out, and an
 instance that is entered again by way of another may run.
@@ -13,39 +13,41 @@ Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`.
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import field
-from typing import Any, TypeAlias
+from typing import Any
 
 import wasmtime
 
-from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts, core_type, pointer_of
+from meld.abi.layout import Layout, Layouts
 from meld.abi.options import Options
+from meld.abi.signatures import BUILTINS as TYPES
+from meld.abi.signatures import lifted_type, lowered_type, task_return_type
 from meld.abi.types import Resource, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Module
 from meld.ir.notes import Instance
-from meld.ir.types import I32, I64, FuncType, NumType, ValType
+from meld.ir.types import I32, I64, FuncType, NumType
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
 from meld.notes.handles import FUNCTIONS, HandleFunctions, HandleTable, type_numbers
-from meld.runtime.canonical import MASK32, MASK64, Side, Value, trap_if
-from meld.runtime.host import view
-from meld.runtime.lifting import lift_values
-from meld.runtime.lowering import lower_values
+from meld.runtime.canonical import Side, Value, trap_if
+from meld.runtime.items import Items, bits_of, engine_value
 from meld.runtime.streams import HostTrap
-from meld.runtime.tables import Held, Inside, Scope, Table
+from meld.runtime.tables import Held, Inside, Scope
+from meld.runtime.tasks.builtins import ANY_TIME, BUILTINS, BuiltinCall
+from meld.runtime.tasks.calls import DTOR, Calls
+from meld.runtime.tasks.channels import Carried
+from meld.runtime.tasks.frames import Frames
+from meld.runtime.tasks.scheduler import InstanceState, Scheduler, State, Task, Thread
+from meld.runtime.tasks.trace import Trace
+from meld.runtime.tasks.unwinding import unwindable
 from meld.support.records import record
 
-Store: TypeAlias = "wasmtime.Store | wasmtime.Caller"
-
-RESERVED = {"functions": "meld:function/", "memories": "meld:memory/", "globals": "meld:global/"}
-"""With an index in its space, the name under which the host reaches an item."""
-
-ANY_TIME = frozenset({"resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"})
-"""Built-ins that an instance may call while it must not call out."""
+POISONED = "cannot enter component instance"
+"""What every call is told after one has trapped."""
 
 
 @record()
@@ -54,39 +56,47 @@ class Interpreter:
 
     Attributes:
         calls: how often each boundary was called, by its label.
+        trace: told of calls, events and copies.
     """
 
     module: Module
     calls: Counter[str] = field(default_factory=Counter)
-    _names: dict[CoreItem, str] = field(default_factory=dict)
-    _found: dict[CoreItem, Any] = field(default_factory=dict)
-    _instance: tuple[wasmtime.Instance, wasmtime.Store] | None = None
+    trace: Trace = field(default_factory=Trace)
+    trapped: bool = False
+    _items: Items = field(default_factory=Items)
+    _scheduler: Scheduler = field(default_factory=Scheduler)
     _layouts: dict[NumType, Layouts] = field(default_factory=lambda: {t: Layouts(t) for t in (I32, I64)})
-    _tables: dict[Instance, Table] = field(default_factory=dict)
-    _closed: set[Instance] = field(default_factory=set)
+    _states: dict[Instance, InstanceState] = field(default_factory=dict)
+    _outside: dict[Instance, Thread] = field(default_factory=dict)
     _records: dict[Instance, int] = field(default_factory=dict)  # of handle tables in the module
     _over_tables: HandleFunctions | None = None
     _numbers: dict[Resource, int] = field(default_factory=dict)  # of resource types, in the module's handle tables
+    _frames: Frames | None = None
+    _tasks: Calls | None = None
 
     def __post_init__(self) -> None:
         self._records = {note.instance: note.record for note in self.module.notes_of(HandleTable)}
         self._over_tables = next(iter(self.module.notes_of(HandleFunctions)), None)
         self._numbers = type_numbers(self.module)
-        needed = _needed(self.module)
-        if needed:
-            for space, prefix in RESERVED.items():
-                for i, item in enumerate(self.module.space(space)):
-                    if item in needed:
-                        self._names[item] = f"{prefix}{i}"
+        self._items = Items.of(self.module, _needed(self.module))
+        self._frames = Frames(self._scheduler, self._items.call)
+        self._tasks = Calls(
+            self._scheduler, self._frames, self.trace, self._state, self._side, self._handles, self._record
+        )
+
+    def encoded(self) -> AbstractContextManager[Module]:
+        """The module as the engine is to have it; ask for `exports` only then."""
+        assert self._frames is not None
+        return unwindable(self.module, self._items, self._frames)
 
     @property
     def exports(self) -> dict[str, CoreItem]:
         """What the module must export so that this works, by reserved name."""
-        return {name: item for item, name in self._names.items()}
+        return {name: item for item, name in self._items.names.items()}
 
     def attach(self, instance: wasmtime.Instance, store: wasmtime.Store) -> None:
         """Tells the instance, once there is one; before, items are found by way of who calls."""
-        self._instance = (instance, store)
+        self._items.attach(instance, store)
 
     # --- what is supplied for imports ---
 
@@ -107,82 +117,62 @@ class Interpreter:
             return given
 
         def call(*args: Any) -> Any:
-            self._check_leave(notes[0].instance)
+            self._state(notes[0].instance).check_leave()
             return given(*args)
 
         return call
 
     def _boundary(self, note: Boundary, wanted: Function) -> Callable[..., Any]:
         where = f"call of `{note.label}` from `{note.caller.name}` into `{note.callee.name}`"
-        _check_shape(note.type, note.lower, wanted, where, lower=True)
-        _check_shape(note.type, note.lift, note.target, where, lower=False)
-        params = [t for _, t in note.type.params]
-        results = [] if note.type.result is None else [note.type.result]
+        if wanted.signature != lowered_type(note.type, note.lower):
+            raise MeldError(f"its core function does not have the type of {show(note.type)}", where=where)
+        _check_lift(note.type, note.lift, note.target, where)
+        _check_realloc(note.lower, where)
 
-        def call(caller: wasmtime.Caller, *args: Any) -> Any:
+        def start(*cores: int) -> Any:
             self.calls[note.label] += 1
-            self._refuse_async(note.label, note.type, note.lower, note.lift)
-            trap_if(note.caller is note.callee, f"`{note.label}`: an instance calls itself")
-            self._check_leave(note.caller)
-            scope = Scope()
-            lender = self._handles(note.caller, scope, caller)
-            borrower = self._handles(note.callee, scope, caller)
-            up, down = self._side(note.lower, lender, caller), self._side(note.lift, borrower, caller)
-            lender.begin()
-            cores = [bits_of(value, t) for value, t in zip(args, wanted.signature.params, strict=True)]
-            values = lift_values(up, self._record(up, params), cores, MAX_FLAT_PARAMS)
-            passed = self._lower(down, note.callee, self._record(down, params), values, MAX_FLAT_PARAMS)
-            returned = self._call(caller, note.target, passed)
-            result = lift_values(down, self._record(down, results), returned, MAX_FLAT_RESULTS)
-            borrower.end_borrows()
-            back = self._record(up, results)
-            out = cores[-1] if len(back.flat) > MAX_FLAT_RESULTS else None
-            answer = self._lower(up, note.caller, back, result, MAX_FLAT_RESULTS, out)
-            lender.end_loans()
-            if note.lift.post_return is not None:
-                self._call(caller, note.lift.post_return, returned)
-            return engine_value(answer[0], wanted.signature.results[0]) if answer else None
+            assert self._tasks is not None
+            return self._tasks.lowered(note, cores)
 
-        return call
+        return self._served(wanted, note.caller, start)
 
     def _builtin(self, note: CanonCall, wanted: Function) -> Callable[..., Any]:
-        found: Any = note.type.resource if isinstance(note.type, c.Own) else None
-        name = note.builtin
-        ours = isinstance(found, Resource) and found.owner is not None
-        if not ours or name not in ("resource.new", "resource.rep", "resource.drop"):
-            return _pending(f"the canonical built-in {name} of `{note.instance.name}`")
-        resource: Resource = found
-        if wanted.signature != FuncType((I32,), () if name == "resource.drop" else (I32,)):
-            raise MeldError(f"the import {wanted.imported} is not of the type of {name}")
+        perform = BUILTINS.get(note.builtin)
+        if perform is None or (note.builtin.startswith("resource.") and not _is_ours(note)):
+            return _pending(f"the canonical built-in {note.builtin} of `{note.instance.name}`")
+        if wanted.signature != _builtin_type(note, wanted.signature):
+            raise MeldError(f"the import {wanted.imported} is not of the type of {note.builtin}")
+        assert self._tasks is not None
+        call = BuiltinCall(note, self._state(note.instance), self._tasks)
 
-        def call(caller: wasmtime.Caller, value: int) -> int | None:
-            table = self._table(note.instance)
-            if name == "resource.rep":
-                return _signed32(table.rep(resource, value))
-            self._check_leave(note.instance)
-            if name == "resource.new":
-                return table.new(resource, value)
-            rep = table.drop(resource, value)
-            if rep is not None and resource.dtor is not None:
-                self._call(caller, resource.dtor, [rep])
-            return None
+        def start(*cores: int) -> Any:
+            if note.builtin not in ANY_TIME:
+                call.instance.check_leave()
+            return perform(call, *cores)
+
+        return self._served(wanted, note.instance, start)
+
+    def _served(self, wanted: Function, caller: Instance, start: Callable[..., Any]) -> Callable[..., Any]:
+        """The import that does something for an instance."""
+        signature = wanted.signature
+
+        def call(store: wasmtime.Caller, *args: Any) -> Any:
+            assert self._frames is not None
+            cores = [bits_of(value, t) for value, t in zip(args, signature.params, strict=True)]
+            thread = self._scheduler.current
+            if thread is None:
+                self._scheduler.current = self._thread_outside(caller)
+            self._items.stores.append(store)
+            try:
+                answer = self._frames.imported(wanted, start, cores)
+            finally:
+                self._items.stores.pop()
+                self._scheduler.current = thread
+            return engine_value(answer or 0, signature.results[0]) if signature.results else None
 
         return call
 
-    def _check_leave(self, instance: Instance) -> None:
-        trap_if(instance in self._closed, f"`{instance.name}` calls out while something is lowered into it")
-
-    def _lower(
-        self, side: Side, instance: Instance, layout: Layout, values: Value, most: int, out: int | None = None
-    ) -> list[int]:
-        """Lowers into an instance, which must not call out meanwhile."""
-        # Not undone by a trap: the instance is in no state to go on.
-        self._closed.add(instance)
-        cores = lower_values(side, layout, values, most, out)
-        self._closed.discard(instance)
-        return cores
-
-    # --- typed calls of exports ---
+    # --- calls of exports ---
 
     def invoke(self, export: HostExport, values: Sequence[Value]) -> Value:
         """Calls what the program exports.
@@ -197,78 +187,102 @@ class Interpreter:
             HostTrap: lifting or lowering trapped. What the engine raises comes through.
             MeldError: the function does not have the type that the export says.
         """
-        assert self._instance is not None
-        store = self._instance[1]
-        self._refuse_async(export.label, export.type, export.lift)
-        _check_shape(export.type, export.lift, export.target, f"export `{export.label}`", lower=False)
-        results = [] if export.type.result is None else [export.type.result]
-        handles = self._handles(export.instance, Scope(), store)
-        side = self._side(export.lift, handles, store)
-        handles.begin()
-        params = self._record(side, [t for _, t in export.type.params])
-        passed = self._lower(side, export.instance, params, tuple(values), MAX_FLAT_PARAMS)
-        returned = self._call(store, export.target, passed)
-        result = lift_values(side, self._record(side, results), returned, MAX_FLAT_RESULTS)
-        handles.end_borrows()
-        handles.end_loans()
-        if export.lift.post_return is not None:
-            self._call(store, export.lift.post_return, returned)
-        return result[0] if results else None
+        assert self._tasks is not None
+        self._enter(export)
+        answer = self._tasks.invoke(export, values)
+        self.trapped = False
+        return answer
 
-    def _refuse_async(self, label: str, t: c.CompFuncType, *options: Options) -> None:
-        if t.is_async or any(o.is_async or o.callback is not None for o in options):
-            raise HostTrap(f"not interpreted yet: the asynchronous call `{label}` {show(t)}")
+    def entry(self, name: str) -> HostExport | None:
+        """The component function that a name is exported for, if the core function needs a task to run in."""
+        if "entered" in self.module.facts or not self._is_async:
+            return None
+        exported: dict[str, CoreItem] = {export.name: export.item for export in self.module.exports}
+        exports: list[HostExport] = self.module.notes_of(HostExport)
+        for export in exports:
+            if export.label == name and exported.get(name) is export.target:
+                return export
+        return None
+
+    @property
+    def _is_async(self) -> bool:
+        """Whether anything is left that asks for the current task."""
+        notes = [note for item in self.module.imports for note in item.notes]
+        return any(
+            (isinstance(n, Boundary) and (n.type.is_async or n.lower.is_async or n.lift.is_async))
+            or (isinstance(n, CanonCall) and not n.builtin.startswith("resource."))
+            for n in notes
+        ) or any(n.lift.is_async for n in self.module.notes_of(HostExport))
+
+    def entry_type(self, export: HostExport) -> FuncType:
+        """The core type of an entry: with the values that `task.return` gets as its results."""
+        if not export.lift.is_async:
+            return export.target.signature
+        returned = task_return_type(export.type.result, export.lift)
+        return FuncType(export.target.signature.params, returned.params)
+
+    def invoke_core(self, export: HostExport, cores: list[int]) -> list[int]:
+        """Calls an entry with core values as unsigned bits; returns those of its result. Raises like `invoke`."""
+        assert self._tasks is not None
+        self._enter(export)
+        answer = self._tasks.invoke_core(export, cores)
+        self.trapped = False
+        return answer
+
+    def _enter(self, export: HostExport) -> None:
+        _check_lift(export.type, export.lift, export.target, f"export `{export.label}`")
+        trap_if(self.trapped, POISONED)
+        self.trapped = True  # until it has returned
 
     # --- the module's items ---
 
     def _record(self, side: Side, types: Sequence[Any]) -> Layout:
         return self._layouts[side.pointer].tuple_of(types)
 
-    def _side(self, options: Options, handles: Held | Inside, store: Store) -> Side:
+    def _side(self, options: Options, instance: InstanceState, handles: Held | Inside) -> Side:
         memory, realloc = options.memory, options.realloc
         side = Side(lambda: memoryview(b""), encoding=options.encoding, handles=handles)
+        side.carried = Carried(instance.table)
         if memory is not None:
             side.pointer = I64 if memory.limits.is64 else I32
-            side.memory = lambda: view(store, self._reach(memory, store))
+            side.memory = lambda: self._items.bytes_of(memory)
         if realloc is not None:
-            side.realloc = lambda *args: self._call(store, realloc, args)[0]
+            side.realloc = lambda *args: self._reallocated(realloc, instance, args)
         return side
 
-    def _handles(self, instance: Instance, scope: Scope, store: Store) -> Held | Inside:
-        record = self._records.get(instance)
+    def _reallocated(self, realloc: Function, instance: InstanceState, args: Sequence[int]) -> int:
+        """What `realloc` returns, called in a task of its own: it has no part in those that are under way."""
+        assert self._frames is not None
+        before, self._scheduler.current = self._scheduler.current, Thread(_task_outside(instance))
+        try:
+            return self._frames.plain(realloc, args)[0]
+        finally:
+            self._scheduler.current = before
+
+    def _thread_outside(self, instance: Instance) -> Thread:
+        """What an instance runs in while the program starts, or when a core function is called as such."""
+        return self._outside.setdefault(instance, Thread(_task_outside(self._state(instance))))
+
+    def _handles(self, instance: InstanceState, scope: Scope) -> Held | Inside:
+        record = self._records.get(instance.note)
         if record is None or self._over_tables is None:
-            return Held(self._table(instance), instance, scope)
+            return Held(instance.table, instance.note, scope)
 
         def call(function: Function, *args: int) -> int:
-            return (self._call(store, function, args) or [0])[0]
+            return (self._items.call(function, args) or [0])[0]
 
-        return Inside(self._over_tables, instance, record, self._numbers, call, scope)
+        return Inside(self._over_tables, instance.note, record, self._numbers, call, scope)
 
-    def _table(self, instance: Instance) -> Table:
-        return self._tables.setdefault(instance, Table())
+    def _state(self, instance: Instance) -> InstanceState:
+        if instance not in self._states:
+            self._states[instance] = InstanceState(instance)
+        return self._states[instance]
 
-    def _call(self, store: Store, function: Function, cores: Sequence[int]) -> list[int]:
-        """Calls a core function with core values as unsigned bits; returns such."""
-        signature = function.signature
-        args = [engine_value(bits, t) for bits, t in zip(cores, signature.params, strict=True)]
-        result = self._reach(function, store)(store, *args)
-        return [] if not signature.results else [bits_of(result, signature.results[0])]
 
-    def _reach(self, item: CoreItem, store: Store) -> Any:
-        """The engine's item."""
-        if item not in self._found:
-            if isinstance(store, wasmtime.Caller):
-                for each, name in self._names.items():
-                    found = store.get(name)  # works during the start function; not if the host calls the import itself
-                    if found is not None:
-                        self._found[each] = found
-            if item not in self._found and self._instance is not None:
-                instance, owner = self._instance
-                exports = instance.exports(owner)
-                self._found |= {each: exports[name] for each, name in self._names.items()}
-        if item not in self._found:
-            raise HostTrap(f"{item.name or 'an item'} of the module cannot be reached")
-        return self._found[item]
+def _task_outside(instance: InstanceState) -> Task:
+    """A task of nobody's, which cannot wait: it is synchronous."""
+    nothing: Any = None
+    return Task("", instance, DTOR, Options(), nothing, nothing, nothing, state=State.STARTED)
 
 
 def _needed(module: Module) -> dict[CoreItem, None]:
@@ -279,7 +293,7 @@ def _needed(module: Module) -> dict[CoreItem, None]:
         found.update((item, None) for item in items if item is not None)
 
     def options(o: Options) -> None:
-        add(o.memory, o.realloc, o.post_return)
+        add(o.memory, o.realloc, o.post_return, o.callback)
 
     for item in module.imports:
         for note in item.notes:
@@ -290,6 +304,8 @@ def _needed(module: Module) -> dict[CoreItem, None]:
                     options(note.lift)
                 case CanonCall(type=c.Own(resource=Resource(dtor=dtor))):
                     add(dtor)
+                case CanonCall():
+                    options(note.options)
     for export in module.notes_of(HostExport):
         add(export.target)
         options(export.lift)
@@ -298,18 +314,47 @@ def _needed(module: Module) -> dict[CoreItem, None]:
     return found
 
 
-def _check_shape(t: c.CompFuncType, options: Options, function: Function, where: str, *, lower: bool) -> None:
+def _check_lift(t: c.CompFuncType, lift: Options, target: Function, where: str) -> None:
     """Refuses a note, perhaps written by hand, that does not fit the core functions it speaks of."""
-    if t.is_async or options.is_async:
-        return  # refused when it is called
-    pointer = pointer_of(options.memory is not None and options.memory.limits.is64)
-    core = core_type(t, Layouts(pointer), lower=lower)
-    if function.signature != core:
+    core = lifted_type(t, lift)
+    if lift.callback is not None:
+        core = FuncType(core.params, (I32,))
+        if lift.callback.signature != FuncType((I32, I32, I32), (I32,)):
+            raise MeldError("its `callback` does not have the type of one", where=where)
+    if target.signature != core:
         raise MeldError(f"its core function does not have the type of {show(t)}", where=where)
+    _check_realloc(lift, where)
+    if lift.post_return is not None and lift.post_return.signature != FuncType(core.results):
+        raise MeldError("its `post-return` does not take what the function returns", where=where)
+
+
+def _check_realloc(options: Options, where: str) -> None:
+    pointer = I64 if options.memory is not None and options.memory.limits.is64 else I32
     if options.realloc is not None and options.realloc.signature != FuncType((pointer,) * 4, (pointer,)):
         raise MeldError("its `realloc` does not have the type of one", where=where)
-    if options.post_return is not None and options.post_return.signature != FuncType(core.results):
-        raise MeldError("its `post-return` does not take what the function returns", where=where)
+
+
+def _is_ours(note: CanonCall) -> bool:
+    """Whether a built-in is about a resource that the program defines."""
+    found: Any = note.type.resource if isinstance(note.type, c.Own) else None
+    return isinstance(found, Resource) and found.owner is not None
+
+
+def _builtin_type(note: CanonCall, given: FuncType) -> FuncType:
+    """The core type of a built-in. Slots of contexts are i32 or i64, which the note does not say."""
+    match note.builtin:
+        case "task.return":
+            return task_return_type(note.type, note.options)
+        case "context.get" if given in (FuncType((), (I32,)), FuncType((), (I64,))):
+            return given
+        case "context.set" if given in (FuncType((I32,)), FuncType((I64,))):
+            return given
+        case "context.get" | "context.set":
+            return FuncType((I32,), (I32,))  # none that it could have
+    memory = note.options.memory
+    pointer = I64 if memory is not None and memory.limits.is64 else I32
+    params, results = TYPES[note.builtin]
+    return FuncType(tuple(pointer if isinstance(p, str) else p for p in params), results)
 
 
 def _pending(what: str) -> Callable[..., Any]:
@@ -317,38 +362,3 @@ def _pending(what: str) -> Callable[..., Any]:
         raise HostTrap(f"not interpreted yet: {what}")
 
     return trap
-
-
-# --- core values ---
-
-
-def _signed32(bits: int) -> int:
-    return bits - (1 << 32) if bits >> 31 else bits
-
-
-def bits_of(value: Any, t: ValType) -> int:
-    """A core value of the engine as unsigned bits. A signalling NaN of 32 bits becomes a quiet one on its way here."""
-    match t:
-        case NumType.I32:
-            return int(value) & MASK32
-        case NumType.I64:
-            return int(value) & MASK64
-        case NumType.F32:
-            return int.from_bytes(struct.pack("<f", value), "little")
-        case NumType.F64:
-            return int.from_bytes(struct.pack("<d", value), "little")
-    raise HostTrap("a lifted function has a type that Python cannot supply")
-
-
-def engine_value(bits: int, t: ValType) -> int | float:
-    """The reverse of `bits_of`."""
-    match t:
-        case NumType.I32:
-            return _signed32(bits & MASK32)
-        case NumType.I64:
-            return bits - (1 << 64) if bits >> 63 else bits
-        case NumType.F32:
-            return float(struct.unpack("<f", bits.to_bytes(4, "little"))[0])
-        case NumType.F64:
-            return float(struct.unpack("<d", bits.to_bytes(8, "little"))[0])
-    raise HostTrap("a lifted function has a type that Python cannot supply")

@@ -13,6 +13,7 @@ A value between two sides has one form, whatever the encoding of strings and the
 | record, tuple | `tuple` of the fields |
 | variant, enum, option, result | pair of the number of the case, and its payload or None |
 | own, borrow | `Handle` |
+| stream, future, error-context | an object of `meld.runtime.tasks` |
 
 Core values are integers too: the bits, unsigned. Everything that the specification checks is checked; what traps there
 raises `HostTrap` here.
@@ -95,6 +96,16 @@ class Handles(Protocol):
         """Puts a borrow handle into the table, or gives the representation to the instance that defines the type."""
 
 
+class Carried(Protocol):
+    """The handles of one instance that are no resources. All raise HostTrap for what is no such handle."""
+
+    def lift(self, layout: Layout, handle: int) -> Any:
+        """What a handle means: the readable end of a channel, which leaves the table, or an error context."""
+
+    def lower(self, layout: Layout, value: Any) -> int:
+        """Puts it into the table. Returns its index."""
+
+
 def trap_if(condition: bool, message: str) -> None:
     """Raises HostTrap if a condition holds."""
     if condition:
@@ -114,7 +125,8 @@ class Side:
         pointer: the type of its addresses.
         encoding: of its strings: ``utf8``, ``utf16`` or ``latin1+utf16``.
         realloc: (old address, old size, alignment, new size) → address, as unsigned integers.
-        handles: its handle table, if values have handles.
+        handles: its handle table, if values have handles of resources.
+        carried: the same for others.
     """
 
     memory: Callable[[], memoryview]
@@ -122,6 +134,7 @@ class Side:
     encoding: str = "utf8"
     realloc: Callable[[int, int, int, int], int] = _no_realloc
     handles: Handles | None = None
+    carried: Carried | None = None
 
     @property
     def width(self) -> int:
@@ -183,6 +196,8 @@ def scalar(side: Side, layout: Layout, bits: int) -> Value:
         case Kind.OWN | Kind.BORROW if side.handles is not None:
             take = side.handles.lift_own if kind is Kind.OWN else side.handles.lift_borrow
             return Handle(layout.resource, take(layout.resource, bits & MASK32))
+        case Kind.STREAM | Kind.FUTURE | Kind.ERROR_CONTEXT if side.carried is not None:
+            return side.carried.lift(layout, bits & MASK32)
     raise HostTrap(f"values of type {kind.value} are not interpreted")
 
 
@@ -194,6 +209,8 @@ def bits_of(side: Side, layout: Layout, value: Value) -> int:
         case Kind.OWN | Kind.BORROW if side.handles is not None:
             give = side.handles.lower_own if layout.kind is Kind.OWN else side.handles.lower_borrow
             return give(layout.resource, value.rep)
+        case Kind.STREAM | Kind.FUTURE | Kind.ERROR_CONTEXT if side.carried is not None:
+            return side.carried.lower(layout, value)
         case Kind.OWN | Kind.BORROW | Kind.STREAM | Kind.FUTURE | Kind.ERROR_CONTEXT:
             raise HostTrap(f"values of type {layout.kind.value} are not interpreted")
         case _:

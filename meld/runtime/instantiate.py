@@ -8,6 +8,7 @@ trap that says what is pending.
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, HostCall, HostE
 from meld.runtime.boundaries import Interpreter
 from meld.runtime.canonical import Value
 from meld.runtime.host import MEMORY_PREFIX, Given, Host, engine_type, view
+from meld.runtime.items import bits_of, engine_value
 from meld.runtime.streams import HostTrap
 from meld.support.records import record
 
@@ -109,11 +111,20 @@ class Running:
         if V128 in signature.params + signature.results:
             raise MeldError(f"`{name}` takes or gives a v128, which cannot cross to Python")
         values = [_argument(value, t) for value, t in zip(args, signature.params, strict=True)]
+        export = self.interpreter.entry(name)
         with _traps():
-            return function(self.store, *values)
+            if export is None:
+                return function(self.store, *values)
+            cores = [bits_of(value, t) for value, t in zip(values, signature.params, strict=True)]
+            bits = self.interpreter.invoke_core(export, cores)
+        results = [engine_value(x, t) for x, t in zip(bits, signature.results, strict=True)]
+        return results if len(results) > 1 else results[0] if results else None
 
     def signature(self, name: str) -> FuncType:
-        """The type of an exported function. Raises MeldError if there is none."""
+        """The type of an exported function, as `call` takes it. Raises MeldError if there is none."""
+        component = self.interpreter.entry(name)
+        if component is not None:
+            return self.interpreter.entry_type(component)
         for export in self.module.exports:
             if export.name == name and isinstance(export.item, Function):
                 return export.item.signature
@@ -179,7 +190,8 @@ def instantiate(
     runs_on = engine(fuel=fuel is not None and store is None, interruptible=interruptible)
     module = read_module(program) if isinstance(program, bytes) else program
     interpreter = Interpreter(module)
-    data = write_module(expose_memories(module, interpreter.exports))
+    with interpreter.encoded() as made:
+        data = write_module(expose_memories(made, interpreter.exports))
     try:
         compiled = wasmtime.Module(runs_on, data)
     except wasmtime.WasmtimeError as e:
@@ -276,7 +288,7 @@ def _traps(other: type[Exception] | None = None) -> Iterator[None]:
         yield
     except HostTrap as e:
         raise Trapped(str(e)) from None
-    except RecursionError:
+    except (RecursionError, ctypes.ArgumentError):  # the latter where the engine's interface meets the former
         raise Trapped("calls between components and the host are nested too deep") from None
     except wasmtime.Trap as e:
         names = tuple(frame.func_name or f"function {frame.func_index}" for frame in e.frames)

@@ -1,6 +1,7 @@
 """Handle tables of component instances, for the interpreter of boundaries.
 
-Before the pass `handle-tables` they live here, in Python; after it they live in the module, and what is here calls the
+One table has the handles of all kinds: resources (`Entry`), and what `meld.runtime.tasks` adds. Before the pass
+`handle-tables` those of resources live here, in Python; after it they live in the module, and what is here calls the
 functions that it made. Both give out the same indices.
 
 Source: Component Model, CanonicalABI.md: Table State, Resource State, `canon resource.new`, `.drop`, `.rep`.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
-from typing import Any
+from typing import Any, TypeVar
 
 from meld.abi.types import Resource
 from meld.ir.notes import Instance
@@ -19,6 +20,11 @@ from meld.runtime.canonical import MASK32, trap_if
 from meld.support.records import record
 
 MAX_ENTRIES = (1 << 28) - 1
+
+T = TypeVar("T")
+
+KINDS = {"Entry": "a resource", "WaitableSet": "a waitable-set", "Subtask": "a subtask", "Waitable": "a waitable"}
+"""Kinds of handles, by the class of what is in the table; others by the words of their class."""
 
 Call = Callable[..., Any]
 """Calls a core function of the module: (function, arguments…) → result."""
@@ -50,10 +56,10 @@ class Scope:
 class Table:
     """The handle table of one instance; entry 0 is never used."""
 
-    entries: list[Entry | None] = field(default_factory=lambda: [None])
+    entries: list[Any] = field(default_factory=lambda: [None])
     free: list[int] = field(default_factory=list)
 
-    def add(self, entry: Entry) -> int:
+    def add(self, entry: Any) -> int:
         """A new handle."""
         if self.free:
             index = self.free.pop()
@@ -63,24 +69,35 @@ class Table:
         self.entries.append(entry)
         return len(self.entries) - 1
 
-    def get(self, resource: Resource, handle: int) -> Entry:
-        """The entry of a handle. Raises HostTrap unless it is a handle of that resource type."""
+    def get(self, kind: type[T], handle: int) -> T:
+        """What a handle stands for. Raises HostTrap unless it is of that class."""
         handle &= MASK32
-        found = self.entries[handle] if handle < len(self.entries) else None
+        found: Any = self.entries[handle] if handle < len(self.entries) else None
         trap_if(found is None, f"unknown handle index {handle}")
-        assert found is not None
+        if not isinstance(found, kind):
+            what = KINDS.get(kind.__name__) or f"an {kind.__name__.lower()}"
+            trap_if(True, f"handle {handle} is not {what}")
+        return found  # type: ignore[no-any-return]
+
+    def take(self, handle: int) -> None:
+        """Takes a handle out of the table, which is in it."""
+        self.entries[handle & MASK32] = None
+        self.free.append(handle & MASK32)
+
+    def resource(self, resource: Resource, handle: int) -> Entry:
+        """The entry of a resource handle. Raises HostTrap unless it is one of that type."""
+        found = self.get(Entry, handle)
         trap_if(
             found.resource is not resource,
-            f"handle {handle} is one of `{found.resource.label}`, not `{resource.label}`",
+            f"handle {handle & MASK32} is one of `{found.resource.label}`, not `{resource.label}`",
         )
         return found
 
     def remove(self, resource: Resource, handle: int) -> Entry:
-        """Takes a handle out of the table. Raises HostTrap also if it is lent."""
-        entry = self.get(resource, handle)
+        """Takes a resource handle out of the table. Raises HostTrap also if it is lent."""
+        entry = self.resource(resource, handle)
         trap_if(entry.lends > 0, f"handle {handle} is lent to a call that has not ended")
-        self.entries[handle & MASK32] = None
-        self.free.append(handle & MASK32)
+        self.take(handle)
         return entry
 
     # --- built-ins ---
@@ -91,7 +108,7 @@ class Table:
 
     def rep(self, resource: Resource, handle: int) -> int:
         """`resource.rep`."""
-        return self.get(resource, handle).rep
+        return self.resource(resource, handle).rep
 
     def drop(self, resource: Resource, handle: int) -> int | None:
         """`resource.drop` without the destructor: the representation if the handle owned, else None."""
@@ -113,13 +130,14 @@ class Held:
     def lift_own(self, resource: Resource, handle: int) -> int:
         if resource.owner is None:
             return handle
-        trap_if(self.table.get(resource, handle).scope is not None, f"handle {handle} does not own what it stands for")
+        borrowed = self.table.resource(resource, handle).scope is not None
+        trap_if(borrowed, f"handle {handle} does not own what it stands for")
         return self.table.remove(resource, handle).rep
 
     def lift_borrow(self, resource: Resource, handle: int) -> int:
         if resource.owner is None:
             return handle
-        entry = self.table.get(resource, handle)
+        entry = self.table.resource(resource, handle)
         entry.lends += 1
         self.scope.lent.append(entry)
         return entry.rep

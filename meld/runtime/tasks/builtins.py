@@ -1,0 +1,298 @@
+"""The canonical built-ins. Each is a function of the call, or a generator where it may wait.
+
+Source: Component Model, CanonicalABI.md: Canonical Definitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from meld.abi.layout import Kind, Layout
+from meld.abi.types import Resource
+from meld.ir import component as c
+from meld.notes.boundaries import CanonCall
+from meld.runtime.canonical import Side, trap_if
+from meld.runtime.lifting import lift_flat
+from meld.runtime.lowering import store
+from meld.runtime.tables import Scope
+from meld.runtime.tasks.calls import TWICE, Calls
+from meld.runtime.tasks.channels import Buffer, Channel, End, EndState, ErrorContext, end_of
+from meld.runtime.tasks.scheduler import MAX_BACKPRESSURE, Coroutine, InstanceState, State, Thread
+from meld.runtime.tasks.waitables import BLOCKED, Event, Subtask, Waitable, WaitableSet
+from meld.support.records import record
+
+ANY_TIME = frozenset({"resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"})
+"""Built-ins that an instance may call while it must not call out."""
+BAD_RETURN = "invalid `task.return` signature and/or options for current task"
+OVERFLOW = "backpressure counter overflow"
+
+
+@record(eq=False)
+class BuiltinCall:
+    """A call of a built-in: what it was declared as, by which instance, and who calls it now."""
+
+    note: CanonCall
+    instance: InstanceState
+    calls: Calls
+
+    @property
+    def thread(self) -> Thread:
+        thread = self.calls.scheduler.current
+        assert thread is not None
+        return thread
+
+    @property
+    def side(self) -> Side:
+        handles = self.calls.handles(self.instance, Scope())
+        return self.calls.side(self.note.options, self.instance, handles)
+
+    def end(self, handle: int, *, writes: bool) -> End:
+        """The end of this built-in's type that a handle means."""
+        return end_of(self.instance.table, self.note.type, handle, writes=writes)
+
+
+# --- resources ---
+
+
+def resource_new(call: BuiltinCall, rep: int) -> int:
+    return call.instance.table.new(_resource(call), rep)
+
+
+def resource_rep(call: BuiltinCall, handle: int) -> int:
+    return call.instance.table.rep(_resource(call), handle)
+
+
+def resource_drop(call: BuiltinCall, handle: int) -> Coroutine:
+    resource = _resource(call)
+    rep = call.instance.table.drop(resource, handle)
+    if rep is not None and resource.dtor is not None:
+        yield from call.calls.destroy(resource, rep)
+
+
+def _resource(call: BuiltinCall) -> Resource:
+    resource: Any = call.note.type.resource
+    return resource  # type: ignore[no-any-return]
+
+
+# --- tasks ---
+
+
+def context_get(call: BuiltinCall) -> int:
+    return call.thread.context[call.note.slot or 0]
+
+
+def context_set(call: BuiltinCall, value: int) -> None:
+    call.thread.context[call.note.slot or 0] = value
+
+
+def backpressure_inc(call: BuiltinCall) -> None:
+    call.instance.backpressure += 1
+    trap_if(call.instance.backpressure == MAX_BACKPRESSURE, OVERFLOW)
+
+
+def backpressure_dec(call: BuiltinCall) -> None:
+    call.instance.backpressure -= 1
+    trap_if(call.instance.backpressure < 0, OVERFLOW)
+    if call.instance.backpressure == 0:
+        call.calls.scheduler.admit(call.instance)
+
+
+def task_return(call: BuiltinCall, *cores: int) -> None:
+    task, options = call.thread.task, call.note.options
+    trap_if(task.resolved, TWICE)
+    trap_if(
+        not task.lift.is_async
+        or call.note.type != task.type.result
+        or options.encoding != task.lift.encoding
+        or (options.memory is not None and options.memory is not task.lift.memory),
+        BAD_RETURN,
+    )
+    call.calls.resolve(task, list(cores))
+
+
+def task_cancel(call: BuiltinCall) -> None:
+    task = call.thread.task
+    trap_if(task.resolved, TWICE)
+    trap_if(task.state is not State.CANCEL_DELIVERED, "`task.cancel` called by task which has not been cancelled")
+    call.calls.resolve(task, None)
+
+
+def thread_yield(call: BuiltinCall) -> Coroutine:
+    call.calls.scheduler.rest(call.thread)
+    yield
+    return 0
+
+
+# --- subtasks ---
+
+
+def subtask_cancel(call: BuiltinCall, handle: int) -> Coroutine:
+    subtask = call.instance.table.get(Subtask, handle)
+    if not call.note.options.is_async:
+        subtask.check_alone()
+    trap_if(subtask.released or subtask.cancelled, "`subtask.cancel` called after terminal status delivered")
+    if not subtask.resolved:
+        subtask.cancelled = True
+        call.calls.cancel(subtask)
+        if not subtask.resolved:
+            if call.note.options.is_async:
+                return BLOCKED
+            yield from _until(lambda: subtask.resolved, subtask, call)
+    subtask.deliver()
+    return subtask.status
+
+
+def _until(done: Callable[[], bool], waitable: Waitable, call: BuiltinCall) -> Coroutine:
+    """Waits for one waitable alone."""
+    waitable.waiter = call.thread
+    while not done():
+        yield
+    waitable.waiter = None
+
+
+def subtask_drop(call: BuiltinCall, handle: int) -> None:
+    subtask = call.instance.table.get(Subtask, handle)
+    trap_if(not subtask.released, "cannot drop a subtask which has not yet resolved")
+    subtask.join(None, call.calls.scheduler)
+    call.instance.table.take(handle)
+
+
+# --- waitable sets ---
+
+
+def waitable_set_new(call: BuiltinCall) -> int:
+    return call.instance.table.add(WaitableSet())
+
+
+def waitable_set_wait(call: BuiltinCall, handle: int, at: int) -> Coroutine:
+    joined = call.instance.table.get(WaitableSet, handle)
+    while not joined.ready:
+        yield from joined.park(call.thread)
+    return _put_event(call, joined.poll(), at)
+
+
+def waitable_set_poll(call: BuiltinCall, handle: int, at: int) -> int:
+    return _put_event(call, call.instance.table.get(WaitableSet, handle).poll(), at)
+
+
+def _put_event(call: BuiltinCall, event: Event, at: int) -> int:
+    code, handle, payload = event
+    call.calls.trace.event(call.instance, event, f"{call.thread.task.label} ({call.note.builtin})")
+    side = call.side
+    pair = Layout(Kind.RECORD, 4, 8, ())
+    side.check_area(pair, at)
+    side.put(at, 4, handle)
+    side.put(at + 4, 4, payload)
+    return code
+
+
+def waitable_set_drop(call: BuiltinCall, handle: int) -> None:
+    dropped = call.instance.table.get(WaitableSet, handle)
+    trap_if(bool(dropped.waiting), "cannot drop waitable set with waiters")
+    trap_if(bool(dropped.members), "cannot drop waitable set with members")
+    call.instance.table.take(handle)
+
+
+def waitable_join(call: BuiltinCall, handle: int, to: int) -> None:
+    waitable = call.instance.table.get(Waitable, handle)
+    joined = call.instance.table.get(WaitableSet, to) if to else None
+    trap_if(waitable.waiter is not None, "waitable cannot be used synchronously while added to a waitable set")
+    waitable.join(joined, call.calls.scheduler)
+
+
+# --- streams and futures ---
+
+
+def channel_new(call: BuiltinCall) -> int:
+    readable, writable = Channel.new(call.note.type).ends
+    for end in (readable, writable):
+        end.handle = call.instance.table.add(end)
+    return readable.handle | writable.handle << 32
+
+
+def channel_copy(call: BuiltinCall, handle: int, at: int, count: int = 1) -> Coroutine:
+    end = call.end(handle, writes=call.note.builtin.endswith("write"))
+    blocking = not call.note.options.is_async
+    if blocking:
+        end.check_alone()
+    side, element = call.side, call.note.type.element
+    layout = None if element is None else call.calls.layout(side, [element]).fields[0][1]
+    buffer = Buffer(call.instance, side, layout, at, count)
+    result = end.begin(buffer, call.calls.scheduler, call.calls.trace.copy)
+    if result is None:
+        if not blocking:
+            return BLOCKED
+        yield from end.wait(call.thread)
+        _, _, result = end.deliver()
+    return result
+
+
+def channel_cancel(call: BuiltinCall, handle: int) -> int:
+    end = call.end(handle, writes=call.note.builtin.endswith("write"))
+    if not call.note.options.is_async:
+        end.check_alone()
+    _, _, result = end.cancel(call.calls.scheduler)
+    return result
+
+
+def channel_drop(call: BuiltinCall, handle: int) -> None:
+    writes = call.note.builtin.endswith("writable")
+    end = call.end(handle, writes=writes)
+    verb = "drop" if writes else "remove"
+    trap_if(end.state is EndState.COPYING, f"cannot {verb} busy {end.shared.word}")
+    end.drop(call.calls.scheduler)
+    call.instance.table.take(handle)
+
+
+# --- error contexts ---
+
+
+def error_context_new(call: BuiltinCall, at: int, length: int) -> int:
+    side = call.side
+    message = lift_flat(side, call.calls.layout(side, [c.Prim.STRING]), [at, length])[0]
+    return call.instance.table.add(ErrorContext(message))
+
+
+def error_context_debug_message(call: BuiltinCall, handle: int, at: int) -> None:
+    context = call.instance.table.get(ErrorContext, handle)
+    side = call.side
+    text = call.calls.layout(side, [c.Prim.STRING])
+    trap_if(at + text.size > len(side.memory()), "invalid debug message pointer: out of bounds")
+    call.instance.closed = True
+    store(side, text, (context.message,), at)
+    call.instance.closed = False
+
+
+def error_context_drop(call: BuiltinCall, handle: int) -> None:
+    call.instance.table.get(ErrorContext, handle)
+    call.instance.table.take(handle)
+
+
+BUILTINS: dict[str, Callable[..., Any]] = {
+    "resource.new": resource_new,
+    "resource.rep": resource_rep,
+    "resource.drop": resource_drop,
+    "context.get": context_get,
+    "context.set": context_set,
+    "backpressure.inc": backpressure_inc,
+    "backpressure.dec": backpressure_dec,
+    "task.return": task_return,
+    "task.cancel": task_cancel,
+    "thread.yield": thread_yield,
+    "subtask.cancel": subtask_cancel,
+    "subtask.drop": subtask_drop,
+    "waitable-set.new": waitable_set_new,
+    "waitable-set.wait": waitable_set_wait,
+    "waitable-set.poll": waitable_set_poll,
+    "waitable-set.drop": waitable_set_drop,
+    "waitable.join": waitable_join,
+    **{f"{kind}.new": channel_new for kind in ("stream", "future")},
+    **{f"{kind}.{verb}": channel_copy for kind in ("stream", "future") for verb in ("read", "write")},
+    **{f"{kind}.cancel-{verb}": channel_cancel for kind in ("stream", "future") for verb in ("read", "write")},
+    **{f"{kind}.drop-{end}": channel_drop for kind in ("stream", "future") for end in ("readable", "writable")},
+    "error-context.new": error_context_new,
+    "error-context.debug-message": error_context_debug_message,
+    "error-context.drop": error_context_drop,
+}
+"""By their names in text. Threads that a guest makes itself are not here: no engine accepts them yet."""
