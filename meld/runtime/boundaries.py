@@ -33,8 +33,9 @@ from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
 from meld.notes.handles import FUNCTIONS, HandleFunctions, HandleTable, type_numbers
+from meld.notes.tasks import ContextSlots
 from meld.runtime.canonical import Side, Value, trap_if
-from meld.runtime.items import Items, bits_of, engine_value
+from meld.runtime.items import Globals, Items, bits_of, engine_value
 from meld.runtime.streams import HostTrap
 from meld.runtime.tables import Held, Inside, Scope
 from meld.runtime.tasks.builtins import ANY_TIME, BUILTINS, BuiltinCall
@@ -80,6 +81,8 @@ class Interpreter:
         self._numbers = type_numbers(self.module)
         self._items = Items.of(self.module, _needed(self.module))
         self._frames = Frames(self._scheduler, self._items.call)
+        for note in self.module.notes_of(ContextSlots):
+            self._scheduler.slots = Globals(self._items, (note.first, note.second))
         self._tasks = Calls(
             self._scheduler, self._frames, self.trace, self._state, self._side, self._handles, self._record
         )
@@ -309,6 +312,8 @@ def _needed(module: Module) -> dict[CoreItem, None]:
     for export in module.notes_of(HostExport):
         add(export.target)
         options(export.lift)
+    for note in module.notes_of(ContextSlots):
+        add(note.first, note.second)
     for note in module.notes_of(HandleFunctions):
         add(*(getattr(note, name) for name in FUNCTIONS))
     return found

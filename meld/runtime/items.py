@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import wasmtime
 
-from meld.ir.module import CoreItem, Function, Memory, Module
+from meld.ir.module import CoreItem, Function, Global, Memory, Module
 from meld.ir.types import NumType, ValType
 from meld.runtime.canonical import MASK32, MASK64
 from meld.runtime.host import view
@@ -86,6 +86,24 @@ class Items:
         if item not in self._found:
             raise HostTrap(f"{item.name or 'an item'} of the module cannot be reached")
         return self._found[item]
+
+
+@record(eq=False)
+class Globals:
+    """The values of some globals."""
+
+    items: Items
+    globals: tuple[Global, ...]
+
+    def read(self) -> list[int]:
+        """Their values as unsigned bits."""
+        store = self.items.stores[-1]
+        return [bits_of(self.items.reach(item).value(store), item.type) for item in self.globals]
+
+    def write(self, values: list[int]) -> None:
+        """Gives them values."""
+        for item, bits in zip(self.globals, values, strict=True):
+            self.items.reach(item).set_value(self.items.stores[-1], engine_value(bits, item.type))
 
 
 def _signed32(bits: int) -> int:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import field
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from meld.abi.options import Options
 from meld.ir.component import CompFuncType
@@ -127,6 +127,14 @@ class Thread:
     among: list[Thread] | None = None
 
 
+class ContextSlots(Protocol):
+    """The globals that hold the context slots of whatever runs, once these are no built-ins any more."""
+
+    def read(self) -> list[int]: ...
+
+    def write(self, context: list[int]) -> None: ...
+
+
 @record(eq=False)
 class Scheduler:
     """Who runs, and who is next.
@@ -134,12 +142,14 @@ class Scheduler:
     Attributes:
         current: the thread that runs; None while the host does.
         confined: the instance whose threads alone may run, during a call of a synchronous function.
+        slots: where the module keeps the context slots of whatever runs, if it does by itself.
     """
 
     ready: deque[Thread] = field(default_factory=deque)
     yielded: deque[Thread] = field(default_factory=deque)
     current: Thread | None = None
     confined: InstanceState | None = None
+    slots: ContextSlots | None = None
 
     def wake(self, thread: Thread) -> None:
         """Queues a thread, which finds out for itself whether it can go on."""
@@ -174,10 +184,20 @@ class Scheduler:
         """Runs a thread until it waits or ends."""
         assert thread.body is not None
         before, self.current = self.current, thread
+        context = self._exchange(thread.context)
         try:
             next(thread.body, None)
         finally:
             self.current = before
+        thread.context = self._exchange(context)
+
+    def _exchange(self, context: list[int]) -> list[int]:
+        """Puts the context slots of a thread where the module looks for them. Returns what was there."""
+        if self.slots is None:
+            return context
+        found = self.slots.read()
+        self.slots.write(context)
+        return found
 
     def run_until(self, done: Callable[[], bool], instance: InstanceState | None) -> None:
         """Runs threads until something is so.
