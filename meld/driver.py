@@ -11,7 +11,7 @@ from typing import Any
 from meld.diagnostics import MeldError, PassFailure, Remark
 from meld.files import load
 from meld.ir.component import Component, NestedComponent
-from meld.notes.linking import Input, Wanted
+from meld.notes.linking import HostOnly, Input, Wanted
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, plan_named, run
@@ -40,6 +40,8 @@ class Options:
         wrap: the product is to be a component.
         limit, fuel: how many rewrites may happen, in all and by step (`meld.passes.base.Gate`).
         reproducer: the file that the command line writes if a pass fails (`meld.faults.reproducer`); None: it does not.
+        host_only: patterns of names of imports that no input feeds.
+        trust_notes: whether to believe the notes of the single input, whatever it is.
     """
 
     passes: str | None = None
@@ -51,6 +53,8 @@ class Options:
     limit: int | None = None
     fuel: Mapping[str, int] = field(default_factory=dict)
     reproducer: str | None = REPRODUCER
+    host_only: Sequence[str] = ()
+    trust_notes: bool = False
 
 
 @record()
@@ -94,8 +98,52 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int
 
 def prepare(inputs: Sequence[str | PathLike[str]], options: Options) -> tuple[Program, Plan]:
     """The inputs as one program, and the passes that will run on it. Raises MeldError."""
-    program = compose([load(path) for path in inputs], inputs, options.links)
-    return program, plan_for(program, options, Registry.standard(list(options.plugins)))
+    return plan_inputs([load(path) for path in inputs], inputs, options, Registry.standard(list(options.plugins)))
+
+
+def plan_inputs(
+    programs: Sequence[Program], paths: Sequence[str | PathLike[str]], options: Options, registry: Registry
+) -> tuple[Program, Plan]:
+    """Loaded inputs as one program, and the passes that will run on it. Raises MeldError."""
+    remarks = admit(programs, paths, options)
+    program = compose(programs, paths, options)
+    plan = plan_for(program, options, registry)
+    plan.remarks = [*remarks, *plan.remarks]
+    return program, plan
+
+
+def admit(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], options: Options) -> list[Remark]:
+    """Takes inputs in: what they say about the compiler's own business is dropped, unless the single one is a dump.
+
+    A module that states facts is a dump, and so is a composition that states facts or holds inputs that are not linked
+    yet; what is inside such a composition came from inputs, and says nothing.
+
+    Raises:
+        MeldError: notes of several inputs are to be believed.
+    """
+    from meld.rewriting.claims import drop_claims
+
+    if options.trust_notes and len(programs) > 1:
+        raise MeldError("--trust-notes is for a single input, a dump")
+    remarks = []
+    for program, path in zip(programs, paths, strict=True):
+        name = Path(path).name
+        resumed = len(programs) == 1 and (options.trust_notes or _is_dump(program))
+        if resumed:
+            remarks.append(Remark("inputs", f"`{name}` is resumed as a dump: its notes and facts are believed"))
+        if resumed and (options.trust_notes or not isinstance(program, Component)):
+            continue
+        dropped = drop_claims(program, root=not resumed)
+        if dropped:
+            what = ", ".join(f"{one} ({count})" if count > 1 else one for one, count in dropped.items())
+            hint = "" if resumed or len(programs) > 1 else "; --trust-notes believes it"
+            said = f"what `{name}` says about the compiler's own business is dropped: {what}{hint}"
+            remarks.append(Remark("inputs", said))
+    return remarks
+
+
+def _is_dump(program: Program) -> bool:
+    return bool(program.facts) or (isinstance(program, Component) and bool(program.notes_of(Input)))
 
 
 def plan_for(program: Program, options: Options, registry: Registry) -> Plan:
@@ -112,13 +160,15 @@ def plan_for(program: Program, options: Options, registry: Registry) -> Plan:
     return plan
 
 
-def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], links: Sequence[str] = ()) -> Program:
+def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], options: Options) -> Program:
     """Several inputs as one composition, not yet linked; a single input is the program itself."""
-    wanted = [_wanted(link) for link in links]
+    wanted = [_wanted(link) for link in options.links]
     if len(programs) == 1:
         program = programs[0]
         if wanted:
             raise MeldError("--link needs two inputs at least", where=str(paths[0]))
+        if options.host_only:
+            raise MeldError("--host-only needs two inputs at least", where=str(paths[0]))
         return program
     composition = Component(where="composition")
     taken: set[str] = set()
@@ -130,6 +180,7 @@ def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], l
         composition.definitions.append(nested)
         composition.notes.append(Input(nested, label))
     composition.notes += wanted
+    composition.notes += [HostOnly(pattern) for pattern in options.host_only]
     return composition
 
 

@@ -121,6 +121,7 @@ def pipeline_words(args: argparse.Namespace, label: str = "") -> list[str]:
     fueled = (label, label.removesuffix("#1"), f"{label}#1")
     words = [f"--passes={args.passes}"] if args.passes is not None else []
     words += [f"--link={link}" for link in args.link] + [f"--plugin={file}" for file in args.plugin]
+    words += [f"--host-only={pattern}" for pattern in args.host_only] + ["--trust-notes"] * args.trust_notes
     words += [f"--limit={args.limit}"] if args.limit is not None else []
     return words + [f"--fuel={text}" for text in args.fuel if text.rpartition(":")[0] not in fueled]
 

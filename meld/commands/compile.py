@@ -73,6 +73,14 @@ def pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     add("--passes", metavar="PIPELINE", help="passes to run, with options: `detect-pairs,emit-bridge{slots=16}`")
     add("--stop-after", metavar="PASS", help="stop after this pass and write what there is")
     add("--link", metavar="A:IMPORT=B", action="append", default=[], help="link import IMPORT of input A to input B")
+    add(
+        "--host-only",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="feed no import with such a name from another input, for example `wasi:*`",
+    )
+    add("--trust-notes", action="store_true", help="believe the annotations of the single input, also if it is no dump")
     add("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
     add("--limit", metavar="N", type=int, help="do only the first N rewrites of all passes together")
     add("--fuel", metavar="PASS:N", action="append", default=[], help="do only the first N rewrites of that pass")
@@ -93,6 +101,7 @@ def pipeline_options(args: argparse.Namespace, *, wrap: bool = False) -> Options
     if args.limit is not None and args.limit < 0:
         raise MeldError(f"--limit={args.limit}", hint="a number of rewrites, from 0")
     options = Options(args.passes, args.stop_after, args.link, args.plugin, wrap=wrap, limit=args.limit, fuel=fuel)
+    options.host_only, options.trust_notes = args.host_only, args.trust_notes
     options.reproducer = args.reproducer or options.reproducer
     return options
 

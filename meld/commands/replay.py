@@ -132,7 +132,10 @@ def _options(reproducer: Reproducer, plugins: list[str]) -> Options:
     from meld.passmanager import Observer
 
     options = Options(
-        passes=reproducer.passes, plugins=plugins or [path for path, _ in reproducer.plugins], reproducer=None
+        passes=reproducer.passes,
+        plugins=plugins or [path for path, _ in reproducer.plugins],
+        trust_notes=True,  # the file is a dump
+        reproducer=None,
     )
     if reproducer.fuel is not None:
         options.fuel = {reproducer.passes.partition("{")[0]: reproducer.fuel}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from meld.debugger.history import Edit, Entry, History, blocked, with_options
 from meld.debugger.symbols import Symbols, called, matcher
 from meld.diagnostics import MeldError, Remark
-from meld.driver import Options, compose, plan_for
+from meld.driver import Options, plan_inputs
 from meld.files import read_file, read_program
 from meld.ir.component import Component
 from meld.ir.module import Module
@@ -26,7 +26,7 @@ from meld.journal import Change, Difference, Journal, Symbol
 from meld.observers.recorder import Recorder
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
-from meld.passmanager import Observer, run
+from meld.passmanager import Observer, Plan, run
 from meld.support.records import record
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ class Session:
         """A session that stands before the first step, or after `options.stop_after`. Raises MeldError."""
         files = [(str(path), bytes(read_file(Path(path)))) for path in inputs]
         registry = Registry.standard(list(options.plugins))
-        program = _load(files, options)
-        plan = plan_for(program, options, registry)
+        program, plan = _load(files, options, registry)
         for label in options.fuel:
             plan.position(label, option="--fuel")
         session = cls(files, options, registry, History.of(plan), plan.remarks)
@@ -445,7 +444,7 @@ class Session:
             edit, report = self.entries[index].edit, self._reports.get(index)
             if edit is not None and self.entries[index].whole and report is not None:
                 return _Live(edit.program(), index + 1, None, self._gate(report.asked))
-        return _Live(_load(self.files, self.options), 0, None, self._gate())
+        return _Live(_load(self.files, self.options, self.registry)[0], 0, None, self._gate())
 
     def _run(self, live: _Live, observers: Sequence[Observer], before: int | None = None) -> Report | None:
         """Runs the next step, or what comes in it before a rewrite; None if it is skipped."""
@@ -479,8 +478,9 @@ class Session:
         return report
 
 
-def _load(files: Sequence[tuple[str, bytes]], options: Options) -> Program:
-    return compose([read_program(data, path) for path, data in files], [path for path, _ in files], options.links)
+def _load(files: Sequence[tuple[str, bytes]], options: Options, registry: Registry) -> tuple[Program, Plan]:
+    programs = [read_program(data, path) for path, data in files]
+    return plan_inputs(programs, [path for path, _ in files], options, registry)
 
 
 def rewrites(count: int) -> str:

@@ -42,3 +42,10 @@ class Wanted(Note):
     importer: str = text()
     label: str = text()
     exporter: str = text()
+
+
+@note("host-only")
+class HostOnly(Note):
+    """On a composition: imports that only the host may serve, by a pattern of their names (``--host-only=GLOB``)."""
+
+    pattern: str = text(positional=True)

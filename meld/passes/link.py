@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from typing import Any
 
 from meld.diagnostics import MeldError, did_you_mean
@@ -21,7 +22,7 @@ from meld.ir.component import (
     NestedComponent,
     Sort,
 )
-from meld.notes.linking import Input, Partner, Wanted
+from meld.notes.linking import HostOnly, Input, Partner, Wanted
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.copying import Copier, in_order
 from meld.support.graph import Circle, topological
@@ -32,7 +33,8 @@ class Link(Pass):
 
     Versions may differ as long as they are semver-compatible: `a:b/c@1.2.0` is fed by `a:b/c@1.3.1`, not by `@2.0.0`.
     What no input exports stays an import of the composition; what no input uses is exported by it. An import that
-    several inputs could feed needs `--link`. A component that comes composed has nothing to link.
+    several inputs could feed needs `--link`, and one that `--host-only` names is fed by none. A component that comes
+    composed has nothing to link.
     """
 
     name = "link"
@@ -42,13 +44,21 @@ class Link(Pass):
     def run(self, program: Component, cx: PassContext) -> None:
         inputs = program.notes_of(Input)
         if inputs:
-            _Linker(program, inputs, program.notes_of(Wanted), cx).run()
-            program.notes = [n for n in program.notes if not isinstance(n, Input | Wanted)]
+            _Linker(program, inputs, program.notes_of(Wanted), program.notes_of(HostOnly), cx).run()
+            program.notes = [n for n in program.notes if not isinstance(n, Input | Wanted | HostOnly)]
 
 
 class _Linker:
-    def __init__(self, program: Component, inputs: list[Input], wanted: list[Wanted], cx: PassContext) -> None:
+    def __init__(
+        self,
+        program: Component,
+        inputs: list[Input],
+        wanted: list[Wanted],
+        host_only: list[HostOnly],
+        cx: PassContext,
+    ) -> None:
         self.program = program
+        self.host_only = [n.pattern for n in host_only]
         self.cx = cx
         self.inputs: dict[str, NestedComponent] = {note.label: note.component for note in inputs}
         self.wanted: dict[tuple[str, str], list[str]] = {}
@@ -70,6 +80,7 @@ class _Linker:
         by_input: dict[str, dict[Import, list[tuple[str, Export]]]] = {name: {} for name in self.inputs}
         for (name, item), providers in feeds.items():
             by_input[name][item] = providers
+        self._say_overrides(feeds)
         for name in self._order(feeds):
             self._instantiate(name, by_input[name])
         self.program.definitions = in_order(self.program.definitions)
@@ -85,10 +96,32 @@ class _Linker:
             hint = did_you_mean(wish.label, labels, f"its imports are {', '.join(labels) or 'none'}")
             raise MeldError(f"--link: `{wish.importer}` has no import `{wish.label}`", hint=hint)
 
+    def _say_overrides(self, feeds: dict[tuple[str, Import], list[tuple[str, Export]]]) -> None:
+        """Says which inputs feed imports that the host would serve otherwise, where nobody asked for it."""
+        taken: dict[tuple[str, str], list[str]] = {}
+        for (name, item), providers in feeds.items():
+            if not _is_partner(item) and (name, str(item.extern)) not in self.wanted:
+                for other, export in providers:
+                    given, label = str(export.extern), str(item.extern)
+                    shown = f"`{label}`" if given == label else f"`{label}` (by `{given}`)"
+                    taken.setdefault((other, name), []).append(shown)
+        for (other, name), labels in taken.items():
+            self.cx.remark(
+                f"`{other}` feeds {', '.join(labels)} of `{name}` in place of the host; "
+                "--host-only=NAME keeps it for the host"
+            )
+
+    def _is_host_only(self, label: str) -> bool:
+        return any(fnmatchcase(one, p) for p in self.host_only for one in (label, _unversioned(label)))
+
     def _providers(self, name: str, item: Import) -> list[tuple[str, Export]]:
         """The inputs and exports that feed an import: none, one, or several stream partners that the user asked for."""
         label = str(item.extern)
         wanted = self.wanted.get((name, label))
+        if self._is_host_only(label):
+            if wanted is not None:
+                raise MeldError(f"--link: the import `{label}` of `{name}` is for the host only, says --host-only")
+            return []
         found = []
         for other, exports in self.exports.get((item.sort, _unversioned(label)), {}).items():
             if other == name or (wanted is not None and other not in wanted):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from meld.abi.options import Options
 from meld.abi.types import function_types
 from meld.ir import component as c
 from meld.ir.component import ExportDecl, Sort
-from meld.ir.module import CoreItem, Export, Module
+from meld.ir.module import CoreItem, Export, Function, ImportName, Module
 from meld.ir.notes import Note
 from meld.notes.boundaries import HostCall, HostExport, resource_of
-from meld.rewriting.world import SECTION, TOOL_SECTION, read_world, world_section
+from meld.rewriting.world import read_world, world_note, write_section
 
 CORE_OPTIONS = ("memory", "realloc", "post_return", "callback")
 """The options that are core items."""
@@ -33,9 +33,10 @@ def host_options(module: Module) -> list[Options]:
 
 
 def export_options(module: Module) -> None:
-    """Exports each memory and `realloc` of `host_options`, and names the world's section by whether one is enough.
+    """Exports each memory and `realloc` of `host_options`, and writes the section that holds the world.
 
-    The first goes under the name that `wasm-tools component new` expects, others under a name of their own.
+    The first goes under the name that `wasm-tools component new` expects, others under a name of their own; whether one
+    of each is enough decides how the section is called.
     """
     have = {export.item for export in module.exports}
     for options in host_options(module):
@@ -43,11 +44,11 @@ def export_options(module: Module) -> None:
             if item is not None and item not in have:
                 module.exports.append(Export(fresh_name(module, item, name), item))
                 have.add(item)
-    section = world_section(module)
-    if section is not None:
-        exports = [decl for decl in read_world(section).decls if isinstance(decl, ExportDecl)]
+    world = world_note(module)
+    if world is not None:
+        exports = [decl for decl in read_world(world).decls if isinstance(decl, ExportDecl)]
         plain = all(decl.sort in (Sort.FUNC, Sort.INSTANCE) for decl in exports)
-        section.name = TOOL_SECTION if plain and fits_tools(module) else SECTION
+        write_section(module, tools=plain and fits_tools(module))
 
 
 def fresh_name(module: Module, item: CoreItem, name: str) -> str:
@@ -59,6 +60,52 @@ def fresh_name(module: Module, item: CoreItem, name: str) -> str:
         found = f"{owner}/{name}" if n == 1 else f"{owner}/{name}#{n}"
         n += 1
     return found
+
+
+PLAIN = {"memory": "memory", "realloc": "cabi_realloc"}
+"""Options of a call by their conventional export names: what a host that goes by names believes."""
+
+
+def names_apart(module: Module) -> dict[Function, str]:
+    """New names for imports of one name that stand for a function of the host lowered in different ways.
+
+    The one that goes by the conventional names keeps its name: `PLAIN`, UTF-8. Others are qualified by their instance,
+    so that a host that goes by names alone refuses the module, and does not read the wrong memory.
+    """
+    names: dict[ImportName, dict[Options, list[Function]]] = {}
+    for item in module.imports:
+        for n in item.notes:
+            if isinstance(n, HostCall) and isinstance(item, Function) and item.imported is not None:
+                names.setdefault(item.imported, {}).setdefault(n.lower, []).append(item)
+    exported = {export.name: export.item for export in module.exports}
+    taken = {item.imported for item in module.imports}
+    found: dict[Function, str] = {}
+    for name, by_options in names.items():
+        for options, items in by_options.items() if len(by_options) > 1 else ():
+            if not _is_plain(options, exported):
+                new = _fresh_field(name, items[0], taken)
+                taken.add(ImportName(name.module, new))
+                found |= dict.fromkeys(items, new)
+    return found
+
+
+def _is_plain(options: Options, exported: Mapping[str, CoreItem]) -> bool:
+    by_name = all(getattr(options, key) in (None, exported.get(name)) for key, name in PLAIN.items())
+    return by_name and options.encoding == "utf8" and not options.is_async
+
+
+def _fresh_field(name: ImportName, item: Function, taken: set[ImportName | None]) -> str:
+    call = next(n for n in item.notes if isinstance(n, HostCall))
+    field, n = f"{call.instance.name}/{name.field}", 1
+    while ImportName(name.module, field) in taken:
+        n += 1
+        field = f"{call.instance.name}/{name.field}#{n}"
+    return field
+
+
+def host_name(imported: ImportName, n: Note) -> ImportName:
+    """The name by which the host knows what an import stands for: another one if several were told apart."""
+    return ImportName(imported.module, n.label) if isinstance(n, HostCall) else imported
 
 
 def is_host_call(n: Note) -> bool:

@@ -14,7 +14,7 @@ from meld.ir.describe import item_type
 from meld.ir.module import KEYWORD_OF, SPACE_OF, CoreItem, Function, Module
 from meld.ir.notes import Instance
 from meld.notes.boundaries import HostCall
-from meld.passes.finish.signature_manifest import Row, core_row, exported_names, options_row, signatures, wit_row
+from meld.passes.finish.signature_manifest import Row, core_row, exported_names, import_row, signatures
 
 
 def manifest(module: Module) -> Row:
@@ -56,10 +56,7 @@ def _imports(module: Module) -> Iterator[Row]:
         if isinstance(item, Function):
             row["core"] = core_row(item.signature)
             call = next((n for n in item.notes if isinstance(n, HostCall)), None)
-            row["wit"] = None if call is None else wit_row(call.type)
-            if call is not None:
-                row |= {"instance": call.instance.name, **options_row(call.lower, names)}
-                del row["post_return"]  # an option of lifting
+            row |= {"wit": None} if call is None else import_row(item, call, names)
         else:
             row["type"] = item_type(item)
         yield row

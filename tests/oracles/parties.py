@@ -23,14 +23,12 @@ from meld.runtime.host import Host
 from meld.runtime.instantiate import Running, engine, instantiate
 
 OWN_MEMORY = "(memory $buffer 1)"
-HOST_MEMORY = '(import "env" "memory" (memory $buffer 1))'
 
 
 class Form(Enum):
     """Whose memory the parties use."""
 
     OWN = "each its own"
-    SHARED = "all import the same memory of the host"
     LOWERED = "each its own, and then lower-multi-memory makes one of them"
 
 
@@ -170,10 +168,6 @@ class Fused:
         match form:
             case Form.OWN:
                 pass
-            case Form.SHARED:
-                parties = [replace(p, memory=HOST_MEMORY) if p.memory == OWN_MEMORY else p for p in parties]
-                limits = wasmtime.MemoryType(wasmtime.Limits(1, 1))
-                given["env", "memory"] = wasmtime.Memory(store, limits)
             case Form.LOWERED if stop_after is not None:  # this pass, and then at once to one memory
                 passes = ",".join(PASSES[1 : PASSES.index(stop_after) + 1]) + ",lower-multi-memory"
                 stop_after = None

@@ -280,20 +280,10 @@ class TestTopologies:
         assert fused.send("a", writable, b"by the host") == 11
         assert fused.receive("b", readable, 99) == b"by the host"
 
-    def test_both_in_one_memory(self, tmp_path: Path) -> None:
-        """Two components that import the same memory; the other tests run with one too."""
-        fused = Fused([A, B], tmp_path, form=Form.SHARED)
-        memories = fused.module.space("memories")
-        assert [m.name for m in memories] == ["memory", "bridge"]
-        fused.memory("a")[5] = 42
-        assert fused.b_peek(5) == 42
-        readable, writable = fused.new("a")
-        data = bytes(i * 7 & 0xFF for i in range(4000))
-        for _ in range(3):  # across the edge of the ring
-            assert fused.send("a", writable, data) == 4000
-            assert fused.receive("b", readable, 4096) == data
-        assert fused.send("a", writable, bytes(5000)) == 4096
-        assert fused.host.total == 0
+    def test_a_memory_of_the_host_is_refused(self, tmp_path: Path) -> None:
+        """A core module that nobody instantiates gets the intrinsics and nothing else."""
+        with pytest.raises(MeldError, match="and nothing else"):
+            Fused([replace(A, memory='(import "env" "memory" (memory $buffer 1))'), B], tmp_path)
 
     def test_lowered_to_one_memory(self, tmp_path: Path) -> None:
         """What `memory` of a party is here, is what the party sees."""

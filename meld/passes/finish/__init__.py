@@ -17,6 +17,7 @@ from meld.ir.module import (
     ElementSegment,
     Function,
     Global,
+    ImportName,
     Item,
     Memory,
     Module,
@@ -29,7 +30,7 @@ from meld.notes.boundaries import BOUNDARY_MODULE, Boundary, CanonCall, HostCall
 from meld.passes.base import Pass, PassContext, option
 from meld.passes.finish import signature_manifest as manifest
 from meld.passes.finish.merge_types import merge_types
-from meld.rewriting.edge import export_options
+from meld.rewriting.edge import export_options, names_apart
 from meld.rewriting.liveness import DROPPED, reachable
 from meld.rewriting.rebind import rebind_notes
 
@@ -64,6 +65,7 @@ class Finish(Pass):
         cx.stats["merged types"] = merge_types(module) if cx.asks("merge types") else 0
         if cx.asks("export options"):
             export_options(module)
+        _tell_apart(module, cx)
         if self.signatures and cx.asks("sign"):
             _sign(module)
         cx.stats["dropped items"] = before - sum(1 for _ in module.items())
@@ -138,6 +140,14 @@ def _merge_imports(module: Module, cx: PassContext) -> int:
         module.replace_uses(new)
         rebind_notes(module, new)
     return len(new)
+
+
+def _tell_apart(module: Module, cx: PassContext) -> None:
+    """Gives imports of one name that mean different things names of their own."""
+    for item, name in names_apart(module).items():
+        if item.imported is not None and cx.asks("rename", item):
+            cx.remark(f"{item.imported} is lowered in several ways; one is imported as `{name}`, see the manifest")
+            item.imported = ImportName(item.imported.module, name)
 
 
 def _options_of(item: CoreItem) -> Options | None:

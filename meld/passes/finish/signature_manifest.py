@@ -21,7 +21,8 @@ from meld.ir import component as c
 from meld.ir.describe import type_name
 from meld.ir.module import CoreItem, Function, Module
 from meld.ir.types import FuncType
-from meld.notes.boundaries import HostExport
+from meld.notes.boundaries import HostCall, HostExport
+from meld.rewriting.edge import host_name
 
 SECTION = "meld.signature-manifest"
 VERSION = 1
@@ -39,7 +40,8 @@ def signatures(module: Module) -> Row:
 
     Returns:
         ``version``; ``exports``: a row for each function that is exported from a component, in the order of the
-        module's exports; ``omitted``: names of other exported functions, and why nothing is said about them.
+        module's exports; ``omitted``: names of other exported functions, and why nothing is said about them;
+        ``imports``, if there are any: a row for each import of a function that the host knows by another name.
     """
     described: dict[tuple[str, Function], HostExport] = {(n.label, n.target): n for n in module.notes_of(HostExport)}
     helpers = {
@@ -62,7 +64,25 @@ def signatures(module: Module) -> Row:
                 omitted.append({"export": export.name, "reason": e.message})
         elif export.item not in helpers:
             omitted.append({"export": export.name, "reason": "a core function that no component type describes"})
-    return {"version": VERSION, "exports": rows, "omitted": omitted}
+    renamed = list(_renamed(module, names))
+    return {"version": VERSION, "exports": rows, "omitted": omitted, **({"imports": renamed} if renamed else {})}
+
+
+def _renamed(module: Module, names: dict[CoreItem, str]) -> Iterator[Row]:
+    """Imports that were told apart from others of one name: whoever serves them has to look here."""
+    for item in module.imports:
+        for n in item.notes:
+            name = item.imported
+            if isinstance(n, HostCall) and isinstance(item, Function) and name and host_name(name, n) != name:
+                yield {"module": name.module, "name": name.field, **import_row(item, n, names)}
+
+
+def import_row(item: Function, call: HostCall, names: dict[CoreItem, str]) -> Row:
+    """How an import of a function of the host is served: `function` is its name there."""
+    row = {"function": call.label, "instance": call.instance.name, "core": core_row(item.signature)}
+    row |= {"wit": wit_row(call.type), **options_row(call.lower, names)}
+    del row["post_return"]  # an option of lifting
+    return row
 
 
 def exported_names(module: Module) -> dict[CoreItem, str]:

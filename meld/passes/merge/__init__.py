@@ -19,6 +19,7 @@ from meld.ir.module import CoreItem, CustomSection, Export, Function, Global, Me
 from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, ResourceExport
 from meld.notes.linking import Link, Partner
 from meld.passes.base import Pass, PassContext
+from meld.passes.merge.bare_modules import is_reserved
 from meld.passes.merge.evaluate import Evaluator
 from meld.passes.merge.start import order_start
 from meld.passes.merge.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
@@ -31,13 +32,18 @@ DROPPED_CUSTOMS = (
     "linking",
     "metadata.code.",
     "sourceMappingURL",
+    "external_debug_info",
     "dylink",
     "build_id",
     "component-type",
     "component-provenance",
-    "meld.signature-manifest",
+    "meld",
+    "target_features",
+    "signature",
+    "jwt",
 )
-"""Custom sections (by the start of their name) that speak of indices, offsets or a world, which merging changes."""
+"""Custom sections (by the start of their name) that speak of indices, offsets or a world, which merging changes, or
+that hosts and tools believe of a whole module: what one input says of itself, nobody has said of the program."""
 
 
 class Merge(Pass):
@@ -45,8 +51,8 @@ class Merge(Pass):
 
     Wiring comes from the graph: instances, `with` arguments, aliases and canonical definitions, never from names. The
     items of a core module become those of its first instance, and are copied for others. A core module that imports
-    `pulseengine:async` and that nothing instantiates is instantiated once, in its component, its imports taken from the
-    host and its exports given to the host.
+    `pulseengine:async` and that nothing instantiates is instantiated once, if its component declares built-ins of
+    streams or futures. It gets the functions of `pulseengine:async` and nothing else; its exports are the host's.
     """
 
     name = "merge"
@@ -69,7 +75,7 @@ class Merge(Pass):
         exporter.export(exports, "")
         for bare, owner in evaluator.bare_exports:
             for name, item in bare.items():
-                exporter.add(name, item, owner.name or "")
+                exporter.add_bare(name, item, owner.name or "")
         evaluator.settle()
         order_start(module, evaluator.events)
         _carry_customs(evaluator, module, cx)
@@ -107,7 +113,7 @@ def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> Non
         cx.remark("of the debugging information of the inputs, functions and lines are carried, the rest is dropped")
     if dropped:
         names = ", ".join(f"`{name}` ({size} bytes)" for name, size in sorted(dropped.items()))
-        cx.remark(f"custom sections dropped, since they speak of offsets, indices or a world: {names}")
+        cx.remark(f"custom sections dropped, since they speak of places, a world or one module alone: {names}")
 
 
 @record()
@@ -118,6 +124,7 @@ class _Exporter:
     cx: PassContext
     left: int = MAX_EXPORTS
     taken: dict[str, CoreItem] = field(default_factory=dict)
+    without_form: set[str] = field(default_factory=set)  # names of exports that have no core form
 
     def export(self, value: InstanceValue, prefix: str, depth: int = 0) -> None:
         self.left -= len(value.exports)
@@ -135,6 +142,7 @@ class _Exporter:
                         self.add(f"cabi_post_{full}", item.options.post_return, item.instance.name or "")
                 case HostFunction():
                     self.module.notes.append(HostReexport(full, item.module, item.field))
+                    self.without_form.add(full)
                     self.cx.remark(
                         f"export `{full}` is an import of the host ({item.module} {item.field}): no core form"
                     )
@@ -147,6 +155,15 @@ class _Exporter:
                         self.module.notes.append(ResourceExport(resource, place, name))
                 case _:
                     pass  # types, modules and components have no core form
+
+    def add_bare(self, name: str, item: CoreItem, owner: str) -> None:
+        """Exports an item of a bare core module, under no name that stands for something of the program."""
+        if is_reserved(name) or name in self.without_form:
+            self.cx.remark(
+                f"export `{name}` of `{owner}`, of a core module that nobody instantiates, is `{owner}/{name}`"
+            )
+            name = f"{owner}/{name}"
+        self.add(name, item, owner)
 
     def add(self, name: str, item: Function | Table | Memory | Global | Tag, owner: str) -> None:
         """Exports an item under its name, or qualified by its instance where that is taken by another item."""

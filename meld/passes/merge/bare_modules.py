@@ -7,11 +7,51 @@ becomes −1, which the host refuses.
 
 from __future__ import annotations
 
-from meld.abi.intrinsics import Intrinsic
+from meld.abi.intrinsics import INTRINSICS, MODULE, Intrinsic
+from meld.diagnostics import MeldError
+from meld.ir.component import CoreModule
+from meld.ir.describe import signature
 from meld.ir.instructions import Code, IndexOf, Instruction
 from meld.ir.module import CoreItem, Function, Memory
 
 KIND = "adapter-shim"
+
+
+RESERVED = ("memory", "_initialize", "_start")
+RESERVED_STARTS = ("cabi_", "canonical_abi_", "cm32p2", "meld", "[", "__")
+"""Export names that hosts and tools act on, or that stand for an item of the program."""
+
+
+def is_reserved(name: str) -> bool:
+    """Whether an export of a bare core module must not have a name, whatever else the program exports."""
+    return name in RESERVED or name.startswith(RESERVED_STARTS)
+
+
+def intrinsic_of(item: CoreItem) -> Intrinsic | None:
+    """The intrinsic that an import names."""
+    assert item.imported is not None
+    if not isinstance(item, Function) or item.imported.module != MODULE:
+        return None
+    return INTRINSICS.get(item.imported.field)
+
+
+def check_imports(definition: CoreModule, where: str) -> None:
+    """Refuses a bare core module that wants anything but intrinsics, each of its type. Raises MeldError."""
+    name = definition.name or definition.module.name
+    who = f"the core module `{name}`" if name else "a core module"
+    for wanted in definition.module.imports:
+        intrinsic = intrinsic_of(wanted)
+        if intrinsic is None:
+            raise MeldError(
+                f"{who}, which nobody instantiates, imports {wanted.imported}; such a module gets the functions of "
+                f"{MODULE} and nothing else",
+                where=where,
+                hint="instantiate it in the component, with what it imports",
+            )
+        assert isinstance(wanted, Function)
+        if wanted.signature != intrinsic.type:
+            wants, has = signature(wanted.signature), signature(intrinsic.type)
+            raise MeldError(f"{who} imports {wanted.imported} as {wants}, and it is {has}", where=where)
 
 
 def memory_shim(host: CoreItem) -> Function:

@@ -25,7 +25,7 @@ from meld.ir.types import I32, FuncType, TypeDef
 from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, ROOT_MODULE, Boundary, CanonCall, HostCall
 from meld.notes.streams import IntrinsicEntry, StreamUse
 from meld.passes.base import PassContext
-from meld.passes.merge.bare_modules import fill_memory_shim, memory_shim
+from meld.passes.merge.bare_modules import check_imports, fill_memory_shim, intrinsic_of, memory_shim
 from meld.passes.merge.fitting import check_given, core_misfit
 from meld.passes.merge.start import Instantiation
 from meld.passes.merge.values import (
@@ -494,15 +494,27 @@ class Evaluator:
             settle()
 
     def instantiate_bare_modules(self) -> None:
-        """Instantiates what imports `pulseengine:async` and is instantiated by nothing; its imports are the host's."""
+        """Instantiates what imports `pulseengine:async` and is instantiated by nothing, in components with streams.
+
+        Raises:
+            MeldError: such a module imports anything else, or an intrinsic under another type.
+        """
         instantiated = set(self._instantiated)  # a component that is instantiated twice has two of its bare modules
+        asking = {use.instance for use in self.stream_uses if use.type is not None}
         for env, component in self._made:
             for definition in component.of(c.CoreModule):
                 source = definition.module
                 imports = {item.imported.module for item in source.imports if item.imported}
                 if intrinsics.MODULE not in imports or id(source) in instantiated:
                     continue
-                self._bare(source, env)
+                if env.instance in asking:
+                    check_imports(definition, self._where(env))
+                    self._bare(source, env)
+                else:
+                    self.cx.remark(
+                        f"a core module of `{env.instance.name}` that nobody instantiates imports {intrinsics.MODULE}; "
+                        "the component declares no built-in of streams or futures, so it is not run"
+                    )
 
     def _bare(self, source: Module, env: Env) -> None:
         instance = env.instance
@@ -514,7 +526,7 @@ class Evaluator:
         for wanted in source.imports:
             host[wanted] = _host_item(wanted, instance)
             self.module.add(host[wanted])
-            intrinsic = _intrinsic(wanted)
+            intrinsic = intrinsic_of(wanted)
             if intrinsic is not None:
                 entry = host[wanted]
                 if intrinsic.mem is not None and memories:
@@ -536,13 +548,6 @@ def _host_item(wanted: CoreItem, instance: Instance) -> CoreItem:
     assert wanted.imported is not None
     name = f"{instance.name}/{wanted.name or wanted.imported.field}"
     return replace(wanted, name=name, owner=instance, notes=list(wanted.notes))
-
-
-def _intrinsic(item: CoreItem) -> Intrinsic | None:
-    assert item.imported is not None
-    if not isinstance(item, Function) or item.imported.module != intrinsics.MODULE:
-        return None
-    return intrinsics.INTRINSICS.get(item.imported.field)
 
 
 def _type(declared: c.ExternType, env: Env) -> TypeValue:

@@ -1,7 +1,6 @@
 """The world of a program: what its root imports and exports, with the types and the names that they were given.
 
-A core module cannot say it, so it travels beside it as a custom section (`meld.rewriting.world`). `merge` writes it,
-`wrap` reads it.
+A core module cannot say it, so `merge` writes it down in a note (`meld.notes.world`).
 
 Source: Component Model, Explainer.md (Type Definitions).
 """
@@ -185,6 +184,3 @@ def _module_type(source: Definition | None) -> c.CoreType:
             raise MeldError("an imported core module has a type that refers to outer types, which is not supported")
         return c.CoreType(declared.type)
     return c.CoreType(c.ModuleType())
-
-
-# --- the custom section --------------------------------------------------------------------------------------------

@@ -15,12 +15,13 @@ from meld.ir.module import SPACE_OF, CoreItem, Export, Function, ImportName, Mem
 from meld.ir.types import I32
 from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, ResourceExport
 from meld.passes.base import Pass, PassContext
+from meld.passes.wrap.agreement import Agreement
 from meld.passes.wrap.imports import HostItems, Imports
 from meld.passes.wrap.interface import shim_component
 from meld.rewriting.copying import Copier
 from meld.rewriting.edge import edge_problem, fresh_name
 from meld.rewriting.type_parts import with_referred
-from meld.rewriting.world import read_world, world_section
+from meld.rewriting.world import drop_section, read_world, world_note
 from meld.support.records import record
 
 SORTS: dict[type, Sort] = {Function: Sort.CORE_FUNC, Memory: Sort.CORE_MEMORY}
@@ -40,11 +41,12 @@ class Wrap(Pass):
     after = ("lower-multi-memory",)
 
     def run(self, module: Module, cx: PassContext) -> Component:
-        section = world_section(module)
-        if section is None:
+        world = world_note(module)
+        if world is None:
             raise MeldError("the module does not say what its world is", hint="what `merge` makes says it, or why not")
-        wrapper = _Wrapper(module, read_world(section).decls)
-        module.customs.remove(section)
+        wrapper = _Wrapper(module, read_world(world).decls)
+        drop_section(module)
+        module.notes.remove(world)
         component = wrapper.wrap()
         cx.stats["functions by way of the shim"] = len(wrapper.imports.late)
         return component
@@ -63,6 +65,8 @@ class _Wrapper:
     main: Definition = field(init=False)
     functions: dict[str, HostExport | HostReexport] = field(init=False)  # by the names they are exported under
     _core: dict[CoreItem, Definition] = field(default_factory=dict)
+    _agreement: Agreement = field(default_factory=Agreement)
+    _shown: set[str] = field(default_factory=set)  # names of functions that the world exports
 
     def __post_init__(self) -> None:
         self.functions = {n.label: n for kind in (HostReexport, HostExport) for n in self.module.notes_of(kind)}
@@ -74,6 +78,9 @@ class _Wrapper:
         self._import_world()
         self._instantiate()
         self._export_world()
+        hidden = [label for label in self.functions if label not in self._shown]
+        if hidden:
+            raise MeldError(f"the program exports `{hidden[0]}`, and the world does not")
         return Component(self.out, name=self.module.name, where=self.module.where)
 
     def _import_world(self) -> None:
@@ -144,7 +151,7 @@ class _Wrapper:
     def _export(self, decl: c.ExportDecl) -> Definition:
         match decl.type:
             case ExternType(Sort.FUNC, Definition() as of):
-                target = self._function(str(decl.extern), self.map[of])
+                target = self._function(str(decl.extern), of)
             case ExternType(Sort.TYPE, Definition() as of):
                 target = self.map[of]
             case ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as of)):
@@ -159,6 +166,7 @@ class _Wrapper:
 
     def _function(self, label: str, of: Definition) -> Definition:
         """A function that is exported under a name (``run``, ``iface#func``): lifted, or the host's own."""
+        self._shown.add(label)
         match self.functions.get(label):
             case HostReexport(module=module, field=field):
                 return self.imports.host.get(ImportName(module, field))
@@ -168,7 +176,8 @@ class _Wrapper:
                 problem = edge_problem(export)
                 if problem is not None:
                     raise MeldError(f"cannot be wrapped: {problem}", hint="fuse to a core module, with --emit=wasm")
-                lifted = c.CanonLift(self._core_item(export.target), of, self._options(export.lift))
+                self._agreement.require(of, export.type, f"the export `{label}`")
+                lifted = c.CanonLift(self._core_item(export.target), self.map[of], self._options(export.lift))
                 self.out.append(lifted)
                 return lifted
         raise MeldError("the module has no function for it")
@@ -196,7 +205,7 @@ class _Wrapper:
                 case c.ExportDecl(type=ExternType(Sort.TYPE, Definition() as of)):
                     self.map[decl] = self.map[of]
                 case c.ExportDecl(type=ExternType(Sort.FUNC, Definition() as of)):
-                    self.map[decl] = self._function(f"{name}#{decl.extern}", self.map[of])
+                    self.map[decl] = self._function(f"{name}#{decl.extern}", of)
         component, args = shim_component(self.world, interface, self.map)
         nested = c.NestedComponent(component)
         instance = c.ComponentInstance(nested, args)

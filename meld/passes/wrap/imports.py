@@ -19,7 +19,8 @@ from meld.ir.component import Definition, Sort
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Module
 from meld.ir.types import I32, FuncType, NumType, ValType
 from meld.notes.boundaries import CanonCall, HostCall, ResourceExport, resource_of
-from meld.rewriting.edge import is_host_call
+from meld.passes.wrap.agreement import Agreement
+from meld.rewriting.edge import host_name, is_host_call
 from meld.support.records import record
 from meld.text.reading.program import parse_module
 
@@ -33,14 +34,17 @@ class HostItems:
 
     into: list[Definition]
     found: dict[tuple[str, str], Callable[[], Definition]] = field(default_factory=dict)
+    types: dict[tuple[str, str], Definition] = field(default_factory=dict)
+    agreement: Agreement = field(default_factory=Agreement)
     _made: dict[tuple[Definition, str], Definition] = field(default_factory=dict)
 
     def add(self, item: c.Import) -> None:
         """Makes an import of the component known."""
         name = str(item.extern)
         match item.type:
-            case c.ExternType(Sort.FUNC):
+            case c.ExternType(Sort.FUNC, Definition() as of):
                 self.found["$root", name] = lambda: item
+                self.types["$root", name] = of
             case c.ExternType(Sort.TYPE, None):
                 self.found["$root", DROP + name] = lambda: item
             case c.ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as of)):
@@ -55,8 +59,9 @@ class HostItems:
                     continue
                 label = str(decl.extern)
                 match decl.type:
-                    case c.ExternType(Sort.FUNC):
+                    case c.ExternType(Sort.FUNC, Definition() as function):
                         self.found[prefix, label] = self._alias(holder, label, Sort.FUNC)
+                        self.types[prefix, label] = function
                     case c.ExternType(Sort.TYPE, None):
                         self.found[prefix, DROP + label] = self._alias(holder, label, Sort.TYPE)
                     case c.ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as inner)):
@@ -80,10 +85,16 @@ class HostItems:
             raise MeldError(f"the import {name} is not in the world of the program")
         return make()
 
+    def function(self, name: ImportName, call: HostCall) -> Definition:
+        """The function of the host that a call means, which has the type that the call has. Raises MeldError."""
+        found = self.get(name)
+        self.agreement.require(self.types.get((name.module, name.field)), call.type, f"the import {name}")
+        return found
+
 
 @record()
 class _Call:
-    """An import of the module: what it stands for, and the name it came with."""
+    """An import of the module: what it stands for, and the name by which the host knows that."""
 
     function: Function
     note: HostCall | CanonCall
@@ -189,7 +200,7 @@ class Imports:
             case HostCall(lower=lower):
                 if lower.is_async:
                     raise MeldError(f"{call.name} is called asynchronously, which cannot be wrapped yet")
-                made = c.CanonLower(self.host.get(call.name), self.options(lower))
+                made = c.CanonLower(self.host.function(call.name, call.note), self.options(lower))
         self.into.append(made)
         return made
 
@@ -212,7 +223,7 @@ def _call(item: CoreItem) -> _Call:
             f"no component describes the import {item.imported} (a {KEYWORD_OF[type(item)]}); none can import it",
             hint="fuse to a core module, with --emit=wasm",
         )
-    return _Call(item, note, item.imported)
+    return _Call(item, note, host_name(item.imported, note))
 
 
 def shim_text(signatures: Sequence[FuncType]) -> str:
