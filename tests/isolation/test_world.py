@@ -11,7 +11,7 @@ from wrapped import fuse
 import meld
 from meld.binary.reader import read_module
 from meld.diagnostics import MeldError
-from meld.driver import print_text
+from meld.files import print_text
 from meld.notes.world import World
 from meld.text.reading.program import parse
 
