@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from random_wat import Program
 from suspended import read
 
 from meld.ir.module import Function, Module
 from meld.rewriting.resumable import CallGraph, must_be_resumable
+from meld.text.reading.program import parse_module
 
 HEAD = """(module
   (type $sig (func (param i32) (result i32)))
@@ -121,3 +123,28 @@ def test_steady_tables() -> None:
         "set": False,
         "exported": False,
     }
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_bodies_that_are_not_decoded(seed: int) -> None:
+    """Most bodies of a binary are not decoded for this; those of a text are."""
+    text = Program(seed).text()
+    encoded, decoded = CallGraph(read(text)), CallGraph(parse_module(text, "test.wat"))
+    for ours, theirs in zip(encoded.module.functions, decoded.module.functions, strict=True):
+        assert {f.name for f in encoded.direct[ours]} == {f.name for f in decoded.direct[theirs]}
+        assert len(encoded.indirect[ours]) == len(decoded.indirect[theirs])
+
+
+def test_calls_by_name_only() -> None:
+    text = f"""{HEAD}
+      (table $t funcref (elem $quiet))
+      (elem declare func $leaf)
+      (func $quiet (type $sig) (local.get 0))
+      (func $leaf (type $sig) (call $wait (local.get 0)))
+      (func $caller (type $sig) (call $leaf (call $quiet (local.get 0))))
+      (func $holder (result funcref) (ref.func $leaf)))"""
+    module = read(text)
+    graph = CallGraph(module)
+    calls = {f.name: {g.name for g in graph.direct[f]} for f in module.functions}
+    assert calls == {"quiet": set(), "leaf": {"wait"}, "caller": {"leaf", "quiet"}, "holder": set()}
+    assert set(found(module)) == {"leaf", "caller"}

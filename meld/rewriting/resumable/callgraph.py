@@ -8,12 +8,14 @@ every function whose reference is made. Types are compared as the engine does, s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any, TypeAlias
 
-from meld.ir.instructions import Instruction
-from meld.ir.module import Function, Module, Table
+from meld.binary.bodies import EncodedBody
+from meld.ir.instructions import Code, Instruction, LazyBody
+from meld.ir.module import Function, Global, Module, Table
 from meld.ir.types import ArrayType, FuncType, RefType, StructType, TypeDef
 from meld.support.records import record
 
@@ -42,10 +44,12 @@ class CallGraph:
     _open: set[Table] = field(default_factory=set)
     _targets: dict[Key, tuple[Function, ...]] = field(default_factory=dict)
     _same: Mapping[TypeDef, TypeDef] = field(default_factory=dict)
+    _plain: bool = False
 
     def __post_init__(self) -> None:
         module = self.module
         self._same = equal_types(module)
+        self._plain = not _typed_references(module)
         self._open = {item for item in module.imports if isinstance(item, Table)}
         self._open |= {export.item for export in module.exports if isinstance(export.item, Table)}
         for function in module.functions:
@@ -58,6 +62,11 @@ class CallGraph:
     def _scan(self, function: Function) -> None:
         direct: dict[Function, None] = {}
         indirect: dict[Key, None] = {}
+        self.direct[function], self.indirect[function] = direct, indirect
+        called = _only_called(function.body) if self._plain else None
+        if called is not None:
+            direct.update(dict.fromkeys(called))
+            return
         for i in function.view().instructions:
             op = i.op
             if "call" in op:
@@ -72,8 +81,6 @@ class CallGraph:
                 self._changed.add(i.args[0])
             elif op == "table.grow":
                 self._grown.add(i.args[0])
-        self.direct[function] = direct
-        self.indirect[function] = indirect
 
     def _take(self, expression: Iterable[Instruction]) -> None:
         for i in expression:
@@ -129,6 +136,35 @@ class CallGraph:
         yield self._same.get(typedef, typedef)
         for above in typedef.supers:
             yield from self._supers(above)
+
+
+REFERENCES = re.compile(rb"[\x63\x64\xd2\xfb]")
+"""A body without these bytes makes no reference to a function, and has no local and no cast of such a type."""
+
+
+def _only_called(body: Code | LazyBody | None) -> list[Function] | None:
+    """The functions that an encoded body names, if all it can do with functions is to call them by name.
+
+    So it need not be decoded, which takes most of the time. A call of a reference needs a reference of its type.
+    """
+    if not isinstance(body, EncodedBody) or REFERENCES.search(body.section.body(body.number)):
+        return None
+    used = body.uses()
+    return None if any(isinstance(item, Table) for item in used) else [f for f in used if isinstance(f, Function)]
+
+
+def _typed_references(module: Module) -> bool:
+    """Whether references to functions of a type come from anywhere but the bodies."""
+    types: list[Any] = [item.type for item in module.items() if isinstance(item, Global | Table)]
+    for typedef in module.typedefs():
+        match typedef.shape:
+            case FuncType(params, results):
+                types += [*params, *results]
+            case StructType(fields):
+                types += [f.storage for f in fields]
+            case ArrayType(element):
+                types.append(element.storage)
+    return any(isinstance(t, RefType) and isinstance(t.heap, TypeDef) for t in types)
 
 
 def equal_types(module: Module) -> dict[TypeDef, TypeDef]:
