@@ -196,7 +196,7 @@ NOTES = """\
   (@meld.pair (domain $d0) (producer $a) (consumer $"b b"))
   (@meld.instance $a)
   (@meld.instance $"b b" (path "x/y"))
-  (@meld.domain $d0 (instances $a $"b b") (bridged))
+  (@meld.domain $d0 (instances $a $"b b") (carried bridge))
   (@plugin.note (some "thing\\ff" ()) [x,y])
   (type $t (@meld.unheard-of 1) (func (param i32)))
   (import "meld:boundary" "0" (func $call (@meld.owner $a) (@meld.unheard-of $call) (type $t) (param $x i32)))

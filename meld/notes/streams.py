@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 from meld.abi.types import read_type, write_type
@@ -45,29 +46,50 @@ def _read_element(parts: list[Sexp], resolve: Resolve) -> Any:
     return read_type(parts[0], resolve) if parts else None
 
 
+class Carried(Enum):
+    """How the streams or futures of a domain are carried; the value is the word in the note."""
+
+    BRIDGE = "bridge"
+    """`pulseengine:async` inside the module: bytes go through the rings of the bridge memory."""
+    RENDEZVOUS = "rendezvous"
+    """The canonical built-ins inside the module: elements go straight from one memory to the other."""
+    HOST = "host"
+    """Outside: whatever instances import for them stays an import."""
+
+
 @note("domain", declares=True)
 class Domain(Note):
-    """A stream domain: ``(@meld.domain $d0 (instances $a $b) (element u8) (bridged))``.
+    """A stream domain: ``(@meld.domain $d0 (instances $a $b) (element u8) (carried bridge))``.
 
     Attributes:
         instances: those that declare built-ins for it.
         element: the element type; none for the untyped stream.
         size: bytes of one element: 1 for the untyped stream, 0 for the untyped future.
         future: a domain of futures instead of streams.
-        host: why it stays on the host, if it does.
+        carried: a `Carried`.
+        why: what decided that.
     """
 
     instances: tuple[Instance, ...] = ref("note", many=True)
     element: Any = coded(_write_element, _read_element, default=None)
     size: int = number(default=1)
     future: bool = flag(default=False)
-    bridged: bool = flag(default=False)
-    host: str | None = text(default=None)
+    carried: str = symbol(default=Carried.HOST.value)
+    why: str | None = text(default=None)
+
+    @property
+    def bridged(self) -> bool:
+        """Whether the bridge carries it."""
+        return self.carried == Carried.BRIDGE.value
+
+    def keep_on_host(self, why: str) -> None:
+        """Decides that its streams stay outside."""
+        self.carried, self.why = Carried.HOST.value, why
 
     def problems(self, holder: Any, program: Any) -> Iterator[str]:
-        """Its streams are inside or outside."""
-        if self.bridged and self.host is not None:
-            yield f"is bridged, and says why it is not: {self.host}"
+        """It is carried in one of the ways that there are."""
+        if self.carried not in {way.value for way in Carried}:
+            yield f"is carried by `{self.carried}`; there are {', '.join(f'`{way.value}`' for way in Carried)}"
 
 
 @note("pair")

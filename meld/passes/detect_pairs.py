@@ -1,13 +1,17 @@
 """The pass `detect-pairs`: who shares streams with whom.
 
 A *stream domain* is a connected cluster of linked instances together with one element type, compared by structure. A
-*pair* is a producer and a consumer of a domain in two instances. A domain that has a pair, and that nothing keeps on
-the host, will be bridged. Source: specs/stream-contract.md, "Who is bridged".
+*pair* is a producer and a consumer of a domain in two instances.
+
+A domain is carried in one of three ways. Instances that use the canonical built-ins meet inside the module
+(*rendezvous*). Those that use `pulseengine:async` are *bridged* if there is a pair. Whatever the host can see stays on
+the *host*. Source: specs/stream-contract.md, "Who is bridged"; CanonicalABI.md, "Stream State".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import field
 from typing import Any
 
 from meld.abi.layout import Kind, Layouts
@@ -18,7 +22,7 @@ from meld.ir.module import Module
 from meld.ir.notes import Instance
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
 from meld.notes.linking import Link
-from meld.notes.streams import Domain, IntrinsicEntry, Pair, StreamUse
+from meld.notes.streams import Carried, Domain, IntrinsicEntry, Pair, StreamUse
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.liveness import reachable
 from meld.support.records import record
@@ -34,7 +38,7 @@ READS = {"stream.read", "future.read"}
 
 
 class DetectPairs(Pass):
-    """Find stream domains and producer→consumer pairs, and decide which are bridged."""
+    """Find stream domains and producer→consumer pairs, and decide how each domain is carried."""
 
     name = "detect-pairs"
     requires = frozenset({"merged"})
@@ -47,33 +51,47 @@ class DetectPairs(Pass):
         _refuse_borrows(uses)
         _refuse_mismatches(module, uses)
         candidates = list(_domains(module, uses))
-        _keep_on_host(module, candidates)
+        _decide(module, candidates)
         for i, one in enumerate(candidates):
-            element = one.stream.element
             domain = Domain(
                 tuple(use.instance for use in one.uses),
-                element,
+                one.stream.element,
                 _size(one.stream),
                 isinstance(one.stream, c.Future),
-                one.reason is None,
+                one.carried.value,
                 one.reason,
                 name=f"d{i}",
             )
             module.notes.append(domain)
             module.notes += [Pair(domain, producer, consumer) for producer, consumer in one.pairs()]
-            if one.reason:
+            if one.carried is Carried.HOST:
                 names = ", ".join(f"`{use.instance.name}`" for use in one.uses)
                 cx.remark(f"{_show(one.stream)} of {names} stays on the host: {one.reason}")
-            cx.stats["bridged domains" if one.reason is None else "host domains"] += 1
+            cx.stats[_COUNTED[one.carried]] += 1
+
+
+_COUNTED = {
+    Carried.BRIDGE: "bridged domains",
+    Carried.RENDEZVOUS: "rendezvous domains",
+    Carried.HOST: "host domains",
+}
 
 
 @record()
 class _Candidate:
-    """What may become a domain. `reason` says why it is not bridged."""
+    """What may become a domain.
+
+    Attributes:
+        canonical: the instances whose code can reach a canonical built-in for it; if there are any, no bridge can
+            carry it.
+        reason: why it is not bridged.
+    """
 
     stream: c.Stream | c.Future
     uses: list[StreamUse]
     cluster: set[Instance]
+    canonical: list[Instance] = field(default_factory=list)
+    carried: Carried = Carried.HOST
     reason: str | None = None
 
     def pairs(self) -> Iterator[tuple[Instance, Instance]]:
@@ -96,10 +114,19 @@ def _size(stream: c.Stream | c.Future) -> int:
 
 def _clusters(module: Module) -> list[set[Instance]]:
     """The connected clusters of linked instances."""
-    instances = module.notes_of(Instance)
     links = {frozenset((link.importer, link.exporter)) for link in module.notes_of(Link)}
+    links |= {frozenset((n.caller, n.callee)) for n in _boundaries(module)}
+    return _connected(module.notes_of(Instance), links)
+
+
+def _boundaries(module: Module) -> Iterator[Boundary]:
     for item in module.imports:
-        links |= {frozenset((n.caller, n.callee)) for n in item.notes if isinstance(n, Boundary)}
+        for n in item.notes:
+            if isinstance(n, Boundary):
+                yield n
+
+
+def _connected(instances: list[Instance], links: set[frozenset[Instance]]) -> list[set[Instance]]:
     links = {link for link in links if len(link) == 2}
     if len(links) <= 1:  # nothing to search: networkx takes longer to import than such a program to compile
         linked = set().union(*links)
@@ -115,13 +142,38 @@ def _clusters(module: Module) -> list[set[Instance]]:
 
 def _domains(module: Module, uses: list[StreamUse]) -> Iterator[_Candidate]:
     order = {instance: i for i, instance in enumerate(module.notes_of(Instance))}
+    canonical = _canonical_uses(module)
     for cluster in sorted(_clusters(module), key=lambda members: min(order[i] for i in members)):
         by_type: dict[Any, list[StreamUse]] = {}
         for use in uses:
             if use.instance in cluster:
                 by_type.setdefault(use.type, []).append(use)
         for stream, users in by_type.items():
-            yield _Candidate(stream, users, cluster)
+            if any((use.instance, stream) in canonical for use in users):
+                yield from _canonical_domains(module, stream, users, canonical)
+            else:
+                yield _Candidate(stream, users, cluster)
+
+
+def _canonical_domains(
+    module: Module, stream: Any, uses: list[StreamUse], canonical: set[tuple[Instance, Type]]
+) -> Iterator[_Candidate]:
+    """The domains of a type of which instances use the canonical built-ins.
+
+    An end of such a stream goes from one instance to another only as a value of its type, in a call or inside another
+    stream. So instances belong together if calls that can carry one lead from each to the other.
+    """
+    instances: list[Instance] = module.notes_of(Instance)
+    carriers = {frozenset((n.caller, n.callee)) for n in _boundaries(module) if _carries(n.type, stream)}
+    rest = list(uses)
+    for cluster in _connected(instances, carriers):
+        members = [use for use in uses if use.instance in cluster]
+        users = [use.instance for use in members if (use.instance, stream) in canonical]
+        if users:
+            yield _Candidate(stream, members, cluster, users)
+            rest = [use for use in rest if use.instance not in cluster]
+    if rest:
+        yield _Candidate(stream, rest, {use.instance for use in rest})
 
 
 def _refuse_borrows(uses: list[StreamUse]) -> None:
@@ -154,15 +206,31 @@ def _refuse_mismatches(module: Module, uses: list[StreamUse]) -> None:
                     )
 
 
-def _keep_on_host(module: Module, candidates: list[_Candidate]) -> None:
-    """Sets the reason of each domain that cannot be bridged."""
+def _decide(module: Module, candidates: list[_Candidate]) -> None:
+    """Decides how each domain is carried."""
     joiners = {use.instance for use in module.notes_of(StreamUse) if "waitable.join" in use.builtins}
     entries = {n.instance for item in module.items() for n in item.notes if isinstance(n, IntrinsicEntry)}
-    builtin_users = _builtin_users(module)
     for one in candidates:
-        one.reason = _reason(module, one, joiners, entries, builtin_users)
-    _keep_mixed_futures_on_host(candidates)
-    # an instance's intrinsics carry all its streams, so a domain that shares an instance with one on the host stays too
+        if one.canonical:
+            one.reason = _canonical_reason(module, one, entries)
+        else:
+            one.reason = _reason(module, one, joiners, entries)
+    bridgeable = [one for one in candidates if not one.canonical]
+    _keep_mixed_futures_on_host(bridgeable)
+    _keep_sharers_on_host(bridgeable)
+    for one in candidates:
+        if one.reason is None:
+            one.carried = Carried.RENDEZVOUS if one.canonical else Carried.BRIDGE
+            one.reason = _inside(one) if one.canonical else None
+
+
+def _inside(one: _Candidate) -> str:
+    names = ", ".join(f"`{instance.name}`" for instance in one.canonical)
+    return f"{names} use{'s' * (len(one.canonical) == 1)} the canonical built-ins, and every end is in the module"
+
+
+def _keep_sharers_on_host(candidates: list[_Candidate]) -> None:
+    """An instance's intrinsics carry all its streams: what shares an instance with a domain on the host stays too."""
     changed = True
     while changed:
         changed = False
@@ -178,16 +246,29 @@ def _keep_on_host(module: Module, candidates: list[_Candidate]) -> None:
                     break
 
 
-def _builtin_users(module: Module) -> set[Instance]:
-    """The instances whose code can reach a canonical built-in of a stream or future; to declare it is no use."""
+def _canonical_uses(module: Module) -> set[tuple[Instance, Type]]:
+    """Whose code can reach a canonical built-in of which stream or future type; to declare it is no use."""
     declared = {
-        item: n.instance
+        item: (n.instance, n.type)
         for item in module.imports
         for n in item.notes
         if isinstance(n, CanonCall) and _is_stream(n.type)
     }
     live = reachable(module) if declared else set()
-    return {instance for item, instance in declared.items() if item in live}
+    return {use for item, use in declared.items() if item in live}
+
+
+def _canonical_reason(module: Module, one: _Candidate, entries: set[Instance]) -> str | None:
+    """Why a domain of canonical built-ins is not carried in the module."""
+    if visible := _host_facing(module, one):
+        return f"the host can see it: {visible}"
+    others = {use.instance for use in one.uses if use.builtins} - set(one.canonical)
+    if mixed := others & entries:
+        return (
+            f"`{min(i.name or '' for i in mixed)}` uses pulseengine:async for it, and "
+            f"`{one.canonical[0].name}` the canonical built-ins"
+        )
+    return None
 
 
 def _keep_mixed_futures_on_host(candidates: list[_Candidate]) -> None:
@@ -206,7 +287,6 @@ def _reason(
     one: _Candidate,
     joiners: set[Instance],
     entries: set[Instance],
-    builtin_users: set[Instance],
 ) -> str | None:
     element = one.stream.element
     instances = {use.instance for use in one.uses}
@@ -219,8 +299,6 @@ def _reason(
         return "its elements hold pointers or handles, which cannot be copied as bytes"
     if joined := instances & joiners:
         return f"`{min(i.name or '' for i in joined)}` joins its stream handles to a waitable set"
-    if canonical := instances & builtin_users:
-        return f"`{min(i.name or '' for i in canonical)}` uses the canonical built-ins, not pulseengine:async"
     if lacking := instances - entries:
         return f"`{min(i.name or '' for i in lacking)}` does not import pulseengine:async"
     return None

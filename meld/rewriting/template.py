@@ -19,6 +19,11 @@ def _text(package: str, name: str) -> str:
 def template_text(package: str, name: str, params: dict[str, Any]) -> str:
     """The text of a template: ``{include file}`` is that file; each ``{param}`` is what is given for it."""
     text = re.sub(r"\{include ([\w.]+)\}", lambda match: _text(package, match[1]), _text(package, name))
+    return filled(text, params)
+
+
+def filled(text: str, params: dict[str, Any]) -> str:
+    """A text with what is given for each ``{param}`` in its place."""
     return re.sub(r"\{(\w+)\}", lambda match: str(params[match[1]]), text)
 
 

@@ -40,8 +40,9 @@ def rows(module: Module) -> list[Row]:
         subject = f"{kind}<{show(domain.element)}>" if domain.element is not None else kind
         flows = [f"{p.producer.name} → {p.consumer.name}" for p in pairs if p.domain is domain]
         parties = ", ".join(flows) or ", ".join(i.name or "" for i in domain.instances)
-        reason = "both ends are in the module" if domain.bridged else domain.host or ""
-        found.append(Row("stream domain", subject, parties, "bridged" if domain.bridged else "host", reason))
+        reason = domain.why or ("both ends are in the module" if domain.bridged else "")
+        decision = "bridged" if domain.bridged else domain.carried
+        found.append(Row("stream domain", subject, parties, decision, reason))
     for wired in module.notes_of(Wired):
         parties = f"{wired.caller.name} → {wired.callee.name}"
         found.append(Row("boundary", f"{wired.label} {show(wired.type)}", parties, wired.how, wired.reason))

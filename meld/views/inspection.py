@@ -17,7 +17,7 @@ from meld.ir.module import KEYWORD_OF, CoreItem, Memory, Module
 from meld.ir.notes import Instance
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, Wired
 from meld.notes.linking import Link
-from meld.notes.streams import Domain, Pair
+from meld.notes.streams import Carried, Domain, Pair
 
 Row: TypeAlias = dict[str, Any]
 
@@ -155,8 +155,9 @@ def _streams(module: Module) -> Iterator[Row]:
                     "element": None if domain.element is None else wit(domain.element),
                     "producer": _name(pair.producer),
                     "consumer": _name(pair.consumer),
-                    "where": "module" if domain.bridged else "host",
-                    "reason": domain.host,
+                    "where": "host" if domain.carried == Carried.HOST.value else "module",
+                    "carried": domain.carried,
+                    "reason": domain.why,
                 }
     if not pairs:
         for link in module.notes_of(Link):

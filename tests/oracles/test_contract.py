@@ -198,7 +198,7 @@ class TestElements:
         fused = fuse([a, b])
         assert not fused.new("a")[0] & LOCAL
         (domain,) = fused.module.notes_of(Domain)
-        assert "pointers" in domain.host
+        assert "pointers" in domain.why
         outcome = build([tmp_path / "a.wat", tmp_path / "b.wat"], Options())
         assert any("stays on the host" in str(remark) for remark in outcome.remarks)
 
@@ -327,7 +327,7 @@ class TestWhoStays:
         b = Party("b", ("stream.read",), links=("a",), more=more)
         fused = fuse([A, b], given={("$root", "give"): lambda handle: None})
         (domain,) = fused.module.notes_of(Domain)
-        assert not domain.bridged and reason in domain.host
+        assert not domain.bridged and reason in (domain.why or "")
         readable, writable = fused.new("a")
         assert not readable & LOCAL
         fused.send("a", writable, b"on the host")

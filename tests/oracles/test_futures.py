@@ -136,4 +136,4 @@ def test_several_sizes_stay_on_the_host(fuse: Fuse) -> None:
     b = Party("b", ("future.read",), ("u32", "u64"), links=("a",))
     fused = fuse([a, b])
     assert not fused.new("a", "future")[0] & LOCAL
-    assert all("several sizes" in domain.host for domain in fused.module.notes_of(Domain))
+    assert all("several sizes" in domain.why for domain in fused.module.notes_of(Domain))

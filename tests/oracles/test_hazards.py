@@ -63,7 +63,7 @@ def test_sizes_that_a_ring_does_not_hold_together_stay_on_the_host(fuse: Fuse) -
     """8 and 12 bytes: space is taken in multiples of 24, and a ring of 16 would never have any."""
     a, b = (replace(party, elements=ELEMENTS) for party in (A, B))
     fused = fuse([a, b], passes=passes(16))
-    reasons = [domain.host for domain in fused.module.notes_of(Domain)]
+    reasons = [domain.why for domain in fused.module.notes_of(Domain)]
     assert len(reasons) == 2 and all("cannot tell apart" in reason for reason in reasons)
     readable, writable = fused.new("a")
     assert not readable & LOCAL
@@ -94,7 +94,7 @@ def test_an_element_larger_than_a_ring_stays_on_the_host(fuse: Fuse) -> None:
     a, b = (replace(party, elements=("(tuple u32 u32 u32)",)) for party in (A, B))
     fused = fuse([a, b], passes=passes(8))
     (domain,) = fused.module.notes_of(Domain)
-    assert "12 bytes" in domain.host
+    assert "12 bytes" in domain.why
     readable, writable = fused.new("a")
     assert not readable & LOCAL
     assert fused.send("a", writable, b"twelve bytes") == 12
@@ -107,7 +107,7 @@ def test_a_memory_of_64_bit_addresses_stays_on_the_host(tmp_path: Path) -> None:
     wide = Bare("b", ("stream.read",), links=("a",), memory="(memory $buffer i64 1)")
     fused = Fused([A, wide], tmp_path)
     (domain,) = fused.module.notes_of(Domain)
-    assert "64 bits" in domain.host
+    assert "64 bits" in domain.why
     assert not fused.new("a")[0] & LOCAL
 
 

@@ -14,8 +14,10 @@ from meld.ir.module import CoreItem, Function, Global, Item, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, NumType, TypeDef, ValType
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, Wired
+from meld.notes.channels import ElementCopy
 from meld.notes.tasks import ContextSlots, Planned
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
+from meld.passes.adapter_wiring.elements import write_element_copy
 from meld.passes.adapter_wiring.handles import Handles
 from meld.passes.adapter_wiring.inline import inline_calls
 from meld.passes.adapter_wiring.tasks import Surroundings, Tasks
@@ -57,14 +59,16 @@ class AdapterWiring(Pass):
         adapters = AdapterModule()
         handles = Handles.of(adapters, module)
         calls = _choose(module, adapters, handles, cx)
-        flags = _make_flags(module, calls.values(), _calling_out(module, calls.values()))
+        copies = {f: n for f, n in _noted(module, ElementCopy) if cx.asks("copy", f)}
+        closed = [*(i for call in calls.values() for i in call.leaves_closed), *_closed_by(adapters, copies.values())]
+        flags = _make_flags(module, closed, _calling_out(module, calls.values()))
         catches = any(True for _ in _tags(module))
         tasks = _make_tasks(module, adapters, calls.values())
         slots: list[ContextSlots] = module.notes_of(ContextSlots)
         surroundings = Surroundings(adapters, slots[0] if slots else None)
         may_leave = {i: adapters.global_(g) for i, g in flags.items()}
         writer = AdapterWriter(adapters, may_leave, catches, handles, surroundings, tasks)
-        wiring = _write(module, calls, writer, flags, cx)
+        wiring = _write(module, calls, copies, writer, flags, cx)
         _install(module, calls, wiring, adapters, cx)
 
 
@@ -101,11 +105,12 @@ def _planned(function: Function) -> Planned | None:
 def _write(
     module: Module,
     calls: Mapping[Function, Call],
+    copies: Mapping[Function, ElementCopy],
     writer: AdapterWriter,
     flags: Mapping[Instance, Global],
     cx: PassContext,
 ) -> _Wiring:
-    """Writes the adapters, `task.return` of prompt callees, and the guards of closed instances."""
+    """Writes the adapters, `task.return` of prompt callees, copies of elements, and the guards of closed instances."""
     wiring = _Wiring()
     catches = writer.catches
     for function, call in calls.items():
@@ -121,6 +126,9 @@ def _write(
         if builtin.builtin == "task.return" and builtin.instance in writer.tasks:
             name = f"{builtin.instance.name}/task.return"
             wiring.written[function] = writer.write_task_return(function, builtin, name)
+    for function, copy in copies.items():
+        name = f"{copy.writer.name}->{copy.reader.name}/elements"
+        wiring.written[function] = write_element_copy(writer, copy, name)
     for function, guarded, name in _guardable(module):
         if guarded.instance in flags and cx.asks("guard", function):
             wiring.guarded[function] = writer.guard(function, guarded.instance, f"{guarded.instance.name}/{name}.guard")
@@ -225,21 +233,25 @@ def _calling_out(module: Module, calls: Iterable[Call]) -> set[Instance]:
     return {call.boundary.caller for call in calls} | {call.instance for _, call, _ in _guardable(module)}
 
 
-def _make_flags(module: Module, calls: Iterable[Call], calling_out: set[Instance]) -> dict[Instance, Global]:
+def _closed_by(adapters: AdapterModule, copies: Iterable[ElementCopy]) -> Iterable[Instance]:
+    """The instances whose `realloc` is called while elements are copied to them."""
+    return (copy.reader for copy in copies if adapters.layouts[I32].of(copy.type).allocates)
+
+
+def _make_flags(module: Module, closed: Iterable[Instance], calling_out: set[Instance]) -> dict[Instance, Global]:
     """The `may_leave` global of each instance that is closed at times, and calls out."""
     flags: dict[Instance, Global] = {}
-    for call in calls:
-        for instance in call.leaves_closed:
-            if instance in calling_out and instance not in flags:
-                flags[instance] = Global(
-                    I32,
-                    mutable=True,
-                    init=[Instruction("i32.const", (1,))],
-                    name=f"{instance.name}/may-leave",
-                    owner=instance,
-                    synthetic="adapter",
-                )
-                module.add(flags[instance])
+    for instance in closed:
+        if instance in calling_out and instance not in flags:
+            flags[instance] = Global(
+                I32,
+                mutable=True,
+                init=[Instruction("i32.const", (1,))],
+                name=f"{instance.name}/may-leave",
+                owner=instance,
+                synthetic="adapter",
+            )
+            module.add(flags[instance])
     return flags
 
 

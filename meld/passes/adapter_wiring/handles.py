@@ -1,18 +1,20 @@
-"""Resource handles in adapters: from the table of one instance into that of another.
+"""Handles in adapters: from the table of one instance into that of another.
 
-Source: Component Model, CanonicalABI.md: lift_own, lift_borrow, lower_own, lower_borrow, and the end of a call.
+Source: Component Model, CanonicalABI.md: lift_own, lift_borrow, lower_own, lower_borrow, and the end of a call;
+lift_stream, lift_future, lift_error_context and their counterparts.
 """
 
 from __future__ import annotations
 
 from meld.abi.layout import Kind, Layout
-from meld.abi.types import Resource, function_types, show
+from meld.abi.types import Resource, Type, function_types, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32
 from meld.notes.boundaries import CanonCall, resource_of
+from meld.notes.channels import EndFunctions, EndTypes
 from meld.notes.handles import HandleFunctions, HandleTable, HostLoans, lent, type_numbers
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
 from meld.passes.adapter_wiring.values import Translator
@@ -35,6 +37,8 @@ class Handles:
     numbers: dict[Resource, int]
     reps: dict[Resource, Function]
     loans: dict[Instance, HostLoans]
+    ends: EndFunctions | None
+    end_types: EndTypes
 
     @classmethod
     def of(cls, adapters: AdapterModule, module: Module) -> Handles:
@@ -49,12 +53,16 @@ class Handles:
                     if resource is not None and not resource.is_inside:
                         reps.setdefault(resource, item)
         loans = {note.instance: note for note in module.notes_of(HostLoans)}
-        return cls(adapters, functions, records, type_numbers(module), reps, loans)
+        ends = next(iter(module.notes_of(EndFunctions)), None)
+        end_types = EndTypes.noted(module)
+        return cls(adapters, functions, records, type_numbers(module), reps, loans, ends, end_types)
 
     def check(self, call: Call) -> None:
         """Refuses a call whose handles cannot be carried. Raises MeldError."""
         boundary = call.boundary
         for t in function_types(boundary.type):
+            if isinstance(t, c.Stream | c.Future) or t is c.Prim.ERROR_CONTEXT:
+                self._check_end(call, t)
             if not isinstance(t, c.Own | c.Borrow):
                 continue
             resource = t.resource
@@ -79,8 +87,49 @@ class Handles:
                     hint="run handle-tables before adapter-wiring",
                 )
 
+    def _check_end(self, call: Call, t: Type) -> None:
+        sides = (call.boundary.caller, call.boundary.callee)
+        known = self.ends is not None and (
+            self.ends.error_lift is not None if t is c.Prim.ERROR_CONTEXT else t in self.end_types.numbers
+        )
+        if not known or any(side not in self.records for side in sides):
+            raise MeldError(
+                f"a {show(t).strip('()')} cannot be carried over: {show(call.boundary.type)}",
+                where=place_of(call.boundary),
+                hint="run emit-tasks before adapter-wiring",
+            )
+
     def carry(self, translator: Translator, layout: Layout, expr: str) -> str:
         """The target's handle for the source's, as an expression."""
+        match layout.kind:
+            case Kind.STREAM | Kind.FUTURE:
+                return self._carry_end(translator, f"(i32.const {self.end_types.number(layout.carries)})", expr)
+            case Kind.ERROR_CONTEXT:
+                return self._carry_error(translator, expr)
+            case _:
+                return self._carry_resource(translator, layout, expr)
+
+    def _carry_end(self, translator: Translator, number: str, expr: str) -> str:
+        assert self.ends is not None and self.ends.end_lift is not None and self.ends.end_lower is not None
+        source, target = (
+            f"(i32.const {self.records[side.instance]})" for side in (translator.source, translator.target)
+        )
+        lift, lower = (self.adapters.function(f) for f in (self.ends.end_lift, self.ends.end_lower))
+        return f"(call {lower} {target} {number} (call {lift} {source} {number} {expr}))"
+
+    def _carry_error(self, translator: Translator, expr: str) -> str:
+        assert self.ends is not None and self.ends.error_lift is not None and self.ends.error_lower is not None
+        source, target = (
+            f"(i32.const {self.records[side.instance]})" for side in (translator.source, translator.target)
+        )
+        lift, lower = (self.adapters.function(f) for f in (self.ends.error_lift, self.ends.error_lower))
+        return f"(call {lower} {target} (call {lift} {source} {expr}))"
+
+    def _records(self, translator: Translator) -> tuple[str, str]:
+        source, target = (self.records[side.instance] for side in (translator.source, translator.target))
+        return f"(i32.const {source})", f"(i32.const {target})"
+
+    def _carry_resource(self, translator: Translator, layout: Layout, expr: str) -> str:
         resource = layout.resource
         assert isinstance(resource, Resource)
         if not resource.is_inside:

@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from meld.abi.layout import MAX_VALUE_BYTES, Kind, Layout
 from meld.abi.traps import Trap
-from meld.diagnostics import MeldError
 from meld.ir.types import F32, F64, I32, I64, NumType
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side
 from meld.passes.adapter_wiring.strings import string_helper
@@ -77,6 +76,9 @@ _LOAD = {
     Kind.CHAR: "i32.load",
     Kind.OWN: "i32.load",
     Kind.BORROW: "i32.load",
+    Kind.STREAM: "i32.load",
+    Kind.FUTURE: "i32.load",
+    Kind.ERROR_CONTEXT: "i32.load",
 }
 _LOAD_SIZE = {1: "i32.load8_u", 2: "i32.load16_u", 4: "i32.load"}
 _STORE = {(1, I32): "i32.store8", (2, I32): "i32.store16"}
@@ -112,7 +114,7 @@ class Translator:
     """Writes code that lifts values of side `source` and lowers them to side `target`.
 
     Attributes:
-        handle: carries own and borrow handles: ``(copy, layout, expression) → expression``.
+        handle: carries handles: ``(copy, layout, expression) → expression``.
         scope: the address of the call's scope, as an expression; None if nothing is borrowed.
     """
 
@@ -141,8 +143,6 @@ class Translator:
                 self._fixed_list(src, from_, dst, to)
             case Kind.LIST | Kind.STRING:
                 self._range(src, from_, dst, to)
-            case Kind.STREAM | Kind.FUTURE | Kind.ERROR_CONTEXT:
-                raise MeldError(f"values of type {src.kind.value} cannot cross between components yet")
             case _:
                 self._store(dst, to, self._scalar(src, self._load(src, from_), in_memory=isinstance(from_, InMemory)))
 
@@ -178,7 +178,7 @@ class Translator:
             case Kind.FLAGS:
                 whole = layout.labels == (layout.size * 8 if in_memory else 32)
                 return expr if whole else f"(i32.and {expr} (i32.const {(1 << layout.labels) - 1}))"
-            case Kind.OWN | Kind.BORROW:
+            case Kind.OWN | Kind.BORROW | Kind.STREAM | Kind.FUTURE | Kind.ERROR_CONTEXT:
                 return self.handle(self, layout, expr)
             case Kind.U8 | Kind.S8 | Kind.U16 | Kind.S16:
                 return expr if in_memory else _NORMALISE[layout.kind].format(expr)
@@ -206,7 +206,7 @@ class Translator:
                 start = self.body.local(self.source.pointer)
                 self.body.emit(f"(local.set {start} {self._address(from_)})")
                 end = _sum(self.source.pointer, f"(local.get {start})", src.size)
-                self._elements(src.element, dst.element, f"(local.get {start})", end, self._address(to))
+                self.elements(src.element, dst.element, f"(local.get {start})", end, self._address(to))
             return
         count = len(src.element.flat)
         for i in range(src.length):
@@ -337,7 +337,7 @@ class Translator:
             inner._bulk("(local.get $from)", f"(local.get {size})", f"(local.get {to})")
         else:
             end = f"({p}.add (local.get $from) (local.get {size}))"
-            inner._elements(src, dst, "(local.get $from)", end, f"(local.get {to})")
+            inner.elements(src, dst, "(local.get $from)", end, f"(local.get {to})")
         body.emit(f"local.get {to}")
         return body.text(name)
 
@@ -346,8 +346,8 @@ class Translator:
         count = widen(size, self.source.pointer, I64 if self.source.pointer is self.target.pointer is I64 else I32)
         self.body.emit(f"(memory.copy {self.target.memory} {self.source.memory} {to} {from_} {count})")
 
-    def _elements(self, src: Layout, dst: Layout, from_: str, end: str, to: str) -> None:
-        """Copies the elements of a list, by a helper."""
+    def elements(self, src: Layout, dst: Layout, from_: str, end: str, to: str) -> None:
+        """Copies the elements of a list, or of a stream, by a helper: all from one address up to another."""
         key = ("elements", id(src), id(dst), self.source, self.target)
         helper = self.adapters.helper(key, "elements", lambda name: self._elements_text(name, src, dst))
         self.body.emit(f"(call {helper} {from_} {end} {to}{self._scope_of(src)})")

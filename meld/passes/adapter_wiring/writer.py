@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Protocol
 
-from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout
+from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout
 from meld.abi.signatures import lifted_type, lowered_type
 from meld.abi.traps import Trap
 from meld.abi.types import show
@@ -27,13 +27,6 @@ from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side
 from meld.passes.adapter_wiring.tasks import RETURNED, Surroundings, Tasks
 from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator
 from meld.support.records import record
-
-NOT_YET = {
-    Kind.STREAM: "streams",
-    Kind.FUTURE: "futures",
-    Kind.ERROR_CONTEXT: "error contexts",
-}
-"""What no adapter carries over, by the name under which it is refused."""
 
 
 @record(frozen=True)
@@ -135,8 +128,6 @@ def analyse(adapters: AdapterModule, boundary: Boundary, import_: Function, plan
         )
     except MeldError as e:
         raise e.within(where) from None
-    for kind in sorted((call.params[0].kinds() | call.results[0].kinds()) & NOT_YET.keys(), key=lambda k: k.value):
-        raise _refusal(boundary, NOT_YET[kind])
     if import_.signature != call.lower or boundary.target.signature != call.lift:
         raise MeldError(f"its core functions do not have the type of {show(boundary.type)}", where=where)
     _check_options(call, where)
@@ -175,7 +166,7 @@ Marks = tuple[str | None, str | None]
 
 
 class Handles(Protocol):
-    """How adapters carry resource handles from one instance to another."""
+    """How adapters carry handles from one instance to another."""
 
     def carry(self, translator: Translator, layout: Layout, expr: str) -> str:
         """The target's handle for the source's, as an expression."""
@@ -245,7 +236,7 @@ class AdapterWriter:
             body.emit(f"local.get {local}")
         if call.boundary.lower.is_async:
             body.emit(f"i32.const {RETURNED}")
-        return self._finished(body, name)
+        return self.finished(body, name)
 
     def write_task_return(self, function: Function, builtin: CanonCall, name: str) -> str:
         """Writes what takes the result of the running task of an instance and carries it over to the caller."""
@@ -265,9 +256,9 @@ class AdapterWriter:
                 body.emit("return")
         body.trap_if(tasks.has_returned(), self.adapters.trap(Trap.RETURN_TWICE))
         body.trap(self.adapters.trap(Trap.RETURN_INVALID))
-        return self._finished(body, name)
+        return self.finished(body, name)
 
-    def _finished(self, body: Body, name: str) -> str:
+    def finished(self, body: Body, name: str) -> str:
         """Adds an adapter; where there can be exceptions, one around it that traps where one comes out of it."""
         if not self.catches:
             return self.adapters.add(body, name)
@@ -300,7 +291,7 @@ class AdapterWriter:
         if spills:
             to = InMemory(call.callee, arguments[0][0])
         if closed:
-            self._set_may_leave(body, call.boundary.callee, False)
+            self.set_may_leave(body, call.boundary.callee, False)
         if spills:
             q = call.callee.pointer.value
             realloc = self.adapters.realloc(call.callee, Trap.AREA)
@@ -313,7 +304,7 @@ class AdapterWriter:
             source, from_, target, to
         )
         if closed:
-            self._set_may_leave(body, call.boundary.callee, True)
+            self.set_may_leave(body, call.boundary.callee, True)
         return arguments
 
     def _lower_results(
@@ -340,10 +331,10 @@ class AdapterWriter:
             self._check_area(body, call.caller, target, out)
             to = InMemory(call.caller, out)
         if target.allocates:
-            self._set_may_leave(body, call.boundary.caller, False)
+            self.set_may_leave(body, call.boundary.caller, False)
         Translator(self.adapters, body, call.callee, call.caller, self.handles.carry).inline(source, from_, target, to)
         if target.allocates:
-            self._set_may_leave(body, call.boundary.caller, True)
+            self.set_may_leave(body, call.boundary.caller, True)
         return returned
 
     def _check_area(self, body: Body, side: Side, layout: Layout, base: str) -> None:
@@ -364,7 +355,8 @@ class AdapterWriter:
             closed = f"(i32.eqz (global.get {self.may_leave[instance]}))"
             body.trap_if(closed, self.adapters.trap(Trap.LEAVE))
 
-    def _set_may_leave(self, body: Body, instance: Instance, allowed: bool) -> None:
+    def set_may_leave(self, body: Body, instance: Instance, allowed: bool) -> None:
+        """Says from here on whether an instance may call out."""
         if instance in self.may_leave:
             body.emit(f"(global.set {self.may_leave[instance]} (i32.const {int(allowed)}))")
 

@@ -190,21 +190,23 @@ def _keep_on_host(module: Module, ring: int, cx: PassContext) -> None:
     """Streams that the shims cannot carry stay on the host, and with them those that share intrinsics."""
     pending = []
     for domain in (d for d in module.notes_of(Domain) if d.bridged):
-        domain.host = _obstacle(module, domain, ring)
-        if domain.host is None and not cx.asks("bridge", domain):
-            domain.host = "its bridge was held back"
-        if domain.host is not None:
-            pending.append(domain)
+        obstacle = _obstacle(module, domain, ring)
+        if obstacle is None and not cx.asks("bridge", domain):
+            obstacle = "its bridge was held back"
+        if obstacle is not None:
+            pending.append((domain, obstacle))
     while pending:
-        domain = pending.pop()
-        domain.bridged = False
-        cx.remark(f"domain `{domain.name}` stays on the host: {domain.host}")
+        domain, obstacle = pending.pop()
+        if not domain.bridged:
+            continue
+        domain.keep_on_host(obstacle)
+        cx.remark(f"domain `{domain.name}` stays on the host: {obstacle}")
         for other in module.notes_of(Domain):
-            if other.bridged and other.future == domain.future and other not in pending:
+            if other.bridged and other.future == domain.future and not any(other is d for d, _ in pending):
                 shared = [i for i in other.instances if i in domain.instances]
                 if shared:
-                    other.host = f"`{shared[0].name}` uses the same intrinsics for `{domain.name}`, on the host"
-                    pending.append(other)
+                    why = f"`{shared[0].name}` uses the same intrinsics for `{domain.name}`, on the host"
+                    pending.append((other, why))
 
 
 def _obstacle(module: Module, domain: Domain, ring: int) -> str | None:

@@ -24,6 +24,7 @@ from meld.ir.types import I32, I64
 from meld.notes.boundaries import CanonCall
 from meld.notes.tasks import ContextSlots, UsesContext
 from meld.passes.base import Pass, PassContext
+from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.text import Text, calls
 from meld.support.records import record
@@ -41,6 +42,15 @@ WITHOUT_TASKS = {
 """Bodies of built-ins where no call has a task: nothing may block, and there is nobody to yield to."""
 
 
+HOOKS_WITHOUT_TASKS = """
+  (func $check_blocking (call {trap BLOCK}) (unreachable))
+  (func $block_on_waitable (param $waitable i32) (call {trap DEADLOCK}) (unreachable))
+  (func $set_wake (param $set i32))
+  (func $subtask_delivered (param $waitable i32) (param $payload i32))
+"""
+"""What channels and waitable sets ask of a scheduler, where there is none."""
+
+
 class EmitTasks(Pass):
     """Replace the canonical built-ins of asynchronous code by functions of the module."""
 
@@ -51,7 +61,7 @@ class EmitTasks(Pass):
     before = ("adapter-wiring",)
 
     def run(self, module: Module, cx: PassContext) -> None:
-        builtins = {item: n for item, n in _builtins(module) if cx.asks("built-in", item)}
+        builtins = {item: n for item, n in inside(module, _builtins(module)) if cx.asks("built-in", item)}
         emitter = _Emitter(module, Text(module, KIND), builtins)
         emitter.emit()
         made = emitter.text.place()
@@ -61,7 +71,7 @@ class EmitTasks(Pass):
 
 def _builtins(module: Module) -> Iterator[tuple[Function, CanonCall]]:
     """The built-ins that this pass knows."""
-    known = {*CONTEXT, *BACKPRESSURE, *WITHOUT_TASKS}
+    known = {*CONTEXT, *BACKPRESSURE, *WITHOUT_TASKS, *BUILTINS}
     for item in module.imports:
         for n in item.notes:
             if isinstance(item, Function) and isinstance(n, CanonCall) and n.builtin in known:
@@ -82,11 +92,13 @@ class _Emitter:
     builtins: dict[Function, CanonCall]
     stubs: dict[Function, str] = field(default_factory=dict)
     wrapped: dict[Function, str] = field(default_factory=dict)
+    channels: Channels | None = None
 
     def emit(self) -> None:
         """Writes everything."""
         self._context()
         self._backpressure()
+        self._channels()
         for item, n in self.builtins.items():
             if n.builtin in WITHOUT_TASKS:
                 self._stub(item, WITHOUT_TASKS[n.builtin])
@@ -100,6 +112,8 @@ class _Emitter:
         self.module.replace_uses(new)
         rebind_notes(self.module, new)
         self.module.imports = [item for item in self.module.imports if item not in new]
+        if self.channels is not None:
+            self.channels.install(made)
         if "context.0" in made:
             first, second = made["context.0"], made["context.1"]
             assert isinstance(first, Global) and isinstance(second, Global)
@@ -109,6 +123,18 @@ class _Emitter:
     def _stub(self, item: Function, body: str) -> None:
         name = self.stubs[item] = f"builtin.{len(self.stubs)}"
         self.text.function(name, item.signature, body)
+
+    # --- channels ---
+
+    def _channels(self) -> None:
+        """Streams, futures, waitable sets and error contexts, where there are any."""
+        wanted = {item: n for item, n in self.builtins.items() if n.builtin in BUILTINS}
+        if not wanted and not has_ends(self.module):
+            return
+        self.channels = Channels.of(self.text, self.module, wanted)
+        self.channels.templates()
+        self.text.add(HOOKS_WITHOUT_TASKS)
+        self.stubs |= {item: self.channels.stub(item, n) for item, n in wanted.items()}
 
     # --- context slots ---
 

@@ -5,7 +5,7 @@
   (@meld.facts merged wired merged)
   (@meld.instance $a)
   (@meld.instance $b)
-  (@meld.domain $d (instances $a) (bridged) (host "why")) ;; error: is bridged, and says why it is not: why
+  (@meld.domain $d (instances $a) (carried away)) ;; error: is carried by `away`; there are `bridge`, `rendezvous`, `host`
   (@meld.pair (domain $d) (producer $a) (consumer $b)) ;; error: `b` is not in the domain `d`
   (import "meld:boundary" "f" (func $f ;; error: is a call between components that is still to be adapted, and the fact `wired` holds
     (@meld.boundary (caller $a) (callee $b) (label "f") (target $g) (type (param "x" s64))) ;; error: its type lowers to (i64) -> (), and the function is (i32) -> ()

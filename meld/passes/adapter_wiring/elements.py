@@ -1,0 +1,44 @@
+"""Copies of the elements of streams and futures, where copying bytes does not do.
+
+A rendezvous moves elements from the writer's memory into the reader's. The copy of an element does what a call would
+do with a value of its type: it is lifted and lowered, by the same pieces. The messages of error contexts are copied the
+same way, into the state memory and out of it.
+
+Source: Component Model, CanonicalABI.md: ReadableBufferGuestImpl, WritableBufferGuestImpl; canon error-context.*.
+"""
+
+from __future__ import annotations
+
+from meld.abi.types import show
+from meld.diagnostics import MeldError
+from meld.ir.types import I32
+from meld.notes.channels import ElementCopy
+from meld.passes.adapter_wiring.adapter_module import Body
+from meld.passes.adapter_wiring.values import InMemory, OnStack, Translator
+from meld.passes.adapter_wiring.writer import AdapterWriter
+
+
+def write_element_copy(writer: AdapterWriter, note: ElementCopy, name: str) -> str:
+    """Writes the copy that a note describes. Returns the name of its export; `name` is what it shall be called.
+
+    Raises:
+        MeldError: an option is missing that the type needs.
+    """
+    adapters = writer.adapters
+    source, target = adapters.side(note.writer, note.lift), adapters.side(note.reader, note.lower)
+    src, dst = (adapters.layouts[side.pointer].of(note.type) for side in (source, target))
+    if dst.allocates and target.realloc is None:
+        raise MeldError(f"`{note.reader.name}` reads {show(note.type)} and has no `realloc` for it")
+    values = [(f"$p{i}", core) for i, core in enumerate(src.flat)] if note.flat else [("$from", source.pointer)]
+    body = Body([*values, ("$to", target.pointer), *([] if note.flat else [("$count", I32)])])
+    if dst.allocates:
+        writer.set_may_leave(body, note.reader, False)
+    copy = Translator(adapters, body, source, target, writer.handles.carry)
+    if note.flat:
+        copy.inline(src, OnStack(tuple(values)), dst, InMemory(target, "$to"))
+    else:
+        end = f"(i32.add (local.get $from) (i32.mul (local.get $count) (i32.const {src.size})))"
+        copy.elements(src, dst, "(local.get $from)", end, "(local.get $to)")
+    if dst.allocates:
+        writer.set_may_leave(body, note.reader, True)
+    return writer.finished(body, name)

@@ -1,0 +1,364 @@
+"""Streams, futures, waitable sets and error contexts as functions of the module: the built-ins that need no scheduler.
+
+All instances share the functions of the templates: `waitables.wat`, `channels.wat`, `error_contexts.wat`. What an
+instance imports becomes a stub around one of them, with the constants of the instance and the checks on its memory.
+
+Source: Component Model, CanonicalABI.md: canon {stream,future}.*, canon waitable-set.*, canon waitable.join,
+canon error-context.*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from meld.abi.traps import Trap
+from meld.abi.types import Type, function_types, show
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.module import CoreItem, Function, Memory, Module
+from meld.ir.notes import Instance
+from meld.notes.boundaries import Boundary, CanonCall
+from meld.notes.channels import FIRST_FUTURE, FIRST_STREAM, EndFunctions, EndTypes
+from meld.notes.streams import Carried, Domain
+from meld.passes.emit_tasks.elements import ElementCopies
+from meld.passes.emit_tasks.rendezvous import Copying, Operation, Rendezvous, Verb, rendezvous
+from meld.rewriting.handles import Tables
+from meld.rewriting.liveness import reachable
+from meld.rewriting.template import filled, template_text
+from meld.rewriting.text import Text
+from meld.support.records import record
+
+MAX_COUNT = (1 << 28) - 1
+"""The most elements of one read or write (Buffer.MAX_LENGTH)."""
+
+MESSAGE_UNITS = 1 << 16
+"""Code units of a message of an error context up to which it is kept."""
+MESSAGE_SPACE = 1 << 28
+"""Bytes that all messages together take at most; every instance has the same share."""
+
+GIVEN = ("handle_add", "handle_remove", "block_new", "block_free")
+"""Functions over the state memory that the templates call."""
+
+
+@record()
+class Channels:
+    """Writes the functions of channels, waitable sets and error contexts into the text of the runtime.
+
+    The templates call four functions that whoever runs tasks writes into the text:
+    ``$check_blocking``, ``$block_on_waitable (waitable)``, ``$set_wake (set)`` and
+    ``$subtask_delivered (waitable, payload)``.
+
+    Attributes:
+        copying: writes what reads and writes; `copies` are those of elements and messages.
+        errors: whether there are error contexts.
+    """
+
+    text: Text
+    tables: Tables
+    types: EndTypes
+    copying: Copying
+    copies: ElementCopies
+    errors: bool
+    _stubs: int = 0
+
+    @classmethod
+    def of(cls, text: Text, module: Module, builtins: Mapping[Function, CanonCall]) -> Channels:
+        """The channels of a module; `builtins` are those that will be asked for, as `inside` gives them.
+
+        Raises:
+            MeldError: a read or write has its buffers in a 64-bit memory.
+        """
+        domains = [d for d in module.notes_of(Domain) if d.carried == Carried.RENDEZVOUS.value]
+        tables, types = Tables.of(module), EndTypes.of(module)
+        copies = ElementCopies(module, tables.state)
+        copying = Copying(text, types, rendezvous(domains, builtins.items()), copies)
+        return cls(text, tables, types, copying, copies, _has_errors(module, builtins.values()))
+
+    def templates(self) -> None:
+        """Adds the functions that all instances share; those that carry ends have a table even without a built-in."""
+        self.text.give("$state", self.tables.state.memory)
+        for label in GIVEN:
+            self.text.give(f"${label}", self.tables.state.function(label))
+        for n, t in _carried(self.tables.module):
+            if _is_end(t):
+                self.tables.record(n.caller)
+                self.tables.record(n.callee)
+        for name in self._templates():
+            self.text.add(template_text(__package__, name, self._params))
+        for function in self._ends.values():
+            self.text.add(f'  (export "{function}" (func ${function}))')
+
+    def _templates(self) -> Iterator[str]:
+        yield "waitables.wat"
+        if self.types.numbers:
+            yield "channels.wat"
+        if self.errors:
+            self.tables.state.link(__package__, "messages.wat", kind=self.text.kind)
+            self.text.give("$message_free", self.tables.state.function("message_free"))
+            yield "error_contexts.wat"
+
+    @property
+    def _params(self) -> dict[str, Any]:
+        instances = len(self.tables.module.notes_of(Instance))
+        return {
+            "first_stream": FIRST_STREAM,
+            "first_future": FIRST_FUTURE,
+            "most_units": MESSAGE_UNITS,
+            "most_bytes": MESSAGE_SPACE // max(instances, 1),
+        }
+
+    @property
+    def _ends(self) -> dict[str, str]:
+        """What carries values from one instance to another: the field of `EndFunctions`, the name in the templates."""
+        ends = {"end_lift": "end_lift", "end_lower": "end_lower"} if self.types.numbers else {}
+        return ends | ({"error_lift": "error_get", "error_lower": "error_lower"} if self.errors else {})
+
+    def install(self, made: Mapping[str, CoreItem]) -> None:
+        """Once the text has a place: says how ends and error contexts go from one instance to another."""
+        functions: dict[str, Any] = {field: made[name] for field, name in self._ends.items()}
+        if functions:
+            self.tables.module.notes.append(EndFunctions(**functions))
+
+    # --- stubs -------------------------------------------------------------------------------------------------------
+
+    def stub(self, import_: Function, call: CanonCall) -> str:
+        """Writes what stands for an import, one of `BUILTINS`; returns the name of its export."""
+        kind, _, operation = call.builtin.partition(".")
+        shape = _SHAPES[operation if kind in ("stream", "future") else call.builtin]
+        name = f"channel-builtin.{self._stubs}"
+        self._stubs += 1
+        params = {"name": name, "record": self.tables.record(call.instance)}
+        if kind in ("stream", "future"):
+            params |= self._of_end(call, operation)
+        if operation in ("read", "write"):
+            params |= self._of_copy(import_, call, Verb(operation))
+        if call.builtin == "waitable-set.poll":
+            params |= self._of_memory(call)
+        if call.builtin in ("error-context.new", "error-context.debug-message"):
+            params |= self._of_message(call)
+        self.text.add(filled(shape, params))
+        return name
+
+    def _of_end(self, call: CanonCall, operation: str) -> dict[str, Any]:
+        readable = self.types.number(call.type)
+        sync = not call.options.is_async
+        return {
+            "type": readable | (operation in _OF_WRITABLE),
+            "sync": int(sync),
+            "check_blocking": "(call $check_blocking)" if sync else "",
+        }
+
+    def _of_copy(self, import_: Function, call: CanonCall, verb: Verb) -> dict[str, Any]:
+        domain, operation = self.copying.operation(import_, verb)
+        stream = isinstance(domain.type, c.Stream)
+        count = "(local.get $n)" if stream else "(i32.const 1)"
+        transfer = self.copying.function(domain, verb)
+        call_ = (
+            f"(call {transfer} (i32.const {self.tables.record(call.instance)}) (i32.const {operation.number})"
+            f" (local.get $handle) (local.get $ptr) {count})"
+        )
+        sync = not call.options.is_async
+        return {
+            "n": "(param $n i32)" if stream else "",
+            "check_count": self._check_count() if stream else "",
+            "check_range": self._check_range(domain, operation, verb, count),
+            "copy": self._awaited(call, verb, call_) if sync else call_,
+        }
+
+    def _check_count(self) -> str:
+        trap = self.text.trap(Trap.TOO_MANY)
+        return f"(if (i32.gt_u (local.get $n) (i32.const {MAX_COUNT})) (then (call {trap}) (unreachable)))"
+
+    def _check_range(self, domain: Rendezvous, operation: Operation, verb: Verb, count: str) -> str:
+        """The buffer of an operation lies in its memory, and is aligned. An empty one lies nowhere."""
+        element = domain.element
+        if element is None:
+            return ""
+        memory = operation.memory
+        if memory is None:
+            raise MeldError(f"its `{operation.call.builtin}` of {show(domain.type)} has no memory")
+        end = (
+            f"(i64.add (i64.extend_i32_u (local.get $ptr))"
+            f" (i64.mul (i64.extend_i32_u {count}) (i64.const {element.size})))"
+        )
+        whole = f"(i64.mul (i64.extend_i32_u (memory.size {self.text.use(memory)})) (i64.const {page_size(memory)}))"
+        outside = self.text.trap(Trap.BUFFER)
+        checks = f"(if (i64.gt_u {end} {whole}) (then (call {outside}) (unreachable)))"
+        if element.align > 1:
+            unaligned = self.text.trap(Trap.READ_ALIGNMENT if verb is Verb.READ else Trap.WRITE_ALIGNMENT)
+            checks += (
+                f"\n        (if (i32.and (local.get $ptr) (i32.const {element.align - 1}))"
+                f" (then (call {unaligned}) (unreachable)))"
+            )
+        return checks if count != "(local.get $n)" else f"(if (local.get $n) (then\n        {checks}))"
+
+    def _awaited(self, call: CanonCall, verb: Verb, copy: str) -> str:
+        """A copy, and where it would block, what waits for it."""
+        record, type_ = self.tables.record(call.instance), self.types.number(call.type) | (verb is Verb.WRITE)
+        wait = f"(call $end_await (i32.const {record}) (i32.const {type_}) (local.get $handle))"
+        return (
+            f"(local.set $result {copy})\n"
+            f"    (if (i32.eq (local.get $result) (i32.const -1)) (then (local.set $result {wait})))\n"
+            "    (local.get $result)"
+        )
+
+    def _of_memory(self, call: CanonCall) -> dict[str, Any]:
+        memory = call.options.memory
+        if memory is None or memory.limits.is64:
+            raise MeldError(f"`{call.builtin}` of `{call.instance.name}` has no memory with 32-bit addresses")
+        return {"memory": self.text.use(memory), "page": page_size(memory)}
+
+    def _of_message(self, call: CanonCall) -> dict[str, Any]:
+        copy = self.copies.message_in if call.builtin == "error-context.new" else self.copies.message_out
+        tagged = call.options.encoding == "latin1+utf16"
+        return self._of_memory(call) | {"copy": self.text.use(copy(call)), "mask": 0x7FFFFFFF if tagged else -1}
+
+
+def page_size(memory: Memory) -> int:
+    """Bytes of a page."""
+    return 1 << (16 if memory.limits.page_size_log2 is None else memory.limits.page_size_log2)
+
+
+def inside(module: Module, builtins: Iterable[tuple[Function, CanonCall]]) -> Iterator[tuple[Function, CanonCall]]:
+    """The built-ins but for those of streams and futures that stay on the host, which nothing calls.
+
+    Raises:
+        MeldError: something calls one; a core module has no way to reach a stream of its host.
+    """
+    domains = {(i, d.future, d.element): d for d in module.notes_of(Domain) for i in d.instances}
+    live: set[CoreItem] | None = None
+    for item, n in builtins:
+        if isinstance(n.type, c.Stream | c.Future) and n.builtin in BUILTINS:
+            domain = domains.get((n.instance, isinstance(n.type, c.Future), n.type.element))
+            if domain is None or domain.carried != Carried.RENDEZVOUS.value:
+                live = reachable(module) if live is None else live
+                if item in live:
+                    raise _outside(n, domain)
+                continue
+        yield item, n
+
+
+def _outside(call: CanonCall, domain: Domain | None) -> MeldError:
+    why = "no pass has looked for its other end" if domain is None else domain.why
+    return MeldError(
+        f"`{call.builtin}` of `{call.instance.name}`: the {show(call.type).strip('()')} stays on the host, and a core "
+        f"module cannot reach it there: {why}",
+        hint="run detect-pairs before emit-tasks"
+        if domain is None
+        else "fuse the component in whose hands the other end is, too: then both ends are in the module",
+    )
+
+
+def has_ends(module: Module) -> bool:
+    """Whether calls between instances carry streams, futures or error contexts."""
+    return any(_is_end(t) for _, t in _carried(module))
+
+
+def _is_end(t: Type) -> bool:
+    return isinstance(t, c.Stream | c.Future) or t is c.Prim.ERROR_CONTEXT
+
+
+def _has_errors(module: Module, calls: Iterable[CanonCall]) -> bool:
+    """Whether anything makes error contexts, or carries them."""
+    if any(call.builtin.startswith("error-context.") for call in calls):
+        return True
+    return any(t is c.Prim.ERROR_CONTEXT for _, t in _carried(module))
+
+
+def _carried(module: Module) -> Iterator[tuple[Boundary, Type]]:
+    """The types of values that calls between instances carry, with the call."""
+    for item in module.imports:
+        for n in item.notes:
+            if isinstance(n, Boundary):
+                yield from ((n, t) for t in function_types(n.type))
+
+
+# --- the shapes of stubs ----------------------------------------------------------------------------------------------
+
+_OF_ENDS = ("new", "read", "write", "cancel-read", "cancel-write", "drop-readable", "drop-writable")
+_OF_WRITABLE = frozenset({"write", "cancel-write", "drop-writable"})
+
+_COPY = """
+  (func ${name} (export "{name}") (param $handle i32) (param $ptr i32) {n} (result i32)
+    (local $result i32)
+    {check_count}
+    {check_blocking}
+    {check_range}
+    {copy})
+"""
+_CANCEL = """
+  (func ${name} (export "{name}") (param $handle i32) (result i32)
+    {check_blocking}
+    (call $channel_cancel (i32.const {record}) (i32.const {type}) (local.get $handle) (i32.const {sync})))
+"""
+_DROP = """
+  (func ${name} (export "{name}") (param $handle i32)
+    (call $channel_drop (i32.const {record}) (i32.const {type}) (local.get $handle)))
+"""
+_SHAPES = {
+    "new": """
+  (func ${name} (export "{name}") (result i64) (call $channel_new (i32.const {record}) (i32.const {type})))
+""",
+    "read": _COPY,
+    "write": _COPY,
+    "cancel-read": _CANCEL,
+    "cancel-write": _CANCEL,
+    "drop-readable": _DROP,
+    "drop-writable": _DROP,
+    "waitable-set.new": """
+  (func ${name} (export "{name}") (result i32) (call $set_new (i32.const {record})))
+""",
+    "waitable-set.drop": """
+  (func ${name} (export "{name}") (param $set i32) (call $set_drop (i32.const {record}) (local.get $set)))
+""",
+    "waitable-set.poll": """
+  (func ${name} (export "{name}") (param $set i32) (param $ptr i32) (result i32)
+    (local $code i32) (local $handle i32) (local $payload i32)
+    (call $set_take (call $set_get (i32.const {record}) (local.get $set)))
+    local.set $payload
+    local.set $handle
+    local.set $code
+    (if (i32.and (local.get $ptr) (i32.const 3)) (then (call {trap EVENT_ALIGNMENT}) (unreachable)))
+    (if (i64.gt_u
+          (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.const 8))
+          (i64.mul (i64.extend_i32_u (memory.size {memory})) (i64.const {page})))
+      (then (call {trap EVENT_RANGE}) (unreachable)))
+    (i32.store {memory} (local.get $ptr) (local.get $handle))
+    (i32.store {memory} offset=4 (local.get $ptr) (local.get $payload))
+    (local.get $code))
+""",
+    "error-context.new": """
+  (func ${name} (export "{name}") (param $ptr i32) (param $length i32) (result i32)
+    (local $error i32) (local $kept i32)
+    (call $error_new (i32.const {record}) (i32.and (local.get $length) (i32.const {mask})))
+    local.set $kept
+    local.set $error
+    (if (local.get $kept)
+      (then (call {copy} (local.get $ptr) (local.get $length) (i32.add (local.get $error) (i32.const 4)))))
+    (call $error_made (local.get $error)))
+""",
+    "error-context.debug-message": """
+  (func ${name} (export "{name}") (param $error i32) (param $ptr i32)
+    (local.set $error (call $error_get (i32.const {record}) (local.get $error)))
+    (if (i64.gt_u
+          (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.const 8))
+          (i64.mul (i64.extend_i32_u (memory.size {memory})) (i64.const {page})))
+      (then (call {trap MESSAGE_AREA}) (unreachable)))
+    (call {copy} (i32.add (local.get $error) (i32.const 4)) (local.get $ptr) (i32.const 1)))
+""",
+    "error-context.drop": """
+  (func ${name} (export "{name}") (param $error i32)
+    (call $error_drop (i32.const {record}) (local.get $error)))
+""",
+    "waitable.join": """
+  (func ${name} (export "{name}") (param $waitable i32) (param $set i32)
+    (call $waitable_join (i32.const {record}) (local.get $waitable) (local.get $set)))
+""",
+}
+"""What stands for a built-in, by its name; of streams and futures, by its name without the kind."""
+
+BUILTINS = frozenset(
+    {f"{kind}.{name}" for kind in ("stream", "future") for name in _OF_ENDS} | {name for name in _SHAPES if "." in name}
+)
+"""The built-ins that `Channels.stub` knows."""

@@ -1,0 +1,55 @@
+;; {kind}.{verb} of one domain (CanonicalABI.md, "Stream State", "Future State"; canon {stream,future}.{read,write}).
+;; `channels.wat` describes the channel. The first end that comes parks its buffer, the second one copies.
+
+  ;; The packed result, or -1 (BLOCKED): the buffer is parked. `op` is the number of the operation in its domain.
+  (func {name} (param $record i32) (param $op i32) (param $handle i32) (param $ptr i32) (param $n i32) (result i32)
+    (local $channel i32) (local $bits i32) (local $other i32) (local $left i32) (local $parked i32) (local $event i32)
+    (local.set $channel
+      (i32.sub
+        (call $end_copying (local.get $record) (i32.const {type}) (local.get $handle))
+        (i32.const {offset})))
+    (local.set $bits (i32.load $state offset=32 (local.get $channel)))
+    (if (i32.and (local.get $bits) (i32.const {not_idle}))
+      (then
+        (if (i32.and (local.get $bits) (i32.const {busy})) (then (call {trap COPYING}) (unreachable)))
+        (call {done_trap})
+        (unreachable)))
+    (if (i32.and (local.get $bits) (i32.const {other_dropped}))
+      (then
+        ;; if it has not heard of that yet, it does now
+        (if (i32.load $state offset={event} (local.get $channel))
+          (then (drop (call $waitable_deliver (i32.add (local.get $channel) (i32.const {offset}))))))
+        (i32.store $state offset=32 (local.get $channel) (i32.or (local.get $bits) (i32.const {bits_when_dropped})))
+        (return (i32.const 1))))
+    (block $park
+      (br_if $park (i32.eqz (i32.and (local.get $bits) (i32.const {other_parked}))))
+      {check_instance}
+      (local.set $other (i32.add (local.get $channel) (i32.const {other_offset})))
+      (local.set $left (i32.load $state offset=40 (local.get $channel)))
+      {meet_zero}
+      (if (i32.gt_u (local.get $n) (local.get $left)) (then (local.set $n (local.get $left))))
+      (local.set $parked (i32.load $state offset=36 (local.get $channel)))
+      {copy}
+      (local.set $event (i32.load $state offset=12 (local.get $other)))
+      (call $waitable_set_event (local.get $other)
+        (i32.add
+          (select (local.get $event) (i32.const 1) (local.get $event))
+          {progress}))
+      (local.set $left (i32.sub (local.get $left) (local.get $n)))
+      (if (local.get $left)
+        (then
+          (i32.store $state offset=36 (local.get $channel)
+            (i32.add (local.get $parked) (i32.mul (local.get $n) (i32.const {size}))))
+          (i32.store $state offset=40 (local.get $channel) (local.get $left)))
+        (else
+          (i32.store $state offset=32 (local.get $channel)
+            (i32.or
+              (i32.and (local.get $bits) (i32.xor (i32.const {other_parked}) (i32.const -1)))
+              (i32.const {bits_when_moved})))))
+      (return {progress}))
+    (i32.store $state offset=32 (local.get $channel) (i32.or (local.get $bits) (i32.const {busy_and_parked})))
+    (i32.store $state offset=36 (local.get $channel) (local.get $ptr))
+    (i32.store $state offset=40 (local.get $channel) (local.get $n))
+    (i32.store $state offset=44 (local.get $channel) (local.get $op))
+    (i32.store $state offset=48 (local.get $channel) (local.get $record))
+    (i32.const -1))

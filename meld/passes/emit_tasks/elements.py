@@ -1,0 +1,63 @@
+"""What copies the elements of streams and futures, and messages, where copying bytes does not do.
+
+Here it is only asked for: each copy is an import with a note (`meld.notes.channels.ElementCopy`), in whose place
+`adapter-wiring` puts a function that lifts and lowers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+from meld.abi.layout import Layouts
+from meld.abi.options import Options
+from meld.abi.types import Type
+from meld.ir import component as c
+from meld.ir.module import Function, ImportName, Module
+from meld.ir.types import I32, ValType
+from meld.notes.boundaries import BOUNDARY_MODULE, CanonCall
+from meld.notes.channels import ElementCopy
+from meld.rewriting.state import State
+from meld.support.records import record
+
+
+@record()
+class ElementCopies:
+    """The copies that a program needs, each asked for once."""
+
+    module: Module
+    state: State
+    _made: dict[Any, Function] = field(default_factory=dict)
+
+    def between(self, element: Type, writer: CanonCall, reader: CanonCall) -> Function:
+        """``(from, to, count)``: of elements, from the memory of one built-in to that of another."""
+        return self._copy(ElementCopy(element, writer.instance, reader.instance, writer.options, reader.options))
+
+    def message_in(self, call: CanonCall) -> Function:
+        """``(address, length, to)``: of a string of an instance, whose copy is noted at an address of the state."""
+        return self._copy(ElementCopy(c.Prim.STRING, call.instance, call.instance, call.options, self._kept, flat=True))
+
+    def message_out(self, call: CanonCall) -> Function:
+        """``(from, to, 1)``: of a string that is noted at an address of the state, to an instance."""
+        return self._copy(ElementCopy(c.Prim.STRING, call.instance, call.instance, self._kept, call.options))
+
+    @property
+    def _kept(self) -> Options:
+        return Options(memory=self.state.memory, realloc=self.state.function("message_realloc"))
+
+    def _copy(self, note: ElementCopy) -> Function:
+        key = (note.type, note.writer, note.reader, _of(note.lift), _of(note.lower), note.flat)
+        if key not in self._made:
+            params: tuple[ValType, ...] = (*Layouts().of(note.type).flat, I32) if note.flat else (I32, I32, I32)
+            name = f"{note.writer.name}->{note.reader.name}/elements"
+            made = Function(
+                self.module.func_type(params), name=name, imported=ImportName(BOUNDARY_MODULE, name), notes=[note]
+            )
+            self.module.imports.append(made)
+            self._made[key] = made
+        return self._made[key]
+
+
+def _of(options: Options) -> tuple[Any, ...]:
+    """What makes a difference to a copy."""
+    return options.encoding, options.memory, options.realloc
