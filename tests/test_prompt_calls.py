@@ -6,8 +6,9 @@ import pytest
 import wasmtime
 from both import same
 
-from meld.diagnostics import MeldError
 from meld.files import decode
+from meld.ir.module import Module
+from meld.notes.tasks import Planned
 from meld.passes import Registry
 from meld.passmanager import plan_default, run
 
@@ -160,18 +161,34 @@ def test_task_return_without_a_memory() -> None:
     assert same(pair(ADD, returns="(result u32)"), ("g",)) == [8]
 
 
-REFUSED = {
-    "it has a callback": pair(
-        """(func (export "f") (param i32) (result i32) (call $return (i32.const 1)) i32.const 0)
+TASKS = {
+    "it has a callback": (
+        pair(
+            """(func (export "f") (param i32) (result i32) (call $return (i32.const 1)) i32.const 0)
         (func (export "back") (param i32 i32 i32) (result i32) i32.const 0)""",
-        lift='async (callback (core func $i "back"))',
+            lift='async (callback (core func $i "back"))',
+        ),
+        1,
     ),
-    "it is lowered synchronously": pair(ADD, "(call $f (i32.const 5))", lower="", lowered="(param i32) (result i32)"),
+    "it is lowered synchronously": (
+        pair(ADD, "(call $f (i32.const 5))", lower="", lowered="(param i32) (result i32)"),
+        8,
+    ),
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_may_need_a_scheduler_is_refused(case: str) -> None:
-    program = decode(bytes(wasmtime.wat2wasm(REFUSED[case])), "pair")
-    with pytest.raises(MeldError, match="asynchronous calls cannot cross"):
-        run(plan_default(program, Registry.standard()), program)
+@pytest.mark.parametrize("case", TASKS)
+def test_what_may_need_a_scheduler_is_a_task(case: str) -> None:
+    program, answer = TASKS[case]
+    assert same(program, ("g",), ("g",)) == [answer, answer]
+    planned = compiled(program, "plan-tasks")
+    notes = [n for item in planned.imports for n in item.notes if isinstance(n, Planned)]
+    assert [n.how for n in notes] == ["task"]
+
+
+def compiled(text: str, stop_after: str) -> Module:
+    program = decode(bytes(wasmtime.wat2wasm(text)), "pair")
+    plan = plan_default(program, Registry.standard())
+    product, _ = run(plan, program, steps=plan.position(stop_after, option="--stop-after"))
+    assert isinstance(product, Module)
+    return product

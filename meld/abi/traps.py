@@ -24,6 +24,7 @@ class Trap(Enum):
     LEAVE = "cannot leave component instance"
     ENTER = "cannot enter component instance"
     THROWN = "uncaught exception propagated out of component"
+    THROWN_BY_TASK = "thrown Wasm exception"
     ALIGNMENT = "unaligned pointer"
     AREA = "out of bounds memory access"
     STRING = "string content out-of-bounds"

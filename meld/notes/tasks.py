@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from enum import Enum
 
-from meld.ir.module import Global
-from meld.ir.notes import Note, flag, note, number, ref, symbol, text
+from meld.abi.options import Options, read_options, write_options
+from meld.abi.types import read_func_type, write_func_type
+from meld.ir.component import CompFuncType
+from meld.ir.module import Function, Global
+from meld.ir.notes import Instance, NameOf, Note, Sexp, coded, flag, note, number, ref, symbol, text
+
+
+def _write_kept(options: Options | None, name_of: NameOf) -> list[Sexp]:
+    return [] if options is None else write_options(options, name_of)
 
 
 class How(Enum):
@@ -55,6 +62,7 @@ class PlannedExport(Note):
 
     Attributes:
         how: ``direct`` if the callee itself is exported, or ``task``.
+        kept: where copies of its result lie, if its task returns what points to memory.
     """
 
     label: str = text(positional=True)
@@ -62,6 +70,7 @@ class PlannedExport(Note):
     call: int = number(default=0)
     context: bool = flag(default=False)
     blocks: str | None = text(default=None)
+    kept: Options | None = coded(_write_kept, read_options, default=None)
 
 
 @note("uses-context")
@@ -75,3 +84,87 @@ class ContextSlots(Note):
 
     first: Global = ref("globals")
     second: Global = ref("globals")
+
+
+START, RETURN, RESULT = "start", "return", "result"
+
+
+@note("task-half")
+class TaskHalf(Note):
+    """On an import: what copies the values of one half of a call that is a task, or of the result for the host.
+
+    ``start``: ``([scope], the caller's flat parameters) → the callee's``. The scope is an address of the state memory,
+    given if the call borrows handles that live in the module.
+    ``return``: ``(the callee's flat results, [where the result goes in the caller's memory]) → the caller's``.
+    ``result``: ``(the callee's flat results) → the same``, a copy that the host may read when the callee has gone on.
+    The caller is the callee; `lower` says where the copy lies.
+
+    Attributes:
+        half: which of the two.
+        call: the number of the call (`Planned.call`); what follows are the fields of its `Boundary`.
+    """
+
+    half: str = symbol(positional=True)
+    call: int = number(positional=True)
+    caller: Instance = ref("note")
+    callee: Instance = ref("note")
+    label: str = text()
+    type: CompFuncType = coded(write_func_type, read_func_type)
+    lower: Options = coded(write_options, read_options, default=Options())
+    lift: Options = coded(write_options, read_options, default=Options())
+
+
+@note("task-result")
+class TaskResult(Note):
+    """On an import: what the running task of an exported function hands its flat result over to.
+
+    ``(the task, the flat result) → ()``. The task is an address of the state memory.
+    """
+
+    call: int = number(positional=True)
+    label: str = text()
+
+
+@note("task-call")
+class TaskCall(Note):
+    """On the function in place of a boundary: a call that is a task. The fields are those of `Boundary`, `Planned`."""
+
+    caller: Instance = ref("note")
+    callee: Instance = ref("note")
+    label: str = text()
+    type: CompFuncType = coded(write_func_type, read_func_type)
+    blocks: str | None = text(default=None)
+
+
+@note("tasks")
+class TaskFunctions(Note):
+    """On the module: what else refers to running tasks. A task is an address of the state memory (`tasks.wat`).
+
+    Attributes:
+        running: the global with the running task.
+        outside: the task of code that must not block.
+        nested: ``() → task``: the task of a synchronous call of a function of asynchronous type.
+        new: ``(call, bytes, record of the callee's instance, record of the caller's or 0, flags) → task``.
+        call: ``(task) → ()``: begins a call and returns when it is resolved.
+        let_go: ``(task) → ()``: the caller has the result.
+    """
+
+    running: Global = ref("globals")
+    outside: int = number()
+    nested: Function = ref("functions")
+    new: Function = ref("functions")
+    call: Function = ref("functions")
+    let_go: Function = ref("functions")
+
+
+MAY_BLOCK, HELD = 1, 8
+"""Flags of a new task: it is of asynchronous type; its caller holds on to it."""
+VALUES = 96
+"""Where in a task its values begin, 8 bytes each: parameters until it starts, then the result."""
+OUT = 88
+"""Where in a task the address is to which the result goes in the caller's memory."""
+
+
+def task_bytes(values: int) -> int:
+    """Bytes of a task with so many values."""
+    return 128 if VALUES + 8 * values <= 128 else 256

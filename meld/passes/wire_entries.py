@@ -1,27 +1,54 @@
 """The pass `wire-entries`: what the host calls in place of the exported functions of asynchronous components.
 
-A task begins with empty context slots. Nothing of the module runs between two calls of the host, so they are emptied
-when a call is over: after `post-return`, or after the function if it has none. `realloc`, which the host calls to lower
-parameters, has slots of its own each time (`emit-tasks`).
+An exported function that runs as a task becomes a plain function: it begins the task, runs whatever is ready until the
+task has its result, and returns that. Tasks that are left go on with the next call. A function that is lifted
+asynchronously returns the flat values that `task.return` got, several if need be, or a pointer where there are more
+than 16.
 
     (export "f" (func $app/f))
     ⟶
     (export "f" (func $f.task))
-    (func $f.task (result i32) call $app/f  i32.const 0  global.set $context.0 …)
+    (func $f.task (param i32) (result i32)
+      (local.set $task (call $task_new …)) …store the parameters… (call $call_sync (local.get $task)) …load the result…)
 
-Source: Component Model, CanonicalABI.md: `canon lift`, Thread State (`context`).
+Where the product is to be a component (`expose-resources` has run), such a function is lifted asynchronously again,
+with the original's type: it calls the host's `task.return` when the task has its result, and answers EXIT.
+
+Of a function that needs no task only the context slots are taken care of. Nothing of the module runs between two calls
+of the host, so they are emptied when a call is over: after `post-return`, or after the function if it has none.
+
+Source: Component Model, CanonicalABI.md: canon lift; Thread State (`context`).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import field, replace
 
-from meld.ir.module import Export, Function, Module
-from meld.ir.types import NumType
-from meld.notes.boundaries import HostExport
-from meld.notes.tasks import ContextSlots, PlannedExport
+from meld.abi.options import Options
+from meld.abi.signatures import task_return_type
+from meld.ir.module import Export, Function, ImportName, Module
+from meld.ir.types import I32, FuncType, NumType, ValType
+from meld.notes.boundaries import CanonCall, HostExport
+from meld.notes.tasks import (
+    HELD,
+    MAY_BLOCK,
+    VALUES,
+    ContextSlots,
+    How,
+    PlannedExport,
+    TaskFunctions,
+    TaskResult,
+    task_bytes,
+)
 from meld.passes.base import Pass, PassContext
+from meld.rewriting.handles import Tables
 from meld.rewriting.text import Text, calls
+from meld.support.records import record
+
+KIND = "async"
+ASYNC_LIFT = "[async-lift]"
+CALLBACK = FuncType((I32, I32, I32), (I32,))
 
 
 class WireEntries(Pass):
@@ -35,42 +62,160 @@ class WireEntries(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         planned: dict[str, PlannedExport] = {n.label: n for n in module.notes_of(PlannedExport)}
-        slots: list[ContextSlots] = module.notes_of(ContextSlots)
-        text = Text(module, "async")
-        names: dict[Function, str] = {}
+        wiring = _Wiring(module, Text(module, KIND), "exposed-resources" in module.facts)
         for n in module.notes_of(HostExport):
             plan = planned.get(n.label)
-            if plan is None or not plan.context or not slots:
+            if plan is None:
                 continue
-            last = n.lift.post_return or n.target
-            if last not in names and cx.asks("entry", last):
-                names[last] = f"{n.label}.task"
-                _emptying(text, slots[0], last, names[last])
-        made = text.place()
-        entries = {function: made[name] for function, name in names.items()}
-        _install(module, {old: new for old, new in entries.items() if isinstance(new, Function)})
-        cx.stats["entries"] += len(entries)
+            if plan.how == How.TASK.value and module.notes_of(TaskFunctions):
+                if cx.asks("entry", n.target):
+                    wiring.enter(n, plan)
+            elif plan.context and cx.asks("entry", n.target):
+                wiring.empty(n)
+        wiring.install()
+        cx.stats["entries"] += len(wiring.entries)
 
 
-def _emptying(text: Text, slots: ContextSlots, function: Function, name: str) -> None:
-    """A function after which the context slots are empty."""
-    emptied = []
-    for slot in (slots.first, slots.second):
-        assert isinstance(slot.type, NumType)
-        emptied.append(f"(global.set {text.use(slot)} ({slot.type.value}.const 0))")
-    text.function(name, function.signature, f"{calls(text.use(function), function.signature)} {' '.join(emptied)}")
+@record()
+class _Wiring:
+    """Writes the entries of a module.
+
+    Attributes:
+        lifts: whether functions that are lifted asynchronously shall be again.
+        entries: for each label, the exports of `text` that take the place of its function and its `post-return`.
+        results: the same for each `TaskResult`.
+    """
+
+    module: Module
+    text: Text
+    lifts: bool
+    entries: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    results: dict[Function, str] = field(default_factory=dict)
+    _callback: str | None = None
+
+    # --- functions that need no task ---
+
+    def empty(self, n: HostExport) -> None:
+        """A function, or its `post-return`, after which the context slots are empty."""
+        slots: ContextSlots = self.module.notes_of(ContextSlots)[0]
+        last = n.lift.post_return or n.target
+        emptied = []
+        for slot in (slots.first, slots.second):
+            assert isinstance(slot.type, NumType)
+            emptied.append(f"(global.set {self.text.use(slot)} ({slot.type.value}.const 0))")
+        name = f"{n.label}.task"
+        self.text.function(name, last.signature, f"{calls(self.text.use(last), last.signature)} {' '.join(emptied)}")
+        self.entries[n.label] = (name, None) if n.lift.post_return is None else (None, name)
+
+    # --- tasks ---
+
+    def enter(self, n: HostExport, plan: PlannedExport) -> None:
+        """A function that begins a task and returns when it has its result."""
+        functions: TaskFunctions = self.module.notes_of(TaskFunctions)[0]
+        tables = Tables.of(self.module)
+        self.text.give("$state", tables.state.memory)
+        params = _numbers(n.target.signature.params)
+        results = _numbers(n.target.signature.results)
+        if n.lift.is_async:
+            results = _numbers(task_return_type(n.type.result, n.lift).params)
+            self._result(n, results)
+        returns = () if self.lifts and n.lift.is_async else results
+        new = (
+            f"(call {self.text.use(functions.new)} (i32.const {plan.call})"
+            f" (i32.const {task_bytes(max(len(params), len(results)))}) (i32.const {tables.record(n.instance)})"
+            f" (i32.const 0) (i32.const {HELD | (MAY_BLOCK if n.type.is_async else 0)}))"
+        )
+        lines = ["(local $task i32)", *self._forget(n, plan.kept), f"(local.set $task {new})"]
+        lines += [_store(i, t, "$task", i) for i, t in enumerate(params)]
+        lines.append(f"(call {self.text.use(functions.call)} (local.get $task))")
+        lines += [f"({t.value}.load $state offset={VALUES + 8 * i} (local.get $task))" for i, t in enumerate(returns)]
+        lines.append(f"(call {self.text.use(functions.let_go)} (local.get $task))")
+        if self.lifts and n.lift.is_async:
+            lines.append("(i32.const 0)")  # EXIT
+            returns = (I32,)
+        name = f"{n.label}.task"
+        self.text.function(name, FuncType(params, returns), "\n    ".join(lines))
+        self.entries[n.label] = name, None
+
+    def _forget(self, n: HostExport, kept: Options | None) -> list[str]:
+        """Results of the last call that lie in the state memory have been read; those of this one will."""
+        state = Tables.of(self.module).state
+        if kept is None or kept.memory is not state.memory:
+            return []
+        n.lift = replace(n.lift, memory=kept.memory, realloc=None)
+        take, free = (self.text.use(state.function(f"arena_{name}")) for name in ("take", "free"))
+        return [f"(call {free} (call {take}))"]
+
+    def _result(self, n: HostExport, results: Sequence[NumType]) -> None:
+        """Has the host's `task.return` take the result of a task, if it shall."""
+        for item in self.module.imports:
+            if not isinstance(item, Function) or not any(
+                isinstance(note, TaskResult) and note.label == n.label for note in item.notes
+            ):
+                continue
+            given = "".join(f" (local.get {i + 1})" for i in range(len(results)))
+            name = self.results[item] = f"{n.label}.result"
+            self.text.function(name, item.signature, f"(call {self.text.use(self._host_return(n, results))}{given})")
+            return
+
+    def _host_return(self, n: HostExport, results: Sequence[NumType]) -> Function:
+        """The import of the host's `task.return`, under the name that wit-component has for it."""
+        interface, _, function = n.label.rpartition("#")
+        made = Function(
+            self.module.func_type(tuple(results), ()),
+            name=f"{n.label}/task.return",
+            imported=ImportName(f"[export]{interface or '$root'}", f"[task-return]{function}"),
+            owner=n.instance,
+            notes=[CanonCall("task.return", n.instance, n.type.result, Options(n.lift.encoding, n.lift.memory))],
+        )
+        self.module.add(made)
+        return made
+
+    # --- in place ---
+
+    def install(self) -> None:
+        """Has the host call the entries."""
+        if any(n.lift.is_async and n.label in self.entries for n in self.module.notes_of(HostExport)) and self.lifts:
+            self._callback = "callback"
+            self.text.function(self._callback, CALLBACK, "(unreachable)")  # nobody waits: EXIT is the only answer
+        made = self.text.place()
+        targets: dict[str, Function] = {}
+        for n in self.module.notes_of(HostExport):
+            target, post_return = self.entries.get(n.label, (None, None))
+            if target is not None:
+                targets[n.label] = n.target = _function(made[target])
+                callback = _function(made[self._callback]) if self._callback and n.lift.is_async else None
+                n.lift = replace(n.lift, callback=callback, is_async=callback is not None)
+            if post_return is not None:
+                targets[f"cabi_post_{n.label}"] = _function(made[post_return])
+                n.lift = replace(n.lift, post_return=_function(made[post_return]))
+        self.module.exports = [self._export(e, targets) for e in self.module.exports]
+        for n in self.module.notes_of(HostExport):
+            if n.label in targets and n.lift.callback is not None:
+                self.module.exports.append(Export(f"[callback]{ASYNC_LIFT}{n.label}", n.lift.callback))
+        results = {item: made[name] for item, name in self.results.items()}
+        self.module.replace_uses(results)
+        self.module.imports = [item for item in self.module.imports if item not in results]
+
+    def _export(self, export: Export, targets: dict[str, Function]) -> Export:
+        """An export with its entry; one that is lifted asynchronously has the name that wit-component has for it."""
+        item = targets.get(export.name, export.item)
+        lifted = {n.label for n in self.module.notes_of(HostExport) if n.lift.callback is not None}
+        name = f"{ASYNC_LIFT}{export.name}" if export.name in lifted and export.name in targets else export.name
+        return Export(name, item, export.span)
 
 
-def _install(module: Module, entries: dict[Function, Function]) -> None:
-    """Has the host call the entries."""
-    for n in module.notes_of(HostExport):
-        n.target = entries.get(n.target, n.target)
-        post_return = n.lift.post_return
-        if post_return in entries:
-            n.lift = replace(n.lift, post_return=entries[post_return])
-    module.exports = [
-        Export(export.name, entries.get(export.item, export.item), export.span)
-        if isinstance(export.item, Function)
-        else export
-        for export in module.exports
-    ]
+def _function(item: object) -> Function:
+    assert isinstance(item, Function)
+    return item
+
+
+def _numbers(types: Sequence[ValType]) -> tuple[NumType, ...]:
+    found = tuple(t for t in types if isinstance(t, NumType))
+    assert len(found) == len(types), "a lifted function has number types only"
+    return found
+
+
+def _store(number: int, core: NumType, task: str, value: int) -> str:
+    """Code that keeps a local as a value of a task, which is a local too."""
+    return f"({core.value}.store $state offset={VALUES + 8 * number} (local.get {task}) (local.get {value}))"

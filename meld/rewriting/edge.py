@@ -11,7 +11,7 @@ from meld.ir import component as c
 from meld.ir.component import ExportDecl, Sort
 from meld.ir.module import CoreItem, Export, Function, ImportName, Module
 from meld.ir.notes import Note
-from meld.notes.boundaries import HostCall, HostExport, resource_of
+from meld.notes.boundaries import CanonCall, HostCall, HostExport, resource_of
 from meld.rewriting.world import read_world, world_note, write_section
 
 CORE_OPTIONS = ("memory", "realloc", "post_return", "callback")
@@ -111,6 +111,8 @@ def host_name(imported: ImportName, n: Note) -> ImportName:
 def is_host_call(n: Note) -> bool:
     """Whether what an import stands for can be made where the module is instantiated."""
     resource = resource_of(n)
+    if isinstance(n, CanonCall) and n.builtin == "task.return":
+        return True
     return isinstance(n, HostCall) or (resource is not None and not resource.is_inside)
 
 
@@ -137,7 +139,6 @@ def fits_tools(module: Module) -> bool:
     return (
         all(
             options.encoding == "utf8"
-            and not options.is_async
             and options.memory in (None, exported.get("memory"))
             and options.realloc in (None, exported.get("cabi_realloc"))
             for options in host_options(module)
@@ -145,7 +146,8 @@ def fits_tools(module: Module) -> bool:
         and all(any(is_host_call(n) for n in item.notes) for item in module.imports)
         and all(edge_problem(n) is None for n in module.notes_of(HostExport))
         and all(
-            exported.get(n.label) is n.target and n.lift.post_return in (None, exported.get(f"cabi_post_{n.label}"))
+            exported.get(f"[async-lift]{n.label}" if n.lift.is_async else n.label) is n.target
+            and n.lift.post_return in (None, exported.get(f"cabi_post_{n.label}"))
             for n in module.notes_of(HostExport)
         )
     )

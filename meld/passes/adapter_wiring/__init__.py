@@ -15,9 +15,10 @@ from meld.ir.notes import Instance
 from meld.ir.types import I32, NumType, TypeDef, ValType
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, Wired
 from meld.notes.channels import ElementCopy
-from meld.notes.tasks import ContextSlots, Planned
+from meld.notes.tasks import ContextSlots, Planned, TaskCall, TaskFunctions, TaskHalf
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
 from meld.passes.adapter_wiring.elements import write_element_copy
+from meld.passes.adapter_wiring.halves import analyse_half, closes, write_half
 from meld.passes.adapter_wiring.handles import Handles
 from meld.passes.adapter_wiring.inline import inline_calls
 from meld.passes.adapter_wiring.tasks import Surroundings, Tasks
@@ -28,10 +29,8 @@ from meld.rewriting.splice import splice
 from meld.rewriting.template import generated
 from meld.support.records import record
 
-UNGUARDED = frozenset(
-    {"task.return", "resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"}
-)
-"""Built-ins that an instance may call at any time, or that check for themselves."""
+UNGUARDED = frozenset({"resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"})
+"""Built-ins that an instance may call at any time. `task.return` of a prompt callee, still an import, asks itself."""
 
 
 INLINED_CALLS = 4
@@ -60,15 +59,22 @@ class AdapterWiring(Pass):
         handles = Handles.of(adapters, module)
         calls = _choose(module, adapters, handles, cx)
         copies = {f: n for f, n in _noted(module, ElementCopy) if cx.asks("copy", f)}
-        closed = [*(i for call in calls.values() for i in call.leaves_closed), *_closed_by(adapters, copies.values())]
+        halves = {f: (n, analyse_half(adapters, n, f)) for f, n in _noted(module, TaskHalf) if cx.asks("wire", f)}
+        for _, call in halves.values():
+            handles.check(call)
+        closing = [*calls.values(), *(call for n, call in halves.values() if closes(n))]
+        closed = [*(i for call in closing for i in call.leaves_closed), *_closed_by(adapters, copies.values())]
         flags = _make_flags(module, closed, _calling_out(module, calls.values()))
         catches = any(True for _ in _tags(module))
         tasks = _make_tasks(module, adapters, calls.values())
         slots: list[ContextSlots] = module.notes_of(ContextSlots)
-        surroundings = Surroundings(adapters, slots[0] if slots else None)
+        scheduler: list[TaskFunctions] = module.notes_of(TaskFunctions)
+        surroundings = Surroundings(adapters, slots[0] if slots else None, scheduler[0] if scheduler else None)
         may_leave = {i: adapters.global_(g) for i, g in flags.items()}
         writer = AdapterWriter(adapters, may_leave, catches, handles, surroundings, tasks)
         wiring = _write(module, calls, copies, writer, flags, cx)
+        for function, (half, call) in halves.items():
+            wiring.written[function] = write_half(writer, call, half, function)
         _install(module, calls, wiring, adapters, cx)
 
 
@@ -129,9 +135,9 @@ def _write(
     for function, copy in copies.items():
         name = f"{copy.writer.name}->{copy.reader.name}/elements"
         wiring.written[function] = write_element_copy(writer, copy, name)
-    for function, guarded, name in _guardable(module):
-        if guarded.instance in flags and cx.asks("guard", function):
-            wiring.guarded[function] = writer.guard(function, guarded.instance, f"{guarded.instance.name}/{name}.guard")
+    for function, instance, name in _guardable(module):
+        if instance in flags and cx.asks("guard", function):
+            wiring.guarded[function] = writer.guard(function, instance, f"{instance.name}/{name}.guard")
     return wiring
 
 
@@ -221,16 +227,19 @@ def _closed(caller: Instance, flags: Mapping[Instance, Global], catches: bool) -
     return "no exception may come out of the callee" if catches else None
 
 
-def _guardable(module: Module) -> list[tuple[Function, HostCall | CanonCall, str]]:
-    """What instances call outside of the program and must not call while they are closed, each with its name."""
-    noted = [*_noted(module, HostCall), *_noted(module, CanonCall)]
-    named = [(f, call, call.builtin if isinstance(call, CanonCall) else call.label) for f, call in noted]
-    return [entry for entry in named if entry[2] not in UNGUARDED]
+def _guardable(module: Module) -> list[tuple[Function, Instance, str]]:
+    """What instances must not call while they are closed: calls of the host, built-ins, tasks; whose, and its name."""
+    found = [(f, call.instance, call.label) for f, call in _noted(module, HostCall)]
+    found += [(f, call.caller, call.label) for f, call in _noted(module, TaskCall)]
+    for f, call in _noted(module, CanonCall):
+        if call.builtin not in UNGUARDED and (call.builtin != "task.return" or f.imported is None):
+            found.append((f, call.instance, call.builtin))
+    return found
 
 
 def _calling_out(module: Module, calls: Iterable[Call]) -> set[Instance]:
     """The instances that call anything at all. For others it makes no difference whether they may."""
-    return {call.boundary.caller for call in calls} | {call.instance for _, call, _ in _guardable(module)}
+    return {call.boundary.caller for call in calls} | {instance for _, instance, _ in _guardable(module)}
 
 
 def _closed_by(adapters: AdapterModule, copies: Iterable[ElementCopy]) -> Iterable[Instance]:

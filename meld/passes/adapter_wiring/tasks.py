@@ -14,8 +14,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from meld.ir.module import Global
-from meld.ir.types import NumType
-from meld.notes.tasks import ContextSlots
+from meld.ir.types import I32, NumType
+from meld.notes.tasks import ContextSlots, Running, TaskFunctions
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
 from meld.support.records import record
 
@@ -37,10 +37,12 @@ class Surroundings:
 
     Attributes:
         slots: the globals of the context slots, if there are any in the program.
+        tasks: what knows the running task, if there are any.
     """
 
     adapters: AdapterModule
     slots: ContextSlots | None
+    tasks: TaskFunctions | None
 
     def begin(self, body: Body, call: Call) -> Saved:
         """Before the parameters are lowered; what it answers is given to `end`."""
@@ -48,11 +50,21 @@ class Surroundings:
         if call.planned.context and self.slots is not None:
             for slot in (self.slots.first, self.slots.second):
                 assert isinstance(slot.type, NumType)
-                name, local = self.adapters.global_(slot), body.local(slot.type)
-                body.emit(f"(local.set {local} (global.get {name}))")
-                body.emit(f"(global.set {name} ({slot.type.value}.const 0))")
-                saved.append((name, local))
+                saved.append(self._replace(body, slot, slot.type, f"({slot.type.value}.const 0)"))
+        if self.tasks is not None and call.planned.running != Running.CALLER.value:
+            nested = call.planned.running == Running.ASYNC.value
+            task = (
+                f"(call {self.adapters.function(self.tasks.nested)})" if nested else f"(i32.const {self.tasks.outside})"
+            )
+            saved.append(self._replace(body, self.tasks.running, I32, task))
         return saved
+
+    def _replace(self, body: Body, item: Global, core: NumType, value: str) -> tuple[str, str]:
+        """Gives a global a value, and keeps the one that it had."""
+        name, local = self.adapters.global_(item), body.local(core)
+        body.emit(f"(local.set {local} (global.get {name}))")
+        body.emit(f"(global.set {name} {value})")
+        return name, local
 
     def end(self, body: Body, saved: Saved) -> None:
         """After everything, `post-return` included, which finds what the callee left."""

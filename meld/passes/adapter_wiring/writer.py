@@ -22,7 +22,7 @@ from meld.ir.module import Function
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType, NumType
 from meld.notes.boundaries import Boundary, CanonCall
-from meld.notes.tasks import How, Planned
+from meld.notes.tasks import How, Planned, Running
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side
 from meld.passes.adapter_wiring.tasks import RETURNED, Surroundings, Tasks
 from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator
@@ -85,6 +85,8 @@ class Call:
         if any(not layout.identical for layout in parts):
             kinds = {kind.value for layout in parts if not layout.identical for kind in layout.kinds()}
             return f"values are checked or converted: {', '.join(sorted(kinds))}"
+        if self.planned.running != Running.CALLER.value:
+            return "the callee has a task of its own"
         if self.planned.context:
             return "the callee has context slots of its own"
         return "the callee has a post-return function" if self.boundary.lift.post_return else None
@@ -110,7 +112,17 @@ def analyse(adapters: AdapterModule, boundary: Boundary, import_: Function, plan
         message = f"nothing says how this asynchronous call is made: {show(boundary.type)}"
         raise MeldError(message, where=where, hint="run plan-tasks before adapter-wiring")
     if planned is not None and planned.how == How.TASK.value:
-        raise _refusal(boundary, "asynchronous calls")
+        message = f"this call is to be a task: {show(boundary.type)}"
+        raise MeldError(message, where=where, hint="run emit-tasks before adapter-wiring")
+    call = lay_out(adapters, boundary, planned or Planned(How.DIRECT.value))
+    if import_.signature != call.lower or boundary.target.signature != call.lift:
+        raise MeldError(f"its core functions do not have the type of {show(boundary.type)}", where=where)
+    return call
+
+
+def lay_out(adapters: AdapterModule, boundary: Boundary, planned: Planned) -> Call:
+    """The layouts of a boundary. Raises MeldError: a type that no validator accepts, options that are missing."""
+    where = place_of(boundary)
     caller, callee = adapters.side(boundary.caller, boundary.lower), adapters.side(boundary.callee, boundary.lift)
     up, down = adapters.layouts[caller.pointer], adapters.layouts[callee.pointer]
     params = [t for _, t in boundary.type.params]
@@ -124,22 +136,12 @@ def analyse(adapters: AdapterModule, boundary: Boundary, import_: Function, plan
             (up.tuple_of(results), down.tuple_of(results)),
             lowered_type(boundary.type, boundary.lower),
             lifted_type(boundary.type, boundary.lift),
-            planned or Planned(How.DIRECT.value),
+            planned,
         )
     except MeldError as e:
         raise e.within(where) from None
-    if import_.signature != call.lower or boundary.target.signature != call.lift:
-        raise MeldError(f"its core functions do not have the type of {show(boundary.type)}", where=where)
     _check_options(call, where)
     return call
-
-
-def _refusal(boundary: Boundary, what: str) -> MeldError:
-    return MeldError(
-        f"{what} cannot cross between fused components yet: {show(boundary.type)}",
-        where=place_of(boundary),
-        hint="leave this boundary unfused: link one of the two components outside",
-    )
 
 
 def _check_options(call: Call, where: str) -> None:
@@ -204,8 +206,8 @@ class AdapterWriter:
 
     def write(self, call: Call, name: str) -> str:
         """Writes the adapter of a call. Returns the name of its export; `name` is what it shall be called."""
-        params = [(f"$p{i}", core) for i, core in enumerate(_cores(call.lower.params))]
-        body = Body(params, _cores(call.lower.results))
+        params = [(f"$p{i}", core) for i, core in enumerate(cores(call.lower.params))]
+        body = Body(params, cores(call.lower.results))
         if call.boundary.caller is call.boundary.callee:
             # An instance that calls itself would be entered again while it runs.
             body.trap(self.adapters.trap(Trap.ENTER))
@@ -213,12 +215,12 @@ class AdapterWriter:
         self.check_may_leave(body, call.boundary.caller)
         saved = self.surroundings.begin(body, call)
         marks = self.handles.begin(body, call)
-        arguments = self._lower_params(body, call, tuple(params), marks[0])
-        results = tuple((body.local(core), core) for core in _cores(call.lift.results))
+        arguments = self.lower_params(body, call, tuple(params), marks[0])
+        results = tuple((body.local(core), core) for core in cores(call.lift.results))
         tasks = self.tasks[call.boundary.callee] if call.boundary.lift.is_async else None
         if tasks is not None:
             tasks.begin(body, call, tuple(params))
-        body.emit(f"(call {self.adapters.function(call.boundary.target)}{_gets(arguments)})")
+        body.emit(f"(call {self.adapters.function(call.boundary.target)}{gets(arguments)})")
         for local, _ in reversed(results):
             body.emit(f"local.set {local}")
         self.handles.returned(body, call, marks)
@@ -226,11 +228,11 @@ class AdapterWriter:
         if tasks is not None:
             tasks.end(body, self.adapters.trap(Trap.NO_RESULT))
         else:
-            returned = self._lower_results(body, call, params[-1:], results)
+            returned = self.lower_results(body, call, params[-1:], results)
         self.handles.end(body, call, marks)
         post_return = call.boundary.lift.post_return
         if post_return is not None:
-            body.emit(f"(call {self.adapters.function(post_return)}{_gets(results)})")
+            body.emit(f"(call {self.adapters.function(post_return)}{gets(results)})")
         self.surroundings.end(body, saved)
         for local, _ in returned:
             body.emit(f"local.get {local}")
@@ -240,7 +242,7 @@ class AdapterWriter:
 
     def write_task_return(self, function: Function, builtin: CanonCall, name: str) -> str:
         """Writes what takes the result of the running task of an instance and carries it over to the caller."""
-        params = tuple((f"$p{i}", core) for i, core in enumerate(_cores(function.signature.params)))
+        params = tuple((f"$p{i}", core) for i, core in enumerate(cores(function.signature.params)))
         body = Body(list(params))
         tasks = self.tasks[builtin.instance]
         self.check_may_leave(body, builtin.instance)
@@ -252,7 +254,7 @@ class AdapterWriter:
                 out = (body.local(call.caller.pointer), call.caller.pointer)
                 if call.spills_results[0]:
                     body.emit(f"(local.set {out[0]} (global.get {tasks.out_of(call)}))")
-                self._lower_results(body, call, [out], params)
+                self.lower_results(body, call, [out], params)
                 body.emit("return")
         body.trap_if(tasks.has_returned(), self.adapters.trap(Trap.RETURN_TWICE))
         body.trap(self.adapters.trap(Trap.RETURN_INVALID))
@@ -267,26 +269,26 @@ class AdapterWriter:
         results = "".join(f" (result {core.value})" for core in body.results)
         with outer.block("block $thrown"):
             with outer.block(f"try_table{results} (catch_all $thrown)"):
-                outer.emit(f"(call {inner}{_gets(tuple(body.params))})")
+                outer.emit(f"(call {inner}{gets(tuple(body.params))})")
             outer.emit("return")
         outer.trap(self.adapters.trap(Trap.THROWN))
         return self.adapters.add(outer, name)
 
     # --- parameters and results ---
 
-    def _lower_params(
+    def lower_params(
         self, body: Body, call: Call, params: tuple[tuple[str, NumType], ...], scope: str | None
     ) -> tuple[tuple[str, NumType], ...]:
         """Carries the parameters over; returns the locals that hold the callee's. `scope` is a local too."""
         source, target = call.params
-        arguments = tuple((body.local(core), core) for core in _cores(call.lift.params))
+        arguments = tuple((body.local(core), core) for core in cores(call.lift.params))
         in_memory, spills = call.spills_params
         closed = target.allocates or spills
         from_: Place = OnStack(params[: len(source.flat)])
         to: Place = OnStack(arguments)
         if in_memory:
             base = params[0][0]
-            self._check_area(body, call.caller, source, base)
+            self.check_area(body, call.caller, source, base)
             from_ = InMemory(call.caller, base)
         if spills:
             to = InMemory(call.callee, arguments[0][0])
@@ -307,7 +309,7 @@ class AdapterWriter:
             self.set_may_leave(body, call.boundary.callee, True)
         return arguments
 
-    def _lower_results(
+    def lower_results(
         self,
         body: Body,
         call: Call,
@@ -324,11 +326,11 @@ class AdapterWriter:
         from_: Place = OnStack(results)
         to: Place = OnStack(returned)
         if in_memory:
-            self._check_area(body, call.callee, source, results[0][0])
+            self.check_area(body, call.callee, source, results[0][0])
             from_ = InMemory(call.callee, results[0][0])
         if wanted:
             out = last[0][0]
-            self._check_area(body, call.caller, target, out)
+            self.check_area(body, call.caller, target, out)
             to = InMemory(call.caller, out)
         if target.allocates:
             self.set_may_leave(body, call.boundary.caller, False)
@@ -337,7 +339,7 @@ class AdapterWriter:
             self.set_may_leave(body, call.boundary.caller, True)
         return returned
 
-    def _check_area(self, body: Body, side: Side, layout: Layout, base: str) -> None:
+    def check_area(self, body: Body, side: Side, layout: Layout, base: str) -> None:
         """Traps unless the values that lie at an address are aligned and in bounds."""
         p = side.pointer.value
         assert side.memory is not None
@@ -362,10 +364,10 @@ class AdapterWriter:
 
     def guard(self, function: Function, instance: Instance, name: str) -> str:
         """A function that traps while the instance must not call out, and else is the given one."""
-        params = [(f"$p{i}", core) for i, core in enumerate(_cores(function.signature.params))]
-        body = Body(params, _cores(function.signature.results))
+        params = [(f"$p{i}", core) for i, core in enumerate(cores(function.signature.params))]
+        body = Body(params, cores(function.signature.results))
         self.check_may_leave(body, instance)
-        body.emit(f"(call {self.adapters.function(function)}{_gets(tuple(params))})")
+        body.emit(f"(call {self.adapters.function(function)}{gets(tuple(params))})")
         return self.adapters.add(body, name)
 
 
@@ -379,11 +381,13 @@ def _returns(call: Call, builtin: CanonCall) -> bool:
     return same_type and given.memory in (None, lift.memory) and given.encoding == lift.encoding
 
 
-def _gets(locals_: tuple[tuple[str, NumType], ...]) -> str:
+def gets(locals_: tuple[tuple[str, NumType], ...]) -> str:
+    """The values of locals, as operands."""
     return "".join(f" (local.get {name})" for name, _ in locals_)
 
 
-def _cores(types: tuple[object, ...]) -> tuple[NumType, ...]:
+def cores(types: tuple[object, ...]) -> tuple[NumType, ...]:
+    """The types of a lowered or lifted function, which are numbers."""
     cores = tuple(t for t in types if isinstance(t, NumType))
     assert len(cores) == len(types), "a lowered function has number types only"
     return cores

@@ -17,15 +17,28 @@ from collections.abc import Iterator
 from dataclasses import field, fields, replace
 from typing import Any
 
+from meld.abi.layout import MAX_FLAT_PARAMS
 from meld.abi.options import Options
 from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
-from meld.notes.boundaries import CanonCall
-from meld.notes.tasks import ContextSlots, UsesContext
+from meld.notes.boundaries import Boundary, CanonCall, HostExport
+from meld.notes.tasks import (
+    ContextSlots,
+    How,
+    Planned,
+    PlannedExport,
+    TaskCall,
+    TaskFunctions,
+    UsesContext,
+    task_bytes,
+)
 from meld.passes.base import Pass, PassContext
+from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_export
 from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
+from meld.rewriting.handles import Tables
 from meld.rewriting.rebind import rebind_notes
+from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text, calls
 from meld.support.records import record
 
@@ -35,20 +48,55 @@ SLOTS = 2
 KIND = "async"
 
 WITHOUT_TASKS = {
+    "task.return": "(call {trap RETURN_INVALID}) (unreachable)",
     "task.cancel": "(call {trap CANCEL_NOT_SENT}) (unreachable)",
     "thread.yield": "(i32.const 0)",
-    "waitable-set.wait": "(call {trap BLOCK}) (unreachable)",
+    "subtask.cancel": "(call {trap HANDLE} (local.get 0)) (unreachable)",
+    "subtask.drop": "(call {trap HANDLE} (local.get 0)) (unreachable)",
 }
-"""Bodies of built-ins where no call has a task: nothing may block, and there is nobody to yield to."""
+"""Bodies of built-ins where no call has a task: nobody yields to anybody, and no handle is one of a subtask."""
 
+WITH_TASKS = {
+    "task.cancel": "(call $task_cancel)",
+    "thread.yield": "(call $yield)",
+    "subtask.cancel": "{check}(call $subtask_cancel (i32.const {record}) (local.get 0) (i32.const {sync}))",
+    "subtask.drop": "(call $subtask_drop (i32.const {record}) (local.get 0))",
+    "backpressure.inc": "(call $backpressure_inc (i32.const {record}))",
+    "backpressure.dec": "(call $backpressure_dec (i32.const {record}))",
+}
+"""Bodies of built-ins over `tasks.wat`; that of task.return is `TaskCalls.task_return`."""
 
 HOOKS_WITHOUT_TASKS = """
   (func $check_blocking (call {trap BLOCK}) (unreachable))
   (func $block_on_waitable (param $waitable i32) (call {trap DEADLOCK}) (unreachable))
+  (func $block_on_set (param $set i32) (call {trap DEADLOCK}) (unreachable))
   (func $set_wake (param $set i32))
-  (func $subtask_delivered (param $waitable i32) (param $payload i32))
 """
 """What channels and waitable sets ask of a scheduler, where there is none."""
+
+
+SWAP_CONTEXT = """
+  (func $swap_context (param $task i32)
+    (local $slot {core})
+    (local.set $slot (global.get $context.0))
+    (global.set $context.0 ({core}.load $state offset=64 (local.get $task)))
+    ({core}.store $state offset=64 (local.get $task) (local.get $slot))
+    (local.set $slot (global.get $context.1))
+    (global.set $context.1 ({core}.load $state offset=72 (local.get $task)))
+    ({core}.store $state offset=72 (local.get $task) (local.get $slot)))
+"""
+END_SCOPE = """(call $end_borrows (i32.add (local.get $task) (i32.const 48)))
+    (if (i32.load $state offset=44 (local.get $task))
+      (then
+        (call $end_loans
+          (i32.load $state offset=44 (local.get $task))
+          (i32.add (local.get $task) (i32.const 48)))))"""
+MOST_YIELDS = 10_000
+"""So often something may yield while it is in the way of a frame that could go on."""
+
+
+FOR_COMPONENTS = "exposed-resources"
+"""The fact that the product will be a component, which lifts functions asynchronously again."""
 
 
 class EmitTasks(Pass):
@@ -62,20 +110,42 @@ class EmitTasks(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         builtins = {item: n for item, n in inside(module, _builtins(module)) if cx.asks("built-in", item)}
-        emitter = _Emitter(module, Text(module, KIND), builtins)
+        emitter = _Emitter(module, Text(module, KIND), builtins, _called(module) if cx.asks("tasks") else [])
         emitter.emit()
         made = emitter.text.place()
         emitter.install(made)
         cx.stats["built-ins"] += len(emitter.stubs)
+        cx.stats["calls that are tasks"] += len(emitter.called)
 
 
 def _builtins(module: Module) -> Iterator[tuple[Function, CanonCall]]:
     """The built-ins that this pass knows."""
     known = {*CONTEXT, *BACKPRESSURE, *WITHOUT_TASKS, *BUILTINS}
+    prompt = {n.callee for _, n, planned in _planned(module) if planned.how == How.PROMPT.value}
     for item in module.imports:
         for n in item.notes:
-            if isinstance(item, Function) and isinstance(n, CanonCall) and n.builtin in known:
+            if not isinstance(item, Function) or not isinstance(n, CanonCall) or n.builtin not in known:
+                continue
+            if n.builtin != "task.return" or n.instance not in prompt:  # else adapter-wiring writes it
                 yield item, n
+
+
+def _planned(module: Module) -> Iterator[tuple[Function, Boundary, Planned]]:
+    """The calls that are planned."""
+    for item in module.imports:
+        planned = next((n for n in item.notes if isinstance(n, Planned)), None)
+        boundary = next((n for n in item.notes if isinstance(n, Boundary)), None)
+        if planned is not None and boundary is not None and isinstance(item, Function):
+            yield item, boundary, planned
+
+
+def _called(module: Module) -> list[TaskCalled]:
+    """The calls that are tasks, by their numbers."""
+    task = How.TASK.value
+    found = [of_boundary(planned.call, item, n) for item, n, planned in _planned(module) if planned.how == task]
+    exports: dict[str, HostExport] = {n.label: n for n in module.notes_of(HostExport)}
+    found += [of_export(n.call, exports[n.label]) for n in module.notes_of(PlannedExport) if n.how == task]
+    return sorted(found, key=lambda call: call.number)
 
 
 @record()
@@ -83,22 +153,34 @@ class _Emitter:
     """Writes the functions of a program.
 
     Attributes:
+        called: the calls that are tasks.
         stubs: the export of `text` that stands for each built-in.
-        wrapped: the same for each `realloc` that uses context slots.
+        wrapped, boundaries: the same for each `realloc` that uses context slots, and for calls that are tasks.
+        halves: new imports, which copy the values of calls.
+        core: the type of context slots, if there are any.
+        outside: the address of the task of code that must not block.
     """
 
     module: Module
     text: Text
     builtins: dict[Function, CanonCall]
+    called: list[TaskCalled]
     stubs: dict[Function, str] = field(default_factory=dict)
     wrapped: dict[Function, str] = field(default_factory=dict)
     channels: Channels | None = None
+    boundaries: dict[Function, str] = field(default_factory=dict)
+    halves: list[Function] = field(default_factory=list)
+    core: str | None = None
+    outside: int = 0
 
     def emit(self) -> None:
         """Writes everything."""
         self._context()
-        self._backpressure()
         self._channels()
+        if self.called:
+            self._tasks()
+            return
+        self._backpressure()
         for item, n in self.builtins.items():
             if n.builtin in WITHOUT_TASKS:
                 self._stub(item, WITHOUT_TASKS[n.builtin])
@@ -109,6 +191,7 @@ class _Emitter:
         for item, n in self.builtins.items():
             stub = new[item]
             stub.name, stub.owner, stub.notes = item.name, n.instance, list(item.notes)
+        new |= self._install_calls(made)
         self.module.replace_uses(new)
         rebind_notes(self.module, new)
         self.module.imports = [item for item in self.module.imports if item not in new]
@@ -129,12 +212,81 @@ class _Emitter:
     def _channels(self) -> None:
         """Streams, futures, waitable sets and error contexts, where there are any."""
         wanted = {item: n for item, n in self.builtins.items() if n.builtin in BUILTINS}
-        if not wanted and not has_ends(self.module):
+        if not wanted and not self.called and not has_ends(self.module):
             return
         self.channels = Channels.of(self.text, self.module, wanted)
         self.channels.templates()
-        self.text.add(HOOKS_WITHOUT_TASKS)
+        if not self.called:
+            self.text.add(HOOKS_WITHOUT_TASKS)
         self.stubs |= {item: self.channels.stub(item, n) for item, n in wanted.items()}
+
+    # --- tasks ---
+
+    def _tasks(self) -> None:
+        """Tasks, the scheduler, the calls that are tasks, and the built-ins that ask for them."""
+        tables = Tables.of(self.module)
+        for label in ("handle_get", "handle_remove", "end_borrows", "end_loans"):
+            self.text.give(f"${label}", tables.functions[label])
+        task_calls = TaskCalls(self.module, self.text, tables, self.called, FOR_COMPONENTS in self.module.facts)
+        self.outside = tables.state.reserve(task_bytes(0))
+        nested = tables.state.reserve(task_bytes(0))
+        queues = tables.state.reserve(16)
+        params = {
+            "least": task_bytes(0),
+            "most": task_bytes(MAX_FLAT_PARAMS),
+            "outside": self.outside,
+            "nested": nested,
+            "nested_flags": nested + 32,
+            "ready": queues,
+            "later": queues + 8,
+            "most_yields": MOST_YIELDS,
+            "swap_context": "",
+            "end_scope": "",
+        }
+        if self.core is not None:
+            self.text.add(filled(SWAP_CONTEXT, {"core": self.core}))
+            params["swap_context"] = "\n    (call $swap_context (local.get $task))"
+        if task_calls.borrows:
+            params["end_scope"] = END_SCOPE
+        self.text.add(template_text(__package__, "tasks.wat", params))
+        self.boundaries = task_calls.emit()
+        self.halves = task_calls.halves
+        for planned in self.module.notes_of(PlannedExport):
+            planned.kept = task_calls.kept.get(planned.label)
+        for item, n in self.builtins.items():
+            if n.builtin == "task.return":
+                self._stub(item, task_calls.task_return(item, n))
+            elif n.builtin in WITH_TASKS:
+                sync = not n.options.is_async
+                given = {
+                    "record": tables.record(n.instance),
+                    "sync": int(sync),
+                    "check": "(call $check_blocking) " if sync else "",
+                }
+                self._stub(item, filled(WITH_TASKS[n.builtin], given))
+
+    def _install_calls(self, made: dict[str, CoreItem]) -> dict[Any, Any]:
+        """Notes what takes the place of boundaries, and what later passes need of the scheduler."""
+        new: dict[Any, Any] = {}
+        for item, name in self.boundaries.items():
+            function = new[item] = made[name]
+            n = next(n for n in item.notes if isinstance(n, Boundary))
+            planned = next(n for n in item.notes if isinstance(n, Planned))
+            function.name, function.owner = item.name, n.caller
+            function.notes = [TaskCall(n.caller, n.callee, n.label, n.type, planned.blocks)]
+        if self.called:
+            functions: Any = made
+            note = TaskFunctions(
+                functions["task"],
+                self.outside,
+                functions["nested"],
+                functions["task_new"],
+                functions["call_sync"],
+                functions["let_go"],
+            )
+            self.module.notes.append(note)
+            self.module.imports += self.halves
+        return new
 
     # --- context slots ---
 
@@ -143,7 +295,7 @@ class _Emitter:
         if not users:
             return
         wide = any(I64 in (*item.signature.params, *item.signature.results) for item in users)
-        core = (I64 if wide else I32).value
+        core = self.core = (I64 if wide else I32).value
         for slot in range(SLOTS):
             self.text.add(f'  (global $context.{slot} (export "context.{slot}") (mut {core}) ({core}.const 0))')
         for item, n in users.items():

@@ -45,9 +45,8 @@ GIVEN = ("handle_add", "handle_remove", "block_new", "block_free")
 class Channels:
     """Writes the functions of channels, waitable sets and error contexts into the text of the runtime.
 
-    The templates call four functions that whoever runs tasks writes into the text:
-    ``$check_blocking``, ``$block_on_waitable (waitable)``, ``$set_wake (set)`` and
-    ``$subtask_delivered (waitable, payload)``.
+    The templates call functions that whoever runs tasks writes into the text: ``$check_blocking``,
+    ``$block_on_waitable (waitable)``, ``$block_on_set (set)`` and ``$set_wake (set)``.
 
     Attributes:
         copying: writes what reads and writes; `copies` are those of elements and messages.
@@ -133,7 +132,10 @@ class Channels:
             params |= self._of_end(call, operation)
         if operation in ("read", "write"):
             params |= self._of_copy(import_, call, Verb(operation))
-        if call.builtin == "waitable-set.poll":
+        if call.builtin in ("waitable-set.poll", "waitable-set.wait"):
+            waits = call.builtin == "waitable-set.wait"
+            params["check_blocking"] = "(call $check_blocking)" if waits else ""
+            params["block"] = "(call $block_on_set (local.get $set))" if waits else ""
             params |= self._of_memory(call)
         if call.builtin in ("error-context.new", "error-context.debug-message"):
             params |= self._of_message(call)
@@ -296,6 +298,25 @@ _DROP = """
   (func ${name} (export "{name}") (param $handle i32)
     (call $channel_drop (i32.const {record}) (i32.const {type}) (local.get $handle)))
 """
+_POLL = """
+  (func ${name} (export "{name}") (param $set i32) (param $ptr i32) (result i32)
+    (local $code i32) (local $handle i32) (local $payload i32)
+    {check_blocking}
+    (local.set $set (call $set_get (i32.const {record}) (local.get $set)))
+    {block}
+    (call $set_take (local.get $set))
+    local.set $payload
+    local.set $handle
+    local.set $code
+    (if (i32.and (local.get $ptr) (i32.const 3)) (then (call {trap EVENT_ALIGNMENT}) (unreachable)))
+    (if (i64.gt_u
+          (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.const 8))
+          (i64.mul (i64.extend_i32_u (memory.size {memory})) (i64.const {page})))
+      (then (call {trap EVENT_RANGE}) (unreachable)))
+    (i32.store {memory} (local.get $ptr) (local.get $handle))
+    (i32.store {memory} offset=4 (local.get $ptr) (local.get $payload))
+    (local.get $code))
+"""
 _SHAPES = {
     "new": """
   (func ${name} (export "{name}") (result i64) (call $channel_new (i32.const {record}) (i32.const {type})))
@@ -312,22 +333,8 @@ _SHAPES = {
     "waitable-set.drop": """
   (func ${name} (export "{name}") (param $set i32) (call $set_drop (i32.const {record}) (local.get $set)))
 """,
-    "waitable-set.poll": """
-  (func ${name} (export "{name}") (param $set i32) (param $ptr i32) (result i32)
-    (local $code i32) (local $handle i32) (local $payload i32)
-    (call $set_take (call $set_get (i32.const {record}) (local.get $set)))
-    local.set $payload
-    local.set $handle
-    local.set $code
-    (if (i32.and (local.get $ptr) (i32.const 3)) (then (call {trap EVENT_ALIGNMENT}) (unreachable)))
-    (if (i64.gt_u
-          (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.const 8))
-          (i64.mul (i64.extend_i32_u (memory.size {memory})) (i64.const {page})))
-      (then (call {trap EVENT_RANGE}) (unreachable)))
-    (i32.store {memory} (local.get $ptr) (local.get $handle))
-    (i32.store {memory} offset=4 (local.get $ptr) (local.get $payload))
-    (local.get $code))
-""",
+    "waitable-set.poll": _POLL,
+    "waitable-set.wait": _POLL,
     "error-context.new": """
   (func ${name} (export "{name}") (param $ptr i32) (param $length i32) (result i32)
     (local $error i32) (local $kept i32)

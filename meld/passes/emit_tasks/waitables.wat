@@ -74,9 +74,7 @@
     (i32.store $state offset=12 (local.get $waitable) (i32.const 0))
     (local.set $code (i32.shr_u (i32.load $state (local.get $waitable)) (i32.const 28)))
     (if (i32.eq (local.get $code) (i32.const 1))
-      (then
-        (call $subtask_delivered (local.get $waitable) (local.get $payload))
-        (return (local.get $payload))))
+      (then (return (local.get $payload))))
     (local.set $shift (i32.shl (i32.and (local.get $code) (i32.const 1)) (i32.const 2)))
     (local.set $channel (i32.sub (local.get $waitable) (i32.shl (local.get $shift) (i32.const 2))))
     (i32.store $state offset=32 (local.get $channel)

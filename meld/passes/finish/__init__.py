@@ -26,11 +26,12 @@ from meld.ir.module import (
 )
 from meld.ir.notes import Attributed, Note, Traced
 from meld.ir.types import FUNCREF
-from meld.notes.boundaries import BOUNDARY_MODULE, Boundary, CanonCall, HostCall, HostExport, resource_of
+from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, Boundary, CanonCall, HostCall, HostExport
+from meld.notes.tasks import TaskHalf
 from meld.passes.base import Pass, PassContext, option
 from meld.passes.finish import signature_manifest as manifest
 from meld.passes.finish.merge_types import merge_types
-from meld.rewriting.edge import export_options, names_apart
+from meld.rewriting.edge import export_options, is_host_call, names_apart
 from meld.rewriting.liveness import DROPPED, reachable
 from meld.rewriting.rebind import rebind_notes
 
@@ -106,13 +107,18 @@ def _refuse_pending(module: Module) -> None:
         if item not in live:
             continue
         for n in item.notes:
+            if isinstance(n, TaskHalf):
+                raise MeldError(
+                    f"the values of the call of `{n.label}` {show(n.type)} from `{n.caller.name}` are not yet copied",
+                    hint="adapter-wiring writes what copies them",
+                )
             if isinstance(n, Boundary):
                 raise MeldError(
                     f"the call of `{n.label}` {show(n.type)} from `{n.caller.name}` is still a boundary",
                     hint="adapter-wiring makes an adapter of it",
                 )
-            resource = resource_of(n)
-            if isinstance(n, CanonCall) and (resource is None or resource.is_inside):
+            outside = item.imported is not None and item.imported.module != CANON_MODULE
+            if isinstance(n, CanonCall) and not (outside and is_host_call(n)):
                 raise MeldError(f"the canonical built-in `{n.builtin}` of `{n.instance.name}` cannot be fused yet")
         if item.imported and item.imported.module == BOUNDARY_MODULE:
             raise MeldError(f"the import {item.imported} has lost the note that says what it stands for")

@@ -117,8 +117,9 @@ class _Planner:
         self.blocking = self._blocking()
         for function, n in self.boundaries.items():
             self.planned[function] = self._plan(function, n)
-        self._plan_exports()
-        self._plan_running()
+        asking = self._asking()
+        self._plan_exports(asking)
+        self._plan_running(asking)
 
     @property
     def reallocs(self) -> Iterator[Function]:
@@ -155,9 +156,26 @@ class _Planner:
     def _has_context(self, n: Boundary | HostExport) -> bool:
         return n.target in self.context or n.lift.post_return in self.context
 
-    def _plan_exports(self) -> None:
+    def _asking(self) -> dict[Any, Any]:
+        """What leads to something that asks for the running task.
+
+        A direct call of a synchronous function never asks for that of its caller. One of a function of asynchronous
+        type may block if its caller's task may, so it does if its callee asks.
+        """
+        while True:
+            asking = self.graph.leading_to(self.asks)
+            more = [
+                f
+                for f, n in self.boundaries.items()
+                if n.type.is_async and self.planned[f].how == How.DIRECT.value
+                if f not in asking and n.target in asking
+            ]
+            if not more:
+                return asking
+            self.asks += more
+
+    def _plan_exports(self, asking: dict[Any, Any]) -> None:
         """An export needs a task if it is lifted so, if it may block, or if its instance must not be entered twice."""
-        asking = self.graph.leading_to(self.asks)
         entered = {n.callee for f, n in self.boundaries.items() if self._is_task(f, n)}
         entered |= {n.instance for n in self.exported if n.lift.is_async}
         for n in self.exported:
@@ -173,11 +191,10 @@ class _Planner:
                 )
             )
 
-    def _plan_running(self) -> None:
+    def _plan_running(self, asking: dict[Any, Any]) -> None:
         """Where there are tasks, a direct call changes the running one if its callee asks for it."""
         if not self.calls:
             return
-        asking = self.graph.leading_to(self.asks)
         for function, n in self.boundaries.items():
             planned = self.planned[function]
             if planned.how == How.DIRECT.value and n.target in asking:

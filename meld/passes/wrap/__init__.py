@@ -130,6 +130,8 @@ class _Wrapper:
             core(options.memory),
             core(options.realloc),
             core(options.post_return),
+            options.is_async,
+            core(options.callback),
         )
 
     # --- exports ---------------------------------------------------------------------------------------------------
@@ -171,8 +173,6 @@ class _Wrapper:
             case HostReexport(module=module, field=field):
                 return self.imports.host.get(ImportName(module, field))
             case HostExport() as export:
-                if export.lift.is_async or export.type.is_async:
-                    raise MeldError("is asynchronous, which cannot be wrapped yet")
                 problem = edge_problem(export)
                 if problem is not None:
                     raise MeldError(f"cannot be wrapped: {problem}", hint="fuse to a core module, with --emit=wasm")

@@ -8,11 +8,12 @@ and a fixup module fills the table when the real functions are made. wit-compone
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import field, fields, is_dataclass, replace
 from functools import partial
+from typing import Any
 
 from meld.abi.options import Options
-from meld.abi.types import Resource
+from meld.abi.types import Resource, Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Definition, Sort
@@ -133,6 +134,7 @@ class Imports:
     resources: dict[Resource, Definition] = field(default_factory=dict)
     late: list[_Late] = field(default_factory=list)
     shim: Definition | None = None
+    _types: dict[Any, Definition] = field(default_factory=dict)
 
     def before(self) -> list[tuple[str, Definition]]:
         """Defines what the module is instantiated with. Imports of the same name get names of their own.
@@ -191,6 +193,9 @@ class Imports:
     def _lower(self, call: _Call) -> Definition:
         made: Definition
         match call.note:
+            case CanonCall(builtin="task.return", type=result, options=options):
+                given = None if result is None else self._define(result)
+                made = c.CanonBuiltin("task.return", None, self.options(options), given)
             case CanonCall(builtin=builtin):
                 resource = resource_of(call.note)
                 assert resource is not None
@@ -203,6 +208,28 @@ class Imports:
                 made = c.CanonLower(self.host.function(call.name, call.note), self.options(lower))
         self.into.append(made)
         return made
+
+    def _define(self, t: Type) -> c.CompValType:
+        """Defines a value type in the component. Types without a name are the same if they have the same parts."""
+        if isinstance(t, c.Prim):
+            return t
+        if t not in self._types:
+            made = c.TypeDefinition(replace(t, **{f.name: self._part(getattr(t, f.name)) for f in fields(t)}))
+            self.into.append(made)
+            self._types[t] = made
+        return self._types[t]
+
+    def _part(self, part: Any) -> Any:
+        """What stands in the component for a part of a type: another type, a resource, several of them, or a label."""
+        match part:
+            case Resource():
+                inside = self.resources.get(part)
+                return inside or self.host.get(ImportName(part.module or "", f"{DROP}{part.label}"))
+            case tuple():
+                return tuple(map(self._part, part))
+            case _ if is_dataclass(part):
+                return self._define(part)
+        return part
 
     def _instantiate_shim(self) -> None:
         if not self.late:

@@ -1,0 +1,446 @@
+;; Tasks and their scheduler (CanonicalABI.md, "Task State", "Waitable State"; canon lift, canon lower; wasmtime's order).
+;;
+;; A task is a call of a function that is lifted or lowered asynchronously, {least} or {most} bytes:
+;;   +0 the next one in the one queue in which it is   +4 number of the call   +8 state of the subtask
+;;   +12 record of the callee's instance   +16 waitable of the subtask (`waitables.wat`; its object is the task)
+;;   +32 flags: 1 it may block, 2 it has exited, 4 it was cancelled, 8 its caller holds on to it, 16 it waits for a set
+;;   +36 0, or 1 + an event that comes before those of the set   +40 handle of the set it waits for
+;;   +44 record of the caller's instance, 0 outside   +48 scope of its borrows (`handles.wat`)   +64, +72 context slots
+;;   +80 the task that ran before, while it runs   +84 bytes   +88 where the result goes in the caller's memory
+;;   +96 values, 8 bytes each: parameters until it starts, then the result
+;; States: 0 starting, 1 started, 2 returned, 3 cancelled before it started, 4 cancelled before it returned.
+;;
+;; The record of an instance: +16 backpressure, +20 1 while a task has it for itself, +24 and +28 pending work of tasks.
+;;
+;; What blocks without a callback stays on the stack, and runs other work above itself: a frame, 16 bytes: +0 next among
+;; the waiters of a set, +4 0, +8 address of the word that is not 0 when it can go on, +12 the frame below. The scheduler
+;; runs above a frame only. Only the innermost frame can go on: where another one would have to, the program traps.
+
+  (global $task (export "task") (mut i32) (i32.const {outside}))  ;; the task that runs; one that must not block if none does
+  (global $frame (mut i32) (i32.const 0))                         ;; the innermost frame
+  (global $yields (mut i32) (i32.const 0))                        ;; yields since a frame last went on
+
+  ;; --- queues: first and last task
+
+  (func $append (param $queue i32) (param $task i32)
+    (i32.store $state (local.get $task) (i32.const 0))
+    (if (i32.load $state (local.get $queue))
+      (then (i32.store $state (i32.load $state offset=4 (local.get $queue)) (local.get $task)))
+      (else (i32.store $state (local.get $queue) (local.get $task))))
+    (i32.store $state offset=4 (local.get $queue) (local.get $task)))
+
+  ;; Takes the first task out of a queue; 0 if there is none.
+  (func $first (param $queue i32) (result i32)
+    (local $task i32)
+    (local.set $task (i32.load $state (local.get $queue)))
+    (if (local.get $task) (then (i32.store $state (local.get $queue) (i32.load $state (local.get $task)))))
+    (local.get $task))
+
+  ;; Takes a task out of a queue if it is there.
+  (func $take_out (param $queue i32) (param $task i32)
+    (local $at i32) (local $next i32)
+    (local.set $next (i32.load $state (local.get $queue)))
+    (i32.store $state (local.get $queue) (i32.const 0))
+    (loop $more
+      (local.set $at (local.get $next))
+      (if (i32.eqz (local.get $at)) (then (return)))
+      (local.set $next (i32.load $state (local.get $at)))
+      (if (i32.ne (local.get $at) (local.get $task)) (then (call $append (local.get $queue) (local.get $at))))
+      (br $more)))
+
+  ;; --- the life of a task
+
+  ;; `caller` is the record of the caller's instance, 0 for the host.
+  (func $task_new (export "task_new") (param $call i32) (param $bytes i32) (param $instance i32) (param $caller i32) (param $flags i32) (result i32)
+    (local $task i32)
+    (local.set $task (call $block_new (local.get $bytes)))
+    (i32.store $state offset=4 (local.get $task) (local.get $call))
+    (i32.store $state offset=12 (local.get $task) (local.get $instance))
+    (i32.store $state offset=32 (local.get $task) (local.get $flags))
+    (i32.store $state offset=44 (local.get $task) (local.get $caller))
+    (i32.store $state offset=84 (local.get $task) (local.get $bytes))
+    (local.get $task))
+
+  ;; The code of a task runs from here on; its context slots take the place of those before.
+  (func $enter (param $task i32)
+    (i32.store $state offset=80 (local.get $task) (global.get $task))
+    (global.set $task (local.get $task)){swap_context})
+
+  (func $leave (param $task i32)
+    (global.set $task (i32.load $state offset=80 (local.get $task))){swap_context})
+
+  ;; Whether the instance lets a task run: nobody has it for himself, and a call that starts meets no backpressure.
+  (func $enterable (param $task i32) (result i32)
+    (local $instance i32)
+    (local.set $instance (i32.load $state offset=12 (local.get $task)))
+    (if (i32.load $state offset=20 (local.get $instance)) (then (return (i32.const 0))))
+    (if (i32.load $state offset=8 (local.get $task)) (then (return (i32.const 1))))
+    (i32.eqz (i32.load $state offset=16 (local.get $instance))))
+
+  ;; A call begins: its callee starts, or waits until it may.
+  (func $begin (param $task i32)
+    (if (call $enterable (local.get $task))
+      (then (call $start (local.get $task)))
+      (else (call $append (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task)))))
+
+  ;; The parameters have been lowered.
+  (func $started (param $task i32)
+    (i32.store $state offset=8 (local.get $task) (i32.const 1))
+    (if (i32.load $state offset=16 (local.get $task))
+      (then (call $waitable_set_event (i32.add (local.get $task) (i32.const 16)) (i32.const 2)))))
+
+  ;; The task has its result (2), or was cancelled (4).
+  (func $resolve (param $task i32) (param $state i32)
+    {end_scope}
+    (i32.store $state offset=8 (local.get $task) (local.get $state))
+    (if (i32.load $state offset=16 (local.get $task))
+      (then (call $waitable_set_event (i32.add (local.get $task) (i32.const 16)) (i32.add (local.get $state) (i32.const 1))))
+      (else (i32.store $state offset=28 (local.get $task) (i32.add (local.get $state) (i32.const 1))))))
+
+  ;; An instance that a task had for itself is free again.
+  (func $left (param $task i32)
+    (local $instance i32)
+    (local.set $instance (i32.load $state offset=12 (local.get $task)))
+    (i32.store $state offset=20 (local.get $instance) (i32.const 0))
+    (call $leave (local.get $task))
+    (call $release (local.get $instance)))
+
+  ;; Pending work of an instance gets ready, as far as it may run now.
+  (func $release (param $instance i32)
+    (local $task i32) (local $next i32)
+    (local.set $next (i32.load $state offset=24 (local.get $instance)))
+    (if (i32.eqz (local.get $next)) (then (return)))
+    (i32.store $state offset=24 (local.get $instance) (i32.const 0))
+    (loop $more
+      (local.set $task (local.get $next))
+      (local.set $next (i32.load $state (local.get $task)))
+      (call $append
+        (select (i32.const {ready}) (i32.add (local.get $instance) (i32.const 24)) (call $enterable (local.get $task)))
+        (local.get $task))
+      (br_if $more (local.get $next))))
+
+  (func $exit (param $task i32)
+    (local $flags i32)
+    (if (i32.lt_u (i32.load $state offset=8 (local.get $task)) (i32.const 2)) (then (call {trap NO_RESULT}) (unreachable)))
+    (local.set $flags (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 2)))
+    (i32.store $state offset=32 (local.get $task) (local.get $flags))
+    (if (i32.eqz (i32.and (local.get $flags) (i32.const 8))) (then (call $task_free (local.get $task)))))
+
+  ;; The caller has no further interest.
+  (func $let_go (export "let_go") (param $task i32)
+    (local $flags i32)
+    (local.set $flags (i32.and (i32.load $state offset=32 (local.get $task)) (i32.const -9)))
+    (i32.store $state offset=32 (local.get $task) (local.get $flags))
+    (if (i32.and (local.get $flags) (i32.const 2)) (then (call $task_free (local.get $task)))))
+
+  (func $task_free (param $task i32)
+    (call $block_free (local.get $task) (i32.load $state offset=84 (local.get $task))))
+
+  ;; --- callbacks
+
+  ;; What a function or its callback answered: 0 EXIT, 1 YIELD, 2 WAIT | set << 4.
+  (func $answered (param $task i32) (param $answer i32)
+    (block $exit
+      (block $yield
+        (block $wait
+          (block $other
+            (br_table $exit $yield $wait $other (i32.and (local.get $answer) (i32.const 15))))
+          (call {trap CALLBACK_CODE})
+          (unreachable))
+        (i32.store $state offset=40 (local.get $task) (i32.shr_u (local.get $answer) (i32.const 4)))
+        (call $wait (local.get $task))
+        (return))
+      (if (i32.eqz (i32.load $state offset=36 (local.get $task)))
+        (then (i32.store $state offset=36 (local.get $task) (i32.const 1))))
+      (call $append (i32.const {later}) (local.get $task))
+      (return))
+    (call $exit (local.get $task)))
+
+  ;; A task waits for its set. Even if there is an event already, others that are ready come first.
+  (func $wait (param $task i32)
+    (local $set i32)
+    (local.set $set (call $set_get (i32.load $state offset=12 (local.get $task)) (i32.load $state offset=40 (local.get $task))))
+    (if (i32.or (i32.load $state offset=36 (local.get $task)) (i32.load $state (local.get $set)))
+      (then (call $append (i32.const {ready}) (local.get $task)) (return)))
+    (i32.store $state offset=32 (local.get $task) (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 16)))
+    (call $waiter_add (local.get $set) (local.get $task)))
+
+  ;; The waiters of a set, tasks and frames, are a list from its +12 on; the last one came last.
+  (func $waiter_add (param $set i32) (param $waiter i32)
+    (local $at i32)
+    (local.set $at (i32.add (local.get $set) (i32.const 12)))
+    (block $end
+      (loop $more
+        (br_if $end (i32.eqz (i32.load $state (local.get $at))))
+        (local.set $at (i32.load $state (local.get $at)))
+        (br $more)))
+    (i32.store $state (local.get $at) (local.get $waiter))
+    (i32.store $state (local.get $waiter) (i32.const 0)))
+
+  (func $waiter_remove (param $set i32) (param $waiter i32)
+    (local $at i32)
+    (local.set $at (i32.add (local.get $set) (i32.const 12)))
+    (loop $more
+      (if (i32.ne (i32.load $state (local.get $at)) (local.get $waiter))
+        (then (local.set $at (i32.load $state (local.get $at))) (br $more))))
+    (i32.store $state (local.get $at) (i32.load $state (local.get $waiter))))
+
+  ;; A set has an event: its first task that waits is ready. A frame looks by itself.
+  (func $set_wake (param $set i32)
+    (local $task i32)
+    (local.set $task (i32.load $state offset=12 (local.get $set)))
+    (loop $more
+      (if (i32.eqz (local.get $task)) (then (return)))
+      (if (i32.eqz (i32.load $state offset=4 (local.get $task)))
+        (then (local.set $task (i32.load $state (local.get $task))) (br $more))))
+    (call $waiter_remove (local.get $set) (local.get $task))
+    (call $wakes (local.get $task))
+    (call $append (i32.const {ready}) (local.get $task)))
+
+  (func $wakes (param $task i32)
+    (i32.store $state offset=32 (local.get $task) (i32.and (i32.load $state offset=32 (local.get $task)) (i32.const -17))))
+
+  ;; Calls the callback of a task with its next event.
+  (func $deliver (param $task i32)
+    (local $code i32) (local $handle i32) (local $payload i32) (local $set i32)
+    (local.set $code (i32.load $state offset=36 (local.get $task)))
+    (if (local.get $code)
+      (then
+        (local.set $code (i32.sub (local.get $code) (i32.const 1)))
+        (i32.store $state offset=36 (local.get $task) (i32.const 0)))
+      (else
+        (local.set $set (call $set_get (i32.load $state offset=12 (local.get $task)) (i32.load $state offset=40 (local.get $task))))
+        (if (i32.eqz (i32.load $state (local.get $set))) (then (call $wait (local.get $task)) (return)))  ;; another one took it
+        (call $set_take (local.get $set))
+        local.set $payload
+        local.set $handle
+        local.set $code))
+    (call $enter (local.get $task))
+    (i32.store $state offset=20 (i32.load $state offset=12 (local.get $task)) (i32.const 1))
+    (call $callback (local.get $task) (local.get $code) (local.get $handle) (local.get $payload))
+    local.set $code
+    (call $left (local.get $task))
+    (call $answered (local.get $task) (local.get $code)))
+
+  ;; --- the scheduler
+
+  ;; Runs what is ready first, or else what has yielded first; 0 if there is nothing.
+  (func $step (result i32)
+    (local $task i32)
+    (local.set $task (call $first (i32.const {ready})))
+    (if (i32.eqz (local.get $task))
+      (then
+        (local.set $task (call $first (i32.const {later})))
+        (if (i32.eqz (local.get $task)) (then (return (i32.const 0))))
+        (if (i32.eqz (i32.load $state (i32.load $state offset=8 (global.get $frame)))) (then (call $count_yield)))))
+    (if (call $enterable (local.get $task))
+      (then
+        (if (i32.load $state offset=8 (local.get $task))
+          (then (call $deliver (local.get $task)))
+          (else (call $start (local.get $task)))))
+      (else (call $append (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task))))
+    (i32.const 1))
+
+  ;; `word` is the address of a word that is not 0 when the frame can go on; 0 if it always can.
+  (func $frame_push (param $word i32) (result i32)
+    (local $frame i32)
+    (local.set $frame (call $block_new (i32.const 16)))
+    (i32.store $state offset=8 (local.get $frame)
+      (select (local.get $word) (i32.add (local.get $frame) (i32.const 8)) (local.get $word)))
+    (i32.store $state offset=12 (local.get $frame) (global.get $frame))
+    (global.set $frame (local.get $frame))
+    (local.get $frame))
+
+  (func $frame_pop (param $frame i32)
+    (global.set $yields (i32.const 0))
+    (global.set $frame (i32.load $state offset=12 (local.get $frame)))
+    (call $block_free (local.get $frame) (i32.const 16)))
+
+  ;; Whether a frame could go on, if those above it were not in its way.
+  (func $outer_ready (result i32)
+    (local $frame i32)
+    (local.set $frame (global.get $frame))
+    (loop $more
+      (if (i32.eqz (local.get $frame)) (then (return (i32.const 0))))
+      (if (i32.load $state (i32.load $state offset=8 (local.get $frame))) (then (return (i32.const 1))))
+      (local.set $frame (i32.load $state offset=12 (local.get $frame)))
+      (br $more))
+    (unreachable))
+
+  ;; Runs other work until a word is not 0.
+  (func $run_until (param $word i32)
+    (loop $more
+      (if (i32.load $state (local.get $word)) (then (return)))
+      (br_if $more (call $step)))
+    (if (call $outer_ready) (then (call {trap OUT_OF_ORDER}) (unreachable)))
+    (call {trap DEADLOCK})
+    (unreachable))
+
+  ;; Where whatever runs only yields, and a frame below could go on, nothing will ever happen: it has to.
+  (func $count_yield
+    (global.set $yields (i32.add (global.get $yields) (i32.const 1)))
+    (if (i32.gt_u (global.get $yields) (i32.const {most_yields}))
+      (then (if (call $outer_ready) (then (call {trap OUT_OF_ORDER}) (unreachable))))))
+
+  (func $may_block (result i32)
+    (i32.and (i32.load $state offset=32 (global.get $task)) (i32.const 1)))
+
+  (func $check_blocking
+    (if (i32.eqz (call $may_block)) (then (call {trap BLOCK}) (unreachable))))
+
+  (func $block_on_set (param $set i32)
+    (local $frame i32)
+    (if (i32.load $state (local.get $set)) (then (return)))
+    (local.set $frame (call $frame_push (local.get $set)))
+    (call $waiter_add (local.get $set) (local.get $frame))
+    (call $run_until (local.get $set))
+    (call $waiter_remove (local.get $set) (local.get $frame))
+    (call $frame_pop (local.get $frame)))
+
+  ;; Until there is an event, the waitable belongs to whoever waits, and must not join a set (+4 is 1).
+  (func $block_on_waitable (param $waitable i32)
+    (local $frame i32)
+    (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))
+    (i32.store $state offset=4 (local.get $waitable) (i32.const 1))
+    (local.set $frame (call $frame_push (i32.add (local.get $waitable) (i32.const 12))))
+    (call $run_until (i32.add (local.get $waitable) (i32.const 12)))
+    (call $frame_pop (local.get $frame))
+    (i32.store $state offset=4 (local.get $waitable) (i32.const 0)))
+
+  ;; thread.yield: all that is ready, and what has yielded before.
+  (func $yield (result i32)
+    (local $task i32) (local $count i32) (local $frame i32)
+    (if (i32.eqz (call $may_block)) (then (return (i32.const 0))))
+    (call $count_yield)
+    (local.set $frame (call $frame_push (i32.const 0)))
+    (local.set $task (i32.load $state (i32.const {later})))
+    (block $counted
+      (loop $more
+        (br_if $counted (i32.eqz (local.get $task)))
+        (local.set $count (i32.add (local.get $count) (i32.const 1)))
+        (local.set $task (i32.load $state (local.get $task)))
+        (br $more)))
+    (loop $more
+      (if (i32.load $state (i32.const {ready})) (then (drop (call $step)) (br $more)))
+      (if (local.get $count)
+        (then
+          (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+          (drop (call $step))
+          (br $more))))
+    (global.set $frame (i32.load $state offset=12 (local.get $frame)))
+    (call $block_free (local.get $frame) (i32.const 16))
+    (i32.const 0))
+
+  ;; --- calls
+
+  ;; A call that is lowered asynchronously: its state | the handle of its subtask << 4, or RETURNED.
+  (func $call_async (param $task i32) (result i32)
+    (local $frame i32) (local $state i32) (local $handle i32)
+    (local.set $frame (call $frame_push (i32.const 0)))
+    (call $begin (local.get $task))
+    (call $frame_pop (local.get $frame))
+    (local.set $state (i32.load $state offset=8 (local.get $task)))
+    (if (i32.eq (local.get $state) (i32.const 2))
+      (then (call $let_go (local.get $task)) (return (i32.const 2))))
+    (local.set $handle
+      (call $handle_add (i32.load $state offset=44 (local.get $task)) (i32.const 2) (local.get $task) (i32.const 0)))
+    (i32.store $state offset=16 (local.get $task) (i32.or (local.get $handle) (i32.const 0x10000000)))
+    (i32.or (local.get $state) (i32.shl (local.get $handle) (i32.const 4))))
+
+  ;; A call that is lowered synchronously, or the host's: returns when the task has resolved.
+  (func $call_sync (export "call_sync") (param $task i32)
+    (local $frame i32)
+    (local.set $frame (call $frame_push (i32.add (local.get $task) (i32.const 28))))
+    (call $begin (local.get $task))
+    (if (i32.eqz (i32.load $state offset=28 (local.get $task)))
+      (then
+        (if (i32.load $state offset=44 (local.get $task)) (then (call $check_blocking)))
+        (call $run_until (i32.add (local.get $task) (i32.const 28)))))
+    (call $frame_pop (local.get $frame)))
+
+  ;; The task of a function of asynchronous type that is lifted and lowered synchronously: it may block if its caller may.
+  (func $nested (export "nested") (result i32)
+    (i32.store $state (i32.const {nested_flags}) (i32.const 1))
+    (select (i32.const {nested}) (i32.const {outside}) (call $may_block)))
+
+  ;; --- built-ins
+
+  ;; The running task has its result: traps unless it is due.
+  (func $check_return (result i32)
+    (if (i32.ge_u (i32.load $state offset=8 (global.get $task)) (i32.const 2)) (then (call {trap RETURN_TWICE}) (unreachable)))
+    (i32.load $state offset=4 (global.get $task)))
+
+  (func $task_cancel
+    (if (i32.eqz (i32.and (i32.load $state offset=32 (global.get $task)) (i32.const 4)))
+      (then (call {trap CANCEL_NOT_SENT}) (unreachable)))
+    (drop (call $check_return))
+    (call $resolve (global.get $task) (i32.const 4)))
+
+  (func $backpressure_inc (param $instance i32)
+    (local $count i32)
+    (local.set $count (i32.load $state offset=16 (local.get $instance)))
+    (if (i32.eq (local.get $count) (i32.const 0xffff)) (then (call {trap BACKPRESSURE}) (unreachable)))
+    (i32.store $state offset=16 (local.get $instance) (i32.add (local.get $count) (i32.const 1))))
+
+  (func $backpressure_dec (param $instance i32)
+    (local $count i32)
+    (local.set $count (i32.load $state offset=16 (local.get $instance)))
+    (if (i32.eqz (local.get $count)) (then (call {trap BACKPRESSURE}) (unreachable)))
+    (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+    (i32.store $state offset=16 (local.get $instance) (local.get $count))
+    (if (i32.eqz (local.get $count)) (then (call $release (local.get $instance)))))
+
+  ;; The state in which the subtask was resolved, or -1 if it is not yet (BLOCKED).
+  (func $subtask_cancel (param $record i32) (param $handle i32) (param $sync i32) (result i32)
+    (local $task i32) (local $frame i32)
+    (local.set $task (call $handle_get (local.get $record) (i32.const 2) (local.get $handle)))
+    (if (local.get $sync)
+      (then (if (i32.load $state offset=20 (local.get $task)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))))
+    (if (i32.eqz (i32.load $state offset=8 (local.get $task)))
+      (then (call $cancel_start (local.get $task)) (return (i32.const 3))))
+    (if (i32.eq (i32.load $state offset=8 (local.get $task)) (i32.const 1))
+      (then
+        (local.set $frame (call $frame_push (i32.const 0)))
+        (call $cancel (local.get $task))
+        (call $frame_pop (local.get $frame))
+        (if (i32.lt_u (i32.load $state offset=8 (local.get $task)) (i32.const 2))
+          (then
+            (if (i32.eqz (local.get $sync)) (then (return (i32.const -1))))
+            (i32.store $state offset=28 (local.get $task) (i32.const 0))  ;; that it has started matters no more
+            (call $block_on_waitable (i32.add (local.get $task) (i32.const 16)))))))
+    (if (i32.lt_u (i32.load $state offset=28 (local.get $task)) (i32.const 3))
+      (then (call {trap CANCEL_TERMINAL}) (unreachable)))
+    (call $waitable_deliver (i32.add (local.get $task) (i32.const 16))))
+
+  ;; A task that has not started never will.
+  (func $cancel_start (param $task i32)
+    (call $take_out (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task))
+    (call $take_out (i32.const {ready}) (local.get $task))
+    (i32.store $state offset=8 (local.get $task) (i32.const 3))
+    (i32.store $state offset=32 (local.get $task) (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 2))))
+
+  ;; A task that waits in a callback is told at once, another one when it waits or yields next.
+  (func $cancel (param $task i32)
+    (local $flags i32)
+    (local.set $flags (i32.load $state offset=32 (local.get $task)))
+    (i32.store $state offset=32 (local.get $task) (i32.or (local.get $flags) (i32.const 4)))
+    (i32.store $state offset=36 (local.get $task) (i32.const 7))
+    (if (i32.eqz (i32.and (local.get $flags) (i32.const 16))) (then (return)))
+    (call $waiter_remove
+      (call $set_get (i32.load $state offset=12 (local.get $task)) (i32.load $state offset=40 (local.get $task)))
+      (local.get $task))
+    (call $wakes (local.get $task))
+    (if (call $enterable (local.get $task))
+      (then (call $deliver (local.get $task)))
+      (else (call $append (i32.const {ready}) (local.get $task)))))
+
+  (func $subtask_drop (param $record i32) (param $handle i32)
+    (local $task i32)
+    (local.set $task (call $handle_remove (local.get $record) (i32.const 2) (local.get $handle)))
+    (if (i32.or
+          (i32.lt_u (i32.load $state offset=8 (local.get $task)) (i32.const 2))
+          (i32.load $state offset=28 (local.get $task)))
+      (then (call {trap SUBTASK_DROP}) (unreachable)))
+    (call $waitable_leave (i32.add (local.get $task) (i32.const 16)))
+    (i32.store $state offset=16 (local.get $task) (i32.const 0))
+    (call $let_go (local.get $task)))
