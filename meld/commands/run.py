@@ -13,11 +13,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 examples:
   meldc run fused.wasm --invoke add 1 2             core values
   meldc run a.wasm b.wasm --invoke 'f("a", [1,2])'  component values, in WAVE syntax
-  meldc run a.wasm b.wasm --stop-after=merge --invoke 'f()'  boundaries interpreted"""
+  meldc run a.wasm b.wasm --stop-after=merge --invoke 'f()'  boundaries interpreted
+  meldc run a.wasm b.wasm --trace-async --invoke 'f()'       the same, with what happens between components"""
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="a core module, or components; .wasm or .wat")
     add("--link", metavar="A:IMPORT=B", action="append", default=[], help="as in `meldc`")
     add("--stop-after", metavar="PASS", help="run what stands after this pass")
+    add("--trace-async", action="store_true", help="print calls, events and copies between components as they happen")
     add("--invoke", nargs=argparse.REMAINDER, metavar=("CALL", "ARG"), help="an export and its arguments; comes last")
 
 
@@ -28,4 +30,6 @@ def main(args: argparse.Namespace) -> int:
 
     if args.invoke == []:
         raise MeldError("--invoke needs the name of an export")
-    return run_files(args.files, args.invoke or [], links=args.link, stop_after=args.stop_after)
+    return run_files(
+        args.files, args.invoke or [], links=args.link, stop_after=args.stop_after, trace_async=args.trace_async
+    )

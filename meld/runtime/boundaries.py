@@ -87,6 +87,11 @@ class Interpreter:
             self._scheduler, self._frames, self.trace, self._state, self._side, self._handles, self._record
         )
 
+    @property
+    def serves(self) -> bool:
+        """Whether there is anything that it has to do."""
+        return any(isinstance(n, Boundary | CanonCall) for item in self.module.imports for n in item.notes)
+
     def encoded(self) -> AbstractContextManager[Module]:
         """The module as the engine is to have it; ask for `exports` only then."""
         assert self._frames is not None

@@ -30,6 +30,7 @@ from meld.runtime.canonical import Value
 from meld.runtime.host import MEMORY_PREFIX, Given, Host, engine_type, view
 from meld.runtime.items import bits_of, engine_value
 from meld.runtime.streams import HostTrap
+from meld.runtime.tasks.trace import Trace
 from meld.support.records import record
 
 FEATURES = (
@@ -170,6 +171,7 @@ def instantiate(
     fuel: int | None = None,
     lenient: bool = False,
     interruptible: bool = False,
+    trace: Callable[[str], None] | None = None,
 ) -> Running:
     """Compiles and instantiates a module.
 
@@ -181,6 +183,7 @@ def instantiate(
         store: a store of `engine()` to instantiate in, with other instances; a new one if None.
         fuel: how much the program may execute in a new store before it traps; without limit if None.
         interruptible: whether `interrupt` is to stop it; only in a new store.
+        trace: told of calls, events and copies between components, a line each, as far as they are interpreted.
 
     Raises:
         MeldError: the module is malformed or invalid, or an import is supplied by nobody.
@@ -189,7 +192,7 @@ def instantiate(
     host = host or Host()
     runs_on = engine(fuel=fuel is not None and store is None, interruptible=interruptible)
     module = read_module(program) if isinstance(program, bytes) else program
-    interpreter = Interpreter(module)
+    interpreter = Interpreter(module, trace=Trace(trace))
     with interpreter.encoded() as made:
         data = write_module(expose_memories(made, interpreter.exports))
     try:

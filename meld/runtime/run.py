@@ -18,17 +18,26 @@ from meld.ir.describe import item_type, type_name
 from meld.ir.module import KEYWORD_OF, Function, Module
 from meld.ir.types import NumType, ValType
 from meld.notes.boundaries import HostExport
+from meld.runtime.boundaries import Interpreter
 from meld.runtime.instantiate import Running, Trapped, instantiate
 from meld.runtime.typed import call, signature
 from meld.runtime.wave import split_call
 from meld.support.terminal import say
+
+MERGED = "merge"
+"""The pass after which everything between components is still to be interpreted."""
 
 ENTRIES = ("_start", "run")
 """What is called if nothing is named, the first that is there and takes nothing."""
 
 
 def run_files(
-    paths: Sequence[str], invoke: Sequence[str], *, links: Sequence[str] = (), stop_after: str | None = None
+    paths: Sequence[str],
+    invoke: Sequence[str],
+    *,
+    links: Sequence[str] = (),
+    stop_after: str | None = None,
+    trace_async: bool = False,
 ) -> int:
     """Runs a module from a file, or components, which are fused first.
 
@@ -39,6 +48,8 @@ def run_files(
             `run` is called, and if there is neither, the exports are listed.
         links: as for ``--link``.
         stop_after: the pass after which components are run, instead of at the end.
+        trace_async: whether calls, events and copies between components go to standard error as they happen; these are
+            what the interpreter serves, so components are run after `merge` if nothing else is said.
 
     Returns:
         The exit code: 0, or 1 if the program trapped.
@@ -46,10 +57,12 @@ def run_files(
     Raises:
         MeldError: the files are no program that can run, or name and arguments do not fit it.
     """
-    module = _module(paths, links, stop_after)
+    module = _module(paths, links, stop_after, MERGED if trace_async else None)
+    if trace_async and not Interpreter(module).serves:
+        raise MeldError("nothing is left between components that could be watched", where=module.where or None)
     try:
         with _interruptible():
-            running = instantiate(module, lenient=True)
+            running = instantiate(module, lenient=True, trace=_trace if trace_async else None)
             return _invoke(running, invoke)
     except Trapped as trap:
         sys.stdout.flush()
@@ -59,14 +72,18 @@ def run_files(
         return 1
 
 
-def _module(paths: Sequence[str], links: Sequence[str], stop_after: str | None) -> Module:
-    """What is to be run: the module in the file, or the components fused."""
+def _trace(line: str) -> None:
+    say(line, error=True)
+
+
+def _module(paths: Sequence[str], links: Sequence[str], stop_after: str | None, instead: str | None) -> Module:
+    """What is to be run: the module in the file, or the components fused; up to `instead` if nothing else is said."""
     program = load(paths[0]) if len(paths) == 1 else None
     if isinstance(program, Module):
         if links or stop_after:
             raise MeldError("is a module already; --link and --stop-after are about components", where=paths[0])
         return program
-    program = build(paths, Options(links=links, stop_after=stop_after)).program
+    program = build(paths, Options(links=links, stop_after=stop_after or instead)).program
     if not isinstance(program, Module):
         raise MeldError(f"--stop-after={stop_after}: before `merge` there is no module to run")
     return program

@@ -60,8 +60,8 @@ class Calls:
         caller.check_leave()
         subtask = Subtask()
         task = self._task_of(note, cores, subtask, caller, callee)
+        self.trace.call(caller, callee, note.label, note.lower)
         self.begin(task)
-        self.trace.call(caller, callee, note.label, note.lower, subtask.status)
         if not note.type.is_async:
             self.scheduler.run_until(lambda: task.resolved, callee)
         elif not note.lower.is_async:
@@ -73,6 +73,7 @@ class Calls:
             answer = [int(Status.RETURNED)] if note.lower.is_async else subtask.answer
             return answer[0] if answer else None
         subtask.handle = caller.table.add(subtask)
+        self.trace.subtask(caller, note.label, subtask.handle, subtask.status)
         return subtask.status | subtask.handle << 4
 
     def _task_of(
@@ -128,6 +129,7 @@ class Calls:
 
         def resolve(task: Task, returned: list[int] | None) -> None:
             assert returned is not None  # nobody cancels it
+            self.trace.end(instance, export.label, cancelled=False)
             answer[:] = lift_values(side, self.layout(side, result_types), returned, _most(task))
             handles.end_borrows()
 
@@ -138,11 +140,13 @@ class Calls:
     def invoke_core(self, export: HostExport, cores: list[int]) -> list[int]:
         """Calls what the program exports with core values; returns those of the result, in the callee's memory."""
         answer: list[int] = []
+        instance = self.state(export.instance)
 
         def resolve(_task: Task, returned: list[int] | None) -> None:
+            self.trace.end(instance, export.label, cancelled=False)
             answer[:] = returned or []
 
-        self._root(export, self.state(export.instance), lambda _: cores, resolve, raw=True)
+        self._root(export, instance, lambda _: cores, resolve, raw=True)
         return answer
 
     def _root(
@@ -157,7 +161,7 @@ class Calls:
         """Runs a task of the host's until it has resolved; what is left then goes on in the next call."""
         lift = Options(**{**_fields(export.lift), "post_return": None}) if raw else export.lift
         task = Task(export.label, instance, export.type, lift, export.target, start, resolve, moves=lift.is_async)
-        self.trace.call(None, instance, export.label, export.lift, Status.STARTING)
+        self.trace.call(None, instance, export.label, export.lift)
         self.scheduler.current = self.scheduler.confined = None
         if not export.type.is_async:
             self.begin(task)
@@ -165,7 +169,6 @@ class Calls:
         else:
             self.scheduler.wake(self._thread(task))
             self.scheduler.run_batches(lambda: task.resolved)
-        self.trace.end(instance, export.label, cancelled=False)
 
     def destroy(self, resource: Resource, rep: int) -> Coroutine:
         """Calls the destructor of a resource, a synchronous call into the instance that defines it."""

@@ -2,9 +2,11 @@
 
 One line for each call, event and copy, in order: what, who, and which function or channel::
 
-    call   consumer → producer  numbers  (async: started)
-    copy   producer → consumer  stream<u8>  16 elements
-    event  consumer  STREAM_READ of 3: 16, completed  → run (callback)
+    call   host → consumer  run  (sync)
+    call   consumer → producer  numbers  (async)
+    end    producer  numbers  returned
+    copy   producer → consumer  (stream u8)  16 elements
+    event  consumer  STREAM_READ 3: 16, completed  → run (callback)
 """
 
 from __future__ import annotations
@@ -31,13 +33,15 @@ class Trace:
 
     write: Callable[[str], None] | None = field(default=None)
 
-    def call(
-        self, caller: InstanceState | None, callee: InstanceState, label: str, options: Options, status: Status
-    ) -> None:
-        """A call has begun."""
+    def call(self, caller: InstanceState | None, callee: InstanceState, label: str, options: Options) -> None:
+        """A call begins."""
         if self.write is not None:
-            how = "async" if options.is_async else "sync"
-            self._line("call", _pair(caller, callee), label, f"({how}: {status.name.lower()})")
+            self._line("call", _pair(caller, callee), label, "(async)" if options.is_async else "(sync)")
+
+    def subtask(self, caller: InstanceState, label: str, handle: int, status: Status) -> None:
+        """The caller goes on before the call is over."""
+        if self.write is not None:
+            self._line("task", caller.name, label, f"{status.name.lower()}, subtask {handle}")
 
     def end(self, callee: InstanceState, label: str, *, cancelled: bool) -> None:
         """A call has its result, or was cancelled."""
