@@ -213,16 +213,14 @@ def channel_new(call: BuiltinCall) -> int:
 
 def channel_copy(call: BuiltinCall, handle: int, at: int, count: int = 1) -> Coroutine:
     end = call.end(handle, writes=call.note.builtin.endswith("write"))
-    blocking = not call.note.options.is_async
-    if blocking:
-        end.check_alone()
     side, element = call.side, call.note.type.element
     layout = None if element is None else call.calls.layout(side, [element]).fields[0][1]
     buffer = Buffer(call.instance, side, layout, at, count)
     result = end.begin(buffer, call.calls.scheduler, call.calls.trace.copy)
     if result is None:
-        if not blocking:
+        if call.note.options.is_async:
             return BLOCKED
+        end.check_alone()
         yield from end.wait(call.thread)
         _, _, result = end.deliver()
     return result

@@ -127,6 +127,8 @@ class End(Waitable):
         self._check_usable(channel)
         if self.other.dropped:
             channel.done = channel.is_future
+            if self.event is not None:
+                self.deliver()  # of the drop: the guest learns of it now
             self.state = EndState.DONE
             return Result.DROPPED
         if channel.parked is not None and self._meet(channel.parked, buffer, scheduler, copied):
@@ -196,7 +198,10 @@ class End(Waitable):
         """Drops the end; the other one learns it at once."""
         channel, other = self.shared, self.other
         if self.writes and channel.is_future:
-            trap_if(not channel.done, "cannot drop future write end without first writing a value")
+            trap_if(
+                not channel.done and self.state is not EndState.DONE,
+                "cannot drop future write end without first writing a value",
+            )
         self.join(None, scheduler)
         self.dropped = True
         if other.dropped:
@@ -206,7 +211,12 @@ class End(Waitable):
                 channel.parked = None
                 other._end(Result.DROPPED, scheduler)
         elif other.event is None:
-            other.notify(lambda: (other.code, other.handle, Result.DROPPED), scheduler)
+            other.notify(other._other_dropped, scheduler)
+
+    def _other_dropped(self) -> Event:
+        """What an idle end is told."""
+        self.state = EndState.DONE
+        return (self.code, self.handle, Result.DROPPED)
 
     def check_movable(self) -> None:
         """Raises HostTrap unless a readable end can be handed to another instance."""
