@@ -13,6 +13,7 @@ from meld.driver import Outcome
 from meld.ir.module import Module
 from meld.notes.boundaries import Boundary, CanonCall, Wired
 from meld.notes.streams import Domain, Pair
+from meld.notes.tasks import How, Planned, PlannedExport, TaskCall
 from meld.passes.base import Program
 from meld.support.records import record
 
@@ -46,14 +47,40 @@ def rows(module: Module) -> list[Row]:
     for wired in module.notes_of(Wired):
         parties = f"{wired.caller.name} → {wired.callee.name}"
         found.append(Row("boundary", f"{wired.label} {show(wired.type)}", parties, wired.how, wired.reason))
+    for function in module.functions:
+        for n in function.notes:
+            if isinstance(n, TaskCall):
+                parties = f"{n.caller.name} → {n.callee.name}"
+                found.append(Row("boundary", f"{n.label} {show(n.type)}", parties, "task", _why_task(n.blocks)))
+    for planned in module.notes_of(PlannedExport):
+        if planned.how == How.TASK.value:
+            found.append(Row("export", planned.label, "host", "task", _why_task(planned.blocks)))
     for item in module.imports:
         for n in item.notes:
             if isinstance(n, Boundary):
                 parties = f"{n.caller.name} → {n.callee.name}"
-                found.append(Row("boundary", f"{n.label} {show(n.type)}", parties, "pending", "not yet wired"))
+                planned = next((p for p in item.notes if isinstance(p, Planned)), None)
+                how = "pending" if planned is None else planned.how
+                why = "not yet wired" if planned is None else _why_planned(planned)
+                found.append(Row("boundary", f"{n.label} {show(n.type)}", parties, how, why))
             elif isinstance(n, CanonCall):
                 found.append(Row("built-in", n.builtin, n.instance.name or "", "pending", "an import for now"))
     return found
+
+
+def _why_task(blocks: str | None) -> str:
+    """Why a call is a task, and how it may stay on the stack."""
+    return f"may block on the stack: {blocks}" if blocks else "may wait in its callback, or for its turn"
+
+
+def _why_planned(planned: Planned) -> str:
+    match How(planned.how):
+        case How.TASK:
+            return _why_task(planned.blocks)
+        case How.PROMPT:
+            return "over when the callee returns: it has nothing to wait for"
+        case How.DIRECT:
+            return "not yet wired" if planned.blocks is None else f"may block: {planned.blocks}"
 
 
 @record(frozen=True)

@@ -19,10 +19,12 @@ from typing import Any
 
 from meld.abi.layout import MAX_FLAT_PARAMS
 from meld.abi.options import Options
+from meld.abi.types import show
+from meld.diagnostics import MeldError
 from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
-from meld.notes.boundaries import Boundary, CanonCall, HostExport
+from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
 from meld.notes.tasks import (
     ContextSlots,
     How,
@@ -37,6 +39,7 @@ from meld.passes.base import Pass, PassContext
 from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_export
 from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
 from meld.rewriting.handles import Tables
+from meld.rewriting.liveness import reachable
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text, calls
@@ -109,6 +112,7 @@ class EmitTasks(Pass):
     before = ("adapter-wiring",)
 
     def run(self, module: Module, cx: PassContext) -> None:
+        _refuse_outside(module)
         builtins = {item: n for item, n in inside(module, _builtins(module)) if cx.asks("built-in", item)}
         emitter = _Emitter(module, Text(module, KIND), builtins, _called(module) if cx.asks("tasks") else [])
         emitter.emit()
@@ -116,6 +120,21 @@ class EmitTasks(Pass):
         emitter.install(made)
         cx.stats["built-ins"] += len(emitter.stubs)
         cx.stats["calls that are tasks"] += len(emitter.called)
+
+
+def _refuse_outside(module: Module) -> None:
+    """Refuses asynchronous functions of the host that are called. Raises MeldError."""
+    asynchronous = [(f, n) for f in module.imports for n in f.notes if isinstance(n, HostCall) and n.type.is_async]
+    live = reachable(module) if asynchronous else set()
+    for item, n in asynchronous:
+        if item in live:
+            interface = item.imported.module if item.imported is not None else ""
+            wanted = f"`{n.label}`" if interface in ("", "$root") else f"`{interface}`"
+            raise MeldError(
+                f"`{n.instance.name}` calls `{n.label}` {show(n.type)} of the host, which is asynchronous; "
+                "a core module cannot wait for its host yet",
+                hint=f"give a component that exports {wanted} as another input",
+            )
 
 
 def _builtins(module: Module) -> Iterator[tuple[Function, CanonCall]]:

@@ -17,7 +17,7 @@ from meld.abi.types import function_types
 from meld.ir import component as c
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
+from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, resource_of
 from meld.rewriting.calls import CallGraph
 
 QUIET = frozenset({"task.return", "context.get", "context.set", "resource.new", "resource.rep", "resource.drop"})
@@ -26,9 +26,7 @@ QUIET = frozenset({"task.return", "context.get", "context.set", "resource.new", 
 
 def prompt_calls(module: Module, boundaries: Mapping[Function, Boundary], graph: CallGraph) -> set[Function]:
     """The pending asynchronous calls that are over when the callee returns."""
-    calls: dict[Instance, set[Instance]] = {}
-    for n in boundaries.values():
-        calls.setdefault(n.caller, set()).add(n.callee)
+    calls = _calls(module, boundaries)
     busy = _may_block(module, graph)
 
     def is_prompt(n: Boundary) -> bool:
@@ -43,6 +41,24 @@ def prompt_calls(module: Module, boundaries: Mapping[Function, Boundary], graph:
     asynchronous = {item: n for item, n in boundaries.items() if n.lower.is_async or n.lift.is_async}
     others = {n.callee for n in asynchronous.values() if not is_prompt(n)}
     return {item for item, n in asynchronous.items() if n.callee not in others}
+
+
+def _calls(module: Module, boundaries: Mapping[Function, Boundary]) -> dict[Instance, set[Instance]]:
+    """Which instances each one calls: by boundaries, destructors, and by way of the host, which may call any export."""
+    calls: dict[Instance, set[Instance]] = {}
+    for n in boundaries.values():
+        calls.setdefault(n.caller, set()).add(n.callee)
+    exporting = {export.instance for export in module.notes_of(HostExport)}
+    for item in module.imports:
+        for note in item.notes:
+            match note:
+                case CanonCall(builtin="resource.drop", instance=instance):
+                    resource = resource_of(note)
+                    if resource is not None and resource.owner is not None and resource.dtor is not None:
+                        calls.setdefault(instance, set()).add(resource.owner)
+                case HostCall(instance=instance):
+                    calls.setdefault(instance, set()).update(exporting)
+    return calls
 
 
 def _may_block(module: Module, graph: CallGraph) -> set[Instance]:
