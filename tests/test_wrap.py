@@ -110,7 +110,7 @@ def test_resources_for_others(tmp_path: Path) -> None:
     want = answers(FIXTURES / case["composed"], case, tmp_path)
     wrapped = fuse([provider], tmp_path / "provider.wasm")
     core, made = tmp_path / "core.wasm", tmp_path / "made.wasm"
-    passes = "--passes=merge,expose-resources,adapter-wiring,finish"
+    passes = "--passes=merge,expose-resources,handle-tables,adapter-wiring,finish"
     assert meldc(provider, "-q", passes, "-o", core).returncode == 0
     tool("component", "new", core, "-o", made)
     for one in (wrapped, made):

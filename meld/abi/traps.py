@@ -40,6 +40,7 @@ class Trap(Enum):
     BORROWS = "borrow handles still remain at the end of the call"
     TABLE = "cannot allocate another handle"
     MEMORY = "out of memory for handles and tasks"
+    OVERLAP = "overlapping memory from `realloc`"
     NO_RESULT = "async-lifted export failed to produce a result"
     RETURN_TWICE = "`task.return` or `task.cancel` called more than once for current task"
     RETURN_INVALID = "invalid `task.return` signature and/or options for current task"

@@ -31,7 +31,9 @@ class Resource(Note):
     ``(@meld.resource $r (label "conn") (owner $producer) (dtor $f))``; no owner: the host defines it.
 
     Attributes:
-        module: the core import module of its built-ins, if its handles come from outside. For a resource of the host,
+        dtor: what is called when an own handle is dropped: ``[rep: i32] → []``. For a resource of the host, the import
+            that has the host drop its handle, from `merge` on.
+        module: the core import module of its built-ins, if the outside has handles of it. For a resource of the host,
             where it is imported from (``wasi:io/error@0.2.0``, ``$root``). For one that the program exports,
             ``[export]`` and where it is exported, once `expose-resources` has run.
     """
@@ -43,13 +45,13 @@ class Resource(Note):
     module: str | None = text(default=None)
 
     @property
-    def is_inside(self) -> bool:
-        """Whether its handles live in tables inside the module, one for each instance.
+    def is_outer(self) -> bool:
+        """Whether the outside has handles of it too: those of the host, and those that `expose-resources` exposed.
 
-        If not, a handle is the same number in every instance, and passes unchanged from one to another, except that the
-        instance that defines an exposed resource gets the representation for a `borrow`.
+        Inside the module handles are entries of the instances' tables in any case. What is in an entry for a resource
+        of the host is the host's handle; for others it is the representation.
         """
-        return self.owner is not None and self.module is None
+        return self.owner is None or self.module is not None
 
 
 def write_type(t: Type, name_of: NameOf) -> Sexp:

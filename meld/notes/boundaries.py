@@ -101,15 +101,65 @@ class HostCall(Note):
         yield from _not_lowered(holder, self.type, self.lower)
 
 
-def _not_lowered(holder: Any, t: CompFuncType, options: Options) -> Iterator[str]:
-    """What is wrong with a function that stands for a lowered one. Whatever is no function cannot."""
-    from meld.abi.signatures import lowered_type
+@note("edge")
+class Edge(Note):
+    """On an import: a call over the edge of the program whose resource handles are still to be translated.
+
+    Attributes:
+        instance: the component instance that is called, or calls.
+        way: ``out`` if it calls the host, ``in`` if the host calls it.
+        label: the function's name, for people.
+        target: the import of the host, or the core function that `canon lift` wraps.
+        inner: the options of the instance's `canon lower` or `canon lift`.
+        outer: those that the host sees. With the same memory, handles are translated where they are; with another one,
+            values are copied from one to the other.
+        watch: the number of the instance's `realloc` if what it gives the host for the result must not overlap, else 0.
+    """
+
+    instance: Instance = ref("note", positional=True)
+    way: str = symbol()
+    label: str = text()
+    target: Function = ref("functions")
+    type: CompFuncType = coded(write_func_type, read_func_type)
+    inner: Options = coded(write_options, read_options, default=Options())
+    outer: Options = coded(write_options, read_options, default=Options())
+    watch: int = number(default=0)
+
+    @property
+    def copies(self) -> bool:
+        """Whether the host has another memory than the instance."""
+        return self.outer.memory is not self.inner.memory
+
+    def problems(self, holder: Any, program: Any) -> Iterator[str]:
+        """The function has the core type that its component type is lowered to, or lifted from."""
+        if self.way not in ("in", "out"):
+            yield f"it goes `{self.way}`, which is neither `in` nor `out`"
+        elif self.way == "out":
+            yield from _not_lowered(holder, self.type, self.inner)
+        else:
+            yield from _not_lowered(holder, self.type, self.outer, lifted=True)
+
+
+@note("outer")
+class OuterCall(Note):
+    """On an import: a built-in (``resource.new``, ``.rep``, ``.drop``) over the handles that the outside has.
+
+    For a resource of the host it is the host's; for one that is exposed, that of the component around the module.
+    """
+
+    builtin: str = symbol(positional=True)
+    resource: Any = ref("note", positional=True)
+
+
+def _not_lowered(holder: Any, t: CompFuncType, options: Options, *, lifted: bool = False) -> Iterator[str]:
+    """What is wrong with a function that stands for a lowered one, or a lifted one. Whatever is no function cannot."""
+    from meld.abi.signatures import lifted_type, lowered_type
     from meld.ir.describe import signature
 
     if not isinstance(holder, Function):
         yield "stands on something that is no function"
         return
-    expected = lowered_type(t, options)
+    expected = lifted_type(t, options) if lifted else lowered_type(t, options)
     if holder.signature != expected:
         yield f"its type lowers to {signature(expected)}, and the function is {signature(holder.signature)}"
 

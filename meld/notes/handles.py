@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from meld.abi.types import Resource, Type, function_types
+from meld.abi.types import Resource, function_types
 from meld.ir import component as c
+from meld.ir.component import CompFuncType
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance, Note, note, number, ref
-from meld.notes.boundaries import Boundary, HostExport
+from meld.notes.boundaries import HostExport
 
 WAITABLE_SET, SUBTASK, ERROR_CONTEXT = 1, 2, 3
 """Type numbers of handles that are no resources."""
 FIRST_RESOURCE = 4
 RECORD_BYTES = 128
-"""Size of the record of an instance in the state memory (passes/handle_tables/handles.wat)."""
+"""Size of the record of an instance in the state memory (rewriting/handles.wat)."""
 
 
 @note("handles")
@@ -53,16 +54,34 @@ def type_numbers(module: Module) -> dict[Resource, int]:
     return {resource: i for i, resource in enumerate(module.notes_of(Resource), FIRST_RESOURCE)}
 
 
-def of_program(t: Type) -> bool:
-    """Whether a type is a handle that lives in tables of the module."""
-    return isinstance(t, c.Own | c.Borrow) and isinstance(t.resource, Resource) and t.resource.is_inside
+@note("exposed")
+class Exposed(Note):
+    """On the module: how handles of an exposed resource cross the edge, where they do.
+
+    Attributes:
+        give: ``[rep] → [handle]``: the outside gets a new own handle.
+        take: ``[handle] → [rep]``: an own handle of the outside ceases to be, without the destructor.
+    """
+
+    resource: Any = ref("note", positional=True)
+    give: Function = ref("functions")
+    take: Function = ref("functions")
+
+
+def has_handles(t: CompFuncType) -> bool:
+    """Whether a function takes or returns resource handles."""
+    return any(isinstance(x, c.Own | c.Borrow) for x in function_types(t))
 
 
 def exporters(module: Module) -> Iterator[Instance]:
-    """The instances whose functions the program exports with such handles."""
+    """The instances whose functions the program exports with handles that mean something in their tables only."""
     for export in module.notes_of(HostExport):
-        if any(map(of_program, function_types(export.type))):
+        if any(isinstance(t, c.Own | c.Borrow) and _only_inside(t.resource) for t in function_types(export.type)):
             yield export.instance
+
+
+def _only_inside(resource: Any) -> bool:
+    return isinstance(resource, Resource) and not resource.is_outer
 
 
 def functions_of_exports(module: Module) -> list[Any]:
@@ -71,20 +90,3 @@ def functions_of_exports(module: Module) -> list[Any]:
     if tables.isdisjoint(exporters(module)):
         return []
     return [getattr(note, name) for note in module.notes_of(HandleFunctions) for name in FUNCTIONS]
-
-
-@note("loans")
-class HostLoans(Note):
-    """On the module: the functions that count what an instance borrows of handles that live outside."""
-
-    instance: Instance = ref("note", positional=True)
-    lend: Function = ref("functions")
-    give_back: Function = ref("functions")
-    mark: Function = ref("functions")
-    end: Function = ref("functions")
-
-
-def lent(boundary: Boundary) -> list[Resource]:
-    """The resources that live outside of which a call lends its callee handles. Their owner gets representations."""
-    found = [t.resource for t in function_types(boundary.type) if isinstance(t, c.Borrow)]
-    return [r for r in found if isinstance(r, Resource) and not r.is_inside and r.owner is not boundary.callee]

@@ -1,7 +1,8 @@
 """The call graph of a module: which functions lead to which.
 
 An edge goes from a function to whatever its body names: functions that it calls or refers to, and tables, from which
-edges go on to the functions in their segments. Nothing is followed across an import.
+edges go on to the functions in their segments. Nothing is followed across an import, but for the calls over the edge of
+the program, which lead to their targets.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from meld.ir.instructions import Code, LazyBody
 from meld.ir.module import Function, Module, Table, item_uses
+from meld.notes.boundaries import Edge
 from meld.support.records import record
 
 
@@ -33,6 +35,10 @@ class CallGraph:
                     graph._add(function, body.uses())
                 case None:
                     pass
+        for item in module.imports:
+            for n in item.notes:
+                if isinstance(n, Edge):
+                    graph._add(item, (n.target, n.inner.realloc, n.inner.post_return))
         for element in module.elements:
             if element.table is not None:
                 entries = [used for expression in element.expressions or () for used in item_uses(expression)]

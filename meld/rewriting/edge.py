@@ -11,7 +11,7 @@ from meld.ir import component as c
 from meld.ir.component import ExportDecl, Sort
 from meld.ir.module import CoreItem, Export, Function, ImportName, Module
 from meld.ir.notes import Note
-from meld.notes.boundaries import CanonCall, HostCall, HostExport, resource_of
+from meld.notes.boundaries import CanonCall, HostCall, HostExport, OuterCall
 from meld.rewriting.world import read_world, world_note, write_section
 
 CORE_OPTIONS = ("memory", "realloc", "post_return", "callback")
@@ -110,10 +110,7 @@ def host_name(imported: ImportName, n: Note) -> ImportName:
 
 def is_host_call(n: Note) -> bool:
     """Whether what an import stands for can be made where the module is instantiated."""
-    resource = resource_of(n)
-    if isinstance(n, CanonCall) and n.builtin == "task.return":
-        return True
-    return isinstance(n, HostCall) or (resource is not None and not resource.is_inside)
+    return isinstance(n, HostCall | OuterCall) or (isinstance(n, CanonCall) and n.builtin == "task.return")
 
 
 def edge_problem(export: HostExport) -> str | None:
@@ -122,10 +119,8 @@ def edge_problem(export: HostExport) -> str | None:
         if not isinstance(t, c.Own | c.Borrow):
             continue
         resource: Any = t.resource
-        if resource.is_inside:
+        if not resource.is_outer:
             return f"handles of `{resource.label}` live inside the module (expose-resources has not run in time)"
-        if isinstance(t, c.Borrow) and resource.owner not in (None, export.instance):
-            return f"it borrows the resource `{resource.label}`, which another component of the program defines"
     return None
 
 

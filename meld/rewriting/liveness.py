@@ -9,8 +9,8 @@ from meld.binary.bodies import EncodedBody, items_of
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope
 from meld.ir.module import DataSegment, ElementSegment, Function, Global, Item, Memory, Module, Table, item_uses
 from meld.ir.notes import Note
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, resource_of
-from meld.notes.handles import FUNCTIONS, HandleFunctions, HandleTable, functions_of_exports
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, OuterCall, resource_of
+from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, functions_of_exports
 from meld.rewriting.edge import option_items
 
 DROPPED = ("elements", "datas", "functions", "tables", "globals", "memories", "tags", "imports")
@@ -82,6 +82,7 @@ class _Tables:
     def __init__(self, module: Module) -> None:
         self.instances = {table.instance for table in module.notes_of(HandleTable)}
         self.functions = [getattr(n, name) for n in module.notes_of(HandleFunctions) for name in FUNCTIONS]
+        self.exposed = [item for n in module.notes_of(Exposed) for item in (n.give, n.take)]
 
 
 def _pending_uses(n: Note, tables: _Tables) -> Iterator[Any]:
@@ -93,9 +94,13 @@ def _pending_uses(n: Note, tables: _Tables) -> Iterator[Any]:
             yield from (n.target, *option_items(n.lower), *option_items(n.lift))
             if {n.caller, n.callee} & tables.instances:
                 yield from tables.functions
+        case Edge():
+            yield from (n.target, *option_items(n.inner), *option_items(n.outer), *tables.functions, *tables.exposed)
+        case OuterCall():
+            yield from () if n.resource.dtor is None else (n.resource.dtor,)
         case CanonCall():
             resource = resource_of(n)
-            dtor = resource.dtor if resource is not None and resource.is_inside else None
+            dtor = None if resource is None else resource.dtor
             yield from (item for item in (*option_items(n.options), n.table, dtor) if item is not None)
 
 

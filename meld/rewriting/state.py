@@ -13,17 +13,15 @@ Engines limit the memories of a module (100 in wasmtime and browsers), and a pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from typing import Any
 
-from meld.abi.traps import Trap, trap_function
 from meld.ir.instructions import Instruction
 from meld.ir.module import CoreItem, Function, Global, Memory, Module
 from meld.ir.types import I32, Limits
 from meld.notes.state import Linked, StateMemory
-from meld.rewriting.splice import splice
-from meld.rewriting.template import template
+from meld.rewriting.link import link
 from meld.support.records import record
 
 KIND = "state"
@@ -34,7 +32,8 @@ HEADS = 32 * 4
 """Bytes of the heads of the heap's free lists, one for each size class."""
 HEAP = ("block_new", "block_free")
 ARENA = ("arena_realloc", "arena_take", "arena_put", "arena_free", "arena_hand", "arena_post_return")
-TEMPLATES = dict.fromkeys(HEAP, "state.wat") | dict.fromkeys(ARENA, "arena.wat")
+WATCH = ("watch_begin", "watch_end", "watch")
+TEMPLATES = dict.fromkeys(HEAP, "state.wat") | dict.fromkeys(ARENA, "arena.wat") | dict.fromkeys(WATCH, "watch.wat")
 """The templates beside this file, by the functions that they define."""
 
 
@@ -122,27 +121,27 @@ class State:
         Returns:
             Its exported functions by name.
         """
-        source = template(package, name, dict(params or {}))
-        bindings = {item: self._bound(item, given or {}) for item in source.imports}
-        prefix = prefix or kind
-        spliced = splice(source, self.module, bindings, synthetic=kind, rename=lambda item: f"{prefix}.{item.name}")
-        made = {label: f for label, f in spliced.exports.items() if isinstance(f, Function)}
+        made = link(self.module, package, name, params, _Found(self, given or {}), kind=kind, prefix=prefix)
         if shared:
             self.linked |= made
             self.module.notes += [Linked(label, function) for label, function in made.items()]
         return made
 
-    def _bound(self, item: CoreItem, given: Mapping[str, CoreItem]) -> CoreItem:
-        assert item.imported is not None
-        match item.imported.field.split():
-            case ["trap", reason]:
-                return trap_function(self.module, Trap[reason])
-            case [label] if label in given:
-                return given[label]
-            case ["state"]:
-                return self.note.memory
-            case ["base"]:
-                return self.note.base
-            case ["top"]:
-                return self.note.top
-        return self.function(item.imported.field)
+
+class _Found(Mapping[str, CoreItem]):
+    """What templates import from ``meld``: what is given, the state memory and its globals, and what is linked."""
+
+    def __init__(self, state: State, given: Mapping[str, CoreItem]) -> None:
+        self.state = state
+        self.given = given
+
+    def __getitem__(self, label: str) -> CoreItem:
+        note = self.state.note
+        own: dict[str, CoreItem] = {"state": note.memory, "base": note.base, "top": note.top}
+        return self.given.get(label) or own.get(label) or self.state.function(label)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.given)
+
+    def __len__(self) -> int:
+        return len(self.given)

@@ -17,11 +17,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import field
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import wasmtime
 
-from meld.abi.layout import Layout, Layouts
+from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts
 from meld.abi.options import Options
 from meld.abi.signatures import BUILTINS as TYPES
 from meld.abi.signatures import lifted_type, lowered_type, task_return_type
@@ -31,15 +32,18 @@ from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
-from meld.notes.handles import FUNCTIONS, HandleFunctions, HandleTable, type_numbers
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, OuterCall
+from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, type_numbers
 from meld.notes.tasks import ContextSlots
-from meld.runtime.canonical import Side, Value, trap_if
+from meld.runtime.canonical import Handles, Side, Value, trap_if
+from meld.runtime.edges import Passing
 from meld.runtime.items import Globals, Items, bits_of, engine_value
+from meld.runtime.lifting import lift_values
+from meld.runtime.lowering import lower_values
 from meld.runtime.streams import HostTrap
-from meld.runtime.tables import Held, Inside, Scope
+from meld.runtime.tables import AtExport, Held, Inside, Outside, Scope, Table
 from meld.runtime.tasks.builtins import ANY_TIME, BUILTINS, BuiltinCall
-from meld.runtime.tasks.calls import DTOR, Calls
+from meld.runtime.tasks.calls import DTOR, Calls, lower
 from meld.runtime.tasks.channels import Carried
 from meld.runtime.tasks.frames import Frames
 from meld.runtime.tasks.scheduler import InstanceState, Scheduler, State, Task, Thread
@@ -47,6 +51,9 @@ from meld.runtime.tasks.trace import Trace
 from meld.runtime.tasks.unwinding import unwindable
 from meld.support.records import record
 
+T = TypeVar("T")
+Pair: TypeAlias = tuple[T, T]
+"""The caller's, the callee's."""
 POISONED = "cannot enter component instance"
 """What every call is told after one has trapped."""
 
@@ -72,6 +79,8 @@ class Interpreter:
     _records: dict[Instance, int] = field(default_factory=dict)  # of handle tables in the module
     _over_tables: HandleFunctions | None = None
     _numbers: dict[Resource, int] = field(default_factory=dict)  # of resource types, in the module's handle tables
+    _outer: Table = field(default_factory=Table)  # of exposed resources, outside the module
+    _exposed: dict[Resource, Exposed] = field(default_factory=dict)
     _frames: Frames | None = None
     _tasks: Calls | None = None
 
@@ -79,12 +88,20 @@ class Interpreter:
         self._records = {note.instance: note.record for note in self.module.notes_of(HandleTable)}
         self._over_tables = next(iter(self.module.notes_of(HandleFunctions)), None)
         self._numbers = type_numbers(self.module)
+        self._exposed = {note.resource: note for note in self.module.notes_of(Exposed)}
         self._items = Items.of(self.module, _needed(self.module))
         self._frames = Frames(self._scheduler, self._items.call)
         for note in self.module.notes_of(ContextSlots):
             self._scheduler.slots = Globals(self._items, (note.first, note.second))
         self._tasks = Calls(
-            self._scheduler, self._frames, self.trace, self._state, self._side, self._handles, self._record
+            self._scheduler,
+            self._frames,
+            self.trace,
+            self._state,
+            self._side,
+            self._handles,
+            lambda inside: AtExport(inside, self._outer),
+            self._record,
         )
 
     @property
@@ -116,6 +133,10 @@ class Interpreter:
                     return self._boundary(note, wanted)
                 case CanonCall():
                     return self._builtin(note, wanted)
+                case Edge():
+                    return self._edge(note, wanted)
+                case OuterCall(resource=Resource(owner=Instance() as owner)):
+                    return self._served(wanted, owner, partial(self._outer_call, note))
         return None
 
     def guarded(self, wanted: Function, given: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,6 +164,96 @@ class Interpreter:
             return self._tasks.lowered(note, cores)
 
         return self._served(wanted, note.caller, start)
+
+    def _edge(self, note: Edge, wanted: Function) -> Callable[..., Any]:
+        """A call over the edge. Blocks that it takes in the state memory are not given back."""
+        out = note.way == "out"
+        params = [t for _, t in note.type.params]
+        results = [] if note.type.result is None else [note.type.result]
+
+        def start(*cores: int) -> int | None:
+            self.calls[note.label] += 1
+            instance = self._state(note.instance)
+            if out:
+                instance.check_leave()
+            inside = self._handles(instance, Scope(outside=not out))
+            inside.begin()
+            inner = self._side(note.inner, instance, inside)
+            outer = self._side(note.outer, instance, Outside(self._exposed, self._answer))
+            up, down = (inner, outer) if out else (outer, inner)
+            go = self._copying if note.copies else self._passing
+            answer, returned = go(
+                note,
+                (up, down),
+                (self._record(up, params), self._record(down, params)),
+                (self._record(up, results), self._record(down, results)),
+                list(cores),
+            )
+            inside.end_loans()
+            post_return = note.inner.post_return
+            if not out and post_return is not None and post_return is not note.outer.post_return:
+                self._plain(post_return, returned)
+            return answer[0] if answer else None
+
+        return self._served(wanted, note.instance, start)
+
+    def _passing(
+        self, note: Edge, sides: Pair[Side], params: Pair[Layout], results: Pair[Layout], cores: list[int]
+    ) -> Pair[list[int]]:
+        """A call over the edge that hands on what it gets, with other handles: the answer, and the target's."""
+        up, down = sides
+        assert up.handles is not None and down.handles is not None
+        there, back = Passing(up.handles, down.handles, up), Passing(down.handles, up.handles, up)
+        passed = cores if len(params[0].flat) > MAX_FLAT_PARAMS else there.in_cores(params[0], cores)
+        there.put()
+        returned = self._plain(note.target, passed)
+        there.restore()
+        down.handles.end_borrows()
+        if len(results[0].flat) <= MAX_FLAT_RESULTS:
+            return back.in_cores(results[0], returned), returned
+        if note.way == "out":
+            back.in_memory(results[0], cores[-1])
+        return returned, returned
+
+    def _copying(
+        self, note: Edge, sides: Pair[Side], params: Pair[Layout], results: Pair[Layout], cores: list[int]
+    ) -> Pair[list[int]]:
+        """A call over the edge for which the host has the state memory; as `_passing`."""
+        (up, down), out, instance = sides, note.way == "out", self._state(note.instance)
+        assert down.handles is not None
+        values = lift_values(up, params[0], cores, MAX_FLAT_PARAMS)
+        spilled = len(results[0].flat) > MAX_FLAT_RESULTS
+        if out:
+            passed = lower_values(down, params[1], values, MAX_FLAT_PARAMS)
+            passed += [down.allocate(0, 0, results[1].align, results[1].size)] if spilled else []
+        else:
+            passed = lower(instance, down, params[1], values, MAX_FLAT_PARAMS)
+        returned = self._plain(note.target, passed)
+        result = lift_values(down, results[1], passed[-1:] if out and spilled else returned, MAX_FLAT_RESULTS)
+        down.handles.end_borrows()
+        if out:
+            at = cores[-1] if spilled else None
+            return lower(instance, up, results[0], result, MAX_FLAT_RESULTS, at), []
+        return lower_values(up, results[0], result, MAX_FLAT_RESULTS), returned
+
+    def _outer_call(self, note: OuterCall, value: int) -> Any:
+        """A built-in of an exposed resource over the handles outside, where the interpreter is the outside."""
+        if note.builtin == "resource.new":
+            return self._outer.new(note.resource, value)
+        if note.builtin == "resource.rep":
+            return self._outer.rep(note.resource, value)
+        rep = self._outer.drop(note.resource, value)
+        assert self._tasks is not None
+        return None if rep is None or note.resource.dtor is None else self._tasks.destroy(note.resource, rep)
+
+    def _plain(self, function: Function, cores: Sequence[int]) -> list[int]:
+        """Calls what must not wait."""
+        assert self._frames is not None
+        return self._frames.plain(function, cores)
+
+    def _answer(self, function: Function, *args: int) -> int:
+        """What a core function returns; 0 if it returns nothing."""
+        return (self._plain(function, args) or [0])[0]
 
     def _builtin(self, note: CanonCall, wanted: Function) -> Callable[..., Any]:
         perform = BUILTINS.get(note.builtin)
@@ -247,7 +358,7 @@ class Interpreter:
     def _record(self, side: Side, types: Sequence[Any]) -> Layout:
         return self._layouts[side.pointer].tuple_of(types)
 
-    def _side(self, options: Options, instance: InstanceState, handles: Held | Inside) -> Side:
+    def _side(self, options: Options, instance: InstanceState, handles: Handles) -> Side:
         memory, realloc = options.memory, options.realloc
         side = Side(lambda: memoryview(b""), encoding=options.encoding, handles=handles)
         side.carried = Carried(instance.table)
@@ -276,10 +387,7 @@ class Interpreter:
         if record is None or self._over_tables is None:
             return Held(instance.table, instance.note, scope)
 
-        def call(function: Function, *args: int) -> int:
-            return (self._items.call(function, args) or [0])[0]
-
-        return Inside(self._over_tables, instance.note, record, self._numbers, call, scope)
+        return Inside(self._over_tables, instance.note, record, self._numbers, self._answer, scope)
 
     def _state(self, instance: Instance) -> InstanceState:
         if instance not in self._states:
@@ -310,8 +418,12 @@ def _needed(module: Module) -> dict[CoreItem, None]:
                     add(note.target)
                     options(note.lower)
                     options(note.lift)
-                case CanonCall(type=c.Own(resource=Resource(dtor=dtor))):
+                case CanonCall(type=c.Own(resource=Resource(dtor=dtor))) | OuterCall(resource=Resource(dtor=dtor)):
                     add(dtor)
+                case Edge():
+                    add(note.target)
+                    options(note.inner)
+                    options(note.outer)
                 case CanonCall():
                     options(note.options)
     for export in module.notes_of(HostExport):
@@ -321,6 +433,8 @@ def _needed(module: Module) -> dict[CoreItem, None]:
         add(note.first, note.second)
     for note in module.notes_of(HandleFunctions):
         add(*(getattr(note, name) for name in FUNCTIONS))
+    for note in module.notes_of(Exposed):
+        add(note.give, note.take)
     return found
 
 
@@ -345,9 +459,8 @@ def _check_realloc(options: Options, where: str) -> None:
 
 
 def _is_ours(note: CanonCall) -> bool:
-    """Whether a built-in is about a resource that the program defines."""
-    found: Any = note.type.resource if isinstance(note.type, c.Own) else None
-    return isinstance(found, Resource) and found.owner is not None
+    """Whether a built-in is about a resource of the program."""
+    return isinstance(note.type, c.Own) and isinstance(note.type.resource, Resource)
 
 
 def _builtin_type(note: CanonCall, given: FuncType) -> FuncType:

@@ -95,6 +95,9 @@ class Handles(Protocol):
     def lower_borrow(self, resource: Any, rep: int) -> int:
         """Puts a borrow handle into the table, or gives the representation to the instance that defines the type."""
 
+    def end_borrows(self) -> None:
+        """The call returns. Raises HostTrap if this side still has handles that it borrowed for it."""
+
 
 class Carried(Protocol):
     """The handles of one instance that are no resources. All raise HostTrap for what is no such handle."""

@@ -24,7 +24,7 @@ from meld.binary.writer import write_module
 from meld.diagnostics import MeldError, did_you_mean
 from meld.ir.module import CoreItem, Export, Function, Module
 from meld.ir.types import I32, V128, FuncType, NumType, ValType
-from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, HostCall, HostExport
+from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, HostCall, HostExport, OuterCall
 from meld.runtime.boundaries import Interpreter
 from meld.runtime.canonical import Value
 from meld.runtime.host import MEMORY_PREFIX, Given, Host, engine_type, view
@@ -266,7 +266,7 @@ class _Supply:
             if module in (BOUNDARY_MODULE, CANON_MODULE):
                 what = "call" if module == BOUNDARY_MODULE else "canonical built-in"
                 return self._function(wanted, _pending(f"not interpreted: the {what} {name} {LOST}"))
-            if self.lenient and any(isinstance(n, HostCall) for n in wanted.notes):
+            if self.lenient and any(isinstance(n, HostCall | OuterCall) for n in wanted.notes):
                 return self._function(wanted, _pending(f"nothing provides the import {wanted.imported}"))
         raise MeldError(f"nothing provides the import {wanted.imported}")
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from meld.abi.types import Resource
 from meld.ir.notes import Instance
-from meld.notes.handles import HandleFunctions
+from meld.notes.handles import Exposed, HandleFunctions
 from meld.runtime.canonical import MASK32, trap_if
 from meld.support.records import record
 
@@ -42,13 +42,16 @@ class Entry:
 
 @record(eq=False)
 class Scope:
-    """One call from one instance into another: what was lent for its time, and what the callee still borrows.
+    """One call: what was lent for its time, and what the callee still borrows.
 
-    `mark` is its address in the state memory, where both are kept inside the module.
+    Attributes:
+        outside: whether the caller is outside the module.
+        mark: its address in the state memory, where both are kept inside the module.
     """
 
     lent: list[Entry] = field(default_factory=list)
     borrows: int = 0
+    outside: bool = False
     mark: int = 0
 
 
@@ -111,42 +114,41 @@ class Table:
         return self.resource(resource, handle).rep
 
     def drop(self, resource: Resource, handle: int) -> int | None:
-        """`resource.drop` without the destructor: the representation if the handle owned, else None."""
+        """`resource.drop` without the destructor: the object that it is to be called with, or None.
+
+        The destructor of a resource of the host is also called for what the host has lent.
+        """
         entry = self.remove(resource, handle)
         if entry.scope is None:
             return entry.rep
         entry.scope.borrows -= 1
-        return None
+        return entry.rep if entry.scope.outside and resource.owner is None else None
 
 
 @record(eq=False)
 class Held:
-    """One side of a call, with its table in Python. Resources of the host have no table: their handles pass through."""
+    """One side of a call, with its table in Python."""
 
     table: Table
     instance: Instance
     scope: Scope
 
     def lift_own(self, resource: Resource, handle: int) -> int:
-        if resource.owner is None:
-            return handle
         borrowed = self.table.resource(resource, handle).scope is not None
         trap_if(borrowed, f"handle {handle} does not own what it stands for")
         return self.table.remove(resource, handle).rep
 
     def lift_borrow(self, resource: Resource, handle: int) -> int:
-        if resource.owner is None:
-            return handle
         entry = self.table.resource(resource, handle)
         entry.lends += 1
         self.scope.lent.append(entry)
         return entry.rep
 
     def lower_own(self, resource: Resource, rep: int) -> int:
-        return rep if resource.owner is None else self.table.new(resource, rep)
+        return self.table.new(resource, rep)
 
     def lower_borrow(self, resource: Resource, rep: int) -> int:
-        if resource.owner is None or resource.owner is self.instance:
+        if resource.owner is self.instance:
             return rep
         self.scope.borrows += 1
         return self.table.add(Entry(resource, rep, self.scope))
@@ -181,8 +183,6 @@ class Inside:
     scope: Scope
 
     def _do(self, function: Any, resource: Resource, value: int, *more: int) -> int:
-        if resource.owner is None:
-            return value
         return int(self.call(function, self.record, self.numbers[resource], value, *more))
 
     def lift_own(self, resource: Resource, handle: int) -> int:
@@ -201,7 +201,7 @@ class Inside:
 
     def begin(self) -> None:
         """A call begins."""
-        self.scope.mark = self.call(self.functions.scope_new, 0)
+        self.scope.mark = self.call(self.functions.scope_new, int(self.scope.outside))
 
     def end_loans(self) -> None:
         """What this side has lent for the call is its own again; the call is over."""
@@ -215,3 +215,81 @@ class Inside:
         """
         if self.scope.mark:
             self.call(self.functions.end_borrows, self.scope.mark)
+
+
+@record(eq=False)
+class Outside:
+    """The other side of a call over the edge of the module. Handles that mean something in one table only pass through.
+
+    Attributes:
+        exposed: for exposed resources, how own handles cross.
+    """
+
+    exposed: dict[Resource, Exposed]
+    call: Call
+
+    def lift_own(self, resource: Resource, handle: int) -> int:
+        """An own handle comes into the module: what it stands for there."""
+        return self.call(self.exposed[resource].take, handle) if resource in self.exposed else handle
+
+    def lower_own(self, resource: Resource, rep: int) -> int:
+        """An own handle leaves the module: what it is outside."""
+        return self.call(self.exposed[resource].give, rep) if resource in self.exposed else rep
+
+    def lift_borrow(self, resource: Resource, handle: int) -> int:
+        """A handle of the host, or a representation."""
+        return handle
+
+    def lower_borrow(self, resource: Resource, rep: int) -> int:
+        """As `lift_borrow`."""
+        return rep
+
+    def begin(self) -> None:
+        """A call begins."""
+
+    def end_loans(self) -> None:
+        """A call is over."""
+
+    def end_borrows(self) -> None:
+        """What is lent to the host is its business."""
+
+
+@record(eq=False)
+class AtExport:
+    """The side of the host in a call of what the module exports, where the interpreter is the host.
+
+    Attributes:
+        inside: the table of the instance that exports the function, for handles that mean something only there.
+        outer: the table outside the module, for exposed resources. Handles of the host's resources are its numbers.
+    """
+
+    inside: Held | Inside
+    outer: Table
+
+    def lift_own(self, resource: Resource, handle: int) -> int:
+        if resource.owner is None:
+            return handle
+        return self.outer.remove(resource, handle).rep if resource.is_outer else self.inside.lift_own(resource, handle)
+
+    def lift_borrow(self, resource: Resource, handle: int) -> int:
+        return self.inside.lift_borrow(resource, handle)
+
+    def lower_own(self, resource: Resource, rep: int) -> int:
+        if resource.owner is None:
+            return rep
+        return self.outer.new(resource, rep) if resource.is_outer else self.inside.lower_own(resource, rep)
+
+    def lower_borrow(self, resource: Resource, rep: int) -> int:
+        return rep if resource.is_outer else self.inside.lower_borrow(resource, rep)
+
+    def begin(self) -> None:
+        """A call begins."""
+        self.inside.begin()
+
+    def end_loans(self) -> None:
+        """The call is over."""
+        self.inside.end_loans()
+
+    def end_borrows(self) -> None:
+        """Traps if the callee still has handles that it borrowed for the call."""
+        self.inside.end_borrows()

@@ -11,7 +11,7 @@ from meld.abi.types import show
 from meld.binary.debug.dwarf import FILE, line_of
 from meld.driver import Outcome
 from meld.ir.module import Module
-from meld.notes.boundaries import Boundary, CanonCall, Wired
+from meld.notes.boundaries import Boundary, CanonCall, Edge, Wired
 from meld.notes.streams import Domain, Pair
 from meld.notes.tasks import How, Planned, PlannedExport, TaskCall
 from meld.passes.base import Program
@@ -63,6 +63,9 @@ def rows(module: Module) -> list[Row]:
                 how = "pending" if planned is None else planned.how
                 why = "not yet wired" if planned is None else _why_planned(planned)
                 found.append(Row("boundary", f"{n.label} {show(n.type)}", parties, how, why))
+            elif isinstance(n, Edge):
+                parties = f"{n.instance.name} → host" if n.way == "out" else f"host → {n.instance.name}"
+                found.append(Row("edge", f"{n.label} {show(n.type)}", parties, "pending", "handles to be translated"))
             elif isinstance(n, CanonCall):
                 found.append(Row("built-in", n.builtin, n.instance.name or "", "pending", "an import for now"))
     return found

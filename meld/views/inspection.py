@@ -15,7 +15,7 @@ from meld.abi.wit_text import wit, wit_function
 from meld.ir.describe import item_type
 from meld.ir.module import KEYWORD_OF, CoreItem, Memory, Module
 from meld.ir.notes import Instance
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, Wired
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, Wired
 from meld.notes.linking import Link
 from meld.notes.streams import Carried, Domain, Pair
 
@@ -76,7 +76,7 @@ def _import(item: CoreItem) -> Row:
     stands_for, component = "host", None
     for note in item.notes:
         match note:
-            case Boundary():
+            case Boundary() | Edge():
                 stands_for, component = "call", wit_function(note.type)
             case CanonCall():
                 stands_for = "built-in"

@@ -13,19 +13,21 @@ from meld.ir.instructions import Instruction
 from meld.ir.module import CoreItem, Function, Global, Item, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, NumType, TypeDef, ValType
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, Wired
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, Wired
 from meld.notes.channels import ElementCopy
 from meld.notes.tasks import ContextSlots, Planned, TaskCall, TaskFunctions, TaskHalf
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
+from meld.passes.adapter_wiring.edges import EdgeWriter
 from meld.passes.adapter_wiring.elements import write_element_copy
 from meld.passes.adapter_wiring.halves import analyse_half, closes, write_half
 from meld.passes.adapter_wiring.handles import Handles
 from meld.passes.adapter_wiring.inline import inline_calls
 from meld.passes.adapter_wiring.tasks import Surroundings, Tasks
-from meld.passes.adapter_wiring.writer import AdapterWriter, Call, analyse, place_of
+from meld.passes.adapter_wiring.writer import AdapterWriter, Call, analyse, analyse_edge, place_of
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice
+from meld.rewriting.state import State
 from meld.rewriting.template import generated
 from meld.support.records import record
 
@@ -47,6 +49,8 @@ class AdapterWiring(Pass):
     into it* (`may_leave`): instances whose `realloc` an adapter runs have a global for it, and what
     they call checks it. *No re-entrance*: engines enforce it where an instance lowers what it lifts itself, which is
     known here; such an adapter traps. An instance that is entered again by way of another may run.
+
+    An edge becomes an adapter that translates the handles between an instance and the outside.
     """
 
     name = "adapter-wiring"
@@ -58,13 +62,15 @@ class AdapterWiring(Pass):
         adapters = AdapterModule()
         handles = Handles.of(adapters, module)
         calls = _choose(module, adapters, handles, cx)
+        edges = _choose_edges(module, adapters, handles, cx)
         copies = {f: n for f, n in _noted(module, ElementCopy) if cx.asks("copy", f)}
         halves = {f: (n, analyse_half(adapters, n, f)) for f, n in _noted(module, TaskHalf) if cx.asks("wire", f)}
         for _, call in halves.values():
             handles.check(call)
         closing = [*calls.values(), *(call for n, call in halves.values() if closes(n))]
+        closing += [call for edge, call in edges.values() if edge.copies]
         closed = [*(i for call in closing for i in call.leaves_closed), *_closed_by(adapters, copies.values())]
-        flags = _make_flags(module, closed, _calling_out(module, calls.values()))
+        flags = _make_flags(module, closed, _calling_out(module, calls.values(), edges.values()))
         catches = any(True for _ in _tags(module))
         tasks = _make_tasks(module, adapters, calls.values())
         slots: list[ContextSlots] = module.notes_of(ContextSlots)
@@ -72,9 +78,11 @@ class AdapterWiring(Pass):
         surroundings = Surroundings(adapters, slots[0] if slots else None, scheduler[0] if scheduler else None)
         may_leave = {i: adapters.global_(g) for i, g in flags.items()}
         writer = AdapterWriter(adapters, may_leave, catches, handles, surroundings, tasks)
-        wiring = _write(module, calls, copies, writer, flags, cx)
+        wiring = _write(module, calls, copies, writer)
         for function, (half, call) in halves.items():
             wiring.written[function] = write_half(writer, call, half, function)
+        _write_edges(module, edges, writer, wiring)
+        _write_guards(module, writer, flags, {edge.target for edge, _ in edges.values()}, wiring, cx)
         _install(module, calls, wiring, adapters, cx)
 
 
@@ -92,15 +100,33 @@ def _choose(module: Module, adapters: AdapterModule, handles: Handles, cx: PassC
     calls: dict[Function, Call] = {}
     for function, boundary in _noted(module, Boundary):
         call = analyse(adapters, boundary, function, _planned(function))
-        try:
-            handles.check(call)
-        except MeldError:
-            if not cx.gate.refused:
-                raise
-            continue  # what it needs was held back; it stays a boundary
-        if cx.asks("wire", function):
+        if _carried(handles, call, cx) and cx.asks("wire", function):
             calls[function] = call
     return calls
+
+
+Edges = dict[Function, tuple[Edge, Call]]
+
+
+def _choose_edges(module: Module, adapters: AdapterModule, handles: Handles, cx: PassContext) -> Edges:
+    """The pending edges that are wired now, analysed."""
+    found: Edges = {}
+    for function, edge in _noted(module, Edge):
+        call = analyse_edge(adapters, edge, function)
+        if _carried(handles, call, cx) and cx.asks("wire", function):
+            found[function] = edge, call
+    return found
+
+
+def _carried(handles: Handles, call: Call, cx: PassContext) -> bool:
+    """Whether the handles of a call can be carried over; not if what that needs was held back. Raises MeldError."""
+    try:
+        handles.check(call)
+    except MeldError:
+        if not cx.gate.refused:
+            raise
+        return False
+    return True
 
 
 def _planned(function: Function) -> Planned | None:
@@ -109,19 +135,14 @@ def _planned(function: Function) -> Planned | None:
 
 
 def _write(
-    module: Module,
-    calls: Mapping[Function, Call],
-    copies: Mapping[Function, ElementCopy],
-    writer: AdapterWriter,
-    flags: Mapping[Instance, Global],
-    cx: PassContext,
+    module: Module, calls: Mapping[Function, Call], copies: Mapping[Function, ElementCopy], writer: AdapterWriter
 ) -> _Wiring:
-    """Writes the adapters, `task.return` of prompt callees, copies of elements, and the guards of closed instances."""
+    """Writes the adapters of boundaries, `task.return` of prompt callees, and copies of elements."""
     wiring = _Wiring()
     catches = writer.catches
     for function, call in calls.items():
         boundary = call.boundary
-        reason = call.reason or _closed(boundary.caller, flags, catches)
+        reason = call.reason or _closed(boundary.caller, writer.may_leave, catches)
         if reason is None:
             wiring.direct[function] = boundary.target
         else:
@@ -135,10 +156,30 @@ def _write(
     for function, copy in copies.items():
         name = f"{copy.writer.name}->{copy.reader.name}/elements"
         wiring.written[function] = write_element_copy(writer, copy, name)
-    for function, instance, name in _guardable(module):
-        if instance in flags and cx.asks("guard", function):
-            wiring.guarded[function] = writer.guard(function, instance, f"{instance.name}/{name}.guard")
     return wiring
+
+
+def _write_edges(module: Module, edges: Edges, writer: AdapterWriter, wiring: _Wiring) -> None:
+    """Writes the adapters of edges."""
+    if not edges:
+        return
+    edge_writer = EdgeWriter(writer, State.of(module))
+    for function, (edge, call) in edges.items():
+        wiring.written[function] = edge_writer.write(edge, call, f"{edge.instance.name}/{edge.label}.edge")
+
+
+def _write_guards(
+    module: Module,
+    writer: AdapterWriter,
+    flags: Mapping[Instance, Global],
+    checked: set[Function],
+    wiring: _Wiring,
+    cx: PassContext,
+) -> None:
+    """Writes the guards of closed instances; calls of what is in `checked` are checked already."""
+    for function, instance, name in _guardable(module):
+        if instance in flags and function not in checked and cx.asks("guard", function):
+            wiring.guarded[function] = writer.guard(function, instance, f"{instance.name}/{name}.guard")
 
 
 def _install(
@@ -220,7 +261,7 @@ def _tags(module: Module) -> Iterable[CoreItem]:
     return module.space("tags")
 
 
-def _closed(caller: Instance, flags: Mapping[Instance, Global], catches: bool) -> str | None:
+def _closed(caller: Instance, flags: Mapping[Instance, str], catches: bool) -> str | None:
     """Why a call that needs no adapting needs an adapter after all."""
     if caller in flags:
         return "the caller must not call out while its memory is being prepared"
@@ -237,9 +278,10 @@ def _guardable(module: Module) -> list[tuple[Function, Instance, str]]:
     return found
 
 
-def _calling_out(module: Module, calls: Iterable[Call]) -> set[Instance]:
+def _calling_out(module: Module, calls: Iterable[Call], edges: Iterable[tuple[Edge, Call]]) -> set[Instance]:
     """The instances that call anything at all. For others it makes no difference whether they may."""
-    return {call.boundary.caller for call in calls} | {instance for _, instance, _ in _guardable(module)}
+    out = {edge.instance for edge, _ in edges if edge.way == "out"}
+    return out | {call.boundary.caller for call in calls} | {instance for _, instance, _ in _guardable(module)}
 
 
 def _closed_by(adapters: AdapterModule, copies: Iterable[ElementCopy]) -> Iterable[Instance]:

@@ -149,7 +149,7 @@ class AdapterModule:
     _helpers: dict[Any, str] = field(default_factory=dict)
     _pending: list[tuple[str, Callable[[str], str]]] = field(default_factory=list)
     _functions: dict[str, str] = field(default_factory=dict)
-    _borrows: dict[int, bool] = field(default_factory=dict)  # by id of layouts, which `layouts` keeps alive
+    _kinds: dict[int, set[Kind]] = field(default_factory=dict)  # by id of layouts, which `layouts` keeps alive
     _adapters: int = 0
 
     def side(self, instance: Instance, options: Options) -> Side:
@@ -163,9 +163,16 @@ class AdapterModule:
 
     def borrows(self, layout: Layout) -> bool:
         """Whether values of a layout hold borrowed handles."""
-        known = self._borrows.get(id(layout))
+        return Kind.BORROW in self._kinds_of(layout)
+
+    def handles(self, layout: Layout) -> bool:
+        """Whether values of a layout hold handles of resources."""
+        return not self._kinds_of(layout).isdisjoint({Kind.OWN, Kind.BORROW})
+
+    def _kinds_of(self, layout: Layout) -> set[Kind]:
+        known = self._kinds.get(id(layout))
         if known is None:
-            known = self._borrows[id(layout)] = Kind.BORROW in layout.kinds()
+            known = self._kinds[id(layout)] = layout.kinds()
         return known
 
     # --- imports ---

@@ -15,7 +15,6 @@ from meld.ir import component as c
 from meld.ir.module import Function
 from meld.ir.types import I32, NumType
 from meld.notes.boundaries import Boundary
-from meld.notes.handles import lent, of_program
 from meld.notes.tasks import RESULT, Planned, TaskHalf
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
 from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator
@@ -23,15 +22,9 @@ from meld.passes.adapter_wiring.writer import AdapterWriter, Call, cores, lay_ou
 
 
 def analyse_half(adapters: AdapterModule, half: TaskHalf, import_: Function) -> Call:
-    """The layouts of the call that a half belongs to. Raises MeldError: it lends what lives outside of the module."""
+    """The layouts of the call that a half belongs to. Raises MeldError."""
     n = half
     boundary = Boundary(n.caller, n.callee, n.label, import_, n.type, n.lower, n.lift)
-    if lent(boundary):
-        raise MeldError(
-            "a call that is a task lends a handle that lives outside of the module",
-            where=place_of(boundary),
-            hint="give the component that defines the resource as another input",
-        )
     return lay_out(adapters, boundary, Planned("task", n.call))
 
 
@@ -62,7 +55,7 @@ Locals = tuple[tuple[str, NumType], ...]
 
 
 def _start(writer: AdapterWriter, call: Call, body: Body, params: Locals) -> Locals:
-    borrows = any(isinstance(t, c.Borrow) and of_program(t) for t in function_types(call.boundary.type))
+    borrows = any(isinstance(t, c.Borrow) for t in function_types(call.boundary.type))
     if borrows:
         (scope, core), *rest = params
         assert core is I32

@@ -313,7 +313,25 @@ class Translator:
             [("$from", source.pointer), ("$length", source.pointer), *self._scope_param(src)], (target.pointer,)
         )
         inner = self._inside(body)
-        size, to = body.local(source.pointer), body.local(target.pointer)
+        size, to = self.check_list(body, src), body.local(target.pointer)
+        length = widen("(local.get $length)", source.pointer, target.pointer)
+        none = f"({q}.const 0)"
+        room = f"({q}.mul {length} ({q}.const {dst.size}))"
+        realloc = self.adapters.realloc(target, Trap.LIST)
+        body.emit(f"(local.set {to} (call {realloc} {none} {none} ({q}.const {dst.align}) {room}))")
+        if src.plain:
+            inner._bulk("(local.get $from)", f"(local.get {size})", f"(local.get {to})")
+        else:
+            end = f"({p}.add (local.get $from) (local.get {size}))"
+            inner.elements(src, dst, "(local.get $from)", end, f"(local.get {to})")
+        body.emit(f"local.get {to}")
+        return body.text(name)
+
+    def check_list(self, body: Body, src: Layout) -> str:
+        """Checks the list of `src` at $from, $length elements; returns the local that holds its bytes."""
+        source, p = self.source, self.source.pointer.value
+        assert source.memory is not None
+        size = body.local(source.pointer)
         too_long = f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // src.size}))"
         unaligned = f"({p}.ne ({p}.and (local.get $from) ({p}.const {src.align - 1})) ({p}.const 0))"
         body.emit(too_long)
@@ -328,18 +346,7 @@ class Translator:
         body.emit(f"(local.set {size} ({p}.mul (local.get $length) ({p}.const {src.size})))")
         check_range = self.adapters.check_range(source.memory, Trap.LIST)
         body.emit(f"(call {check_range} (local.get $from) (local.get {size}))")
-        length = widen("(local.get $length)", source.pointer, target.pointer)
-        none = f"({q}.const 0)"
-        room = f"({q}.mul {length} ({q}.const {dst.size}))"
-        realloc = self.adapters.realloc(target, Trap.LIST)
-        body.emit(f"(local.set {to} (call {realloc} {none} {none} ({q}.const {dst.align}) {room}))")
-        if src.plain:
-            inner._bulk("(local.get $from)", f"(local.get {size})", f"(local.get {to})")
-        else:
-            end = f"({p}.add (local.get $from) (local.get {size}))"
-            inner.elements(src, dst, "(local.get $from)", end, f"(local.get {to})")
-        body.emit(f"local.get {to}")
-        return body.text(name)
+        return size
 
     def _bulk(self, from_: str, size: str, to: str) -> None:
         """Copies bytes. Both ranges are known to be in bounds."""

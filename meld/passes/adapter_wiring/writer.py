@@ -9,29 +9,34 @@ Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`, Lifting a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Protocol
 
 from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout
+from meld.abi.options import Options
 from meld.abi.signatures import lifted_type, lowered_type
 from meld.abi.traps import Trap
 from meld.abi.types import show
 from meld.diagnostics import MeldError
+from meld.ir.component import CompFuncType
 from meld.ir.module import Function
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType, NumType
-from meld.notes.boundaries import Boundary, CanonCall
+from meld.notes.boundaries import Boundary, CanonCall, Edge
 from meld.notes.tasks import How, Planned, Running
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side
 from meld.passes.adapter_wiring.tasks import RETURNED, Surroundings, Tasks
 from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator
 from meld.support.records import record
 
+OUTSIDE = Instance(name="outside")
+"""What stands for the host, or for the component around the module, as a side of a call."""
+
 
 @record(frozen=True)
 class Call:
-    """A boundary with the layouts of its types on either side. Make it with `analyse`."""
+    """A boundary with the layouts of its types on either side. Make it with `analyse`, or `analyse_edge`."""
 
     boundary: Boundary
     caller: Side
@@ -120,8 +125,21 @@ def analyse(adapters: AdapterModule, boundary: Boundary, import_: Function, plan
     return call
 
 
-def lay_out(adapters: AdapterModule, boundary: Boundary, planned: Planned) -> Call:
-    """The layouts of a boundary. Raises MeldError: a type that no validator accepts, options that are missing."""
+CoreType = Callable[[CompFuncType, Options], FuncType]
+
+
+def lay_out(
+    adapters: AdapterModule,
+    boundary: Boundary,
+    planned: Planned,
+    lowered: CoreType = lowered_type,
+    lifted: CoreType = lifted_type,
+) -> Call:
+    """The layouts of a boundary, between functions of core types that follow from its type and options.
+
+    Raises:
+        MeldError: a type that no validator accepts, options that are missing.
+    """
     where = place_of(boundary)
     caller, callee = adapters.side(boundary.caller, boundary.lower), adapters.side(boundary.callee, boundary.lift)
     up, down = adapters.layouts[caller.pointer], adapters.layouts[callee.pointer]
@@ -134,13 +152,35 @@ def lay_out(adapters: AdapterModule, boundary: Boundary, planned: Planned) -> Ca
             callee,
             (up.tuple_of(params), down.tuple_of(params)),
             (up.tuple_of(results), down.tuple_of(results)),
-            lowered_type(boundary.type, boundary.lower),
-            lifted_type(boundary.type, boundary.lift),
+            lowered(boundary.type, boundary.lower),
+            lifted(boundary.type, boundary.lift),
             planned,
         )
     except MeldError as e:
         raise e.within(where) from None
-    _check_options(call, where)
+    if OUTSIDE not in (boundary.caller, boundary.callee):
+        _check_options(call, where)
+    return call
+
+
+def analyse_edge(adapters: AdapterModule, edge: Edge, import_: Function) -> Call:
+    """An edge as a call from or to `OUTSIDE`; as `analyse`."""
+    out = edge.way == "out"
+    boundary = Boundary(
+        caller=edge.instance if out else OUTSIDE,
+        callee=OUTSIDE if out else edge.instance,
+        label=edge.label,
+        target=edge.target,
+        type=edge.type,
+        lower=edge.inner if out else edge.outer,
+        lift=edge.outer if out else edge.inner,
+    )
+    # a function of the host is lowered already, and a function that is exported is still to be lifted
+    core = lowered_type if out else lifted_type
+    call = lay_out(adapters, boundary, Planned(How.DIRECT.value), core, core)
+    if import_.signature != call.lower or boundary.target.signature != call.lift:
+        message = f"its core functions do not have the type of {show(boundary.type)}"
+        raise MeldError(message, where=place_of(boundary))
     return call
 
 
@@ -163,23 +203,19 @@ def _check_options(call: Call, where: str) -> None:
             raise MeldError(f"its `{canon}` has no `{option}`, which {show(call.boundary.type)} needs", where=where)
 
 
-Marks = tuple[str | None, str | None]
-"""The locals that remember which loans are older than a call: of handles inside the module, and of those outside."""
-
-
 class Handles(Protocol):
     """How adapters carry handles from one instance to another."""
 
     def carry(self, translator: Translator, layout: Layout, expr: str) -> str:
         """The target's handle for the source's, as an expression."""
 
-    def begin(self, body: Body, call: Call) -> Marks:
-        """Before the parameters are carried over; what it answers is given to `returned` and `end`."""
+    def begin(self, body: Body, call: Call) -> str | None:
+        """Before the parameters are carried over; answers the local that holds the scope of the call."""
 
-    def returned(self, body: Body, call: Call, marks: Marks) -> None:
+    def returned(self, body: Body, call: Call, scope: str | None) -> None:
         """After the callee returned."""
 
-    def end(self, body: Body, call: Call, marks: Marks) -> None:
+    def end(self, body: Body, call: Call, scope: str | None) -> None:
         """After the result was carried over."""
 
 
@@ -214,8 +250,8 @@ class AdapterWriter:
             return self.adapters.add(body, name)
         self.check_may_leave(body, call.boundary.caller)
         saved = self.surroundings.begin(body, call)
-        marks = self.handles.begin(body, call)
-        arguments = self.lower_params(body, call, tuple(params), marks[0])
+        scope = self.handles.begin(body, call)
+        arguments = self.lower_params(body, call, tuple(params), scope)
         results = tuple((body.local(core), core) for core in cores(call.lift.results))
         tasks = self.tasks[call.boundary.callee] if call.boundary.lift.is_async else None
         if tasks is not None:
@@ -223,13 +259,13 @@ class AdapterWriter:
         body.emit(f"(call {self.adapters.function(call.boundary.target)}{gets(arguments)})")
         for local, _ in reversed(results):
             body.emit(f"local.set {local}")
-        self.handles.returned(body, call, marks)
+        self.handles.returned(body, call, scope)
         returned: tuple[tuple[str, NumType], ...] = ()
         if tasks is not None:
             tasks.end(body, self.adapters.trap(Trap.NO_RESULT))
         else:
             returned = self.lower_results(body, call, params[-1:], results)
-        self.handles.end(body, call, marks)
+        self.handles.end(body, call, scope)
         post_return = call.boundary.lift.post_return
         if post_return is not None:
             body.emit(f"(call {self.adapters.function(post_return)}{gets(results)})")

@@ -29,7 +29,6 @@ from meld.ir.module import Function, ImportName, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, FuncType, NumType, ValType
 from meld.notes.boundaries import BOUNDARY_MODULE, Boundary, CanonCall, HostExport
-from meld.notes.handles import of_program
 from meld.notes.tasks import HELD, MAY_BLOCK, OUT, RESULT, RETURN, START, VALUES, TaskHalf, TaskResult, task_bytes
 from meld.rewriting.handles import Tables
 from meld.rewriting.text import Text, calls, signature
@@ -76,8 +75,8 @@ class TaskCalled:
 
     @property
     def borrows(self) -> bool:
-        """Whether it borrows handles that live in the module."""
-        return any(isinstance(t, c.Borrow) and of_program(t) for t in function_types(self.type))
+        """Whether it borrows handles."""
+        return any(isinstance(t, c.Borrow) for t in function_types(self.type))
 
 
 def numbers(types: Iterable[ValType]) -> tuple[NumType, ...]:

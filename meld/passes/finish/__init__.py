@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from meld.abi.options import Options
-from meld.abi.types import show
+from meld.abi.types import Resource, show
 from meld.binary.bodies import EncodedBody
 from meld.binary.debug.source_lines import lines_of
 from meld.diagnostics import MeldError
@@ -26,7 +26,7 @@ from meld.ir.module import (
 )
 from meld.ir.notes import Attributed, Note, Traced
 from meld.ir.types import FUNCREF
-from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, Boundary, CanonCall, HostCall, HostExport
+from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, Boundary, CanonCall, Edge, HostCall, HostExport
 from meld.notes.tasks import TaskHalf
 from meld.passes.base import Pass, PassContext, option
 from meld.passes.finish import signature_manifest as manifest
@@ -117,6 +117,11 @@ def _refuse_pending(module: Module) -> None:
                     f"the call of `{n.label}` {show(n.type)} from `{n.caller.name}` is still a boundary",
                     hint="adapter-wiring makes an adapter of it",
                 )
+            if isinstance(n, Edge):
+                raise MeldError(
+                    f"the handles in `{n.label}` {show(n.type)} of `{n.instance.name}` are still to be translated",
+                    hint="handle-tables and adapter-wiring do it",
+                )
             outside = item.imported is not None and item.imported.module != CANON_MODULE
             if isinstance(n, CanonCall) and not (outside and is_host_call(n)):
                 raise MeldError(f"the canonical built-in `{n.builtin}` of `{n.instance.name}` cannot be fused yet")
@@ -127,7 +132,7 @@ def _refuse_pending(module: Module) -> None:
 def _is_pending(item: CoreItem) -> bool:
     """Whether an import may stand for what only the interpreter does."""
     at_boundary = item.imported is not None and item.imported.module == BOUNDARY_MODULE
-    return at_boundary or any(isinstance(n, Boundary | CanonCall) for n in item.notes)
+    return at_boundary or any(isinstance(n, Boundary | CanonCall | Edge) for n in item.notes)
 
 
 def _merge_imports(module: Module, cx: PassContext) -> int:
@@ -195,6 +200,9 @@ def _drop_dead(module: Module, cx: PassContext) -> None:
     missing = [f for f in declared if f in live and f not in still]
     if missing:
         module.elements.append(ElementSegment(type=FUNCREF, functions=missing, declarative=True))
+    for resource in module.notes_of(Resource):
+        if resource.dtor not in live:
+            resource.dtor = None  # nothing drops an own handle of it
     for holder in (module, *module.items()):
         if holder.notes:
             holder.notes = [n for n in holder.notes if not _dangling(n, live)]

@@ -1,9 +1,9 @@
 """The pass `handle-tables`: each instance that has resource handles gets a table inside the module.
 
 Its built-ins `resource.new`, `resource.rep` and `resource.drop` become functions over the table, which lies in the
-state memory (`meld.rewriting.handles`). Adapters carry handles from one table into another. Resources of the host
-stay the host's: their handles are the host's numbers in every instance, and what is lent of them is counted
-(`meld.passes.handle_tables.host_loans`).
+state memory (`meld.rewriting.handles`). Adapters carry handles from one table into another, and
+translate them where they leave the module: what an entry holds is the representation, or the host's handle if the host
+defines the resource (`meld.rewriting.outer`).
 
     (import "meld:canon" "resource.rep" (func $app/resource.rep (param i32) (result i32)))
 becomes
@@ -19,21 +19,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from meld.abi.traps import Trap, trap_function
-from meld.abi.types import Resource, function_types
+from meld.abi.types import Resource
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction
-from meld.ir.module import CoreItem, Function, Module
-from meld.ir.notes import Instance, Note
+from meld.ir.module import Function, Module
+from meld.ir.notes import Instance
 from meld.ir.types import I32, ValType
-from meld.notes.boundaries import Boundary, CanonCall, resource_of
-from meld.notes.handles import HostLoans, exporters, of_program, type_numbers
+from meld.notes.boundaries import Boundary, CanonCall, Edge, resource_of
+from meld.notes.handles import exporters, has_handles, type_numbers
 from meld.passes.base import Pass, PassContext
-from meld.passes.handle_tables.host_loans import borrowers, count_loans
 from meld.rewriting.handles import KIND, Tables
+from meld.rewriting.link import link
 from meld.rewriting.rebind import rebind_notes
-from meld.rewriting.splice import splice
-from meld.rewriting.template import template
 
 
 class HandleTables(Pass):
@@ -50,7 +47,6 @@ class HandleTables(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         numbers = type_numbers(module)
-        _lend(module, numbers, cx)
         instances = dict.fromkeys(_holders(module))
         # handles go from table to table, so there are all of them or none
         if not instances or not cx.asks("handle tables"):
@@ -62,7 +58,7 @@ class HandleTables(Pass):
         destructors: dict[Resource, Function] = {}
         for item in module.imports:
             for n in item.notes:
-                resource = _inside_of(n)
+                resource = resource_of(n)
                 if resource is None:
                     continue
                 assert isinstance(item, Function) and isinstance(n, CanonCall)
@@ -73,7 +69,7 @@ class HandleTables(Pass):
                 if resource.dtor is not None and n.builtin == "resource.drop" and resource not in destructors:
                     destructors[resource] = _destructor(module, resource)
                 key = (tables.record(n.instance), numbers[resource])
-                new[item] = _builtin(item, n, key, tables.functions, destructors.get(resource))
+                new[item] = _builtin(item, n, key, tables.functions, resource, destructors.get(resource))
         module.functions += new.values()
         module.replace_uses(new)
         rebind_notes(module, new)
@@ -82,56 +78,28 @@ class HandleTables(Pass):
         cx.stats["resource built-ins"] = len(new)
 
 
-def _lend(module: Module, numbers: dict[Resource, int], cx: PassContext) -> None:
-    """Counts the loans of handles that live outside."""
-    loans: dict[Instance, HostLoans] = {}
-    for instance in dict.fromkeys(borrowers(module)):
-        if not cx.asks("count loans"):
-            return
-        functions = _splice(module, "host_loans.wat", {}, f"{instance.name}/loans")
-        by_name: dict[str, Any] = dict(functions)
-        loans[instance] = HostLoans(instance, **by_name)
-        module.notes.append(loans[instance])
-    count_loans(module, numbers, loans)
-
-
-def _inside_of(n: Note) -> Resource | None:
-    """The resource, living in the module, that a built-in is about; None for anything else."""
-    resource = resource_of(n)
-    return resource if resource is not None and resource.is_inside else None
-
-
 def _holders(module: Module) -> Iterator[Instance]:
-    """The instances that have handles of resources that the program defines."""
+    """The instances that have handles of resources."""
     for item in module.imports:
         for n in item.notes:
-            if _inside_of(n) is not None:
-                assert isinstance(n, CanonCall)
-                yield n.instance
-            elif isinstance(n, Boundary) and any(map(of_program, function_types(n.type))):
-                yield n.caller
-                yield n.callee
+            match n:
+                case CanonCall() if resource_of(n) is not None:
+                    yield n.instance
+                case Boundary() if has_handles(n.type):
+                    yield n.caller
+                    yield n.callee
+                case Edge():
+                    yield n.instance
     yield from exporters(module)
-
-
-def _splice(module: Module, name: str, given: dict[str, CoreItem], prefix: str) -> dict[str, Function]:
-    """Adds the items of a template whose imports are the given ones and traps; its exported functions."""
-    source = template(__name__, name, {})
-    bindings: dict[CoreItem, CoreItem] = {}
-    for item in source.imports:
-        assert item.imported is not None
-        kind, _, reason = item.imported.field.partition(" ")
-        bindings[item] = trap_function(module, Trap[reason]) if kind == "trap" else given[item.imported.field]
-    spliced = splice(source, module, bindings, synthetic=KIND, rename=lambda item: f"{prefix}.{item.name}")
-    return {name: f for name, f in spliced.exports.items() if isinstance(f, Function)}
 
 
 def _destructor(module: Module, resource: Resource) -> Function:
     """What `resource.drop` calls: the destructor, and around it what keeps exceptions in, if there can be any."""
     dtor: Function = resource.dtor
-    if not module.space("tags"):
+    if resource.owner is None or not module.space("tags"):
         return dtor
-    return _splice(module, "handle_tables_dtor.wat", {"dtor": dtor}, f"{resource.owner.name}/{resource.label}")["dtor"]
+    prefix = f"{resource.owner.name}/{resource.label}"
+    return link(module, __package__, "handle_tables_dtor.wat", given={"dtor": dtor}, kind=KIND, prefix=prefix)["dtor"]
 
 
 BUILTINS = {"resource.new": "handle_add", "resource.rep": "handle_get", "resource.drop": "drop"}
@@ -139,7 +107,12 @@ BUILTINS = {"resource.new": "handle_add", "resource.rep": "handle_get", "resourc
 
 
 def _builtin(
-    item: Function, call: CanonCall, key: tuple[int, int], functions: dict[str, Function], dtor: Function | None
+    item: Function,
+    call: CanonCall,
+    key: tuple[int, int],
+    functions: dict[str, Function],
+    resource: Resource,
+    dtor: Function | None,
 ) -> Function:
     """The function in place of a built-in. It keeps the note, so that later passes know what it stands for.
 
@@ -155,21 +128,24 @@ def _builtin(
     ]
     locals_: list[ValType] = []
     if call.builtin == "resource.drop":
-        code += _destroyed(dtor)
+        code += _destroyed(resource, dtor)
         locals_ = [I32]
     return Function(
         item.type, Code(locals_, code), name=item.name, owner=call.instance, synthetic=KIND, notes=list(item.notes)
     )
 
 
-def _destroyed(dtor: Function | None) -> list[Instruction]:
-    """With the representation and what `drop` says on the stack: runs the destructor if the handle owned it."""
+def _destroyed(resource: Resource, dtor: Function | None) -> list[Instruction]:
+    """With the object and what `drop` says on the stack: runs the destructor if the handle owned it.
+
+    The host is also told that a handle is dropped that it has lent.
+    """
     code = [Instruction("local.set", (1,)), Instruction("local.set", (0,))]
     if dtor is not None:
+        owned = [] if resource.owner is None else [Instruction("i32.const", (1,)), Instruction("i32.and")]
         code += [
             Instruction("local.get", (1,)),
-            Instruction("i32.const", (1,)),
-            Instruction("i32.and"),
+            *owned,
             Instruction("if", (None,)),
             Instruction("local.get", (0,)),
             Instruction("call", (dtor,)),

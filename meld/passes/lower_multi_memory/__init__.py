@@ -16,7 +16,7 @@ from meld.ir.instructions import Instruction
 from meld.ir.module import Global, Memory, Module
 from meld.ir.notes import Note
 from meld.ir.types import I32, Limits
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport
 from meld.notes.streams import IntrinsicEntry
 from meld.passes.base import Pass, PassContext
 from meld.passes.lower_multi_memory.bodies import KIND, PAGE_BITS, Lowering, Region
@@ -89,6 +89,11 @@ def _in_order(module: Module) -> list[Memory]:
                 raise MeldError(
                     f"the call of `{n.label}` from `{n.caller.name}` is still a boundary",
                     hint="run adapter-wiring before lower-multi-memory",
+                )
+            elif isinstance(n, Edge):
+                raise MeldError(
+                    f"the handles in `{n.label}` of `{n.instance.name}` are still to be translated",
+                    hint="run handle-tables and adapter-wiring before lower-multi-memory",
                 )
     seen_by_host |= {o.memory for o in options if o.memory is not None}
     if len(seen_by_host) > 1 and len(memories) > 1:

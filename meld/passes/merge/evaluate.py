@@ -21,7 +21,7 @@ from meld.ir import component as c
 from meld.ir.instructions import LazyBody
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Item, Memory, Module
 from meld.ir.notes import Instance
-from meld.ir.types import I32, FuncType, TypeDef
+from meld.ir.types import FuncType, TypeDef
 from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, ROOT_MODULE, Boundary, CanonCall, HostCall
 from meld.notes.streams import IntrinsicEntry, StreamUse
 from meld.passes.base import PassContext
@@ -404,8 +404,6 @@ class Evaluator:
             )
         if isinstance(of, c.Stream | c.Future) or item.builtin == "waitable.join":
             self._use_stream(env.instance, item.builtin, of)
-        if item.builtin == "resource.drop" and isinstance(of, Resource) and of.module is not None:
-            return self._drop_of_host(of, env)
         options = self._options(item.options, env)
         table = None if item.table is None else env.get(item.table)
         named: Any = of
@@ -422,14 +420,6 @@ class Evaluator:
         core = builtin_type(item, of, options)
         name = ImportName(CANON_MODULE, item.builtin)
         return self._add_import(name, core.params, core.results, env, item.builtin, call)
-
-    def _drop_of_host(self, resource: Resource, env: Env) -> Function:
-        """The host drops its own resources, under the name that wit-component has for it."""
-        assert resource.module is not None
-        field = f"[resource-drop]{resource.label}"
-        self_: Type = c.Own(resource)  # type: ignore[arg-type]  # resolved
-        call = HostCall(env.instance, field, c.CompFuncType((("self", self_),), None))
-        return self._add_import(ImportName(resource.module, field), (I32,), (), env, field, call)
 
     def _use_stream(self, instance: Instance, builtin: str, of: Type | None) -> None:
         for use in self.stream_uses:

@@ -19,7 +19,7 @@ from meld.ir import component as c
 from meld.ir.component import Definition, Sort
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Module
 from meld.ir.types import I32, FuncType, NumType, ValType
-from meld.notes.boundaries import CanonCall, HostCall, ResourceExport, resource_of
+from meld.notes.boundaries import CanonCall, HostCall, OuterCall, ResourceExport
 from meld.passes.wrap.agreement import Agreement
 from meld.rewriting.edge import host_name, is_host_call
 from meld.support.records import record
@@ -98,14 +98,19 @@ class _Call:
     """An import of the module: what it stands for, and the name by which the host knows that."""
 
     function: Function
-    note: HostCall | CanonCall
+    note: HostCall | OuterCall | CanonCall
     name: ImportName
 
     @property
     def is_late(self) -> bool:
         """Whether it can only be lowered when the module is there."""
-        options = self.note.lower if isinstance(self.note, HostCall) else self.note.options
-        return options.memory is not None or options.realloc is not None
+        match self.note:
+            case HostCall(lower=options):
+                return options.memory is not None or options.realloc is not None
+            case CanonCall(options=options):
+                return options.memory is not None or options.realloc is not None
+            case OuterCall():
+                return False
 
 
 @record()
@@ -144,7 +149,7 @@ class Imports:
         """
         calls = [_call(item) for item in self.module.imports]
         late = {call.function: self._add(call.function, partial(self._lower, call)) for call in calls if call.is_late}
-        exposed: list[Resource] = [n.resource for n in self.module.notes_of(ResourceExport) if not n.resource.is_inside]
+        exposed: list[Resource] = [n.resource for n in self.module.notes_of(ResourceExport) if n.resource.is_outer]
         dtors = {r: self._add(r.dtor, partial(self.core, r.dtor)) for r in exposed if r.dtor is not None}
         self._instantiate_shim()
         for resource in exposed:
@@ -193,15 +198,12 @@ class Imports:
     def _lower(self, call: _Call) -> Definition:
         made: Definition
         match call.note:
-            case CanonCall(builtin="task.return", type=result, options=options):
+            case CanonCall(type=result, options=options):  # task.return
                 given = None if result is None else self._define(result)
                 made = c.CanonBuiltin("task.return", None, self.options(options), given)
-            case CanonCall(builtin=builtin):
-                resource = resource_of(call.note)
-                assert resource is not None
-                made = c.CanonBuiltin(builtin, self.resources[resource])
-            case HostCall() if call.name.field.startswith(DROP):
-                made = c.CanonBuiltin("resource.drop", self.host.get(call.name))
+            case OuterCall(builtin=builtin, resource=resource):
+                of = self.resources[resource] if resource in self.resources else self.host.get(call.name)
+                made = c.CanonBuiltin(builtin, of)
             case HostCall(lower=lower):
                 if lower.is_async:
                     raise MeldError(f"{call.name} is called asynchronously, which cannot be wrapped yet")
@@ -245,7 +247,7 @@ class Imports:
 def _call(item: CoreItem) -> _Call:
     note = next((n for n in item.notes if is_host_call(n)), None)
     assert item.imported is not None
-    if not isinstance(item, Function) or not isinstance(note, HostCall | CanonCall):
+    if not isinstance(item, Function) or not isinstance(note, HostCall | OuterCall | CanonCall):
         raise MeldError(
             f"no component describes the import {item.imported} (a {KEYWORD_OF[type(item)]}); none can import it",
             hint="fuse to a core module, with --emit=wasm",

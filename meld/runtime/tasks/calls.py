@@ -15,10 +15,10 @@ from meld.ir import component as c
 from meld.ir.module import Function
 from meld.ir.notes import Instance
 from meld.notes.boundaries import Boundary, HostExport
-from meld.runtime.canonical import Side, Value, trap_if
+from meld.runtime.canonical import Handles, Side, Value, trap_if
 from meld.runtime.lifting import lift_values
 from meld.runtime.lowering import lower_values
-from meld.runtime.tables import Held, Inside, Scope
+from meld.runtime.tables import AtExport, Held, Inside, Scope
 from meld.runtime.tasks.frames import Frames
 from meld.runtime.tasks.scheduler import Coroutine, InstanceState, Scheduler, State, Task, Thread
 from meld.runtime.tasks.trace import Trace
@@ -40,6 +40,7 @@ class Calls:
         state: the state of an instance.
         side: one side of a call: its options and its handles.
         handles: the handle table of an instance, for the time of a call.
+        at_export: the same, for a call by the host.
         layout: the layout of parameters, or of a result, on a side.
     """
 
@@ -47,8 +48,9 @@ class Calls:
     frames: Frames
     trace: Trace
     state: Callable[[Instance], InstanceState]
-    side: Callable[[Options, InstanceState, Held | Inside], Side]
+    side: Callable[[Options, InstanceState, Handles], Side]
     handles: Callable[[InstanceState, Scope], Held | Inside]
+    at_export: Callable[[Held | Inside], AtExport]
     layout: Callable[[Side, Sequence[Any]], Layout]
 
     # --- canon lower ---
@@ -117,7 +119,7 @@ class Calls:
     def invoke(self, export: HostExport, values: Sequence[Value]) -> Value:
         """Calls what the program exports with component values. Returns the result, None if there is none."""
         scope, instance = Scope(), self.state(export.instance)
-        handles = self.handles(instance, scope)
+        handles = self.at_export(self.handles(instance, scope))
         side = self.side(export.lift, instance, handles)
         result_types = [] if export.type.result is None else [export.type.result]
         answer: list[Value] = []
@@ -171,7 +173,10 @@ class Calls:
             self.scheduler.run_batches(lambda: task.resolved)
 
     def destroy(self, resource: Resource, rep: int) -> Coroutine:
-        """Calls the destructor of a resource, a synchronous call into the instance that defines it."""
+        """Calls the destructor of a resource: a synchronous call into the instance that defines it, or of the host."""
+        if resource.owner is None:
+            self.frames.plain(resource.dtor, [rep])
+            return
         instance = self.state(resource.owner)
         task = Task(
             f"destructor of {resource.label}",
