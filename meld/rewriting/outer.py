@@ -11,7 +11,7 @@ wherever a handle crosses. `adapter-wiring` makes an adapter of it. There are tw
   beside their handles, since a replaced handle could lie across those.
 * Otherwise the host reads and writes the state memory, and the adapter copies the values from there and to there.
 
-Async calls are left as they are.
+Asynchronous calls with such handles are refused.
 
 Source: Component Model, CanonicalABI.md: lift_own, lift_borrow, lower_own, lower_borrow.
 """
@@ -25,7 +25,8 @@ from typing import Any
 from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, Layouts, pointer_of
 from meld.abi.options import Options
 from meld.abi.signatures import lifted_type, lowered_type
-from meld.abi.types import Resource, function_types
+from meld.abi.types import Resource, function_types, show
+from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Export, Function, ImportName, Module
 from meld.ir.types import I32
@@ -84,12 +85,22 @@ def crosses(t: c.CompFuncType) -> bool:
     )
 
 
+def _refusal(where: str, t: c.CompFuncType) -> MeldError:
+    return MeldError(
+        f"handles that the host knows cannot be translated in an asynchronous call yet: {show(t)}",
+        where=where,
+        hint="lift or lower it synchronously",
+    )
+
+
 def close_imports(module: Module) -> None:
     """Puts an edge in front of each function of the host that takes or returns handles."""
     new: dict[Any, Any] = {}
     for item in module.imports:
         for n in item.notes:
-            if isinstance(n, HostCall) and isinstance(item, Function) and crosses(n.type) and not n.lower.is_async:
+            if isinstance(n, HostCall) and isinstance(item, Function) and crosses(n.type):
+                if n.lower.is_async:
+                    raise _refusal(f"import `{n.label}` of `{n.instance.name}`", n.type)
                 new[item] = _import_edge(module, item, n)
     module.replace_uses(new)
     rebind_notes(module, new)
@@ -145,8 +156,10 @@ def close_export(module: Module, export: HostExport) -> None:
     for n in before.notes:
         if isinstance(n, Edge):
             inner, target = n.inner, n.target
-    if not crosses(export.type) or inner.is_async or inner.callback is not None:
+    if not crosses(export.type):
         return
+    if inner.is_async:
+        raise _refusal(f"export `{export.label}`", export.type)
     outer = _outer_lift(module, export.type, inner)
     shape = lifted_type(export.type, outer)
     edge = Function(
