@@ -230,7 +230,7 @@ def transfer(
         nothing = PENDING
         empty = slot.fill == 0
     moving = z3.And(valid, z3.Not(closed), count != 0)
-    trap = z3.And(moving, z3.UGT(wide(pointer) + wide(count), size))
+    trap = z3.And(moving, z3.Or(arguments[3] != 0, z3.UGT(wide(pointer) + wide(count), size)))
     at_end = z3.If(slot.writer_dropped, number(END_OF_STREAM), number(PENDING))
     moved = z3.If(z3.And(moving, z3.Not(trap)), count, number(0))
     cursor = "wr" if write else "rd"
@@ -259,7 +259,8 @@ def resolve(shape: Shape, before: Words, arguments: Sequence[z3.BitVecRef], size
         gone = z3.And(unresolved, slot.writer_dropped)
         arms = ((slot.reader_dropped, CLOSED), (gone, CLOSED), (unresolved, NOT_YET))
     moving = z3.And(valid, *(z3.Not(condition) for condition, _ in arms))
-    trap = z3.And(moving, shape.size != 0, z3.UGT(wide(pointer) + shape.size, size))
+    outside = z3.Or(arguments[2] != 0, z3.UGT(wide(pointer) + shape.size, size))
+    trap = z3.And(moving, shape.size != 0, outside)
     moved = z3.And(moving, z3.Not(trap))
     after = {"wr": z3.If(moved, number(1), before["wr"])} if write else {}
     return Outcome(

@@ -69,9 +69,11 @@ def plain(text: str) -> str:
 FUTURES = Shape(kind="future", slots=2, ring=4, size=12, value=16)
 EMPTY = Shape(kind="future", slots=2, ring=4, size=0, value=8)
 MEDIUM = Shape(slots=2, ring=64)
+CLUSTER = Shape(slots=2, ring=4, base=2 << 16)
+FUTURE_CLUSTER = Shape(kind="future", slots=2, ring=4, size=12, value=16, base=2 << 16)
 READ, WRITE, NEW, DROP = "stream_read", "stream_write", "stream_new", "drop"
 READ_AROUND, WRITE_AROUND = "read_around", "write_around"
-KEY = "(i32.load $bridge offset=8 (local.get $header))"
+KEY = "(i32.load $bridge offset={key} (local.get $header))"
 KEY_READ = "(i32.wrap_i64 (local.get $key_state))"
 STATE_WRITTEN = "(i32.wrap_i64 (i64.shr_u (local.get $key_state) (i64.const 32)))"
 END = "(i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $n)))"
@@ -85,10 +87,68 @@ SECOND_READ = "(memory.copy $memory $bridge (i32.add (local.get $ptr) (local.get
 SECOND_WRITE = "(memory.copy $bridge $memory (local.get $ring) (i32.add (local.get $ptr) (local.get $first))"
 BULK_READ = "(memory.copy $memory $bridge (local.get $ptr) (local.get $at) (local.get $n))"
 BULK_WRITE = "(memory.copy $bridge $memory (local.get $at) (local.get $ptr) (local.get $n))"
-STORE_RD = "(i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))"
+STORE_RD = "(i32.store $bridge offset={read} (local.get $header) (i32.add (local.get $rd) (local.get $n)))"
 LOCAL = "(i32.ge_s (local.get $handle) (i32.const 0))"
 
 WRONG = (
+    Mutant(
+        "read-in-another-cluster",
+        READ,
+        (("(i64.load $bridge offset={key}", "(i64.load $bridge offset=8"),),
+        "a handle names the stream of a stranger",
+        CLUSTER,
+    ),
+    Mutant(
+        "write-cursor-of-another-cluster",
+        WRITE,
+        (("(local.set $wr (i32.load $bridge offset={words}", "(local.set $wr (i32.load $bridge offset=0"),),
+        "a stream goes on where a stranger's is",
+        CLUSTER,
+    ),
+    Mutant(
+        "read-the-ring-of-another-cluster",
+        READ,
+        (("(i32.const {rings})", "(i32.const 65536)"),),
+        "bytes of a stranger are read",
+        CLUSTER,
+    ),
+    Mutant(
+        "write-into-the-ring-of-another-cluster",
+        WRITE,
+        (("(i32.const {rings})", "(i32.const 65536)"),),
+        "bytes of a stranger are overwritten",
+        CLUSTER,
+    ),
+    Mutant(
+        "new-in-another-cluster",
+        NEW,
+        (("(i32.load $bridge offset={key}", "(i32.load $bridge offset=8"),),
+        "a slot is free only if a stranger's is",
+        CLUSTER,
+    ),
+    Mutant(
+        "drop-in-another-cluster",
+        DROP,
+        (("(i32.store $bridge offset={state}", "(i32.store $bridge offset=12"),),
+        "a stranger's stream is dropped",
+        CLUSTER,
+    ),
+    Mutant(
+        "value-of-another-cluster",
+        "value",
+        (("(i32.const {values})", "(i32.sub (i32.const {values}) (i32.const 131072))"),),
+        "the value of a stranger's future",
+        FUTURE_CLUSTER,
+    ),
+    Mutant("read-any-memory", READ, (("(if (local.get $mem) (then (unreachable)))", ""),), "`mem` is ignored"),
+    Mutant("write-any-memory", WRITE, (("(if (local.get $mem) (then (unreachable)))", ""),), "`mem` is ignored"),
+    Mutant(
+        "value-in-any-memory",
+        "check",
+        (("(if (local.get $mem) (then (unreachable)))", ""),),
+        "`mem` is ignored",
+        FUTURES,
+    ),
     Mutant(
         "read-any-key", READ, ((f"(i32.ne (local.get $handle) {KEY_READ})", "(i32.const 0)"),), "a forged handle reads"
     ),
@@ -149,7 +209,7 @@ WRONG = (
     Mutant(
         "empty-read-is-end",
         READ,
-        (("(i32.eq (i32.load $bridge (local.get $header)) (local.get $rd))", "(i32.const 1)"),),
+        (("(i32.eq (i32.load $bridge offset={words} (local.get $header)) (local.get $rd))", "(i32.const 1)"),),
         "a read of no bytes looks like the end",
     ),
     Mutant(
@@ -234,7 +294,7 @@ WRONG = (
         "the second piece is delivered twice",
     ),
     Mutant(
-        "read-cursor-write", READ_AROUND, ((STORE_RD, STORE_RD.replace("offset=4 ", "")),), "the wrong cursor moves"
+        "read-cursor-write", READ_AROUND, ((STORE_RD, STORE_RD.replace("{read}", "{words}")),), "the wrong cursor moves"
     ),
     Mutant(
         "read-cursor-still",
@@ -301,7 +361,7 @@ WRONG = (
     Mutant(
         "drop-stays-live",
         DROP,
-        (("(i32.store $bridge offset=8 (local.get $header) (i32.const 0))", ""),),
+        (("(i32.store $bridge offset={key} (local.get $header) (i32.const 0))", ""),),
         "a slot is lost",
     ),
     Mutant(
@@ -353,7 +413,7 @@ WRONG = (
     Mutant(
         "new-over-live",
         NEW,
-        (("(i32.eqz (i32.load $bridge offset=8 (local.get $header)))", "(i32.const 1)"),),
+        (("(i32.eqz (i32.load $bridge offset={key} (local.get $header)))", "(i32.const 1)"),),
         "a stream in use is given away",
     ),
     Mutant("new-no-end", NEW, (("(i32.const 0x40000000)", "(i32.const 0)"),), "both ends have one handle"),
@@ -389,7 +449,7 @@ WRONG = (
     Mutant(
         "write-cursor-read",
         WRITE,
-        ((f"{BULK_WRITE} (i32.store $bridge", f"{BULK_WRITE} (i32.store $bridge offset=4"),),
+        ((f"{BULK_WRITE} (i32.store $bridge offset={{words}}", f"{BULK_WRITE} (i32.store $bridge offset={{read}}"),),
         "what was written is gone",
     ),
     Mutant(
@@ -460,7 +520,8 @@ WRONG = (
         WRITE,
         (
             (
-                "(local.get $w_last)) (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))"
+                "(local.get $w_last)) (i32.store $bridge offset={words} (local.get $header)"
+                " (i32.add (local.get $wr) (local.get $n)))"
                 " (return (local.get $n))))",
                 "(local.get $w_last)) (return (local.get $n))))",
             ),

@@ -26,9 +26,13 @@ SHAPES = (
     Shape(kind="future", size=8, value=8),
     Shape(kind="future", slots=5, ring=4, size=20, value=24),
     Shape(kind="future", slots=2, ring=4, size=0, value=8),
+    Shape(base=2 << 16),
+    Shape(slots=5, ring=64, whole=4, unit=12, base=6 << 16),
+    Shape(kind="future", slots=5, ring=4, size=20, value=24, base=2 << 16),
 )
 """The default layout and a small one, elements of 1, 4 and 12 bytes; slots that are not a power of two; two kinds of
-elements in one instance; a memory with pages of one byte; futures, with values of no bytes among them."""
+elements in one instance; a memory with pages of one byte; futures, with values of no bytes among them; clusters behind
+another one."""
 
 
 @dataclass(slots=True)

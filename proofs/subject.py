@@ -13,7 +13,7 @@ from meld.binary.reader import read_module
 from meld.binary.writer import write_module
 from meld.ir.module import CoreItem, Export, Function, ImportName, Memory, Module
 from meld.ir.types import Limits
-from meld.passes.emit_bridge import RINGS, TEMPLATES, Layout
+from meld.passes.emit_bridge import TEMPLATES, Layout
 from meld.passes.emit_bridge import __name__ as PACKAGE
 from meld.rewriting.splice import splice
 from meld.rewriting.template import template_text
@@ -35,7 +35,7 @@ class Shape:
     """The parameters of a template: layout, element sizes, page size of the caller's memory as a power of two.
 
     `kind` is ``stream`` or ``future``. `whole` and `unit` are about streams, `size` is that of the value of a future;
-    `value` is the room for one, and 0 if there are no futures.
+    `value` is the room for one, and 0 if there are no futures. `base` is where the cluster's region begins.
     """
 
     slots: int = 8
@@ -46,10 +46,11 @@ class Shape:
     kind: str = "stream"
     size: int = 0
     value: int = 0
+    base: int = 0
 
     @property
     def layout(self) -> Layout:
-        return Layout(self.slots, self.ring, self.value)
+        return Layout(self.slots, self.ring, self.value, self.base)
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -64,7 +65,7 @@ class Shape:
     @property
     def first_header(self) -> int:
         """Offset of the first header in the bridge memory."""
-        return 0 if self.kind == "stream" else self.layout.futures
+        return self.base if self.kind == "stream" else self.layout.futures
 
     @property
     def room(self) -> int:
@@ -74,7 +75,7 @@ class Shape:
     @property
     def first_room(self) -> int:
         """Offset of what is streamed through the first slot."""
-        return RINGS if self.kind == "stream" else self.layout.values
+        return self.layout.rings if self.kind == "stream" else self.layout.values
 
     def params(self) -> dict[str, Any]:
         """The parameters of the template."""
@@ -91,6 +92,8 @@ class Shape:
             text += f"ring of {self.ring}, whole {self.whole}, unit {self.unit}"
         else:
             text += f"values of {self.size} in {self.value}"
+        if self.base:
+            text += f", a cluster from {self.base:#x}"
         return text if self.page_bits == 16 else f"{text}, pages of {1 << self.page_bits}"
 
 

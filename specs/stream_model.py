@@ -151,7 +151,7 @@ class Streams(Ends):
         count = min(_multiple(length, caller.whole), len(slot.data))
         if count == 0:
             return PENDING
-        _check(caller, ptr, count)
+        _check(caller, ptr, count, mem)
         caller.memory[ptr : ptr + count] = slot.data[:count]
         del slot.data[:count]
         return count
@@ -169,7 +169,7 @@ class Streams(Ends):
         count = min(_multiple(length, caller.whole), _multiple(free, caller.unit))
         if count == 0:
             return 0
-        _check(caller, ptr, count)
+        _check(caller, ptr, count, mem)
         slot.data += caller.memory[ptr : ptr + count]
         return count
 
@@ -190,7 +190,7 @@ class Futures(Ends):
             return CLOSED
         if not slot.resolved:
             return CLOSED if slot.writer_dropped else NOT_YET
-        _check(caller, ptr, caller.value)
+        _check(caller, ptr, caller.value, mem)
         caller.memory[ptr : ptr + caller.value] = slot.data
         return DONE
 
@@ -205,7 +205,7 @@ class Futures(Ends):
             return CLOSED
         if slot.resolved:
             return RUNTIME
-        _check(caller, ptr, caller.value)
+        _check(caller, ptr, caller.value, mem)
         slot.data += caller.memory[ptr : ptr + caller.value]
         slot.resolved = True
         return DONE
@@ -216,9 +216,9 @@ def _multiple(count: int, size: int) -> int:
     return count // size * size
 
 
-def _check(caller: Caller, ptr: int, count: int) -> None:
-    """Traps if `count` bytes from `ptr` on are not in the caller's memory. No bytes are anywhere."""
-    if count and ptr + count > len(caller.memory):
+def _check(caller: Caller, ptr: int, count: int, mem: int) -> None:
+    """Traps if `count` bytes from `ptr` on are not in the caller's memory, number 0. No bytes are anywhere."""
+    if count and (mem or ptr + count > len(caller.memory)):
         raise Trap
 
 

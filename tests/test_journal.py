@@ -175,7 +175,7 @@ def test_sizes_and_graphs(journals: dict[str, Journal]) -> None:
     assert before is not None and after is not None
     assert {(e.source, e.target, e.kind) for e in before.edges} >= {("consumer", "producer", "partner")}
     assert [(e.source, e.target, e.kind) for e in after.edges] == [("producer", "consumer", "bridged")]
-    assert {n.name: n.kind for n in after.nodes} == {"producer": "instance", "consumer": "instance", "bridge": "memory"}
+    assert {n.name: n.kind for n in after.nodes} == {"producer": "instance", "consumer": "instance", "state": "memory"}
     greet = journals["greet"].graph(len(journals["greet"].steps) - 1)
     assert greet is not None
     assert [(e.source, e.target, e.kind) for e in greet.edges] == [("crowd", "greeter", "adapter")]

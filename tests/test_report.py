@@ -75,7 +75,7 @@ def test_the_graph_is_seen(browser: Browser, dark: bool, tmp_path: Path) -> None
     opened(browser, made(STREAM, tmp_path), dark=dark)
     assert count(browser, "svg.graph") == 2
     names = all_of(browser, "svg.graph", "[...e.querySelectorAll('.name')].map(t => t.textContent)")
-    assert [sorted(some) for some in names] == [["(host)", "consumer", "producer"], ["bridge", "consumer", "producer"]]
+    assert [sorted(some) for some in names] == [["(host)", "consumer", "producer"], ["consumer", "producer", "state"]]
     sizes = all_of(browser, ".node rect", "[e.getBoundingClientRect().width, e.getBoundingClientRect().height]")
     assert all(width > 100 and height > 20 for width, height in sizes)
     seen = all_of(

@@ -18,11 +18,13 @@ class IntrinsicEntry(Note):
 
     Attributes:
         memory: the instance's memory number 0, which its pointers mean; None if it has no memory.
+        memories: how many the instance has; `mem` is the number of one.
     """
 
     intrinsic: str = symbol(positional=True)
     instance: Instance = ref("note")
     memory: Memory | None = ref("memories", default=None)
+    memories: int = number(default=1)
 
 
 @note("streams")
@@ -66,6 +68,7 @@ class Domain(Note):
         element: the element type; none for the untyped stream.
         size: bytes of one element: 1 for the untyped stream, 0 for the untyped future.
         future: a domain of futures instead of streams.
+        cluster: the number of the cluster of linked instances that it is in. A bridge belongs to a cluster.
         carried: a `Carried`.
         why: what decided that.
     """
@@ -74,6 +77,7 @@ class Domain(Note):
     element: Any = coded(_write_element, _read_element, default=None)
     size: int = number(default=1)
     future: bool = flag(default=False)
+    cluster: int = number(default=0)
     carried: str = symbol(default=Carried.HOST.value)
     why: str | None = text(default=None)
 
@@ -109,12 +113,20 @@ class Pair(Note):
 
 @note("bridge")
 class Bridge(Note):
-    """On the module: the bridge memory and its layout."""
+    """On the module: the bridge of one cluster of linked instances, and its layout.
+
+    Attributes:
+        memory: the state memory.
+        base: where its region begins.
+        cluster: the cluster's number, as in `Domain`.
+    """
 
     memory: Memory = ref("memories")
     slots: int = number()
     ring: int = number()
     value: int = number(default=0)
+    base: int = number(default=0)
+    cluster: int = number(default=0)
 
 
 @note("shim")

@@ -58,6 +58,7 @@ class DetectPairs(Pass):
                 one.stream.element,
                 _size(one.stream),
                 isinstance(one.stream, c.Future),
+                one.number,
                 one.carried.value,
                 one.reason,
                 name=f"d{i}",
@@ -82,6 +83,7 @@ class _Candidate:
     """What may become a domain.
 
     Attributes:
+        number: that of its cluster of linked instances.
         canonical: the instances whose code can reach a canonical built-in for it; if there are any, no bridge can
             carry it.
         reason: why it is not bridged.
@@ -90,6 +92,7 @@ class _Candidate:
     stream: c.Stream | c.Future
     uses: list[StreamUse]
     cluster: set[Instance]
+    number: int
     canonical: list[Instance] = field(default_factory=list)
     carried: Carried = Carried.HOST
     reason: str | None = None
@@ -143,20 +146,21 @@ def _connected(instances: list[Instance], links: set[frozenset[Instance]]) -> li
 def _domains(module: Module, uses: list[StreamUse]) -> Iterator[_Candidate]:
     order = {instance: i for i, instance in enumerate(module.notes_of(Instance))}
     canonical = _canonical_uses(module)
-    for cluster in sorted(_clusters(module), key=lambda members: min(order[i] for i in members)):
+    clusters = sorted(_clusters(module), key=lambda members: min(order[i] for i in members))
+    for number, cluster in enumerate(clusters):
         by_type: dict[Any, list[StreamUse]] = {}
         for use in uses:
             if use.instance in cluster:
                 by_type.setdefault(use.type, []).append(use)
         for stream, users in by_type.items():
             if any((use.instance, stream) in canonical for use in users):
-                yield from _canonical_domains(module, stream, users, canonical)
+                yield from _canonical_domains(module, stream, users, number, canonical)
             else:
-                yield _Candidate(stream, users, cluster)
+                yield _Candidate(stream, users, cluster, number)
 
 
 def _canonical_domains(
-    module: Module, stream: Any, uses: list[StreamUse], canonical: set[tuple[Instance, Type]]
+    module: Module, stream: Any, uses: list[StreamUse], number: int, canonical: set[tuple[Instance, Type]]
 ) -> Iterator[_Candidate]:
     """The domains of a type of which instances use the canonical built-ins.
 
@@ -170,10 +174,10 @@ def _canonical_domains(
         members = [use for use in uses if use.instance in cluster]
         users = [use.instance for use in members if (use.instance, stream) in canonical]
         if users:
-            yield _Candidate(stream, members, cluster, users)
+            yield _Candidate(stream, members, cluster, number, users)
             rest = [use for use in rest if use.instance not in cluster]
     if rest:
-        yield _Candidate(stream, rest, {use.instance for use in rest})
+        yield _Candidate(stream, rest, {use.instance for use in rest}, number)
 
 
 def _refuse_borrows(uses: list[StreamUse]) -> None:

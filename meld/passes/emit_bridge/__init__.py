@@ -1,4 +1,4 @@
-"""The pass `emit-bridge`: the bridge memory, and the shims of each instance in a bridged domain.
+"""The pass `emit-bridge`: a bridge for each cluster of linked instances, and the shims of its instances.
 
 What the shims do stands in emit_bridge.wat; this file lays out the memory and splices the templates.
 Source: specs/stream-contract.md.
@@ -16,6 +16,7 @@ from meld.ir.types import Limits
 from meld.notes.streams import Bridge, Domain, IntrinsicEntry, Shim
 from meld.passes.base import Pass, PassContext, option
 from meld.rewriting.splice import splice
+from meld.rewriting.state import State
 from meld.rewriting.template import template
 from meld.support.records import record
 
@@ -32,7 +33,7 @@ HEADER = 16
 
 @record(frozen=True)
 class Layout:
-    """The bridge memory.
+    """The region of one bridge in the state memory, from `base` on.
 
     First come `slots` headers of streams, from `RINGS` on one ring of `ring` bytes each. If there are futures (`value`,
     the bytes of room for the value of one, is not 0), their headers follow, then their values.
@@ -41,6 +42,12 @@ class Layout:
     slots: int
     ring: int
     value: int = 0
+    base: int = 0
+
+    @property
+    def rings(self) -> int:
+        """Address of the first ring."""
+        return self.base + RINGS
 
     @property
     def slot_bits(self) -> int:
@@ -49,27 +56,28 @@ class Layout:
 
     @property
     def futures(self) -> int:
-        """Offset of the first header of a future."""
-        return -(-(RINGS + self.slots * self.ring) // HEADER) * HEADER
+        """Address of the first header of a future."""
+        return -(-(self.rings + self.slots * self.ring) // HEADER) * HEADER
 
     @property
     def values(self) -> int:
-        """Offset of the first value of a future."""
+        """Address of the first value of a future."""
         return self.futures + (HEADER << self.slot_bits)
 
     @property
     def pages(self) -> int:
-        """Size of the memory in pages of 64 KiB."""
-        end = self.values + self.slots * self.value if self.value else RINGS + self.slots * self.ring
+        """Where the region ends, in pages of 64 KiB from address 0 on."""
+        end = self.values + self.slots * self.value if self.value else self.rings + self.slots * self.ring
         return -(-end // PAGE)
 
     def params(self, kind: str = "stream") -> dict[str, Any]:
         """The parameters of a template that the layout decides; `kind` is ``stream`` or ``future``."""
-        headers, tag = (0, 0x80000000) if kind == "stream" else (self.futures, 0xA0000000)
+        headers, tag = (self.base, 0x80000000) if kind == "stream" else (self.futures, 0xA0000000)
         return {
             "kind": kind,
             "tag": f"{tag:#x}",
             "words": headers,
+            "read": headers + 4,
             "key": headers + 8,
             "state": headers + 12,
             "pages": self.pages,
@@ -78,7 +86,7 @@ class Layout:
             "slot_bits": self.slot_bits,
             "slot_mask": (1 << self.slot_bits) - 1,
             "state_limit": ((1 << (29 - self.slot_bits)) - 1) << 2,
-            "rings": RINGS,
+            "rings": self.rings,
             "ring": self.ring,
             "ring_bits": self.ring.bit_length() - 1,
             "ring_mask": self.ring - 1,
@@ -91,7 +99,11 @@ TEMPLATES = {"stream": "emit_bridge.wat", "future": "emit_bridge_futures.wat"}
 
 
 class EmitBridge(Pass):
-    """Add the bridge memory and the shims of each instance in a bridged domain.
+    """Add a bridge for each cluster of linked instances, and the shims of each instance in a bridged domain.
+
+    A cluster has slots, rings and handles of its own, in the state memory: what a handle names in one cluster, it does
+    not name in another, and no stranger can use up its slots. Inside a cluster handles are plain numbers, so its
+    members trust each other.
 
     The shims are not called yet: `rewire-calls` does that. Each falls back on what the instance called before, for
     handles of the host.
@@ -122,22 +134,37 @@ class EmitBridge(Pass):
                 "the memories that streams would be copied between are regions of one already",
                 hint="run lower-multi-memory after rewire-calls",
             )
-        value = max((-(-max(d.size, 1) // 8) * 8 for d in domains if d.future), default=0)
-        layout = Layout(self.slots, self.ring, value)
-        if layout.pages > PAGE:
-            raise MeldError(f"{self.slots} values of {value} bytes do not fit into the bridge memory with the rings")
-        memory = Memory(Limits(layout.pages, layout.pages), name="bridge", synthetic=KIND)
-        module.memories.append(memory)
-        module.notes.append(Bridge(memory, self.slots, self.ring, value))
+        state = State.of(module)
+        layouts = self._lay_out(domains)
+        state.fixed(max(layout.pages for layout in layouts.values()) * PAGE)
         entries = _entries(module)
         bridged = set()
-        for kind in TEMPLATES:
-            of_kind = [d for d in domains if d.future == (kind == "future")]
-            for instance in dict.fromkeys(i for d in of_kind for i in d.instances):
-                sizes = [d.size for d in of_kind if instance in d.instances]
-                self._emit(module, layout, memory, instance, kind, sizes, entries[instance])
-                bridged.add(instance)
+        for cluster, layout in layouts.items():
+            module.notes.append(Bridge(state.memory, self.slots, self.ring, layout.value, layout.base, cluster))
+            for kind in TEMPLATES:
+                of_kind = [d for d in domains if d.cluster == cluster and d.future == (kind == "future")]
+                for instance in dict.fromkeys(i for d in of_kind for i in d.instances):
+                    sizes = [d.size for d in of_kind if instance in d.instances]
+                    self._emit(module, layout, state.memory, instance, kind, sizes, entries[instance])
+                    bridged.add(instance)
         cx.stats["bridged instances"] = len(bridged)
+        cx.stats["bridges"] = len(layouts)
+
+    def _lay_out(self, domains: list[Domain]) -> dict[int, Layout]:
+        """The regions of the bridges, one behind the other, by the clusters' numbers."""
+        layouts: dict[int, Layout] = {}
+        base = 0
+        for cluster in sorted({d.cluster for d in domains}):
+            sizes = [d.size for d in domains if d.cluster == cluster and d.future]
+            value = max((-(-max(size, 1) // 8) * 8 for size in sizes), default=0)
+            layouts[cluster] = Layout(self.slots, self.ring, value, base)
+            base = layouts[cluster].pages * PAGE
+            if base > PAGE * PAGE:
+                raise MeldError(
+                    f"the bridges of {len({d.cluster for d in domains})} clusters do not fit into a memory of 4 GiB",
+                    hint="give emit-bridge fewer slots or smaller rings: emit-bridge{slots=4,ring=1024}",
+                )
+        return layouts
 
     def _emit(
         self,
@@ -212,9 +239,11 @@ def _keep_on_host(module: Module, ring: int, cx: PassContext) -> None:
 def _obstacle(module: Module, domain: Domain, ring: int) -> str | None:
     """Why the shims cannot carry a domain, if so."""
     for instance in domain.instances:
-        memory = _memory_of(module, instance)
-        if memory is not None and memory.limits.is64:
+        entry = _entry_of(module, instance)
+        if entry is not None and entry.memory is not None and entry.memory.limits.is64:
             return f"the memory of `{instance.name}` has addresses of 64 bits, the intrinsics' pointers have 32"
+        if entry is not None and entry.memories > 1:
+            return f"`{instance.name}` has {entry.memories} memories, and its calls say which one they mean"
     if domain.future:
         return None
     if domain.size > ring:
@@ -244,7 +273,13 @@ def _entries(module: Module) -> dict[Instance, dict[str, Function]]:
     return found
 
 
+def _entry_of(module: Module, instance: Instance) -> IntrinsicEntry | None:
+    """What an instance calls for one of the intrinsics; all of them know the same memories."""
+    notes = (n for item in module.items() for n in item.notes)
+    return next((n for n in notes if isinstance(n, IntrinsicEntry) and n.instance is instance), None)
+
+
 def _memory_of(module: Module, instance: Instance) -> Memory | None:
     """The memory that an instance's pointers mean."""
-    notes = (n for item in module.items() for n in item.notes)
-    return next((n.memory for n in notes if isinstance(n, IntrinsicEntry) and n.instance is instance), None)
+    entry = _entry_of(module, instance)
+    return None if entry is None else entry.memory

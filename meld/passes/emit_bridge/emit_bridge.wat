@@ -1,9 +1,10 @@
 ;; The stream bridge of one component instance: a shim for each stream intrinsic.
 ;;
-;; Spliced once per instance in a bridged domain, with `bridge` bound to the bridge memory of the program, `memory` to the
-;; instance's own memory and `host.*` to what the instance called before. The layout is that of specs/stream-contract.md:
+;; Spliced once per instance in a bridged domain, with `bridge` bound to the state memory of the program, `memory` to the
+;; instance's own memory and `host.*` to what the instance called before. Addresses are those of the instance's cluster, so
+;; a handle of another cluster names nothing. An instance has one memory here: another `mem` than 0 traps where bytes move. The layout is that of specs/stream-contract.md:
 ;;
-;;   slot s: header at 16·s       +0 wr: bytes ever written   +4 rd: bytes ever read   (wrapping u32)
+;;   slot s: header at {words} + 16·s   +0 wr: bytes ever written   +4 rd: bytes ever read   (wrapping u32)
 ;;                                +8 key: the readable handle while the slot is live, else 0
 ;;                                +12 state: generation << 2 | writer dropped << 1 | reader dropped
 ;;           ring at {rings} + {ring}·s
@@ -32,15 +33,15 @@
         (return
           (call $host.stream_read (local.get $handle) (local.get $ptr) (local.get $len) (local.get $mem)))))
     (local.set $header (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4)))
-    (local.set $key_state (i64.load $bridge offset=8 (local.get $header)))
+    (local.set $key_state (i64.load $bridge offset={key} (local.get $header)))
     (if (i32.ne (local.get $handle) (i32.wrap_i64 (local.get $key_state)))
       (then (return (i32.const -2))))
     (local.set $state (i32.wrap_i64 (i64.shr_u (local.get $key_state) (i64.const 32))))
     (if (i32.and (local.get $state) (i32.const 1))
       (then (return (i32.const -1))))
     ;; n = min(len, fill), in whole elements
-    (local.set $rd (i32.load $bridge offset=4 (local.get $header)))
-    (local.set $n (i32.sub (i32.load $bridge (local.get $header)) (local.get $rd)))
+    (local.set $rd (i32.load $bridge offset={read} (local.get $header)))
+    (local.set $n (i32.sub (i32.load $bridge offset={words} (local.get $header)) (local.get $rd)))
     (local.set $len (i32.sub (local.get $len) (i32.rem_u (local.get $len) (i32.const {whole}))))
     (if (i32.ge_u (local.get $n) (local.get $len))
       (then (local.set $n (local.get $len))))
@@ -52,8 +53,10 @@
             (i32.const 0)
             (i32.const -5)
             (i32.and
-              (i32.eq (i32.load $bridge (local.get $header)) (local.get $rd))
+              (i32.eq (i32.load $bridge offset={words} (local.get $header)) (local.get $rd))
               (i32.shr_u (local.get $state) (i32.const 1)))))))
+    (if (local.get $mem)
+      (then (unreachable)))
     (local.set $at (i32.and (local.get $rd) (i32.const {ring_mask})))
     (if (i32.gt_u (i32.add (local.get $at) (local.get $n)) (i32.const {ring}))
       (then
@@ -75,7 +78,7 @@
           (v128.store $memory
             (i32.add (local.get $ptr) (local.get $last))
             (v128.load $bridge (i32.add (local.get $at) (local.get $last))))
-          (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
+          (i32.store $bridge offset={read} (local.get $header) (i32.add (local.get $rd) (local.get $n)))
           (return (local.get $n))))
       (if (i32.ge_u (local.get $n) (i32.const 8))
         (then
@@ -85,7 +88,7 @@
           (i64.store $memory
             (i32.add (local.get $ptr) (local.get $last))
             (i64.load $bridge (i32.add (local.get $at) (local.get $last))))
-          (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
+          (i32.store $bridge offset={read} (local.get $header) (i32.add (local.get $rd) (local.get $n)))
           (return (local.get $n))))
       (br_if $bulk (i32.lt_u (local.get $n) (i32.const 4)))
       (local.set $last (i32.sub (local.get $n) (i32.const 4)))
@@ -94,10 +97,10 @@
       (i64.store32 $memory
         (i32.add (local.get $ptr) (local.get $last))
         (i64.load32_u $bridge (i32.add (local.get $at) (local.get $last))))
-      (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
+      (i32.store $bridge offset={read} (local.get $header) (i32.add (local.get $rd) (local.get $n)))
       (return (local.get $n)))
     (memory.copy $memory $bridge (local.get $ptr) (local.get $at) (local.get $n))
-    (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
+    (i32.store $bridge offset={read} (local.get $header) (i32.add (local.get $rd) (local.get $n)))
     (local.get $n))
 
   ;; A read in two pieces, up to the end of the ring and from its start. The bounds come first, so that no piece moves
@@ -108,7 +111,7 @@
           (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $n)))
           (i64.shl (i64.extend_i32_u (memory.size $memory)) (i64.const {page_bits})))
       (then (unreachable)))
-    (local.set $rd (i32.load $bridge offset=4 (local.get $header)))
+    (local.set $rd (i32.load $bridge offset={read} (local.get $header)))
     (local.set $ring
       (i32.add
         (i32.const {rings})
@@ -122,7 +125,7 @@
       (i32.add (local.get $ptr) (local.get $first))
       (local.get $ring)
       (i32.sub (local.get $n) (local.get $first)))
-    (i32.store $bridge offset=4 (local.get $header) (i32.add (local.get $rd) (local.get $n)))
+    (i32.store $bridge offset={read} (local.get $header) (i32.add (local.get $rd) (local.get $n)))
     (local.get $n))
 
   (func $stream_write (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
@@ -135,22 +138,24 @@
     (local.set $header (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4)))
     (if (i32.ne
           (i32.xor (local.get $handle) (i32.const 0x40000000))
-          (i32.wrap_i64 (local.tee $key_state (i64.load $bridge offset=8 (local.get $header)))))
+          (i32.wrap_i64 (local.tee $key_state (i64.load $bridge offset={key} (local.get $header)))))
       (then (return (i32.const -2))))
     (if (i32.and (i32.wrap_i64 (i64.shr_u (local.get $key_state) (i64.const 32))) (i32.const 3))
       (then (return (i32.const -1))))
-    (local.set $wr (i32.load $bridge (local.get $header)))
+    (local.set $wr (i32.load $bridge offset={words} (local.get $header)))
     ;; n = min(len, free), in whole elements
     (local.set $n
       (i32.sub
         (i32.const {ring})
-        (i32.sub (local.get $wr) (i32.load $bridge offset=4 (local.get $header)))))
+        (i32.sub (local.get $wr) (i32.load $bridge offset={read} (local.get $header)))))
     (local.set $n (i32.sub (local.get $n) (i32.rem_u (local.get $n) (i32.const {unit}))))
     (local.set $len (i32.sub (local.get $len) (i32.rem_u (local.get $len) (i32.const {whole}))))
     (if (i32.ge_u (local.get $n) (local.get $len))
       (then (local.set $n (local.get $len))))
     (if (i32.eqz (local.get $n))
       (then (return (i32.const 0))))
+    (if (local.get $mem)
+      (then (unreachable)))
     (local.set $at (i32.and (local.get $wr) (i32.const {ring_mask})))
     (if (i32.gt_u (i32.add (local.get $at) (local.get $n)) (i32.const {ring}))
       (then
@@ -170,7 +175,7 @@
           (local.set $v_last (v128.load $memory (i32.add (local.get $ptr) (local.get $last))))
           (v128.store $bridge (local.get $at) (local.get $v))
           (v128.store $bridge (i32.add (local.get $at) (local.get $last)) (local.get $v_last))
-          (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
+          (i32.store $bridge offset={words} (local.get $header) (i32.add (local.get $wr) (local.get $n)))
           (return (local.get $n))))
       (if (i32.ge_u (local.get $n) (i32.const 8))
         (then
@@ -179,7 +184,7 @@
           (local.set $w_last (i64.load $memory (i32.add (local.get $ptr) (local.get $last))))
           (i64.store $bridge (local.get $at) (local.get $w))
           (i64.store $bridge (i32.add (local.get $at) (local.get $last)) (local.get $w_last))
-          (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
+          (i32.store $bridge offset={words} (local.get $header) (i32.add (local.get $wr) (local.get $n)))
           (return (local.get $n))))
       (br_if $bulk (i32.lt_u (local.get $n) (i32.const 4)))
       (local.set $last (i32.sub (local.get $n) (i32.const 4)))
@@ -187,10 +192,10 @@
       (local.set $w_last (i64.load32_u $memory (i32.add (local.get $ptr) (local.get $last))))
       (i64.store32 $bridge (local.get $at) (local.get $w))
       (i64.store32 $bridge (i32.add (local.get $at) (local.get $last)) (local.get $w_last))
-      (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
+      (i32.store $bridge offset={words} (local.get $header) (i32.add (local.get $wr) (local.get $n)))
       (return (local.get $n)))
     (memory.copy $bridge $memory (local.get $at) (local.get $ptr) (local.get $n))
-    (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
+    (i32.store $bridge offset={words} (local.get $header) (i32.add (local.get $wr) (local.get $n)))
     (local.get $n))
 
   ;; A write in two pieces: see read_around.
@@ -200,7 +205,7 @@
           (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.extend_i32_u (local.get $n)))
           (i64.shl (i64.extend_i32_u (memory.size $memory)) (i64.const {page_bits})))
       (then (unreachable)))
-    (local.set $wr (i32.load $bridge (local.get $header)))
+    (local.set $wr (i32.load $bridge offset={words} (local.get $header)))
     (local.set $ring
       (i32.add
         (i32.const {rings})
@@ -214,7 +219,7 @@
       (local.get $ring)
       (i32.add (local.get $ptr) (local.get $first))
       (i32.sub (local.get $n) (local.get $first)))
-    (i32.store $bridge (local.get $header) (i32.add (local.get $wr) (local.get $n)))
+    (i32.store $bridge offset={words} (local.get $header) (i32.add (local.get $wr) (local.get $n)))
     (local.get $n))
 
 {include emit_bridge_ends.wat})

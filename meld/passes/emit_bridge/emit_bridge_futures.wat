@@ -28,7 +28,7 @@
       (then (return (i32.const -1))))
     (if (i32.eqz (i32.load $bridge offset={words} (local.get $header)))
       (then (return (select (i32.const -1) (i32.const 0) (i32.and (local.get $state) (i32.const 2))))))
-    (call $check (local.get $ptr))
+    (call $check (local.get $ptr) (local.get $mem))
     (if (i32.const {size})
       (then
         (memory.copy $memory $bridge
@@ -50,7 +50,7 @@
       (then (return (i32.const -1))))
     (if (i32.load $bridge offset={words} (local.get $header))
       (then (return (i32.const -6))))
-    (call $check (local.get $ptr))
+    (call $check (local.get $ptr) (local.get $mem))
     (if (i32.const {size})
       (then
         (memory.copy $bridge $memory
@@ -60,11 +60,13 @@
     (i32.store $bridge offset={words} (local.get $header) (i32.const 1))
     (i32.const 1))
 
-  ;; Traps unless a value at `ptr` lies in the caller's memory. A value of no bytes lies anywhere;
+  ;; Traps unless a value at `ptr` lies in the caller's memory, which is its number 0. A value of no bytes lies anywhere;
   ;; `memory.copy` would not have that.
-  (func $check (param $ptr i32)
+  (func $check (param $ptr i32) (param $mem i32)
     (if (i32.eqz (i32.const {size}))
       (then (return)))
+    (if (local.get $mem)
+      (then (unreachable)))
     (if (i64.gt_u
           (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.const {size}))
           (i64.shl (i64.extend_i32_u (memory.size $memory)) (i64.const {page_bits})))

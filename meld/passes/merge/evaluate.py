@@ -528,6 +528,7 @@ class Evaluator:
         spliced = self._splice(source, host | shims, env)
         for note in entries:
             note.memory = spliced.new.get(memories[0], memories[0]) if memories else None
+            note.memories = len(memories)
         for wanted, shim in shims.items():
             fill_memory_shim(shim, host[wanted], numbered[wanted], [spliced.new.get(m, m) for m in memories])
         self.bare_exports.append((spliced.exports, instance))
