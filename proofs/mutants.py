@@ -99,10 +99,10 @@ WRONG = (
         CLUSTER,
     ),
     Mutant(
-        "write-cursor-of-another-cluster",
+        "write-in-another-cluster",
         WRITE,
-        (("(local.set $wr (i32.load $bridge offset={words}", "(local.set $wr (i32.load $bridge offset=0"),),
-        "a stream goes on where a stranger's is",
+        (("(i64.load $bridge offset={key}", "(i64.load $bridge offset=8"),),
+        "a handle names the stream of a stranger",
         CLUSTER,
     ),
     Mutant(

@@ -127,7 +127,7 @@ class EmitBridge(Pass):
         _keep_on_host(module, self.ring, cx)
         domains = [d for d in module.notes_of(Domain) if d.bridged]
         if not domains:
-            cx.remark("no stream domain is bridged; no bridge memory is added")
+            cx.remark("no stream domain is bridged; no bridge is added")
             return
         if "one-memory" in module.facts:
             raise MeldError(
