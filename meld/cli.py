@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -19,18 +20,24 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the script `meldc`; returns the exit code."""
+    """Entry point of the script `meldc`; returns the exit code. Without arguments of its own it ends the process."""
     args = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _command(args, last=argv is None)
+        code = _command(args, last=argv is None)
+        if argv is None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - so that the interpreter's last flush is quiet
-        return 1
+        code = 1
     except KeyboardInterrupt:
         print("meldc: interrupted", file=sys.stderr)
-        return 130
+        code = 130
     except Exception as e:
-        return _failed(e, args)
+        code = _failed(e, args)
+    if argv is None:
+        with suppress(OSError):
+            sys.stderr.flush()
+        os._exit(code)  # the engine's destructors must not run while the interpreter is torn down
+    return code
 
 
 def _command(args: list[str], *, last: bool) -> int:
@@ -77,6 +84,10 @@ def _failed(e: Exception, args: Sequence[str], form: str = "text") -> int:
         return 70 if defect else 2
     if isinstance(e, MemoryError):
         print("meldc: error: out of memory", file=sys.stderr)
+        return 2
+    if isinstance(e, OSError):
+        where = e.filename or "standard output"
+        print(f"meldc: error: {where}: {e.strerror}", file=sys.stderr)
         return 2
     from meld.support.terminal import say
 
