@@ -8,9 +8,10 @@ JOBS ?= auto
 
 .PHONY: demo test test-large lint format bench prove clean
 
-# Fuse the streaming example and run it with and without the bridge.
+# Fuse the streaming examples and run them: bytes over the host and over the bridge, then two asynchronous components.
 demo: $(STAMP)
 	@$(BIN)/python examples/stream/demo.py
+	@$(BIN)/python examples/async/demo.py
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
