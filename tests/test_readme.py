@@ -42,16 +42,19 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_commands(directory: Path) -> None:
+def test_the_first_hour(tmp_path: Path) -> None:
+    """Every command of the README, in a directory with the examples of the checkout."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     commands = [shlex.split(line.partition(" #")[0]) for block in blocks("sh") for line in block.splitlines()]
-    ours = [words for words in commands if words and words[0] == "meldc"]
-    assert len(ours) == 3
-    fuse, explain, call = (run(words, directory) for words in ours)
-    assert (fuse.returncode, explain.returncode, call.returncode) == (0, 0, 0), fuse.stderr + explain.stderr
-    ends = run(["meldc", "run", "fused.wasm", "--invoke", "p_new"], directory)
-    assert re.fullmatch(r"-?\d+\n", ends.stdout), "the ends of a stream"
-    assert explain.stdout.startswith("(module") and "bridged" in explain.stderr
-    assert call.stdout == '["hello, Ann"]\n'
+    done = {" ".join(words): run(words, tmp_path) for words in commands if words and words[0] == "meldc"}
+    assert len(done) == 11
+    assert {words: one.returncode for words, one in done.items()} == dict.fromkeys(done, 0), list(done.values())
+    said = {words: one.stdout for words, one in done.items()}
+    assert re.fullmatch(r"-?\d+\n", said["meldc run fused.wasm --invoke p_new"]), "the ends of a stream"
+    assert [text for words, text in said.items() if "welcome" in words] == ['["hello, Ann"]\n'] * 2
+    (explain,) = (one for words, one in done.items() if "--explain" in words)
+    assert "rendezvous" in explain.stdout + explain.stderr
+    assert (tmp_path / "run.html").read_text().startswith("<!")
 
 
 def test_the_pass(directory: Path) -> None:
@@ -74,7 +77,8 @@ def test_a_dump_can_be_compiled_on(directory: Path) -> None:
     assert (directory / "fused.wasm").read_bytes() == (directory / "straight.wasm").read_bytes()
 
 
-def test_the_demonstration() -> None:
-    done = run([str(sys.executable), str(ROOT / "examples" / "stream" / "demo.py")], ROOT)
+@pytest.mark.parametrize(("example", "said"), [("stream", "1,048,576"), ("async", "4,400,000")])
+def test_the_demonstration(example: str, said: str) -> None:
+    done = run([str(sys.executable), str(ROOT / "examples" / example / "demo.py")], ROOT)
     assert done.returncode == 0, done.stderr
-    assert "1,048,576" in done.stdout and "producer" in done.stdout
+    assert said in done.stdout and "producer" in done.stdout
