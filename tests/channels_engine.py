@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from functools import cache
 from typing import Any
 
@@ -12,11 +13,17 @@ from wasmtime import component
 
 _LIBC = """
     (core module $libc (memory (export "m") 1)
-      (func (export "poke") (param i32 i32) (i32.store8 (local.get 0) (local.get 1)))
+      (func (export "poke") (param i32 i64) (i64.store (local.get 0) (local.get 1)))
       (func (export "peek") (param i32) (result i64) (i64.load (local.get 0)))
-      (func (export "same") (param i32) (result i32) (local.get 0)))
+      (func (export "same") (param i32) (result i32) (local.get 0))
+      (global $top (mut i32) (i32.const 4096))
+      (func (export "realloc") (param $old i32) (param $size i32) (param $align i32) (param $bytes i32) (result i32)
+        (local $at i32)
+        (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+        (global.set $top (i32.add (local.get $at) (local.get $bytes)))
+        (local.get $at)))
     (core instance $libc (instantiate $libc))
-    (func (export "poke") (param "p" u32) (param "b" u32) (canon lift (core func $libc "poke")))
+    (func (export "poke") (param "p" u32) (param "v" u64) (canon lift (core func $libc "poke")))
     (func (export "peek") (param "p" u32) (result u64) (canon lift (core func $libc "peek")))
     (core func $set-new (canon waitable-set.new))
     (core func $set-drop (canon waitable-set.drop))
@@ -40,7 +47,8 @@ _ENDS = """
     (func (export "{kind}-put-{name}") (param "e" $T) (result u32) (canon lift (core func $libc "same")))
 """
 _COPY = """
-    (core func ${verb}{sync} (canon {kind}.{verb} $T {option} (memory (core memory $libc "m"))))
+    (core func ${verb}{sync} (canon {kind}.{verb} $T {option}
+      (memory (core memory $libc "m")) (realloc (core func $libc "realloc"))))
     (core func $cancel-{verb}{sync} (canon {kind}.cancel-{verb} $T {option}))
     (func (export "{kind}-{verb}-{name}{sync}") async (param "h" u32) (param "p" u32) {count} (result u32)
       (canon lift (core func ${verb}{sync})))
@@ -62,11 +70,19 @@ def _scoped(text: str, key: str) -> str:
     return text
 
 
+CORE = {"same", "realloc"}
+"""Functions that only the core module exports."""
+
+
+def _carries(name: str) -> bool:
+    return "-give-" in name or "-put-" in name
+
+
 def text(instances: int, elements: dict[str, str]) -> str:
     """A component of so many instances; the elements by name, as they stand in a type."""
     parts = []
     for i in range(instances):
-        imports, body = [], [_LIBC]
+        imports, body = ["    (type $U8 (stream u8))"], [_LIBC]
         for other in range(i):
             decls = []
             for name, element in elements.items():
@@ -98,7 +114,10 @@ def text(instances: int, elements: dict[str, str]) -> str:
         inside = "\n".join(imports) + "".join(body)
         parts.append(f"  (component $C{i}\n{inside})")
         parts.append(f"  (instance $c{i} (instantiate $C{i} {given}))")
-        parts.append(f'  (export "c{i}" (instance $c{i}))')
+        found = re.findall(r'\(func \(export "([\w-]+)"\)', inside)
+        names = [name for name in dict.fromkeys(found) if name not in CORE and not _carries(name)]
+        shown = " ".join(f'(export "{name}" (func $c{i} "{name}"))' for name in names)
+        parts.append(f'  (instance $x{i} {shown}) (export "c{i}" (instance $x{i}))')
     return "(component\n" + "\n".join(parts) + ")"
 
 

@@ -29,6 +29,12 @@ ELEMENTS = {
     "u32": (c.Prim("u32"), Element("u32", 4, 4)),
     "f64": (c.Prim("f64"), Element("f64", 8, 8)),
     "bool": (c.Prim("bool"), Element("bool", 1, 1, numeric=False)),
+    "string": (c.Prim("string"), Element("string", 8, 4, numeric=False)),
+    "bytes": (c.ListType(c.Prim("u8"), None), Element("bytes", 8, 4, numeric=False)),
+    "char": (c.Prim("char"), Element("char", 4, 4, numeric=False)),
+    "maybe": (c.Option(c.Prim("u32")), Element("maybe", 8, 4, numeric=False)),
+    "pair": (c.Tuple((c.Prim("u8"), c.Prim("u32"))), Element("pair", 8, 4, numeric=False)),
+    "ends": (c.Stream(c.Prim("u8")), Element("ends", 4, 4, numeric=False)),
 }
 """Element types by name: for the compiler, and for the model."""
 
@@ -135,6 +141,10 @@ def _call(
     return function, note
 
 
+def _signed(a: int, bits: int) -> int:
+    return a - (1 << bits) if a >> (bits - 1) else a
+
+
 class Machine:
     """An instance of such a module."""
 
@@ -145,10 +155,12 @@ class Machine:
     def call(self, name: str, *args: int) -> int:
         """What a built-in returns, unsigned. Raises wasmtime.Trap."""
         function = self.exports[name]
-        result = function(self.store, *(a - (1 << 32) if a >= 1 << 31 else a for a in args))
+        shape = function.type(self.store)
+        params = (64 if str(p) == "i64" else 32 for p in shape.params)
+        result = function(self.store, *map(_signed, args, params))
         if result is None:
             return 0
-        wide = str(function.type(self.store).results[0]) == "i64"
+        wide = str(shape.results[0]) == "i64"
         return result & (0xFFFFFFFFFFFFFFFF if wide else 0xFFFFFFFF)
 
     def memory(self, i: int) -> bytes:

@@ -206,8 +206,7 @@ class Instance:
             source, target = (mine, theirs) if write else (theirs, mine)
             size = moved * element.size
             data = bytes(source.instance.memory[source.address : source.address + size])
-            if element.name == "bool":
-                data = bytes(map(bool, data))
+            data = carried(element, source.instance, target.instance, data)
             target.instance.memory[target.address : target.address + size] = data
             theirs.address += size
             theirs.left -= moved
@@ -289,6 +288,19 @@ class Instance:
             raise Trapped("pointer out of bounds")
         self.memory[address : address + 8] = waitable.to_bytes(4, "little") + payload.to_bytes(4, "little")
         return code
+
+
+INNER = Element("u8", 1, 1)
+
+
+def carried(element: Element, source: Instance, target: Instance, data: bytes) -> bytes:
+    """What arrives of some elements. Of strings and the like only that they do: their bytes are elsewhere."""
+    if element.name == "bool":
+        return bytes(map(bool, data))
+    if element.name != "ends":
+        return data
+    handles = [int.from_bytes(data[i : i + 4], "little") for i in range(0, len(data), 4)]
+    return b"".join(transfer(source, target, False, INNER, handle).to_bytes(4, "little") for handle in handles)
 
 
 def transfer(source: Instance, target: Instance, future: bool, element: Element, handle: int) -> int:

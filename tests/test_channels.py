@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 import random
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import wasmtime
 from wasmtime.component import Component
 
+import meld
 from tests.channels_engine import Engine, engine, text
 from tests.channels_harness import ELEMENTS, Machine, build
-from tests.rendezvous import BLOCKED, PAGE, Element, End, Instance, Set, Trapped, transfer
+from tests.rendezvous import BLOCKED, INNER, PAGE, Element, End, Instance, Set, Trapped, transfer
 from tests.smith import wasm_tools
 
 SEQUENCES = int(os.environ.get("CHANNEL_SEQUENCES", "400"))
 OPERATIONS = 80
 TRAPS = (wasmtime.Trap, wasmtime.WasmtimeError)
-SHAPES = [(1, ["none", "u8"]), (2, ["u8", "u32", "bool"]), (3, list(ELEMENTS))]
+SHAPES = [(1, ["none", "u8"]), (2, ["u8", "u32", "bool"]), (3, ["none", "u8", "u32", "f64", "bool"])]
 """Instances and element types of the modules."""
 
 
@@ -44,6 +47,8 @@ class Play:
     model: list[Instance] = field(init=False)
     machine: Any = field(init=False)
     log: list[str] = field(default_factory=list)
+    syncs: ClassVar[bool] = True
+    """Whether synchronous operations are called, too."""
     in_order: ClassVar[bool] = True
     """Whether the machine delivers the events of a set in the order in which they came, as the model does."""
 
@@ -60,12 +65,15 @@ class Play:
         self.model = [Instance() for _ in range(self.instances)]
         self.machine = self._machine()
         for i, instance in enumerate(self.model):
-            data = self.random.randbytes(1024)
-            instance.memory[:1024] = data
+            data = self._filling(i)
+            instance.memory[: len(data)] = data
             self.machine.poke(i, 0, data)
 
     def _machine(self) -> Any:
         return Machine(*module(self.instances, tuple(self.elements)))
+
+    def _filling(self, i: int) -> bytes:
+        return self.random.randbytes(1024)
 
     def run(self) -> str | None:
         """Plays to the end or to a trap, and returns that; fails where model and machine differ."""
@@ -150,7 +158,11 @@ class Play:
             address = self.random.choice([PAGE - 8, PAGE, PAGE + 8, (1 << 32) - 8, odd])
         elif self._slips(0.003) and not future:
             count = self.random.choice([(1 << 28) - 1, 1 << 28, (1 << 32) - 1])
-        sync = self.random.random() < 0.2 and (self._slips(0.05) or self._answers_at_once(i, handle, write, count))
+        sync = (
+            self.syncs
+            and self.random.random() < 0.2
+            and (self._slips(0.05) or self._answers_at_once(i, handle, write, count))
+        )
         args = (handle, address) if future else (handle, address, count)
         name = f"{i} {_kind(future)}.{'write' if write else 'read'} {element.name}" + " sync" * sync
 
@@ -181,7 +193,7 @@ class Play:
         return self._cancel_of(i, handle, end.writable, end.channel.future, end.channel.element, bool(end.set))
 
     def _cancel_of(self, i: int, handle: int, write: bool, future: bool, element: Element, asynchronous: bool) -> Any:
-        sync = self._slips(0.01) if asynchronous else self.random.random() < 0.5
+        sync = self.syncs and (self._slips(0.01) if asynchronous else self.random.random() < 0.5)
         name = f"{i} {_kind(future)}.cancel-{'write' if write else 'read'} {element.name}" + " sync" * sync
         return name, (handle,), lambda: self.model[i].cancel(write, future, element, handle, sync)
 
@@ -314,8 +326,24 @@ class EnginePlay(Play):
 @cache
 def components(instances: int, elements: tuple[str, ...]) -> Any:
     """The component, compiled."""
-    source = text(instances, {name: "" if name == "none" else f" {name}" for name in elements})
-    return Component(engine(), wasm_tools("parse", data=source.encode()))
+    return Component(engine(), binary(instances, elements))
+
+
+@cache
+def binary(instances: int, elements: tuple[str, ...]) -> bytes:
+    """The component."""
+    return wasm_tools("parse", data=text(instances, {name: TYPES.get(name, f" {name}") for name in elements}).encode())
+
+
+TYPES = {
+    "none": "",
+    "bytes": " (list u8)",
+    "maybe": " (option u32)",
+    "pair": " (tuple u8 u32)",
+    "ends": " $U8",
+    "char": " (tuple char)",
+}
+"""How element types stand in the text of a component, where that is not their name."""
 
 
 class InEngine:
@@ -336,11 +364,11 @@ class InEngine:
         return self.engine.invoke(int(i), export.replace(".", "-").replace(" ", "-"), *args)
 
     def poke(self, i: int, address: int, data: bytes) -> None:
-        for place, byte in enumerate(data):
-            self.engine.invoke(i, "poke", address + place, byte)
+        for place in range(0, len(data), 8):
+            self.engine.invoke(i, "poke", address + place, int.from_bytes(data[place : place + 8], "little"))
 
     def memory(self, i: int) -> bytes:
-        words = (self.engine.invoke(i, "peek", address) for address in range(0, PAGE // 16, 8))
+        words = (self.engine.invoke(i, "peek", address) for address in range(0, SEEN, 8))
         return b"".join(word.to_bytes(8, "little") for word in words)
 
 
@@ -349,6 +377,138 @@ def test_the_model_is_the_engine(instances: int, elements: list[str]) -> None:
     """The model does what the engine does, so that what agrees with the model agrees with the engine."""
     for seed in range(SEQUENCES // 10):
         EnginePlay(seed, instances, elements).run()
+
+
+class Fused:
+    """What a `Machine` is, for what the compiler makes of the component."""
+
+    def __init__(self, machine: Machine, elements: list[str]) -> None:
+        self.machine = machine
+        self.by_number = {number: key for key, number in types(elements).items()}
+
+    def call(self, name: str, *args: int) -> int:
+        if name.startswith("pass."):
+            _, source, target = name.split(".")
+            element, future = self.by_number[args[0]]
+            i, j = int(source), int(target)
+            way = f"from-{i}" if i < j else f"to-{j}"
+            return self.machine.call(f"c{max(i, j)}#{_kind(future)}-{way}-{element}", args[1])
+        i, export = name.split(" ", 1)
+        return self.machine.call(f"c{i}#" + export.replace(".", "-").replace(" ", "-"), *args)
+
+    def poke(self, i: int, address: int, data: bytes) -> None:
+        for place in range(0, len(data), 8):
+            self.machine.call(f"c{i}#poke", address + place, int.from_bytes(data[place : place + 8], "little"))
+
+    def memory(self, i: int) -> bytes:
+        words = (self.machine.call(f"c{i}#peek", address) for address in range(0, SEEN, 8))
+        return b"".join(word.to_bytes(8, "little") for word in words)
+
+
+class Both:
+    """The component in the engine and fused, which do the same."""
+
+    def __init__(self, unfused: InEngine, fused: Fused) -> None:
+        self.unfused, self.fused = unfused, fused
+
+    def call(self, name: str, *args: int) -> int:
+        try:
+            want: Any = self.unfused.call(name, *args)
+        except TRAPS as trap:
+            want = trap
+        try:
+            got: Any = self.fused.call(name, *args)
+        except TRAPS as trap:
+            assert isinstance(want, TRAPS), (name, args, want, str(trap))
+            raise
+        if isinstance(want, TRAPS):
+            raise AssertionError((name, args, str(want), got))
+        assert got == want, (name, args, want, got)
+        return got
+
+    def poke(self, i: int, address: int, data: bytes) -> None:
+        self.unfused.poke(i, address, data)
+        self.fused.poke(i, address, data)
+
+    def memory(self, i: int) -> bytes:
+        found = self.fused.memory(i)
+        assert self.unfused.memory(i) == found
+        return b""  # what it holds is not known to the model
+
+
+@dataclass
+class FusedPlay(EnginePlay):
+    """Elements of any type: values of it stand at every address that a buffer may have."""
+
+    syncs: ClassVar[bool] = False
+
+    def _machine(self) -> Any:
+        elements = tuple(self.elements)
+        return Both(super()._machine(), Fused(Machine(*fused(self.instances, elements)), self.elements))
+
+    def _filling(self, i: int) -> bytes:
+        return b"".join(self._value() for _ in range(128)) + TEXT
+
+    def _value(self) -> bytes:
+        draw = self.random.randrange
+        match self.elements[0]:
+            case "string" | "bytes":
+                return (1024 + draw(32)).to_bytes(4, "little") + draw(20).to_bytes(4, "little")
+            case "maybe":
+                return bytes([draw(2), 170, 170, 170]) + self.random.randbytes(4)
+            case "char":
+                chars = self.random.choices("aZ\u00e9\u20ac\U0001f600", k=2)
+                return b"".join(ord(char).to_bytes(4, "little") for char in chars)
+            case _:
+                return self.random.randbytes(8)
+
+    def _copy_of(self, i: int, handle: int, write: bool, future: bool, element: Element) -> Any:
+        if element.name != "ends" or not write:
+            return super()._copy_of(i, handle, write, future, element)
+        # the buffer holds handles: of ends that can go, as long as there are any
+        ends = [
+            h
+            for h, item in enumerate(self.model[i].table)
+            if isinstance(item, End) and item.channel.element == INNER and not item.channel.future and _passable(item)
+        ]
+        self.random.shuffle(ends)
+        count = 1 if future else min(len(ends), self.random.choice([0, 1, 1, 2, 3]))
+        if future and not ends:
+            return None, (), None
+        address = 64 + self.random.randrange(16) * 16
+        data = b"".join(h.to_bytes(4, "little") for h in ends[:count]) + bytes(count % 2 * 4)
+        self.machine.poke(i, address, data)
+        self.model[i].memory[address : address + len(data)] = data
+        args = (handle, address) if future else (handle, address, count)
+        model = self.model[i]
+        name = f"{i} {_kind(future)}.write {element.name}"
+        return name, args, lambda: model.copy(True, future, element, handle, address, count)
+
+
+SEEN = 6144
+"""Bytes of each memory that are compared."""
+TEXT = b"".join(bytes([97 + i % 26]) for i in range(64))
+RICH = ["string", "bytes", "char", "maybe", "pair", "ends"]
+
+
+@cache
+def fused(instances: int, elements: tuple[str, ...]) -> tuple[wasmtime.Engine, wasmtime.Module]:
+    """What the compiler makes of the component."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "component.wasm"
+        path.write_bytes(binary(instances, elements))
+        made = meld.compile(path)
+    assert isinstance(made, meld.Module)
+    where, _ = module(1, ("u8",))
+    return where, wasmtime.Module(where, meld.encode(made))
+
+
+@pytest.mark.parametrize("element", RICH)
+def test_elements_of_any_type(element: str) -> None:
+    """A component in the engine and the same one fused: same results, events, traps and bytes."""
+    elements = [element, "u8"] if element == "ends" else [element]
+    for seed in range(SEQUENCES // 10):
+        FusedPlay(seed, 2, elements).run()
 
 
 @pytest.mark.parametrize("instances,elements", SHAPES)
