@@ -136,7 +136,7 @@ def encode(program: Program) -> bytes:
 
 def print_text(program: Program) -> str:
     """The program as text, annotations included."""
-    from meld.text.printing.module import print_program
+    from meld.text.printing.program import print_program
 
     return print_program(program)
 

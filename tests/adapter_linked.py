@@ -30,7 +30,8 @@ from meld.ir.types import I32, I64, FuncType, Limits, RecGroup, TypeDef
 from meld.notes.boundaries import Boundary
 from meld.passes.adapter_wiring import place
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
-from meld.passes.adapter_wiring.writer import AdapterWriter, Call, analyse
+from meld.passes.adapter_wiring.call import Call, analyse
+from meld.passes.adapter_wiring.writer import AdapterWriter
 
 
 class NoHandles:

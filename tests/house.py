@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SPINE = (
-    ("__main__",),
+    ("__main__", "golden.pytest_plugin"),
     ("cli",),
     ("commands",),
-    ("debugger", "faults", "editor", "golden"),
+    ("debugger", "editor", "golden"),
+    ("faults",),
     ("observers",),
     ("verify",),
     ("runtime", "journal"),
@@ -33,7 +34,11 @@ SPINE = (
     ("diagnostics",),
     ("support", "version"),
 )
-"""The rooms from top to bottom: a module imports its own room, its storey and what is below. `__init__` is the API."""
+"""The rooms from top to bottom: a module imports its own room and what is below. `__init__` is the API; the plugin of
+pytest is a command line of its own."""
+
+ALONE = {name for names in SPINE for name in names if "." in name}
+"""Modules that are rooms of their own."""
 
 ONLY = {
     "ir": {"ir", "diagnostics", "support"},
@@ -44,11 +49,11 @@ ONLY = {
 CIRCLES = [{"ir.instructions", "ir.module"}, {"journal", "journal.file"}]
 """Modules that may import each other: the data itself is so, and a journal reads and writes itself."""
 
-REGISTRIES = {"__init__", "cli", "commands", "passes"}
+REGISTRIES = {"", "commands", "passes", "debugger.shell"}
 """Modules that name others in strings: what they offer is imported when somebody asks for it."""
 
 LOOSE = 7
-"""Files that may lie in the package itself, besides `__init__` and `__main__`."""
+"""Files that may lie in the package itself, `__init__` and `__main__` included."""
 LINES = 600
 """Lines that a file may have."""
 
@@ -70,7 +75,7 @@ class House:
     """The modules of a package, by dotted names without its own."""
 
     def __init__(self, package: Path) -> None:
-        self.name = package.name
+        self.package, self.name = package, package.name
         self.files = {_dotted(path.relative_to(package)): path for path in sorted(package.rglob("*.py"))}
         self.trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in self.files.items()}
         self.arrows = [arrow for name in self.files for arrow in self._arrows(name)]
@@ -124,7 +129,7 @@ def _at_import(tree: ast.Module) -> set[ast.AST]:
 
 def room(module: str) -> str:
     """The room of a module: the folder or the loose file."""
-    return module.partition(".")[0] or "__init__"
+    return module if module in ALONE else module.partition(".")[0] or "__init__"
 
 
 def upward(house: House) -> list[str]:
@@ -173,8 +178,7 @@ def circles(house: House) -> list[str]:
 
     graph: nx.DiGraph[str] = nx.DiGraph((arrow.source, arrow.target) for arrow in house.arrows)
     graph.remove_edges_from(list(nx.selfloop_edges(graph)))
-    for package in [name for name in graph if name == ""]:
-        graph.remove_node(package)  # the API, which imports late what it offers
+    graph.remove_nodes_from([""])  # the API, which imports late what it offers
     found = [set(part) for part in nx.strongly_connected_components(graph) if len(part) > 1]
     return [" ↔ ".join(sorted(part)) for part in found if part not in CIRCLES]
 
@@ -183,29 +187,20 @@ def named(house: House) -> list[str]:
     """Modules of the package that strings name."""
     found = []
     for name, tree in house.trees.items():
-        if name in REGISTRIES or not name:
+        if name in REGISTRIES:
             continue
         prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
-                word = re.fullmatch(rf"{self_name(house)}\.([a-z_.]+)(:\w+)?\.?", node.value)
+                word = re.fullmatch(rf"{re.escape(house.name)}\.([a-z_.]+)(:\w+)?\.?", node.value)
                 if word and word[1].rstrip(".") in house.files:
                     found.append(f"{name}:{node.lineno} names {node.value!r}")
     return found
 
 
-def self_name(house: House) -> str:
-    """The name of the package, for a pattern."""
-    return re.escape(house.name)
-
-
 def loose(house: House) -> list[str]:
     """The loose files, if there are too many."""
-    found = [
-        name
-        for name, path in house.files.items()
-        if "." not in name and path.name != "__init__.py" and name != "__main__"
-    ]
+    found = [name or "__init__" for name, path in house.files.items() if path.parent == house.package]
     return [f"{len(found)} loose files: {', '.join(found)}"] if len(found) > LOOSE else []
 
 

@@ -22,7 +22,7 @@ from meld.binary.component.writer import write_component
 from meld.diagnostics import MeldError
 from meld.ir.component import Component, CoreModule, Definition, NestedComponent
 from meld.text.grammar.lexer import Scanner
-from meld.text.printing.module import print_program
+from meld.text.printing.program import print_program
 from meld.text.reading.program import parse
 
 SHARED = Path(__file__).parent.parent.parent / "shared"

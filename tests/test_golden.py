@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from test_cli import meldc, refused
 
-from meld.golden.running import run_golden
+from meld.cli import main
+from meld.commands import COMMANDS
+from meld.golden.running import CommandLine, run_golden
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,7 +27,7 @@ MODULE = """\
 def failures(tmp_path: Path, directives: str, module: str = MODULE) -> list[str]:
     path = tmp_path / "t.wat"
     path.write_text(f"{directives}\n{module}")
-    return [failure.message.splitlines()[0] for failure in run_golden(path).failures]
+    return [failure.message.splitlines()[0] for failure in run_golden(path, CommandLine(main, COMMANDS)).failures]
 
 
 PASSING = {
@@ -134,7 +136,7 @@ def test_the_tests_in_the_guide(tmp_path: Path) -> None:
     assert blocks
     for block in blocks:
         (tmp_path / "t.wat").write_text(block)
-        assert run_golden(tmp_path / "t.wat").failures == []
+        assert run_golden(tmp_path / "t.wat", CommandLine(main, COMMANDS)).failures == []
 
 
 class TestPytest:

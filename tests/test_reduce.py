@@ -19,7 +19,7 @@ from meld.faults.judge import Judge, Verdict
 from meld.faults.reduction import Reducer
 from meld.files import encode, print_text
 from meld.ir.module import Module
-from meld.observers.verifier import fault_of
+from meld.verify.engine import fault_of
 
 ROOT = Path(__file__).parent.parent
 

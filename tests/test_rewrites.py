@@ -12,10 +12,10 @@ import pytest
 
 from meld.driver import Options, build
 from meld.ir.module import Module
-from meld.observers.verifier import fault_of
 from meld.runtime.instantiate import Running, instantiate
 from meld.runtime.typed import call
 from meld.runtime.wave import split_call
+from meld.verify.engine import fault_of
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "../shared/fixtures"

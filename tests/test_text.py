@@ -31,7 +31,7 @@ from meld.ir.types import (
     StructType,
     TypeDef,
 )
-from meld.text.printing.module import print_program
+from meld.text.printing.program import print_program
 from meld.text.reading.program import parse, parse_module
 
 

@@ -22,9 +22,9 @@ from test_component_binary import FIXTURES, SUITES, commands, is_component, muta
 from meld.binary.component.reader import read_component
 from meld.diagnostics import MeldError
 from meld.files import read_program
-from meld.observers.verifier import component_engine
 from meld.verify.component.extern_names import parse_name
-from meld.verify.module import verify
+from meld.verify.engine import component_engine
+from meld.verify.program import verify
 
 
 def refusal(data: bytes, name: str = "x.wasm") -> str | None:

@@ -26,7 +26,7 @@ from meld.ir.types import I32, FuncType, Limits, StructType, TypeDef
 from meld.notes.boundaries import Boundary
 from meld.notes.streams import Pair
 from meld.text.reading.program import parse
-from meld.verify.module import MAX_PROBLEMS, verify
+from meld.verify.program import MAX_PROBLEMS, verify
 
 ROOT = Path(__file__).parent.parent
 STREAM = [ROOT / "examples/stream/producer.wat", ROOT / "examples/stream/consumer.wat"]

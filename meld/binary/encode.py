@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any
 
-from meld.binary.bodies import CATCH_KINDS, REVERSED, SPACE_OF_IMM
 from meld.binary.coretypes import CoreTypeWriter
 from meld.binary.leb import signed, unsigned, vector
+from meld.binary.plans import CATCH_KINDS, REVERSED, SPACE_OF_IMM
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Catch, Code, IndexOf, Instruction, MemArg
 from meld.ir.numbering import Numbering

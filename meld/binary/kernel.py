@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from meld.binary.bodies import CLOSE, OPEN, PLANS, SPACE_OF_IMM, Step
 from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE
+from meld.binary.plans import CLOSE, OPEN, PLANS, SPACE_OF_IMM, Step
 from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
 from meld.support.ahead import Ahead

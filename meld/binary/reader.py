@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from meld.binary.bodies import EncodedBody, InstructionReader
+from meld.binary.bodies import EncodedBody
 from meld.binary.coretypes import CoreTypeReader
 from meld.binary.cursor import Cursor
+from meld.binary.decode import InstructionReader
 from meld.binary.names import read_names
 from meld.binary.section import CodeSection
 from meld.ir.instructions import Instruction, Scope

@@ -16,9 +16,9 @@ from meld.ir.numbering import Numbering
 from meld.support.records import record
 
 if TYPE_CHECKING:
-    from meld.binary.bodies import Scan
     from meld.binary.debug.dwarf_lines import LineUnit
     from meld.binary.kernel import Kernel, Uses, Written
+    from meld.binary.scan import Scan
     from meld.support.ahead import Ahead
 
 THRESHOLD = 80_000

@@ -7,6 +7,8 @@ A module has two functions: ``configure(parser)`` declares its arguments and sta
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
+from typing import Any
 
 
 def add_diagnostics(parser: argparse.ArgumentParser, where: str = "standard error") -> None:
@@ -39,3 +41,8 @@ COMMANDS = {
     "completion": "teach a shell to complete",
 }
 """Commands besides compiling, with what they are for; each stands in `meld.commands`, under its own name."""
+
+
+def module_of(name: str) -> Any:
+    """The module of a command."""
+    return import_module(f"{__name__}.{name.replace('-', '_')}")

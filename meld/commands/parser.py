@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from importlib import import_module
 from typing import NoReturn
 
 COMPILE = "compile"
@@ -65,7 +64,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 def parser_of(name: str) -> Parser:
     """The parser of a command of `meld.cli.COMMANDS`, or of `COMPILE`."""
-    from meld.commands import COMMANDS
+    from meld.commands import COMMANDS, module_of
 
     if name == COMPILE:
         listed = "\n".join(f"  meldc {name:<10} {what}" for name, what in COMMANDS.items())
@@ -73,5 +72,5 @@ def parser_of(name: str) -> Parser:
         parser = Parser(prog="meldc", usage=usage, formatter_class=_Formatter)
     else:
         parser = Parser(prog=f"meldc {name}", formatter_class=_Formatter)
-    import_module(f"meld.commands.{name.replace('-', '_')}").configure(parser)
+    module_of(name).configure(parser)
     return parser

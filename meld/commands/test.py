@@ -32,19 +32,21 @@ pytest runs them too: pytest --meldc tests/golden, or the setting `meldc_golden 
 
 def main(args: argparse.Namespace) -> int:
     """Runs the tests; 1 if one fails. With --bless, what cannot be blessed still fails."""
+    from meld.commands import COMMANDS
     from meld.files import write_file
-    from meld.golden.running import run_golden
+    from meld.golden.running import CommandLine, run_golden
     from meld.support.terminal import say
 
+    meldc = CommandLine(args.main, COMMANDS)
     failed = blessed = count = 0
     for path in _files(args.paths):
-        report = run_golden(path)
+        report = run_golden(path, meldc)
         count += 1
         if args.bless and report.failures:
             if report.blessed != "\n".join(report.golden.lines):
                 write_file(path, report.blessed.encode())
                 blessed += 1
-            report = run_golden(path)
+            report = run_golden(path, meldc)
         if report.failures:
             failed += 1
             say(report, error=True)

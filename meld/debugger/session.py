@@ -398,7 +398,7 @@ class Session:
 
     def fault(self) -> MeldError | None:
         """What is wrong with the program here, by our own rules or the engine's."""
-        from meld.observers.verifier import fault_of
+        from meld.verify.engine import fault_of
 
         return fault_of(self.program)
 

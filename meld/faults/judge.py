@@ -11,9 +11,10 @@ from os import PathLike
 from meld.diagnostics import MeldError, PassFailure
 from meld.driver import Options, Outcome, build
 from meld.files import render
-from meld.observers.verifier import fault_of, run_on_file
 from meld.passes.base import Program
+from meld.runtime.command import run_on_file
 from meld.support.records import record
+from meld.verify.engine import fault_of
 
 SKIP = 125
 """The exit code of a test that cannot tell, as for `git bisect run`."""

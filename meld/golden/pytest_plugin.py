@@ -60,12 +60,15 @@ class GoldenItem(pytest.Item):
 
     def runtest(self) -> None:
         """Runs the commands of the file."""
-        from meld.golden.running import run_golden
+        from meld.cli import main
+        from meld.commands import COMMANDS
+        from meld.golden.running import CommandLine, run_golden
 
-        report = run_golden(self.path)
+        meldc = CommandLine(main, COMMANDS)
+        report = run_golden(self.path, meldc)
         if report.failures and self.config.getoption("--meldc-bless"):
             self.path.write_text(report.blessed, encoding="utf-8")
-            report = run_golden(self.path)
+            report = run_golden(self.path, meldc)
         if report.failures:
             raise GoldenFailure(report)
 

@@ -7,6 +7,7 @@ import difflib
 import io
 import json
 import os
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,17 @@ class Report:
 
 
 @record()
+class CommandLine:
+    """The command line that golden tests run: its entry point, and the names of its commands.
+
+    It is given, since it has the command that runs golden tests among its own.
+    """
+
+    main: Callable[[Sequence[str]], int]
+    commands: Collection[str]
+
+
+@record()
 class Ran:
     """What a command did."""
 
@@ -67,7 +79,7 @@ class _Edits:
         return "\n".join(out)
 
 
-def run_golden(path: Path) -> Report:
+def run_golden(path: Path, meldc: CommandLine) -> Report:
     """Runs a golden test. Raises MeldError: it is none, or cannot be read."""
     from meld.files import decode_text, read_file
 
@@ -77,7 +89,7 @@ def run_golden(path: Path) -> Report:
     errors: list[dict[str, Any]] = []
     fresh = not golden.expects_anything()
     for case in golden.cases:
-        ran = run_command(golden, case)
+        ran = run_command(golden, case, meldc)
         errors += ({**error, "case": case.line} for error in ran.errors)
         if ran.code == 70:
             report.failures.append(Failure(f"meldc failed: {ran.err.strip()}", case.line))
@@ -95,13 +107,11 @@ def run_golden(path: Path) -> Report:
 # --- commands ------------------------------------------------------------------------------------------------------
 
 
-def command_of(golden: Golden, case: Case) -> list[str]:
+def command_of(golden: Golden, case: Case, names: Collection[str]) -> list[str]:
     """The arguments of the command as it is run: with the file, and so that product and errors can be compared."""
-    from meld.commands import COMMANDS
-
     args = list(case.args)
     own = golden.path.name
-    command = args[:1] if args and args[0] in COMMANDS else []
+    command = args[:1] if args and args[0] in names else []
     rest = args[len(command) :]
     if "{}" in rest:
         rest = [own if arg == "{}" else arg for arg in rest]
@@ -116,16 +126,14 @@ def command_of(golden: Golden, case: Case) -> list[str]:
     return [*command, *rest]
 
 
-def run_command(golden: Golden, case: Case) -> Ran:
+def run_command(golden: Golden, case: Case, meldc: CommandLine) -> Ran:
     """Runs a command in the directory of the test, in this process."""
-    from meld.cli import main
-
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     err = io.StringIO()
     folder = golden.path.parent if str(golden.path.parent) else Path()
     with _inside(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            code = main(command_of(golden, case))
+            code = meldc.main(command_of(golden, case, meldc.commands))
         except SystemExit as e:  # argparse
             code = e.code if isinstance(e.code, int) else 2
     out.flush()

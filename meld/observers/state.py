@@ -11,7 +11,8 @@ from itertools import zip_longest
 from operator import attrgetter
 from typing import Any
 
-from meld.binary.bodies import INDEX, EncodedBody
+from meld.binary.bodies import EncodedBody
+from meld.binary.scan import INDEX
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope, references
 from meld.ir.module import (
     CustomSection,

@@ -22,7 +22,7 @@ from meld.ir.component import Component
 from meld.ir.module import Module
 from meld.support.records import record
 from meld.text.grammar.lexer import Scanner
-from meld.text.printing.module import print_program
+from meld.text.printing.program import print_program
 from meld.text.reading.program import parse
 
 _MARK = re.compile(r'[();"]')

@@ -40,7 +40,7 @@ def parse_all(text: str, name: str) -> tuple[Module | Component | None, list[Mel
     """The program of a text, and its errors in the order of the text.
 
     If there are errors, the program is what is left when they are taken out, and None if that is nothing. Bodies that
-    stay text are not read here: `meld.verify.module.verify(program, decode=True)` has their errors.
+    stay text are not read here: `meld.verify.program.verify(program, decode=True)` has their errors.
     """
     errors: list[MeldError] = []
     program = None

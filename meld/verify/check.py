@@ -14,7 +14,8 @@ from meld.ir.module import Module
 from meld.ir.notes import NOTES, Opaque
 from meld.passes.base import Program
 from meld.text.recovery import in_source, parse_all
-from meld.verify.module import Problem, verify
+from meld.verify.problem import Problem
+from meld.verify.program import verify
 
 
 def check_file(path: str, *, engine: bool = False) -> list[Diagnostic]:

@@ -14,7 +14,7 @@ from meld.ir.module import Module
 from meld.ir.notes import Note
 from meld.support.records import record
 from meld.text.literals import identifier
-from meld.verify.module import Problem, own_problems, referred
+from meld.verify.problem import Problem, own_problems, referred
 
 MAX_DEPTH = 200
 """Levels of nested components that are looked into; those deeper are refused elsewhere."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
 
 import wasmtime
 
@@ -11,12 +13,18 @@ from meld.binary.cursor import Cursor
 from meld.binary.encode import Encoder
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError
+from meld.files import encode
 from meld.ir.component import Component, CoreModule, NestedComponent
 from meld.ir.module import Function, Module
 from meld.ir.numbering import Numbering
+from meld.passes.base import Program
 from meld.runtime.instantiate import engine
 from meld.text.literals import identifier
-from meld.verify.module import Problem
+from meld.verify.problem import Problem
+from meld.verify.program import verify
+
+if TYPE_CHECKING:
+    import wasmtime
 
 _MISSING = re.compile(r"\brequires the .* feature$")
 """The engine refuses what this version of it does not have; that is not the program's fault."""
@@ -116,4 +124,70 @@ def _instruction(module: Module, function: Function, offset: int) -> int | None:
         if position <= offset < position + size:
             return number
         position += size
+    return None
+
+
+def fault_of(program: Program, data: bytes | None = None) -> MeldError | None:
+    """What is wrong with a program by our own rules, or by the engine's; None if nothing is. `data` is its binary."""
+    problems = verify(program)
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return MeldError(problems[0].message + more, where=problems[0].place or None)
+    try:
+        data = encode(program) if data is None else data
+    except MeldError as e:
+        return e
+    return engine_fault(program, data)
+
+
+def engine_fault(program: Program, data: bytes) -> MeldError | None:
+    """What the engine says against the binary of a program, with the function that it speaks of."""
+    import re
+
+    import wasmtime
+    import wasmtime.component
+
+    from meld.runtime.instantiate import engine
+
+    if isinstance(program, Component):
+        try:
+            wasmtime.component.Component(component_engine(), data)
+        except wasmtime.WasmtimeError as e:
+            return MeldError(" ".join(str(e).split()))
+        return None
+    try:
+        wasmtime.Module.validate(engine(), data)
+    except wasmtime.WasmtimeError as e:
+        message = str(e).strip()
+        offset = re.search(r"offset (0x[0-9a-f]+|\d+)", message)
+        where = _function_at(program, data, int(offset[1], 0)) if offset else None
+        return MeldError(message.splitlines()[-1].strip(" \t0123456789:") or message, where=where)
+    return None
+
+
+@cache
+def component_engine() -> wasmtime.Engine:
+    """An engine that takes everything that it knows of components, what is still being specified included."""
+    import wasmtime
+    from wasmtime import _ffi as ffi
+
+    config = wasmtime.Config()
+    for name in ("async", "more_async_builtins", "async_stackful", "threading", "error_context", "map", "implements"):
+        switch = getattr(ffi, f"wasmtime_config_wasm_component_model_{name}_set", None)
+        if switch is not None:
+            switch(config.ptr(), True)
+    for name in ("multi_memory", "memory64", "exceptions", "gc", "function_references", "tail_call"):
+        setattr(config, f"wasm_{name}", True)
+    return wasmtime.Engine(config)
+
+
+def _function_at(module: Module, data: bytes, offset: int) -> str | None:
+    """The function whose body is at an offset of the module's binary."""
+    from meld.binary.bodies import EncodedBody
+    from meld.binary.reader import read_module
+
+    for function, read in zip(module.functions, read_module(data, where="product").functions, strict=True):
+        body = read.body
+        if isinstance(body, EncodedBody) and body.offset <= offset < body.offset + body.size:
+            return f"function {identifier(function.name or '?')}, byte {offset - body.offset} of its body"
     return None

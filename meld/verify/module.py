@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from meld.diagnostics import MeldError, Span
-from meld.ir.component import Component
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope
 from meld.ir.module import (
     HELD_BACK,
@@ -23,123 +22,23 @@ from meld.ir.module import (
     ElementSegment,
     Function,
     Global,
-    Item,
     Memory,
     Module,
     Table,
     Tag,
 )
-from meld.ir.notes import NOTES, Instance, Note
+from meld.ir.notes import Note
 from meld.ir.numbering import SINGULAR
 from meld.ir.types import ArrayType, FuncType, RefType, StructType, TypeDef
-from meld.support.records import record
 from meld.text.literals import identifier
 from meld.verify.body import body_problems
-
-MAX_PROBLEMS = 200
-"""A program that is wrong in more places than this is wrong in one; the rest is not listed."""
-
-
-@record(frozen=True)
-class Problem:
-    """One thing that is wrong with a program.
-
-    Attributes:
-        message: what is wrong, one sentence without a full stop.
-        where: in which item of which module or component: ``function $f``; empty for the program itself.
-        item: the item, definition or note that it is about, if there is one.
-        instruction: the number of the instruction in the body, from 0, if it is about one.
-        span: where in the text, if the program came from text.
-        hint: what to do about it.
-    """
-
-    message: str
-    where: str = ""
-    item: Any = None
-    instruction: int | None = None
-    span: Span | None = None
-    hint: str | None = None
-
-    @property
-    def place(self) -> str:
-        """`where` with the number of the instruction."""
-        return self.where if self.instruction is None else f"{self.where}, instruction {self.instruction}"
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.message}" if self.where else self.message
-
-    def error(self) -> MeldError:
-        """The problem as an error, for those who stop at the first."""
-        if self.span is None:
-            return MeldError(self.message, where=self.place or None, hint=self.hint)
-        return MeldError(str(self), span=self.span, hint=self.hint)
-
-
-def verify(program: Component | Module, *, decode: bool = False) -> list[Problem]:
-    """What is wrong with a program, at most `MAX_PROBLEMS` things, in the order of the program; empty if nothing is.
-
-    Args:
-        decode: look into every body. Without it a body that nobody has decoded, and whose scope refers to nothing but
-            what is in the module, is taken as it was read.
-    """
-    if isinstance(program, Component):
-        from meld.verify.composition import component_problems
-
-        found = component_problems(program, lambda module: module_problems(module, decode=decode))
-    else:
-        found = module_problems(program, decode=decode)
-    problems: list[Problem] = []
-    try:
-        for problem in found:
-            problems.append(problem)
-            if len(problems) == MAX_PROBLEMS:
-                break
-        if isinstance(program, Component) and not problems:
-            from meld.verify.component.components import validate
-            from meld.verify.composition import invalidity
-
-            invalid = validate(program)
-            problems += [invalidity(invalid, program)] if invalid is not None else []
-    except (AttributeError, TypeError, KeyError, ValueError) as e:  # objects that a pass made, of whatever kind
-        problems.append(Problem(f"the program is malformed beyond checking: {type(e).__name__}: {e}"))
-    return problems
+from meld.verify.facts import FACTS, _promises_nothing
+from meld.verify.problem import Problem, own_problems, referred
 
 
 def module_problems(module: Module, *, decode: bool = False) -> Iterator[Problem]:
     """What is wrong with a core module."""
     return _ModuleVerifier(module, decode).run()
-
-
-def held(value: Any) -> Iterator[Any]:
-    """The notes and the objects that a field of a note refers to, at any depth of a type or of canonical options."""
-    pending = [value]
-    while pending:
-        match pending.pop():
-            case Note() | Item() | TypeDef() as found:
-                yield found
-            case tuple() | list() as parts:
-                pending += reversed(parts)
-            case part if is_dataclass(part) and not isinstance(part, type) and not hasattr(part, "notes"):
-                pending += [getattr(part, f.name) for f in reversed(fields(part))]
-            case part:
-                if hasattr(part, "notes"):
-                    yield part
-
-
-def referred(note: Note) -> Iterator[tuple[str, Any]]:
-    """What a note refers to, each with the name of the field."""
-    for f in fields(note):
-        if "kind" in f.metadata:
-            for value in held(getattr(note, f.name)):
-                yield f.name.replace("_", "-"), value
-
-
-def own_problems(note: Note, holder: Any, program: Component | Module) -> Iterator[str]:
-    """What a note says is wrong with it; also if it cannot even say that."""
-    try:
-        yield from note.problems(holder, program)
-    except MeldError as e:
-        yield e.message
 
 
 class _ModuleVerifier:
@@ -404,50 +303,3 @@ def _types_in(typedef: TypeDef) -> list[TypeDef]:
 
 
 # --- facts ---------------------------------------------------------------------------------------------------------
-
-Broken = Iterator[tuple[str, Item | None]]
-"""What speaks against a fact, with the item that it is about."""
-
-
-def _promises_nothing(module: Module) -> Broken:
-    return iter(())
-
-
-def _has_instances(module: Module) -> Broken:
-    owners = {item.owner for item in module.items() if item.owner is not None}
-    if owners and not module.notes_of(Instance):
-        yield "items have owners, and the module has no instances", None
-
-
-def _nothing_at_boundaries(module: Module) -> Broken:
-    for item in module.imports:
-        if any(note.tag == "boundary" for note in item.notes):
-            yield "is a call between components that is still to be adapted", item
-
-
-def _nothing_pending(module: Module) -> Broken:
-    yield from _nothing_at_boundaries(module)
-    for item in module.imports:
-        if item.imported is not None and item.imported.module == "meld:boundary" and not item.notes:
-            yield "is imported from meld:boundary, and no note says what it stands for", item
-
-
-def _one_memory(module: Module) -> Broken:
-    yield from (("is another memory", memory) for memory in module.space("memories")[1:])
-
-
-def _bridge_is_there(module: Module) -> Broken:
-    bridged = [note for note in module.notes_of(NOTES.get("domain", Note)) if getattr(note, "bridged", False)]
-    lowered = "one-memory" in module.facts  # the bridge memory has become a region of the only one
-    if bridged and not lowered and not module.notes_of(NOTES.get("bridge", Note)):
-        yield "stream domains are bridged, and the module has no (@meld.bridge)", None
-
-
-FACTS: dict[str, Callable[[Module], Broken]] = {
-    "merged": _has_instances,
-    "stream-bridge": _bridge_is_there,
-    "wired": _nothing_at_boundaries,
-    "finished": _nothing_pending,
-    "one-memory": _one_memory,
-}
-"""What the facts of the compiler's own passes promise, as far as it can be seen. Facts of plugins promise nothing."""

@@ -12,7 +12,7 @@ from suspended import REWINDING, Machine, binary_of, observe, prepare, read
 from meld.diagnostics import MeldError
 from meld.ir.module import Function
 from meld.rewriting.resumable import make_resumable
-from meld.text.printing.module import print_program
+from meld.text.printing.program import print_program
 from meld.text.reading.program import parse_module
 
 CALLS = [("run", (n,)) for n in (1, 2, 3, 7)]

@@ -12,10 +12,11 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from meld.binary.bodies import PLANS, EncodedBody, Step
+from meld.binary.bodies import EncodedBody
 from meld.binary.debug.dwarf import Row, Subprogram, Unit
 from meld.binary.debug.dwarf_lines import LineUnit, read_lines
 from meld.binary.leb import read_unsigned
+from meld.binary.plans import PLANS, Step
 from meld.binary.section import CodeSection
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code

@@ -23,13 +23,13 @@ from meld.faults.reduction.cuts import CALLS, CUTS, NOTES, UNUSED, Cut, describe
 from meld.files import decode, encode, print_text
 from meld.ir.component import Component
 from meld.ir.module import Function, Module
-from meld.observers.verifier import fault_of
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import parse_pipeline, plan_named, run
 from meld.support.records import record
 from meld.text.reading.program import parse
-from meld.verify.module import verify
+from meld.verify.engine import fault_of
+from meld.verify.program import verify
 
 
 class OutOfTime(Exception):

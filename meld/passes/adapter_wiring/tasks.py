@@ -20,7 +20,7 @@ from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
 from meld.support.records import record
 
 if TYPE_CHECKING:
-    from meld.passes.adapter_wiring.writer import Call
+    from meld.passes.adapter_wiring.call import Call
 
 RETURNED = 2
 """What an asynchronously lowered call answers when it is over, and there is no subtask (Subtask.State)."""

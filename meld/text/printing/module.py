@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from meld.diagnostics import MeldError
-from meld.ir.component import Component
 from meld.ir.instructions import Instruction
 from meld.ir.module import (
     KEYWORD_OF,
@@ -32,20 +31,6 @@ from meld.ir.types import FuncType, TypeDef, ValType
 from meld.text.literals import quoted, quoted_bytes
 from meld.text.printing.body import BodyPrinter
 from meld.text.printing.names import Names, declaration, declarations
-
-
-def print_program(program: Module | Component) -> str:
-    """The text of a program, ending in a newline.
-
-    Raises:
-        MeldError: something refers to an object that is not in the program, or a body that is still encoded is
-            malformed.
-    """
-    if isinstance(program, Component):
-        from meld.text.printing.component import print_component
-
-        return print_component(program)
-    return "\n".join(module_lines(program)) + "\n"
 
 
 def module_lines(module: Module, head: str | None = None, depth: int = 0) -> list[str]:

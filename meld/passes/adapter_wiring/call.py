@@ -1,0 +1,156 @@
+"""One call across a boundary: its types on both sides, and whether an adapter can be written for it."""
+
+from __future__ import annotations
+
+from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout
+from meld.abi.signatures import lifted_type, lowered_type
+from meld.abi.types import show
+from meld.diagnostics import MeldError
+from meld.ir.module import Function
+from meld.ir.notes import Instance
+from meld.ir.types import FuncType
+from meld.notes.boundaries import Boundary
+from meld.notes.tasks import How, Planned
+from meld.passes.adapter_wiring.adapter_module import AdapterModule, Side
+from meld.support.records import record
+
+NOT_YET = {
+    Kind.STREAM: "streams",
+    Kind.FUTURE: "futures",
+    Kind.ERROR_CONTEXT: "error contexts",
+}
+"""What no adapter carries over, by the name under which it is refused."""
+
+
+@record(frozen=True)
+class Call:
+    """A boundary with the layouts of its types on either side. Make it with `analyse`."""
+
+    boundary: Boundary
+    caller: Side
+    callee: Side
+    params: tuple[Layout, Layout]  # the caller's, the callee's: a record of all parameters
+    results: tuple[Layout, Layout]  # a record of the result, or of nothing
+    lower: FuncType
+    lift: FuncType
+    planned: Planned
+
+    @property
+    def spills_params(self) -> tuple[bool, bool]:
+        """Whether the caller's, the callee's parameters are in memory."""
+        flat = len(self.params[0].flat)
+        most = MAX_FLAT_ASYNC_PARAMS if self.boundary.lower.is_async else MAX_FLAT_PARAMS
+        return flat > most, flat > MAX_FLAT_PARAMS
+
+    @property
+    def spills_results(self) -> tuple[bool, bool]:
+        """Whether the caller's, the callee's result is in memory."""
+        flat = len(self.results[0].flat)
+        return (
+            flat > (0 if self.boundary.lower.is_async else MAX_FLAT_RESULTS),
+            flat > (MAX_FLAT_PARAMS if self.boundary.lift.is_async else MAX_FLAT_RESULTS),
+        )
+
+    @property
+    def leaves_closed(self) -> tuple[Instance, ...]:
+        """The instances whose code may run while they must not call out: their `realloc`.
+
+        The specification asks for the same while `post-return` runs. Engines let it call out of a component that
+        another one has called, and a program that runs unfused shall run fused.
+        """
+        found = []
+        if self.params[1].allocates or self.spills_params[1]:
+            found.append(self.boundary.callee)
+        if self.results[0].allocates:
+            found.append(self.boundary.caller)
+        return tuple(found)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the callee itself cannot stand for the import; None if lifting and lowering do nothing."""
+        parts = [layout for record in (self.params[0], self.results[0]) for _, layout in record.fields]
+        if self.boundary.caller is self.boundary.callee:
+            return "an instance that calls itself traps"
+        if self.boundary.lower.is_async or self.boundary.lift.is_async:
+            return "the call is asynchronous"
+        if any(self.spills_params) or any(self.spills_results):
+            return "values travel in memory"
+        if any(not layout.identical for layout in parts):
+            kinds = {kind.value for layout in parts if not layout.identical for kind in layout.kinds()}
+            return f"values are checked or converted: {', '.join(sorted(kinds))}"
+        if self.planned.context:
+            return "the callee has context slots of its own"
+        return "the callee has a post-return function" if self.boundary.lift.post_return else None
+
+
+def place_of(boundary: Boundary) -> str:
+    """A boundary for people: who calls whom."""
+    return f"call of `{boundary.label}` from `{boundary.caller.name}` into `{boundary.callee.name}`"
+
+
+def analyse(adapters: AdapterModule, boundary: Boundary, import_: Function, planned: Planned | None) -> Call:
+    """The layouts of a boundary, checked against the core types of both sides.
+
+    Args:
+        planned: how the call is made; a synchronous one is direct where nothing is said.
+
+    Raises:
+        MeldError: what cannot be adapted, by the names of caller, callee and function, and the type.
+    """
+    where = place_of(boundary)
+    options = (boundary.lower, boundary.lift)
+    if planned is None and (boundary.type.is_async or any(o.is_async for o in options)):
+        message = f"nothing says how this asynchronous call is made: {show(boundary.type)}"
+        raise MeldError(message, where=where, hint="run plan-tasks before adapter-wiring")
+    if planned is not None and planned.how == How.TASK.value:
+        raise _refusal(boundary, "asynchronous calls")
+    caller, callee = adapters.side(boundary.caller, boundary.lower), adapters.side(boundary.callee, boundary.lift)
+    up, down = adapters.layouts[caller.pointer], adapters.layouts[callee.pointer]
+    params = [t for _, t in boundary.type.params]
+    results = [] if boundary.type.result is None else [boundary.type.result]
+    try:
+        call = Call(
+            boundary,
+            caller,
+            callee,
+            (up.tuple_of(params), down.tuple_of(params)),
+            (up.tuple_of(results), down.tuple_of(results)),
+            lowered_type(boundary.type, boundary.lower),
+            lifted_type(boundary.type, boundary.lift),
+            planned or Planned(How.DIRECT.value),
+        )
+    except MeldError as e:
+        raise e.within(where) from None
+    for kind in sorted((call.params[0].kinds() | call.results[0].kinds()) & NOT_YET.keys(), key=lambda k: k.value):
+        raise _refusal(boundary, NOT_YET[kind])
+    if import_.signature != call.lower or boundary.target.signature != call.lift:
+        raise MeldError(f"its core functions do not have the type of {show(boundary.type)}", where=where)
+    _check_options(call, where)
+    return call
+
+
+def _refusal(boundary: Boundary, what: str) -> MeldError:
+    return MeldError(
+        f"{what} cannot cross between fused components yet: {show(boundary.type)}",
+        where=place_of(boundary),
+        hint="leave this boundary unfused: link one of the two components outside",
+    )
+
+
+def _check_options(call: Call, where: str) -> None:
+    """A side whose memory or `realloc` is needed has it. Validation ensures that, a note written by hand may not."""
+    into_callee = call.params[1].allocates or call.spills_params[1]
+    into_caller = call.results[0].allocates
+    caller_memory, callee_memory = (
+        into_callee or into_caller or params or results
+        for params, results in zip(call.spills_params, call.spills_results, strict=True)
+    )
+    needs = (
+        (caller_memory, call.caller.memory, "canon lower", "memory"),
+        (callee_memory, call.callee.memory, "canon lift", "memory"),
+        (into_callee, call.callee.realloc, "canon lift", "realloc"),
+        (into_caller, call.caller.realloc, "canon lower", "realloc"),
+    )
+    for needed, have, canon, option in needs:
+        if needed and have is None:
+            raise MeldError(f"its `{canon}` has no `{option}`, which {show(call.boundary.type)} needs", where=where)

@@ -1,0 +1,41 @@
+"""The verifier of programs: modules and compositions."""
+
+from __future__ import annotations
+
+from meld.ir.component import Component
+from meld.ir.module import Module
+from meld.verify.module import module_problems
+from meld.verify.problem import Problem
+
+MAX_PROBLEMS = 200
+"""A program that is wrong in more places than this is wrong in one; the rest is not listed."""
+
+
+def verify(program: Component | Module, *, decode: bool = False) -> list[Problem]:
+    """What is wrong with a program, at most `MAX_PROBLEMS` things, in the order of the program; empty if nothing is.
+
+    Args:
+        decode: look into every body. Without it a body that nobody has decoded, and whose scope refers to nothing but
+            what is in the module, is taken as it was read.
+    """
+    if isinstance(program, Component):
+        from meld.verify.composition import component_problems
+
+        found = component_problems(program, lambda module: module_problems(module, decode=decode))
+    else:
+        found = module_problems(program, decode=decode)
+    problems: list[Problem] = []
+    try:
+        for problem in found:
+            problems.append(problem)
+            if len(problems) == MAX_PROBLEMS:
+                break
+        if isinstance(program, Component) and not problems:
+            from meld.verify.component.components import validate
+            from meld.verify.composition import invalidity
+
+            invalid = validate(program)
+            problems += [invalidity(invalid, program)] if invalid is not None else []
+    except (AttributeError, TypeError, KeyError, ValueError) as e:  # objects that a pass made, of whatever kind
+        problems.append(Problem(f"the program is malformed beyond checking: {type(e).__name__}: {e}"))
+    return problems
