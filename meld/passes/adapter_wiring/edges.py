@@ -17,9 +17,9 @@ from meld.ir.module import Function, Memory
 from meld.ir.types import I32, I64, NumType
 from meld.notes.boundaries import Edge
 from meld.passes.adapter_wiring.adapter_module import Body
+from meld.passes.adapter_wiring.call import Call
 from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator, widen
 from meld.passes.adapter_wiring.writer import AdapterWriter, cores, gets
-from meld.passes.adapter_wiring.call import Call
 from meld.rewriting.state import State
 from meld.support.records import record
 
