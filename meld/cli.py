@@ -9,10 +9,9 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from meld.commands import COMMANDS
+from meld.commands import COMMANDS, module_of
 from meld.commands.parser import COMPILE, parser_of
 
 if TYPE_CHECKING:
@@ -48,9 +47,9 @@ def _command(args: list[str], *, last: bool) -> int:
     elif args:
         _refuse_no_command(args[0])
     given = parser_of(name).parse_args(args)
-    given.argv, given.last = args, last
+    given.argv, given.last, given.main = args, last, main
     try:
-        code: int = import_module(f"meld.commands.{name.replace('-', '_')}").main(given)
+        code: int = module_of(name).main(given)
     except BrokenPipeError:
         raise
     except Exception as e:

@@ -17,14 +17,14 @@ from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, Wired
 from meld.notes.channels import ElementCopy
 from meld.notes.tasks import ContextSlots, Planned, TaskCall, TaskFunctions, TaskHalf
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
-from meld.passes.adapter_wiring.call import Call, analyse, place_of
+from meld.passes.adapter_wiring.call import Call, analyse, analyse_edge, place_of
 from meld.passes.adapter_wiring.edges import EdgeWriter
 from meld.passes.adapter_wiring.elements import write_element_copy
 from meld.passes.adapter_wiring.halves import analyse_half, closes, write_half
 from meld.passes.adapter_wiring.handles import Handles
 from meld.passes.adapter_wiring.inline import inline_calls
 from meld.passes.adapter_wiring.tasks import Surroundings, Tasks
-from meld.passes.adapter_wiring.writer import AdapterWriter, analyse_edge
+from meld.passes.adapter_wiring.writer import AdapterWriter
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice

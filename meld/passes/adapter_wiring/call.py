@@ -1,30 +1,27 @@
-"""One call across a boundary: its types on both sides, and whether an adapter can be written for it."""
+"""One call across a boundary: its types on both sides, its storage, and whether an adapter can be written for it."""
 
 from __future__ import annotations
 
-from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout
+from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout
 from meld.abi.signatures import lifted_type, lowered_type
 from meld.abi.types import show
 from meld.diagnostics import MeldError
 from meld.ir.module import Function
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType
-from meld.notes.boundaries import Boundary
-from meld.notes.tasks import How, Planned
+from meld.notes.boundaries import Boundary, Edge
+from meld.notes.tasks import How, Planned, Running
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Side
+from meld.passes.adapter_wiring.writer import CoreType
 from meld.support.records import record
 
-NOT_YET = {
-    Kind.STREAM: "streams",
-    Kind.FUTURE: "futures",
-    Kind.ERROR_CONTEXT: "error contexts",
-}
-"""What no adapter carries over, by the name under which it is refused."""
+OUTSIDE = Instance(name="outside")
+"""What stands for the host, or for the component around the module, as a side of a call."""
 
 
 @record(frozen=True)
 class Call:
-    """A boundary with the layouts of its types on either side. Make it with `analyse`."""
+    """A boundary with the layouts of its types on either side. Make it with `analyse`, or `analyse_edge`."""
 
     boundary: Boundary
     caller: Side
@@ -78,6 +75,8 @@ class Call:
         if any(not layout.identical for layout in parts):
             kinds = {kind.value for layout in parts if not layout.identical for kind in layout.kinds()}
             return f"values are checked or converted: {', '.join(sorted(kinds))}"
+        if self.planned.running != Running.CALLER.value:
+            return "the callee has a task of its own"
         if self.planned.context:
             return "the callee has context slots of its own"
         return "the callee has a post-return function" if self.boundary.lift.post_return else None
@@ -103,7 +102,27 @@ def analyse(adapters: AdapterModule, boundary: Boundary, import_: Function, plan
         message = f"nothing says how this asynchronous call is made: {show(boundary.type)}"
         raise MeldError(message, where=where, hint="run plan-tasks before adapter-wiring")
     if planned is not None and planned.how == How.TASK.value:
-        raise _refusal(boundary, "asynchronous calls")
+        message = f"this call is to be a task: {show(boundary.type)}"
+        raise MeldError(message, where=where, hint="run emit-tasks before adapter-wiring")
+    call = lay_out(adapters, boundary, planned or Planned(How.DIRECT.value))
+    if import_.signature != call.lower or boundary.target.signature != call.lift:
+        raise MeldError(f"its core functions do not have the type of {show(boundary.type)}", where=where)
+    return call
+
+
+def lay_out(
+    adapters: AdapterModule,
+    boundary: Boundary,
+    planned: Planned,
+    lowered: CoreType = lowered_type,
+    lifted: CoreType = lifted_type,
+) -> Call:
+    """The layouts of a boundary, between functions of core types that follow from its type and options.
+
+    Raises:
+        MeldError: a type that no validator accepts, options that are missing.
+    """
+    where = place_of(boundary)
     caller, callee = adapters.side(boundary.caller, boundary.lower), adapters.side(boundary.callee, boundary.lift)
     up, down = adapters.layouts[caller.pointer], adapters.layouts[callee.pointer]
     params = [t for _, t in boundary.type.params]
@@ -115,26 +134,36 @@ def analyse(adapters: AdapterModule, boundary: Boundary, import_: Function, plan
             callee,
             (up.tuple_of(params), down.tuple_of(params)),
             (up.tuple_of(results), down.tuple_of(results)),
-            lowered_type(boundary.type, boundary.lower),
-            lifted_type(boundary.type, boundary.lift),
-            planned or Planned(How.DIRECT.value),
+            lowered(boundary.type, boundary.lower),
+            lifted(boundary.type, boundary.lift),
+            planned,
         )
     except MeldError as e:
         raise e.within(where) from None
-    for kind in sorted((call.params[0].kinds() | call.results[0].kinds()) & NOT_YET.keys(), key=lambda k: k.value):
-        raise _refusal(boundary, NOT_YET[kind])
-    if import_.signature != call.lower or boundary.target.signature != call.lift:
-        raise MeldError(f"its core functions do not have the type of {show(boundary.type)}", where=where)
-    _check_options(call, where)
+    if OUTSIDE not in (boundary.caller, boundary.callee):
+        _check_options(call, where)
     return call
 
 
-def _refusal(boundary: Boundary, what: str) -> MeldError:
-    return MeldError(
-        f"{what} cannot cross between fused components yet: {show(boundary.type)}",
-        where=place_of(boundary),
-        hint="leave this boundary unfused: link one of the two components outside",
+def analyse_edge(adapters: AdapterModule, edge: Edge, import_: Function) -> Call:
+    """An edge as a call from or to `OUTSIDE`; as `analyse`."""
+    out = edge.way == "out"
+    boundary = Boundary(
+        caller=edge.instance if out else OUTSIDE,
+        callee=OUTSIDE if out else edge.instance,
+        label=edge.label,
+        target=edge.target,
+        type=edge.type,
+        lower=edge.inner if out else edge.outer,
+        lift=edge.outer if out else edge.inner,
     )
+    # a function of the host is lowered already, and a function that is exported is still to be lifted
+    core = lowered_type if out else lifted_type
+    call = lay_out(adapters, boundary, Planned(How.DIRECT.value), core, core)
+    if import_.signature != call.lower or boundary.target.signature != call.lift:
+        message = f"its core functions do not have the type of {show(boundary.type)}"
+        raise MeldError(message, where=place_of(boundary))
+    return call
 
 
 def _check_options(call: Call, where: str) -> None:

@@ -17,9 +17,9 @@ from meld.ir.types import I32, NumType
 from meld.notes.boundaries import Boundary
 from meld.notes.tasks import RESULT, Planned, TaskHalf
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
-from meld.passes.adapter_wiring.call import Call, place_of
+from meld.passes.adapter_wiring.call import Call, lay_out, place_of
 from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator
-from meld.passes.adapter_wiring.writer import AdapterWriter, cores, lay_out
+from meld.passes.adapter_wiring.writer import AdapterWriter, cores
 
 
 def analyse_half(adapters: AdapterModule, half: TaskHalf, import_: Function) -> Call:

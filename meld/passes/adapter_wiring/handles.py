@@ -16,9 +16,8 @@ from meld.ir.types import I32
 from meld.notes.channels import EndFunctions, EndTypes
 from meld.notes.handles import Exposed, HandleFunctions, HandleTable, type_numbers
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
-from meld.passes.adapter_wiring.call import Call, place_of
+from meld.passes.adapter_wiring.call import OUTSIDE, Call, place_of
 from meld.passes.adapter_wiring.values import Translator
-from meld.passes.adapter_wiring.writer import OUTSIDE
 from meld.support.records import record
 
 
