@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout
+from meld.abi.options import Options
 from meld.abi.signatures import lifted_type, lowered_type
 from meld.abi.types import show
 from meld.diagnostics import MeldError
+from meld.ir.component import CompFuncType
 from meld.ir.module import Function
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType
 from meld.notes.boundaries import Boundary, Edge
 from meld.notes.tasks import How, Planned, Running
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Side
-from meld.passes.adapter_wiring.writer import CoreType
 from meld.support.records import record
 
 OUTSIDE = Instance(name="outside")
@@ -183,3 +186,6 @@ def _check_options(call: Call, where: str) -> None:
     for needed, have, canon, option in needs:
         if needed and have is None:
             raise MeldError(f"its `{canon}` has no `{option}`, which {show(call.boundary.type)} needs", where=where)
+
+
+CoreType = Callable[[CompFuncType, Options], FuncType]

@@ -9,25 +9,21 @@ Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`, Lifting a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Protocol
 
 from meld.abi.layout import Layout
-from meld.abi.options import Options
 from meld.abi.traps import Trap
-from meld.ir.component import CompFuncType
 from meld.ir.module import Function
 from meld.ir.notes import Instance
-from meld.ir.types import FuncType, NumType
+from meld.ir.types import NumType
 from meld.notes.boundaries import CanonCall
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side
 from meld.passes.adapter_wiring.call import Call
 from meld.passes.adapter_wiring.tasks import RETURNED, Surroundings, Tasks
 from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator
 from meld.support.records import record
-
-CoreType = Callable[[CompFuncType, Options], FuncType]
 
 
 class Handles(Protocol):
