@@ -67,7 +67,7 @@ class Linked:
         self.real: dict[int, tuple[str, str]] = {}  # id of an item of the IR → (instance, export)
         self.adapters = AdapterModule()
         boundary, import_ = self._boundary()
-        self.call: Call = analyse(self.adapters, boundary, import_)
+        self.call: Call = analyse(self.adapters, boundary, import_, None)
         self.flags: dict[Instance, Global] = {}
         for instance in self.call.leaves_closed:
             self.flags.setdefault(instance, Global(I32, mutable=True))
