@@ -31,6 +31,7 @@ from meld.notes.boundaries import Boundary
 from meld.passes.adapter_wiring import place
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
 from meld.passes.adapter_wiring.call import Call, analyse
+from meld.passes.adapter_wiring.tasks import Surroundings
 from meld.passes.adapter_wiring.writer import AdapterWriter
 
 
@@ -72,7 +73,9 @@ class Linked:
         for instance in self.call.leaves_closed:
             self.flags.setdefault(instance, Global(I32, mutable=True))
         flags = {i: self.adapters.global_(g) for i, g in self.flags.items()}
-        name = AdapterWriter(self.adapters, flags, False, NoHandles()).write(self.call, "f")
+        name = AdapterWriter(self.adapters, flags, False, NoHandles(), Surroundings(self.adapters, None, None)).write(
+            self.call, "f"
+        )
         module = Module()
         made = place(self.adapters, module)[name]
         for field, item in self.adapters.bound.items():
