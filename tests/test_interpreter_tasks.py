@@ -11,6 +11,9 @@ import pytest
 import meld
 from meld.driver import Options, build
 from meld.ir.module import Module
+from meld.passes import Registry
+from meld.passes.base import Program
+from meld.passmanager import Observer, Ran, plan_default, run
 from meld.runtime.instantiate import Running, Trapped, instantiate
 from meld.runtime.typed import call
 from meld.runtime.wave import split_call
@@ -57,7 +60,25 @@ def test_fixtures(paths: list[Path], expected: dict[str, str]) -> None:
     assert meld.print_text(module) == text  # what the engine got was a copy
 
 
-def program(callee: str, lifted: str, caller: str, *, run: str = "async", sync: str = "async") -> str:
+@pytest.mark.parametrize(("paths", "expected"), cases())
+def test_fixtures_at_every_stage(paths: list[Path], expected: dict[str, str]) -> None:
+    """After each pass, from its text: what is left is interpreted, whatever is in the module already."""
+    program_ = build([str(path) for path in paths], Options(stop_after="link")).program
+    invoked, answer = next(iter(expected.items()))
+    passed: list[str] = []
+
+    class Runs(Observer):
+        def after(self, ran: Ran, program: Program) -> None:
+            if isinstance(program, Module):
+                reloaded = parse_module(meld.print_text(program), ran.step.name)
+                assert typed(instantiate(reloaded, lenient=True), invoked) == answer, ran.step.name
+                passed.append(ran.step.name)
+
+    run(plan_default(program_, Registry.standard()), program_, observers=[Runs()])
+    assert {"merge", "handle-tables", "emit-tasks", "adapter-wiring", "wire-entries"} <= set(passed)
+
+
+def program(callee: str, lifted: str, caller: str, *, entry: str = "async", sync: str = "async") -> str:
     """Two instances: `$callee` exports functions, `$caller` calls them and exports `run`."""
     return f"""(component
       (component $callee
@@ -112,7 +133,7 @@ def program(callee: str, lifted: str, caller: str, *, run: str = "async", sync: 
           (export "memory" (memory $memory "memory")) (export "f" (func $f)) (export "g" (func $g))
           (export "new" (func $new)) (export "wait" (func $wait)) (export "join" (func $join))
           (export "drop" (func $drop))))))
-        (func (export "run") {run} (param "x" u32) (result u32) (canon lift (core func $m "run"))))
+        (func (export "run") {entry} (param "x" u32) (result u32) (canon lift (core func $m "run"))))
       (instance $caller (instantiate $caller (with "callee" (instance $callee))))
       (export "run" (func $caller "run"))
       (export "f" (func $callee "f")))"""
@@ -229,7 +250,7 @@ def test_a_synchronous_function_must_not_wait_for_nothing(running: Any) -> None:
     stuck = '(func (export "f") (param i32) (result i32) (call $wait (call $new) (i32.const 0)))'
     lifted = '(func (export "f") (param "x" u32) (result u32) (canon lift (core func $m "f")))'
     with pytest.raises(Trapped, match="cannot block a synchronous task before returning"):
-        running(program(stuck, lifted, CALL, sync="", run="")).call("run", 1)
+        running(program(stuck, lifted, CALL, sync="", entry="")).call("run", 1)
 
 
 def test_the_trace(running: Any) -> None:

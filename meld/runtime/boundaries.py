@@ -40,6 +40,7 @@ from meld.runtime.edges import Passing
 from meld.runtime.items import Globals, Items, bits_of, engine_value
 from meld.runtime.lifting import lift_values
 from meld.runtime.lowering import lower_values
+from meld.runtime.remains import Remains, remaining_items
 from meld.runtime.streams import HostTrap
 from meld.runtime.tables import AtExport, Held, Inside, Outside, Scope, Table
 from meld.runtime.tasks.builtins import ANY_TIME, BUILTINS, BuiltinCall
@@ -81,6 +82,7 @@ class Interpreter:
     _numbers: dict[Resource, int] = field(default_factory=dict)  # of resource types, in the module's handle tables
     _outer: Table = field(default_factory=Table)  # of exposed resources, outside the module
     _exposed: dict[Resource, Exposed] = field(default_factory=dict)
+    _remains: Remains = field(default_factory=lambda: Remains(Module(), Items()))
     _frames: Frames | None = None
     _tasks: Calls | None = None
 
@@ -90,6 +92,7 @@ class Interpreter:
         self._numbers = type_numbers(self.module)
         self._exposed = {note.resource: note for note in self.module.notes_of(Exposed)}
         self._items = Items.of(self.module, _needed(self.module))
+        self._remains = Remains.of(self.module, self._items)
         self._frames = Frames(self._scheduler, self._items.call)
         for note in self.module.notes_of(ContextSlots):
             self._scheduler.slots = Globals(self._items, (note.first, note.second))
@@ -137,6 +140,8 @@ class Interpreter:
                     return self._edge(note, wanted)
                 case OuterCall(resource=Resource(owner=Instance() as owner)):
                     return self._served(wanted, owner, partial(self._outer_call, note))
+                case _ if self._tasks is not None and (found := self._remains.served(note, self._tasks)):
+                    return self._served(wanted, *found)
         return None
 
     def guarded(self, wanted: Function, given: Callable[..., Any]) -> Callable[..., Any]:
@@ -161,7 +166,7 @@ class Interpreter:
         def start(*cores: int) -> Any:
             self.calls[note.label] += 1
             assert self._tasks is not None
-            return self._tasks.lowered(note, cores)
+            return self._remains.around(wanted, self._tasks.lowered(note, cores))
 
         return self._served(wanted, note.caller, start)
 
@@ -287,6 +292,9 @@ class Interpreter:
             finally:
                 self._items.stores.pop()
                 self._scheduler.current = thread
+            if isinstance(answer, list):
+                values = [engine_value(bits, t) for bits, t in zip(answer, signature.results, strict=True)]
+                return values if len(values) > 1 else values[0] if values else None
             return engine_value(answer or 0, signature.results[0]) if signature.results else None
 
         return call
@@ -308,7 +316,7 @@ class Interpreter:
         """
         assert self._tasks is not None
         self._enter(export)
-        answer = self._tasks.invoke(export, values)
+        answer = self._tasks.invoke(export, values, self._remains.entry(export))
         self.trapped = False
         return answer
 
@@ -327,11 +335,15 @@ class Interpreter:
     def _is_async(self) -> bool:
         """Whether anything is left that asks for the current task."""
         notes = [note for item in self.module.imports for note in item.notes]
-        return any(
-            (isinstance(n, Boundary) and (n.type.is_async or n.lower.is_async or n.lift.is_async))
-            or (isinstance(n, CanonCall) and not n.builtin.startswith("resource."))
-            for n in notes
-        ) or any(n.lift.is_async for n in self.module.notes_of(HostExport))
+        return (
+            self._remains.tasks is not None
+            or any(
+                (isinstance(n, Boundary) and (n.type.is_async or n.lower.is_async or n.lift.is_async))
+                or (isinstance(n, CanonCall) and not n.builtin.startswith("resource."))
+                for n in notes
+            )
+            or any(n.lift.is_async for n in self.module.notes_of(HostExport))
+        )
 
     def entry_type(self, export: HostExport) -> FuncType:
         """The core type of an entry: with the values that `task.return` gets as its results."""
@@ -344,12 +356,14 @@ class Interpreter:
         """Calls an entry with core values as unsigned bits; returns those of its result. Raises like `invoke`."""
         assert self._tasks is not None
         self._enter(export)
-        answer = self._tasks.invoke_core(export, cores)
+        answer = self._tasks.invoke_core(export, cores, self._remains.entry(export))
         self.trapped = False
         return answer
 
     def _enter(self, export: HostExport) -> None:
-        _check_lift(export.type, export.lift, export.target, f"export `{export.label}`")
+        entry = self._remains.entry(export)
+        if entry is None or entry.runs is not None:
+            _check_lift(export.type, export.lift, export.target, f"export `{export.label}`")
         trap_if(self.trapped, POISONED)
         self.trapped = True  # until it has returned
 
@@ -361,7 +375,7 @@ class Interpreter:
     def _side(self, options: Options, instance: InstanceState, handles: Handles) -> Side:
         memory, realloc = options.memory, options.realloc
         side = Side(lambda: memoryview(b""), encoding=options.encoding, handles=handles)
-        side.carried = Carried(instance.table)
+        side.carried = self._remains.carried(instance.note) or Carried(instance.table)
         if memory is not None:
             side.pointer = I64 if memory.limits.is64 else I32
             side.memory = lambda: self._items.bytes_of(memory)
@@ -431,6 +445,7 @@ def _needed(module: Module) -> dict[CoreItem, None]:
         options(export.lift)
     for note in module.notes_of(ContextSlots):
         add(note.first, note.second)
+    add(*remaining_items(module))
     for note in module.notes_of(HandleFunctions):
         add(*(getattr(note, name) for name in FUNCTIONS))
     for note in module.notes_of(Exposed):

@@ -6,6 +6,7 @@ Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`, Task Stat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout
@@ -30,6 +31,21 @@ TWICE = "`task.return` or `task.cancel` called more than once for current task"
 EXIT, YIELD, WAIT = 0, 1, 2
 """What a callback answers, in the low four bits; a waitable set above them."""
 DTOR = c.CompFuncType((("rep", c.Prim.U32),), None)
+
+
+@record(frozen=True)
+class Entry:
+    """How an exported function is called that is not called as it is lifted any more.
+
+    Attributes:
+        runs: takes flat parameters and returns the flat result; None if the function itself does.
+        lift: the options by which the result is lifted.
+        most: how many core values it may have before it is in memory.
+    """
+
+    runs: Callable[[Sequence[int]], list[int]] | None
+    lift: Options
+    most: int
 
 
 @record(eq=False)
@@ -116,11 +132,12 @@ class Calls:
 
     # --- calls of the host, and of destructors ---
 
-    def invoke(self, export: HostExport, values: Sequence[Value]) -> Value:
+    def invoke(self, export: HostExport, values: Sequence[Value], entry: Entry | None = None) -> Value:
         """Calls what the program exports with component values. Returns the result, None if there is none."""
         scope, instance = Scope(), self.state(export.instance)
         handles = self.at_export(self.handles(instance, scope))
         side = self.side(export.lift, instance, handles)
+        source = side if entry is None else self.side(entry.lift, instance, handles)
         result_types = [] if export.type.result is None else [export.type.result]
         answer: list[Value] = []
 
@@ -132,14 +149,15 @@ class Calls:
         def resolve(task: Task, returned: list[int] | None) -> None:
             assert returned is not None  # nobody cancels it
             self.trace.end(instance, export.label, cancelled=False)
-            answer[:] = lift_values(side, self.layout(side, result_types), returned, _most(task))
+            most = _most(task) if entry is None else entry.most
+            answer[:] = lift_values(source, self.layout(source, result_types), returned, most)
             handles.end_borrows()
 
-        self._root(export, instance, start, resolve)
+        self._root(export, instance, start, resolve, entry)
         handles.end_loans()
         return answer[0] if answer else None
 
-    def invoke_core(self, export: HostExport, cores: list[int]) -> list[int]:
+    def invoke_core(self, export: HostExport, cores: list[int], entry: Entry | None = None) -> list[int]:
         """Calls what the program exports with core values; returns those of the result, in the callee's memory."""
         answer: list[int] = []
         instance = self.state(export.instance)
@@ -148,7 +166,7 @@ class Calls:
             self.trace.end(instance, export.label, cancelled=False)
             answer[:] = returned or []
 
-        self._root(export, instance, lambda _: cores, resolve, raw=True)
+        self._root(export, instance, lambda _: cores, resolve, entry, raw=True)
         return answer
 
     def _root(
@@ -157,12 +175,16 @@ class Calls:
         instance: InstanceState,
         start: Callable[[Task], list[int]],
         resolve: Callable[[Task, list[int] | None], None],
+        entry: Entry | None,
         *,
         raw: bool = False,
     ) -> None:
         """Runs a task of the host's until it has resolved; what is left then goes on in the next call."""
-        lift = Options(**{**_fields(export.lift), "post_return": None}) if raw else export.lift
+        lift = replace(export.lift, post_return=None) if raw else export.lift
+        if entry is not None:
+            lift = replace(lift, is_async=False, callback=None)
         task = Task(export.label, instance, export.type, lift, export.target, start, resolve, moves=lift.is_async)
+        task.runs = None if entry is None else entry.runs
         self.trace.call(None, instance, export.label, export.lift)
         self.scheduler.current = self.scheduler.confined = None
         if not export.type.is_async:
@@ -209,7 +231,11 @@ class Calls:
         if task.type.is_async:
             yield from scheduler.enter(thread, task.may_enter)
         task.state = State.STARTED
-        returned = yield from self.frames.guest(task.target, task.start(task), moves=task.moves)
+        passed = task.start(task)
+        if task.runs is not None:
+            returned = task.runs(passed)
+        else:
+            returned = yield from self.frames.guest(task.target, passed, moves=task.moves)
         if not lift.is_async:
             self.resolve(task, returned)
             self._post_return(task, lift.post_return, returned)
@@ -306,7 +332,3 @@ def lower(
 def _most(task: Task) -> int:
     """How many core values a result may have before it is in memory."""
     return MAX_FLAT_PARAMS if task.lift.is_async else MAX_FLAT_RESULTS
-
-
-def _fields(options: Options) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in ("encoding", "memory", "realloc", "is_async", "callback")}

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from meld.abi.layout import Kind, Layout
 from meld.ir import component as c
+from meld.notes.channels import EndFunctions
 from meld.runtime.canonical import Side, trap_if
 from meld.runtime.lifting import load
 from meld.runtime.lowering import store
@@ -267,6 +268,31 @@ class ErrorContext:
     """An error context in a handle table."""
 
     message: str
+
+
+@record(eq=False)
+class EndHandles:
+    """The same as `Carried`, over a table in the module, by the functions that carry ends there.
+
+    Attributes:
+        record: the address of the instance's record.
+        numbers: the type numbers of readable ends.
+    """
+
+    functions: EndFunctions
+    record: int
+    numbers: dict[Any, int]
+    call: Callable[..., int]
+
+    def lift(self, layout: Layout, handle: int) -> int:
+        if layout.kind is Kind.ERROR_CONTEXT:
+            return self.call(self.functions.error_lift, self.record, handle)
+        return self.call(self.functions.end_lift, self.record, self.numbers[layout.carries], handle)
+
+    def lower(self, layout: Layout, value: int) -> int:
+        if layout.kind is Kind.ERROR_CONTEXT:
+            return self.call(self.functions.error_lower, self.record, value)
+        return self.call(self.functions.end_lower, self.record, self.numbers[layout.carries], value)
 
 
 @record(eq=False)

@@ -6,7 +6,7 @@ Source: Component Model, CanonicalABI.md: Threads, Tasks, Component Instances, E
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import field
 from enum import Enum
 from typing import Any, Protocol, TypeAlias
@@ -73,6 +73,7 @@ class Task:
         target: the core function that is lifted.
         start: lifts the arguments from the caller and lowers them; called once, when the task has entered.
         resolve: hands the result to the caller: core values of the callee, or None if the task was cancelled.
+        runs: what is called in place of the core function, if anything.
         closes: whether its `post-return` must not call out; engines let it between two synchronous sides.
         moves: whether its frames may be taken off the stack while it waits.
         waits: whether it waits between two callbacks, where cancellation reaches it.
@@ -85,6 +86,7 @@ class Task:
     target: Function
     start: Callable[[Task], list[int]]
     resolve: Callable[[Task, list[int] | None], None]
+    runs: Callable[[Sequence[int]], list[int]] | None = None
     closes: bool = True
     moves: bool = False
     state: State = State.INITIAL

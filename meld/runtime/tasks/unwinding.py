@@ -14,6 +14,7 @@ from dataclasses import replace
 from meld.diagnostics import MeldError
 from meld.ir.module import Function, Global, Module
 from meld.notes.boundaries import Boundary, CanonCall, HostExport
+from meld.notes.tasks import TaskFunctions
 from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
 from meld.runtime.items import Items
 from meld.runtime.tasks.frames import Frames
@@ -75,6 +76,8 @@ class FramesInModule:
 def unwindable(module: Module, items: Items, frames: Frames) -> Iterator[Module]:
     """The module as it is to be encoded. It shares everything with the given one, which is itself again afterwards."""
     leaves = frozenset(item for item in module.imports if isinstance(item, Function) and may_wait(item))
+    if module.notes_of(TaskFunctions):  # its own scheduler runs on top of what waits
+        leaves = frozenset()
     graph = CallGraph(module) if leaves else None
     found = must_be_resumable(module, leaves, _roots(module), graph) if graph is not None else {}
     if not found:
