@@ -27,6 +27,7 @@ SPINE = (
     ("passmanager", "files"),
     ("passes",),
     ("rewriting",),
+    ("validity",),
     ("text",),
     ("notes",),
     ("abi", "binary"),

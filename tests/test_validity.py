@@ -22,7 +22,7 @@ from test_component_binary import FIXTURES, SUITES, commands, is_component, muta
 from meld.binary.component.reader import read_component
 from meld.diagnostics import MeldError
 from meld.files import read_program
-from meld.verify.component.extern_names import parse_name
+from meld.validity.extern_names import parse_name
 from meld.verify.engine import component_engine
 from meld.verify.program import verify
 

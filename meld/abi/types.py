@@ -8,7 +8,7 @@ The text form is that of WAT, written out in place: ``(record (field "x" u32))``
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import field
 from typing import Any, TypeAlias
 
@@ -239,12 +239,55 @@ def inner_types(t: Type) -> tuple[Type, ...]:
 
 
 def parts_of(t: Type) -> Iterator[Type]:
-    """A resolved type and everything inside it."""
+    """A resolved type and everything inside it; what stands in it several times as the same object comes once."""
     pending = [] if t is None else [t]
+    seen: set[int] = set()
     while pending:
         part = pending.pop()
-        yield part
-        pending += inner_types(part)
+        if type(part) is c.Prim:
+            yield part
+        elif id(part) not in seen:
+            seen.add(id(part))
+            yield part
+            pending += inner_types(part)
+
+
+def _shape(t: Type, of: Callable[[Any], Any] = id) -> Any:
+    """What a type has in common with those that equal it; `of` says what each child has."""
+    match t:
+        case c.Record(fields):
+            return (c.Record, *((name, of(x)) for name, x in fields))
+        case c.Variant(cases):
+            return (c.Variant, *((name, of(x)) for name, x in cases))
+        case c.ListType(element, length):
+            return c.ListType, of(element), length
+        case c.Flags(names) | c.EnumType(names):
+            return type(t), names
+        case c.Result(ok, error):
+            return c.Result, of(ok), of(error)
+        case c.Own(resource) | c.Borrow(resource):
+            return type(t), id(resource)
+        case c.Stream(element) | c.Future(element):
+            return type(t), of(element)
+        case c.Prim():
+            return t
+    return (type(t), *map(of, inner_types(t)))
+
+
+@record()
+class TypeNumbers:
+    """Numbers of types: equal types have the same, and each object is looked at once, however often it stands where."""
+
+    _known: dict[int, tuple[Type, int]] = field(default_factory=dict)  # by id; the type is kept alive
+    _numbers: dict[Any, int] = field(default_factory=dict)
+
+    def of(self, t: Type | None) -> int:
+        """The number of a type; None has one as well."""
+        known = self._known.get(id(t))
+        if known is None:
+            key = None if t is None else _shape(t, self.of)
+            known = self._known[id(t)] = t, self._numbers.setdefault(key, len(self._numbers))
+        return known[1]
 
 
 @record()
@@ -255,6 +298,11 @@ class Extents:
     """
 
     _known: dict[int, tuple[Type, int, int]] = field(default_factory=dict)  # by id; the type is kept alive
+    _same: dict[Any, Type] = field(default_factory=dict)
+
+    def interned(self, t: Type) -> Type:
+        """The first type that equals this one, whose children are such types: equal types are one object."""
+        return self._same.setdefault(_shape(t), t)
 
     def check(self, t: Type, where: str) -> None:
         """Measures a type. Raises MeldError if it has more parts, or nests deeper, than anything here has to handle."""
@@ -268,6 +316,13 @@ class Extents:
         if depth >= MAX_TYPE_DEPTH:
             raise MeldError(f"a type is nested more than {MAX_TYPE_DEPTH} deep", where=where)
         self._known[id(t)] = (t, parts + 1, depth + 1)
+
+    def parts_of_function(self, t: c.CompFuncType) -> int:
+        """How many parts the types of a function have, each measured before."""
+        types = [x for _, x in t.params]
+        if t.result is not None:
+            types.append(t.result)
+        return 1 + sum(self._known[id(x)][1] if id(x) in self._known else 1 for x in types)
 
 
 def function_types(function: c.CompFuncType) -> Iterator[Type]:

@@ -574,7 +574,10 @@ class Custom(Definition):
 
 @record(eq=False)
 class Component(Named):
-    """A component: its definitions in order, with the notes of the composition."""
+    """A component: its definitions in order, with the notes of the composition.
+
+    `validated` is its type (`meld.validity`), if it was validated in this run and did not change since.
+    """
 
     definitions: list[Definition] = field(default_factory=list)
     name: str | None = None
@@ -582,6 +585,15 @@ class Component(Named):
     notes: list[Note] = field(default_factory=list)
     where: str = ""  # where it came from, for messages
     span: Span | None = None
+    validated: Any = field(default=None, repr=False, compare=False)
+
+    def changed(self) -> None:
+        """Has it, and what is nested in it, validated again when somebody asks for that."""
+        pending = [self]
+        while pending:
+            component = pending.pop()
+            component.validated = None
+            pending += [nested.component for nested in component.of(NestedComponent)]
 
     def of(self, kind: type[Any]) -> Iterator[Any]:
         """The definitions of a class, in order."""

@@ -26,6 +26,7 @@ from meld.notes.linking import HostOnly, Input, Partner, Wanted
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.copying import Copier, in_order
 from meld.support.graph import Circle, topological
+from meld.validity.components import check
 
 
 class Link(Pass):
@@ -42,9 +43,12 @@ class Link(Pass):
     establishes = frozenset({"linked"})
 
     def run(self, program: Component, cx: PassContext) -> None:
+        check(program)
         inputs = program.notes_of(Input)
         if inputs:
             _Linker(program, inputs, program.notes_of(Wanted), program.notes_of(HostOnly), cx).run()
+            program.validated = None
+            check(program)
             program.notes = [n for n in program.notes if not isinstance(n, Input | Wanted | HostOnly)]
 
 

@@ -66,6 +66,8 @@ def run(
     watchers = list(observers)
     gate = gate or Gate()
     done: list[Ran] = []
+    if isinstance(program, Component):
+        program.changed()
     for number, step in enumerate(plan.steps[start:steps], start + 1):
         cx = PassContext(step.label, gate=gate)
         for observer in watchers:
@@ -105,6 +107,8 @@ def _run_one(number: int, step: Step, program: Program, cx: PassContext) -> Prog
         )
     if after is not program and not (isinstance(program, Module) and isinstance(after, Component)):
         after.facts = [*program.facts, *(f for f in after.facts if f not in program.facts)]
+    if isinstance(after, Component) and not one.is_own:
+        after.changed()
     facts = {*one.establishes, *([HELD_BACK] if cx.gate.refused else [])}
     after.facts += sorted(facts - set(after.facts))
     return after

@@ -117,7 +117,7 @@ def move(
     Until the function that is returned is called, `source` is as it was, and may be spliced as well. The call gives the
     items their owner, name and origin, and binds the imports; `source` is used up then.
     """
-    _share_types(source, into)
+    into.types += source.types
     for space in DEFINED:
         getattr(into, space).extend(getattr(source, space))
     new = dict(bindings)

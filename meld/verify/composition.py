@@ -14,6 +14,7 @@ from meld.ir.module import Module
 from meld.ir.notes import Note
 from meld.support.records import record
 from meld.text.literals import identifier
+from meld.validity.places import inner_place, place_of, span_of
 from meld.verify.problem import Problem, own_problems, referred
 
 MAX_DEPTH = 200
@@ -81,19 +82,11 @@ def component_problems(component: Component, check_module: Callable[[Module], It
 
 
 def invalidity(found: tuple[MeldError, list[Definition]], component: Component) -> Problem:
-    """What `meld.verify.component` found in a component, with its place."""
+    """What `meld.validity` found in a component, with its place."""
     error, path = found
-    where, around = "", component.definitions
-    for item in path:
-        same = [other for other in around if other.sort is item.sort]
-        where = _place(where, item, same.index(item) if item in same else 0)
-        match item:
-            case c.NestedComponent(component=nested):
-                around = nested.definitions
-            case c.TypeDefinition(type=c.ComponentType(decls=decls) | c.InstanceType(decls=decls)):
-                around = decls
-    span = next((item.span for item in reversed(path) if item.span is not None), None)
-    return Problem(error.message, where, path[-1] if path else None, None, span, error.hint)
+    return Problem(
+        error.message, place_of(path, component), path[-1] if path else None, None, span_of(path), error.hint
+    )
 
 
 def _definitions(component: Component, parent: _Scope | None, where: str) -> Iterator[Any]:
@@ -108,7 +101,7 @@ def _definitions(component: Component, parent: _Scope | None, where: str) -> Ite
     exports: set[str] = set()
     counts: Counter[Sort | None] = Counter()
     for item in component.definitions:
-        place = _place(where, item, counts[item.sort])
+        place = inner_place(where, item, counts[item.sort])
         counts[item.sort] += 1
         if item in scope.known:
             yield Problem("stands in the component twice", place, item, None, item.span)
@@ -132,15 +125,6 @@ def _definitions(component: Component, parent: _Scope | None, where: str) -> Ite
         scope.known.add(item)
         if isinstance(item, c.StartDefinition):
             scope.known.update(item.results)
-
-
-def _place(where: str, item: Definition, number: int) -> str:
-    sort = item.sort.value if item.sort is not None else type(item).__name__.lower()
-    own = f"{sort} {identifier(item.name)}" if item.name else f"{sort} {number}"
-    if isinstance(item, c.Export | c.Import | c.ExportDecl):
-        word = type(item).__name__.lower().removesuffix("decl")
-        own = f'{word} "{item.extern.name}"'
-    return f"{where}, {own}" if where else own
 
 
 def references_of(item: Definition) -> Iterator[tuple[tuple[type[Any], str], Definition]]:

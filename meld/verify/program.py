@@ -31,7 +31,7 @@ def verify(program: Component | Module, *, decode: bool = False) -> list[Problem
             if len(problems) == MAX_PROBLEMS:
                 break
         if isinstance(program, Component) and not problems:
-            from meld.verify.component.components import validate
+            from meld.validity.components import validate
             from meld.verify.composition import invalidity
 
             invalid = validate(program)

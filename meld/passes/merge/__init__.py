@@ -20,13 +20,15 @@ from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, Resourc
 from meld.notes.linking import Link, Partner
 from meld.passes.base import Pass, PassContext
 from meld.passes.merge.bare_modules import is_reserved
+from meld.passes.merge.budget import Budget, Kind
 from meld.passes.merge.evaluate import Evaluator
 from meld.passes.merge.start import order_start
 from meld.passes.merge.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
-from meld.passes.merge.world import MAX_DEPTH, MAX_EXPORTS, world_of
+from meld.passes.merge.world import MAX_DEPTH, world_of
 from meld.rewriting.outer import close_edges
 from meld.rewriting.world import attach_world
 from meld.support.records import record
+from meld.validity.components import check
 
 DROPPED_CUSTOMS = (
     "reloc.",
@@ -63,6 +65,7 @@ class Merge(Pass):
     establishes = frozenset({"merged"})
 
     def run(self, program: Component, cx: PassContext) -> Module:
+        check(program)
         module = Module(name=program.name or None, where=program.where)
         evaluator = Evaluator(module, cx)
         exports = evaluator.evaluate_root(program)
@@ -72,7 +75,7 @@ class Merge(Pass):
         module.notes += evaluator.resources
         module.notes += evaluator.stream_uses
         _carry_links(program, evaluator, module)
-        exporter = _Exporter(module, cx)
+        exporter = _Exporter(module, cx, evaluator.budget)
         exporter.export(exports, "")
         for bare, owner in evaluator.bare_exports:
             for name, item in bare.items():
@@ -124,18 +127,18 @@ class _Exporter:
 
     module: Module
     cx: PassContext
-    left: int = MAX_EXPORTS
+    budget: Budget
+    resources: set[Resource] = field(default_factory=set)
     taken: dict[str, CoreItem] = field(default_factory=dict)
     without_form: set[str] = field(default_factory=set)  # names of exports that have no core form
 
     def export(self, value: InstanceValue, prefix: str, depth: int = 0) -> None:
-        self.left -= len(value.exports)
-        if self.left < 0 or depth > MAX_DEPTH:
-            raise MeldError(
-                f"the program exports more than {MAX_EXPORTS} things, or instances nested more than {MAX_DEPTH} deep"
-            )
+        self.budget.spend(Kind.HOST, len(value.exports))
+        if depth > MAX_DEPTH:
+            raise MeldError(f"the program exports instances nested more than {MAX_DEPTH} deep")
         for name, item in value.exports.items():
             full = f"{prefix}{name}"
+            self.budget.spend(Kind.BYTES, len(full))
             match item:
                 case LiftedFunction():
                     self.add(full, item.target, item.instance.name or "")
@@ -151,8 +154,8 @@ class _Exporter:
                 case InstanceValue():
                     self.export(item, f"{full}#", depth + 1)
                 case TypeValue(type=Resource() as resource) if resource.owner is not None:
-                    known = [n.resource for n in self.module.notes_of(ResourceExport)]
-                    if resource not in known:
+                    if resource not in self.resources:
+                        self.resources.add(resource)
                         place = prefix.removesuffix("#") or ROOT_MODULE
                         self.module.notes.append(ResourceExport(resource, place, name))
                 case _:

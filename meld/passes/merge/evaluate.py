@@ -15,7 +15,7 @@ from meld.abi import intrinsics
 from meld.abi.intrinsics import Intrinsic
 from meld.abi.options import Options
 from meld.abi.signatures import builtin_type, lowered_type
-from meld.abi.types import Extents, Resource, Type, parts_of
+from meld.abi.types import Extents, Resource, Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.instructions import LazyBody
@@ -26,7 +26,7 @@ from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, ROOT_MODULE, Bo
 from meld.notes.streams import IntrinsicEntry, StreamUse
 from meld.passes.base import PassContext
 from meld.passes.merge.bare_modules import check_imports, fill_memory_shim, intrinsic_of, memory_shim
-from meld.passes.merge.fitting import check_given, core_misfit
+from meld.passes.merge.budget import Budget, Kind, weight_of
 from meld.passes.merge.start import Instantiation
 from meld.passes.merge.values import (
     NOWHERE,
@@ -45,9 +45,8 @@ from meld.passes.merge.values import (
 from meld.rewriting.splice import Spliced, move, splice
 from meld.support.records import record
 
-MAX_INSTANCES = 20_000
-"""Core and component instances of one program; a composition can ask for exponentially many."""
-
+MAX_NAME = 100
+"""Letters of the name of an instance: all its items are named after it."""
 
 # --- the evaluator -------------------------------------------------------------------------------------------------
 
@@ -71,7 +70,11 @@ class Evaluator:
     _made: list[tuple[Env, c.Component]] = field(default_factory=list)
     _names: dict[str, int] = field(default_factory=dict)
     _types: dict[FuncType, TypeDef] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
     _extents: Extents = field(default_factory=Extents)
+    _uses: dict[tuple[int, int], StreamUse] = field(default_factory=dict)  # by id of the instance and of the type
+    _counted: set[int] = field(default_factory=set)
+    _weights: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def evaluate_root(self, component: c.Component) -> InstanceValue:
         """The root instance; its imports are the host's."""
@@ -86,8 +89,8 @@ class Evaluator:
     def _instantiate_component(
         self, value: ComponentValue, args: dict[str, Value] | None, name: str, definition: c.Definition | None = None
     ) -> InstanceValue:
-        if len(self.instances) + len(self.events) > MAX_INSTANCES:
-            raise MeldError(f"the composition makes more than {MAX_INSTANCES} instances")
+        self.budget.spend(Kind.INSTANCES)
+        self._count(value.component)
         env = Env(Instance(name=self._unique(name)), value.env, args or {})
         self.instances.append(env.instance)
         self._made.append((env, value.component))
@@ -103,7 +106,19 @@ class Evaluator:
                 self.define(item, env)
         return InstanceValue(exports)
 
+    def _count(self, component: c.Component) -> None:
+        """Counts the definitions of a component that is instantiated: its own the first time, else more of them."""
+        amount = len(component.definitions)
+        if id(component) in self._counted:
+            self.budget.spend(Kind.DEFINITIONS, amount)
+            return
+        self._counted.add(id(component))
+        self.budget.earn(Kind.DEFINITIONS, amount)
+        kinds = c.ComponentInstance, c.CoreInstance
+        self.budget.earn(Kind.INSTANCES, sum(isinstance(item, kinds) for item in component.definitions))
+
     def _unique(self, name: str) -> str:
+        name = name[:MAX_NAME]
         n = self._names[name] = self._names.get(name, 0) + 1
         return name if n == 1 else f"{name}.{n}"
 
@@ -167,15 +182,17 @@ class Evaluator:
         if not is_root:
             if name not in env.args:
                 raise MeldError(f"the import `{name}` is not given", where=self._where(env))
-            check_given(self, env.args[name], item.type, env, f"the import `{name}`")
             return env.args[name]
         return self._host_value(item.type, env, ROOT_MODULE, name)
 
     def _host_value(self, declared: c.ExternType, env: Env, module: str, name: str) -> Value:
         """The symbolic value of something that the host provides."""
+        self.budget.spend(Kind.HOST)
+        self.budget.spend(Kind.BYTES, len(module) + len(name))
         match declared.sort:
             case c.Sort.FUNC:
-                return HostFunction(module, name, self.function_type(declared.type, env), _type(declared, env))
+                type_ = self._counted_type(self.function_type(declared.type, env))
+                return HostFunction(module, name, type_, _type(declared, env))
             case c.Sort.INSTANCE:
                 of, around = _instance_type(declared, env)
                 return self._host_instance(of, around, name if module == ROOT_MODULE else f"{module}/{name}")
@@ -196,6 +213,7 @@ class Evaluator:
         inner = Env(env.instance, env, {})
         exports: dict[str, Value] = {}
         for decl in declared.decls:
+            self.budget.spend(Kind.DEFINITIONS)
             if isinstance(decl, c.ExportDecl):
                 value = self._host_value(decl.type, inner, name, str(decl.extern))
                 inner.values[decl] = exports[str(decl.extern)] = value
@@ -209,7 +227,6 @@ class Evaluator:
             case TypeValue():
                 return _named(value)
             case LiftedFunction() | HostFunction() if declared is not None:
-                check_given(self, value, declared, env, "an export")
                 return replace(value, declared=_type(declared, env))
             case InstanceValue() if declared is not None:
                 of, around = _instance_type(declared, env)
@@ -249,7 +266,7 @@ class Evaluator:
             case c.ComponentType() | c.InstanceType():
                 return TypeValue(item.type, env, item)
             case _:
-                resolved = self._resolve_parts(item.type, env)
+                resolved = self._extents.interned(self._resolve_parts(item.type, env))
                 self._extents.check(resolved, self._where(env))
                 return TypeValue(resolved, env, item)
 
@@ -264,9 +281,12 @@ class Evaluator:
             return found
         params = tuple((name, self._resolve(t, env)) for name, t in given.params)
         result = None if given.result is None else self._resolve(given.result, env)
-        if result is not None and any(isinstance(t, c.Borrow) for t in parts_of(result)):
-            raise MeldError("a function cannot return a `borrow` handle", where=self._where(env))
         return c.CompFuncType(params, result, given.is_async)
+
+    def _counted_type(self, t: c.CompFuncType) -> c.CompFuncType:
+        """A function type that one more function has: what follows goes through its parts for each function."""
+        self.budget.spend(Kind.PARTS, self._extents.parts_of_function(t))
+        return t
 
     def _resolve(self, t: c.CompValType, env: Env) -> Type:
         """A value type in place, resolved."""
@@ -353,7 +373,8 @@ class Evaluator:
         target = self._bind(expect(env, item.function, Function, "a core function"))
         declared = expect(env, item.type, TypeValue, "a function type")
         options = self._options(item.options, env)
-        return LiftedFunction(env.instance, target, self.function_type(item.type, env), options, declared)
+        type_ = self._counted_type(self.function_type(item.type, env))
+        return LiftedFunction(env.instance, target, type_, options, declared)
 
     def _lower(self, item: c.CanonLower, env: Env) -> Function:
         callee = env.get(item.function)
@@ -371,7 +392,7 @@ class Evaluator:
                 notes = HostCall(env.instance, callee.field, callee.type, options)
             case _:
                 raise MeldError(f"lowers {describe(item.function)}, which is not a function", where=self._where(env))
-        core = lowered_type(callee.type, options)
+        core = lowered_type(self._counted_type(callee.type), options)
         return self._add_import(name, core.params, core.results, env, label, notes)
 
     def _add_import(self, name: ImportName, params: Any, results: Any, env: Env, label: str, notes: Any) -> Function:
@@ -422,12 +443,12 @@ class Evaluator:
         return self._add_import(name, core.params, core.results, env, item.builtin, call)
 
     def _use_stream(self, instance: Instance, builtin: str, of: Type | None) -> None:
-        for use in self.stream_uses:
-            if use.instance is instance and use.type == of:
-                if builtin not in use.builtins:
-                    use.builtins = (*use.builtins, builtin)
-                return
-        self.stream_uses.append(StreamUse(instance, (builtin,), of))
+        use = self._uses.get((id(instance), id(of)))
+        if use is None:
+            use = self._uses[id(instance), id(of)] = StreamUse(instance, (), of)
+            self.stream_uses.append(use)
+        if builtin not in use.builtins:
+            use.builtins = (*use.builtins, builtin)
 
     # --- core instances --------------------------------------------------------------------------------------------
 
@@ -453,9 +474,6 @@ class Evaluator:
                     f"but gets a {type(found).__name__.lower()}",
                     where=self._where(env),
                 )
-            misfit = core_misfit(wanted, found)
-            if misfit is not None:
-                raise MeldError(f"the core import {wanted.imported} {misfit}", where=self._where(env))
             bindings[wanted] = found
         return CoreInstanceValue(self._splice(value.module, bindings, env).exports)
 
@@ -463,11 +481,13 @@ class Evaluator:
         self._bound.update(bindings.values())
         if source not in self.modules_used:
             self.modules_used.append(source)
-        if len(self.instances) + len(self.events) > MAX_INSTANCES:
-            raise MeldError(f"the composition makes more than {MAX_INSTANCES} instances")
+        self.budget.spend(Kind.INSTANCES)
+        self._weigh(source, env.instance.name or "")
         rename = namer(source, env.instance.name or "")
         if id(source) in self._instantiated:
-            spliced = splice(source, self.module, bindings, owner=env.instance, ordinal=env.cores, rename=rename)
+            spliced = splice(
+                source, self.module, bindings, owner=env.instance, ordinal=env.cores, rename=rename, again=True
+            )
         else:
             spliced, settle = move(source, self.module, bindings, owner=env.instance, ordinal=env.cores, rename=rename)
             self._moved.append(settle)
@@ -477,6 +497,16 @@ class Evaluator:
         env.cores += 1
         self.events.append(Instantiation(spliced))
         return spliced
+
+    def _weigh(self, source: Module, prefix: str) -> None:
+        """Counts what an instance of a core module takes: what the module holds the first time, else a copy of it."""
+        if id(source) not in self._weights:
+            self._weights[id(source)] = weight_of(source)
+        items, size = self._weights[id(source)]
+        size += items * len(prefix)
+        count = self.budget.spend if id(source) in self._instantiated else self.budget.earn
+        count(Kind.ITEMS, items)
+        count(Kind.BYTES, size)
 
     def settle(self) -> None:
         """Gives the instances what they instantiate; until then the composition is as it was."""

@@ -31,6 +31,9 @@ MAX_EXPORTS = 100_000
 MAX_DEPTH = 50
 """Of what a program shows to the host, instances counted by what they hold: few definitions can make many exports."""
 
+MAX_NAMES = 64
+"""Names of names of a type that are looked at: a chain of exports may be as long as a component."""
+
 
 def world_of(program: c.Component, env: Env) -> c.ComponentType:
     """The type of the root component, instantiated in `env`: its imports and exports in order, and their types.
@@ -161,9 +164,11 @@ class _Scope:
 
 
 def _names(value: TypeValue) -> Iterator[TypeValue | Resource]:
-    """What a type goes by: its own name, what that names, and so on; at last the resource."""
+    """What a type goes by: its own name, what that names, and so on, `MAX_NAMES` of them; at last the resource."""
     one: TypeValue | None = value
-    while one is not None:
+    for _ in range(MAX_NAMES):
+        if one is None:
+            break
         yield one
         one = one.of
     if isinstance(value.type, Resource):

@@ -71,7 +71,7 @@ class Defined:
                 self.size += part.size
                 if part.depth >= self.depth:
                     self.depth = part.depth + 1
-        _limit(self.depth, self.size)
+        check_extent(self.depth, self.size)
 
 
 Value: TypeAlias = "Prim | Defined"
@@ -187,11 +187,12 @@ def _extent(entities: Iterable[Entity]) -> tuple[int, int, bool]:
             size += t.size
             if kind is not Func and t.depth >= depth:
                 depth = t.depth + 1
-    _limit(depth, size)
+    check_extent(depth, size)
     return depth, size, resources
 
 
-def _limit(depth: int, size: int) -> None:
+def check_extent(depth: int, size: int) -> None:
+    """Raises MeldError if a type, or what imports and exports such types, has more levels or parts than it may."""
     if depth > MAX_DEPTH:
         raise MeldError(f"a type is nested more than {MAX_DEPTH} deep", hint="split it, or pass a resource")
     if size > MAX_PARTS:
@@ -219,6 +220,46 @@ def describe(t: Any) -> str:
         case CoreModuleType():
             return "a core module"
     return "nothing" if t is None else "another thing"
+
+
+def exported_names(names: Iterable[str]) -> str:
+    """What an instance exports, as a hint."""
+    known = ", ".join(f"`{name}`" for name in sorted(names)[:8])
+    return f"it exports {known}" if known else "it exports nothing"
+
+
+SHOWN = 60
+"""Letters of a type that a message shows at most."""
+
+
+def shown(t: Any) -> str:
+    """A value type as text, cut where it gets long; anything else in a word or two."""
+    if type(t) is not Defined or type(t.shape) is Prim:
+        return describe(t)
+    text = _shown(t, 4)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+
+
+def _shown(t: Any, depth: int) -> str:
+    if type(t) is Prim or type(t) is not Defined:
+        return describe(t)
+    shape = t.shape
+    if type(shape) is Prim:
+        return str(shape.value)
+    word = type(shape).__name__.lower().removesuffix("type")
+    parts = [_shown(x, depth - 1) if depth else "…" for x in t.parts[:8]]
+    match shape:
+        case c.Own() | c.Borrow():
+            return f"({word} …)"
+        case c.Record(fields=fields):
+            parts = [f'(field "{n}" {part})' for (n, _), part in zip(fields, parts, strict=False)]
+        case c.Variant(cases=cases):
+            parts = [f'(case "{n}")' for n, _ in cases[:8]]
+        case c.Flags(names=names) | c.EnumType(names=names):
+            parts = [f'"{n}"' for n in names[:8]]
+        case c.ListType(length=int(length)):
+            parts.append(str(length))
+    return f"({' '.join([word, *parts])})"
 
 
 # --- substitution ---------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from typing import Any
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Function, Global, Memory, Table, Tag
-from meld.ir.types import FuncType, Limits, NumType, RefType, StorageType, TypeDef
+from meld.ir.types import FuncType, Limits, TypeDef
+from meld.validity.core_types import CoreTypes
 
 
 class Mismatch(Exception):
@@ -42,25 +43,13 @@ def core_kind(item: Any) -> str:
 
 
 def core_functype(item: Any) -> FuncType | None:
-    """The type of a core function or tag; None if it is not known, or if only an engine can compare it with another."""
+    """The shape of the type of a core function or tag; None if it is not known."""
     if item is UNKNOWN:
         return None
     t = item if type(item) is FuncType else item.type
     if type(t) is TypeDef:
-        if t.supers or not t.final:
-            return None
         t = t.shape
-    if type(t) is not FuncType:
-        return None
-    for part in (t.params, t.results):
-        for x in part:
-            if type(x) is not NumType and _is_concrete(x):
-                return None
-    return t
-
-
-def _is_concrete(t: StorageType) -> bool:
-    return isinstance(t, RefType) and isinstance(t.heap, TypeDef)
+    return t if type(t) is FuncType else None
 
 
 def core_limits(item: Any) -> Limits:
@@ -86,24 +75,27 @@ def check_limits(item: Any) -> None:
         raise MeldError(f"a memory of {max(limits.minimum, limits.maximum or 0)} pages; it can have {most}")
 
 
-def fit_core(given: Any, wanted: Any, where: str) -> None:
+def fit_core(given: Any, wanted: Any, where: str, types: CoreTypes) -> None:
     """Raises Mismatch if one core item cannot be imported where another is declared."""
     kind = core_kind(wanted)
     if core_kind(given) != kind:
         raise Mismatch(f"{where}: a {kind} is wanted, a {core_kind(given)} is given")
     if kind in ("func", "tag"):
-        a, b = core_functype(given), core_functype(wanted)
-        if a is not None and b is not None and a != b:
-            raise Mismatch(f"{where}: {show_core(b)} is wanted, {show_core(a)} is given")
+        if given is UNKNOWN or wanted is UNKNOWN:
+            return
+        a, b = _core_type(given), _core_type(wanted)
+        if not (types.fits(a, b) if kind == "func" else types.same(a, b)):
+            x, y = (show_core(f) if (f := core_functype(t)) is not None else "another type" for t in (wanted, given))
+            more = ", which is another type" if x == y else ""
+            raise Mismatch(f"{where}: {x} is wanted, {y} is given{more}")
         return
     if kind == "global":
         if given.mutable != wanted.mutable:
             raise Mismatch(f"{where}: one of the globals is mutable, the other is not")
-        exact = isinstance(given.type, RefType) and isinstance(wanted.type, RefType) and not given.mutable
-        if not exact and _differ(given.type, wanted.type):
+        if not (types.same if given.mutable else types.fits)(given.type, wanted.type):
             raise Mismatch(f"{where}: a global of another type is wanted")
         return
-    if kind == "table" and _differ(given.type, wanted.type):
+    if kind == "table" and not types.same(given.type, wanted.type):
         raise Mismatch(f"{where}: a table of other elements is wanted")
     has, wants = core_limits(given), core_limits(wanted)
     what = f"the {'memories' if kind == 'memory' else 'tables'} differ in"
@@ -120,8 +112,10 @@ def fit_core(given: Any, wanted: Any, where: str) -> None:
         raise Mismatch(f"{where}: at most {wants.maximum} are wanted, {most} is given")
 
 
-def _differ(a: Any, b: Any) -> bool:
-    return not (_is_concrete(a) or _is_concrete(b)) and a != b
+def _core_type(item: Any) -> TypeDef | FuncType:
+    """The type of a function or tag: a definition, or that of a canonical definition."""
+    found: TypeDef | FuncType = item if type(item) is FuncType else item.type
+    return found
 
 
 def show_core(t: FuncType) -> str:

@@ -1,6 +1,6 @@
 """Goes through the definitions of a component and says what makes it invalid: names, types, visibility, instantiation.
 
-Each definition gets its meaning, as `meld.verify.component.entities` has them; what refers to it looks that up. The
+Each definition gets its meaning, as `meld.validity.entities` has them; what refers to it looks that up. The
 first thing that is wrong ends it, since what follows would be judged by a guess.
 
 Source: Component Model, Explainer.md and Binary.md; for the resources of component types, Subtyping.md.
@@ -14,19 +14,17 @@ from typing import Any
 from meld.diagnostics import MeldError, did_you_mean
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, Prim, Sort
-from meld.ir.module import Function, Global, Memory, Table
 from meld.ir.types import I32, I64, FuncType
-from meld.verify.component.canonical import Canonical
-from meld.verify.component.core_items import (
+from meld.validity.canonical import Canonical
+from meld.validity.core_items import (
     KINDS,
     Mismatch,
-    check_limits,
     core_functype,
     core_kind,
-    fit_core,
     show_core,
 )
-from meld.verify.component.entities import (
+from meld.validity.core_modules import CoreModules
+from meld.validity.entities import (
     MAX_DEPTH,
     Comp,
     CoreModuleType,
@@ -37,20 +35,23 @@ from meld.verify.component.entities import (
     Renaming,
     Res,
     Value,
+    check_extent,
     describe,
+    exported_names,
     free_resources,
     new_resource,
 )
-from meld.verify.component.extern_names import label_problem
-from meld.verify.component.names import NameContext, check_name
-from meld.verify.component.subtyping import Fitting, satisfy
+from meld.validity.names import NameContext, check_name
+from meld.validity.places import located
+from meld.validity.subtyping import Fitting, Known, satisfy
+from meld.validity.value_types import labels, parts_of
 
 COMPONENT, COMPONENT_TYPE, INSTANCE_TYPE = "component", "component type", "instance type"
 NAMED = (c.Record, c.Variant, c.Flags, c.EnumType)
 """Types that need a name to be seen from outside."""
 
-KEYS: frozenset[Any] = frozenset(Prim) - {Prim.F32, Prim.F64, Prim.ERROR_CONTEXT}
-"""What the keys of a map may be."""
+MAX_WORK = 2_000_000
+"""Parts of the types of components, each as often as it is instantiated: what comparing them all costs."""
 
 
 class _Scope:
@@ -70,6 +71,8 @@ class _Scope:
         self.explicit: dict[int, tuple[str, ...]] = {}
         self.values: dict[Definition, bool] = {}  # whether each was used
         self.started = False
+        self.is_closed = True  # nothing in it refers to what is around it
+        self.size = 0  # parts of what it imports and exports, written out
         self.slot: Any = None  # the type of what `context.get` gives
 
 
@@ -80,7 +83,10 @@ class Validator:
         self.meaning: dict[Definition, Any] = {}
         self.scope = _Scope(COMPONENT, None)
         self.canonical = Canonical(self)
+        self.core = CoreModules(self)
         self.place: list[Definition] = []
+        self.known = Known()
+        self.work = 0
 
     def component(self, component: Component) -> Comp:
         """The type of a component. Raises `MeldError`; `place` then leads to the definition, outermost first."""
@@ -113,8 +119,14 @@ class Validator:
         self.scope = self.scope.parent
 
     def _nested_component(self, item: c.NestedComponent) -> Comp:
+        component = item.component
+        if component.validated is not None:
+            known: Comp = component.validated
+            return known
         self._inside(COMPONENT)
-        found = self.component(item.component)
+        found = self.component(component)
+        if self.scope.is_closed and self.core.is_plain:
+            component.validated = found
         self._outside()
         return found
 
@@ -135,7 +147,7 @@ class Validator:
                     defined[resource] = scope.explicit[resource]
         return Comp(scope.imports, scope.exports, scope.imported, defined, scope.explicit)
 
-    def _values(self, t: Any) -> Value:
+    def values(self, t: Any) -> Value:
         """A value type, resolved."""
         if type(t) is Prim:
             return t
@@ -172,7 +184,7 @@ class Validator:
                 return type_
             case c.ResourceType():
                 return self._resource(shape)
-        found = Defined(shape, self._parts(shape))
+        found = Defined(shape, parts_of(self, shape))
         if found.fixed:
             self.canonical.size(found)
         return found
@@ -180,10 +192,10 @@ class Validator:
     def _func_type(self, shape: c.CompFuncType) -> Func:
         names = tuple([name for name, _ in shape.params])
         labels(names, "parameter")
-        parts = [t if type(t) is Prim else self._values(t) for _, t in shape.params]
+        parts = [t if type(t) is Prim else self.values(t) for _, t in shape.params]
         if shape.result is None:
             return Func(names, tuple(parts), None, shape.is_async)
-        result = self._values(shape.result)
+        result = self.values(shape.result)
         if type(result) is Defined and result.borrows:
             raise MeldError("a result holds a borrowed handle", hint="return an owned one, or pass it as a parameter")
         return Func(names, (*parts, result), result, shape.is_async)
@@ -203,59 +215,6 @@ class Validator:
         self.scope.defined[found.resource] = shape.rep
         return found
 
-    def _parts(self, shape: Any) -> tuple[Any, ...]:
-        """The value types directly inside a type, which has what it must."""
-        value = self._values
-        match shape:
-            case Prim():
-                return ()
-            case c.Record(fields=fields):
-                labels([n for n, _ in fields], "field", "a record has no fields")
-                return tuple([value(t) for _, t in fields])
-            case c.Variant(cases=cases):
-                labels([n for n, _ in cases], "case", "a variant has no cases")
-                return tuple([value(t) for _, t in cases if t is not None])
-            case c.ListType(element=element, length=length):
-                if length == 0:
-                    raise MeldError("a list of fixed length has no elements", hint="leave it out")
-                return (value(element),)
-            case c.Option(element=element):
-                return (value(element),)
-            case c.Result(ok=ok, error=error):
-                return tuple([value(t) for t in (ok, error) if t is not None])
-            case c.Own(resource=resource) | c.Borrow(resource=resource):
-                return (self.a(Res, resource, "a resource type"),)
-            case c.Tuple(elements=elements):
-                if not elements:
-                    raise MeldError("a tuple has no elements", hint="leave it out")
-                return tuple([value(t) for t in elements])
-            case c.Flags(names=names):
-                labels(names, "flag", "a flags type has no flags")
-                if len(names) > 32:
-                    raise MeldError(
-                        f"a flags type has {len(names)} flags; 32 are allowed", hint="split it into several"
-                    )
-                return ()
-            case c.EnumType(names=names):
-                labels(names, "case", "an enum has no cases")
-                return ()
-            case c.MapType(key=key, value=inner):
-                found = value(key)
-                if _primitive(found) not in KEYS:
-                    raise MeldError(f"the key of a map is a number, a char, a bool or a string, not {describe(found)}")
-                return found, value(inner)
-            case c.Stream(element=element) | c.Future(element=element):
-                kind = type(shape).__name__.lower()
-                if element is None:
-                    return ()
-                found = value(element)
-                if kind == "stream" and _primitive(found) is Prim.CHAR:
-                    raise MeldError("a stream of char is not allowed yet", hint="use `(stream u8)`, in an encoding")
-                if type(found) is Defined and found.borrows:
-                    raise MeldError(f"a {kind} carries borrowed handles", hint="pass owned ones")
-                return (found,)
-        raise AssertionError(shape)
-
     # --- imports and exports ---
 
     def _extern(self, t: c.ExternType) -> Entity:
@@ -263,7 +222,7 @@ class Validator:
         if t.sort is Sort.VALUE:
             if t.eq_value is not None:
                 return Entity(t.sort, self.meaning[t.eq_value])
-            return Entity(t.sort, self._values(t.type))
+            return Entity(t.sort, self.values(t.type))
         if t.type is None:
             new = new_resource()
             return Entity(Sort.TYPE, new, new)
@@ -291,7 +250,7 @@ class Validator:
         if item.type is not None:
             declared = self._extern(item.type)
             try:
-                Fitting().entity(entity, declared)
+                Fitting(self.known).entity(entity, declared)
             except Mismatch as e:
                 raise MeldError(f"what is exported is not of the type that is given for it: {e}") from None
             entity = declared
@@ -316,6 +275,8 @@ class Validator:
             scope.resources[way][created] = name
         elif sort is Sort.VALUE:
             scope.values[item] = way == "export"
+        scope.size += 1 if type(t) in (Res, CoreModuleType, Prim) else t.size
+        check_extent(scope.depth, scope.size)
         if scope.kind is not INSTANCE_TYPE:
             self._register(entity, way)
         known = scope.imports if way == "import" else scope.exports
@@ -408,7 +369,7 @@ class Validator:
         instance = self.a(Inst, item.instance, "an instance")
         entity = instance.exports.get(item.export)
         if entity is None:
-            hint = did_you_mean(item.export, instance.exports, _those(instance.exports))
+            hint = did_you_mean(item.export, instance.exports, exported_names(instance.exports))
             raise MeldError(f"the instance has no export `{item.export}`", hint=hint)
         if entity.sort is not item.of:
             raise MeldError(f"the export `{item.export}` is a {entity.sort.value}, not a {item.of.value}")
@@ -422,7 +383,7 @@ class Validator:
         exports = self.meaning[item.instance]
         found = exports.get(item.export)
         if found is None:
-            hint = did_you_mean(item.export, exports, _those(exports))
+            hint = did_you_mean(item.export, exports, exported_names(exports))
             raise MeldError(f"the core instance has no export `{item.export}`", hint=hint)
         if SORTS.get(type(found)) is item.of:
             return found
@@ -437,92 +398,17 @@ class Validator:
         if scope is not None and scope.kind is not COMPONENT and item.of not in (Sort.TYPE, Sort.CORE_TYPE):
             raise MeldError("an alias in a type can only be one of a type or an instance")
         for _ in range(item.depth - 1):
-            scope = scope.parent if scope else None
+            if scope is not None:
+                scope.is_closed = False
+                scope = scope.parent
         crosses = item.depth > 0 and scope is not None and scope.kind is COMPONENT
+        if item.depth and scope is not None:
+            scope.is_closed = False
         if item.of is Sort.TYPE and crosses and free_resources((found,)):
             raise MeldError(
                 "an alias brings a resource type of another component in", hint="import it, and hand it in with `with`"
             )
         return found
-
-    # --- core modules and their instances ---
-
-    def _core_module(self, item: c.CoreModule) -> CoreModuleType:
-        module = item.module
-        imports = {(i.imported.module, i.imported.field): i for i in module.imports if i.imported is not None}
-        exports = {export.name: export.item for export in module.exports}
-        if len(imports) != len(module.imports) or len(exports) != len(module.exports):
-            self._twice(
-                [f"import `{i.imported.module}` `{i.imported.field}`" for i in module.imports if i.imported]
-                + [f"export `{export.name}`" for export in module.exports]
-            )
-        for memory in (*module.memories, *module.tables, *module.imports):
-            if type(memory) is Memory or type(memory) is Table:
-                check_limits(memory)
-        return CoreModuleType(imports, exports)
-
-    def _twice(self, labels: list[str]) -> None:
-        seen: set[str] = set()
-        for label in labels:
-            if label in seen:
-                raise MeldError(f"the module has the {label} twice")
-            seen.add(label)
-
-    def _core_type(self, item: c.CoreType) -> Any:
-        if not isinstance(item.type, c.ModuleType):
-            return item.type
-        imports: dict[tuple[str, str], Any] = {}
-        exports: dict[str, Any] = {}
-        said: list[str] = []
-        for decl in item.type.decls:
-            match decl:
-                case (str() as module, str() as name, t):
-                    check_limits(t)
-                    imports[module, name] = t
-                    said.append(f"import `{module}` `{name}`")
-                case (str() as name, t):
-                    check_limits(t)
-                    exports[name] = t
-                    said.append(f"export `{name}`")
-        if len(imports) + len(exports) != len(said):
-            self._twice(said)
-        return CoreModuleType(imports, exports)
-
-    def _core_instance(self, item: c.CoreInstance) -> dict[str, Any]:
-        module: CoreModuleType = self.a(CoreModuleType, item.module, "a core module")
-        args: dict[str, dict[str, Any]] = {}
-        for name, given in item.args:
-            if name in args:
-                raise MeldError(f"the argument `{name}` is given twice")
-            args[name] = self.meaning[given]
-        for (where, name), wanted in module.imports.items():
-            exports = args.get(where)
-            if exports is None:
-                raise MeldError(f"the argument `{where}` is missing: the module imports `{name}` from it")
-            found = exports.get(name)
-            if found is None:
-                hint = did_you_mean(name, exports, _those(exports))
-                raise MeldError(f"the argument `{where}` does not export `{name}`, which the module imports", hint=hint)
-            kind = type(found)
-            if kind is type(wanted) and (  # what nearly all are, and large programs have thousands
-                (kind is Function and found.type.shape == wanted.type.shape)
-                or (kind is Global and found.type is wanted.type and found.mutable == wanted.mutable)
-            ):
-                continue
-            if found is not wanted:
-                try:
-                    fit_core(found, wanted, f"`{where}` `{name}`")
-                except Mismatch as e:
-                    raise MeldError(f"an argument does not fit what the module imports: {e}") from None
-        return module.exports
-
-    def _core_inline_instance(self, item: c.CoreInlineInstance) -> dict[str, Any]:
-        exports: dict[str, Any] = {}
-        for name, given in item.exports:
-            if name in exports:
-                raise MeldError(f"the core instance has the export `{name}` twice")
-            exports[name] = self.meaning[given]
-        return exports
 
     # --- instances ---
 
@@ -546,10 +432,13 @@ class Validator:
             if name not in args:
                 hint = did_you_mean(name, args, "hand it in with `(with …)`")
                 raise MeldError(f"the import `{name}` of the component is missing", hint=hint)
+        self.work += component.size
+        if self.work > MAX_WORK:
+            raise MeldError(f"instantiating takes more than {MAX_WORK} comparisons of types")
         try:
-            renaming = satisfy(args, component.imports, component.imported, "import")
+            renaming = satisfy(self.known, args, component.imports, component.imported, "import")
         except Mismatch as e:
-            raise MeldError(f"an argument does not fit what the component imports: {e}") from None
+            raise MeldError(f"an argument does not fit what the component imports: {e}{_giver(item, e)}") from None
         for resource in component.defined:
             new = renaming.resources[resource] = new_resource().resource
             self.scope.defined[new] = None
@@ -589,7 +478,7 @@ class Validator:
         for name, wanted, given in zip(t.names, t.params, item.args, strict=True):
             self._use(given)
             try:
-                Fitting().type(self.meaning[given], wanted)
+                Fitting(self.known).type(self.meaning[given], wanted)
             except Mismatch as e:
                 raise MeldError(f"the argument for `{name}` does not fit: {e}") from None
         for value in item.results:
@@ -598,10 +487,10 @@ class Validator:
 
 
 RULES: dict[type, Callable[[Validator, Any], Any]] = {
-    c.CoreModule: Validator._core_module,
-    c.CoreInstance: Validator._core_instance,
-    c.CoreInlineInstance: Validator._core_inline_instance,
-    c.CoreType: Validator._core_type,
+    c.CoreModule: lambda self, item: self.core.module(item),
+    c.CoreInstance: lambda self, item: self.core.instance(item),
+    c.CoreInlineInstance: lambda self, item: self.core.inline_instance(item),
+    c.CoreType: lambda self, item: self.core.type(item),
     c.NestedComponent: Validator._nested_component,
     c.ComponentInstance: Validator._instance,
     c.InlineInstance: Validator._inline_instance,
@@ -638,34 +527,36 @@ def _under_new_name(t: Any) -> Any:
     return t
 
 
-def _primitive(t: Value) -> Prim | None:
-    """The primitive that a type is, if it is one."""
-    shape = t.shape if type(t) is Defined else t
-    return shape if type(shape) is Prim else None
-
-
-def labels(found: Iterable[str], what: str, if_none: str | None = None) -> None:
-    """Checks labels. Raises MeldError."""
-    found = list(found)
-    if not found and if_none is not None:
-        raise MeldError(if_none, hint="leave the type out, or give it one")
-    problem = label_problem(found, what)
-    if problem is not None:
-        raise problem
-
-
-def _those(names: Iterable[str]) -> str:
-    known = ", ".join(f"`{name}`" for name in sorted(names)[:8])
-    return f"it exports {known}" if known else "it exports nothing"
+def _giver(item: c.ComponentInstance, mismatch: Mismatch) -> str:
+    """Which instance an argument that does not fit comes from, if it is the export of one with a name."""
+    for name, given in item.args:
+        if mismatch.path and mismatch.path[-1] == f"import `{name}`":
+            match given:
+                case c.ExportAlias(instance=instance) if instance.name:
+                    return f"; it comes from `{instance.name}`"
+    return ""
 
 
 def validate(component: Component) -> tuple[MeldError, list[Definition]] | None:
     """The first thing that makes a component invalid, with the definitions that lead there, outermost first."""
     validator = Validator()
     try:
-        validator.component(component)
+        component.validated = validator.component(component)
     except MeldError as e:
         return e, validator.place
-    except RecursionError:  # types that only an attacker writes; what has to handle them says so
-        return None
+    except RecursionError:
+        return MeldError("components and types nest too deep", hint="split them"), validator.place
     return None
+
+
+def check(component: Component) -> None:
+    """Refuses a component that is not valid. Raises MeldError: the first thing that is wrong, and where.
+
+    What was validated before, and did not change since, is not looked at again.
+    """
+    if component.validated is not None:
+        return
+    invalid = validate(component)
+    if invalid is not None:
+        error, path = invalid
+        raise located(error, path, component)

@@ -10,23 +10,36 @@ from typing import Any
 
 from meld.ir import component as c
 from meld.ir.component import Prim
-from meld.verify.component.core_items import Mismatch, fit_core
-from meld.verify.component.entities import Comp, CoreModuleType, Defined, Entity, Func, Inst, Renaming, Res, describe
+from meld.validity.core_items import Mismatch, fit_core
+from meld.validity.core_types import CoreTypes
+from meld.validity.entities import Comp, CoreModuleType, Defined, Entity, Func, Inst, Renaming, Res, shown
 
 
 def expect(given: Any, wanted: Any) -> Mismatch:
     """The mismatch of two kinds of thing."""
-    return Mismatch(f"{describe(wanted)} is wanted, {describe(given)} is given")
+    return Mismatch(f"{shown(wanted)} is wanted, {shown(given)} is given")
+
+
+class Known:
+    """What is known of all types of a program: core types across modules, and pairs without resources that fit."""
+
+    __slots__ = ("core", "fit")
+
+    def __init__(self) -> None:
+        self.core = CoreTypes()
+        self.fit: dict[tuple[int, int], tuple[Any, Any]] = {}  # by id; both are kept alive
 
 
 class Fitting:
     """Checks that types can stand for others. Pairs that fit are remembered, so that shared types cost once.
 
     Attributes:
+        known: what holds for any choice of resources.
         chosen: which resources stand for those of what is wanted.
     """
 
-    def __init__(self, chosen: dict[int, int] | None = None) -> None:
+    def __init__(self, known: Known, chosen: dict[int, int] | None = None) -> None:
+        self.known = known
         self.chosen = chosen or {}
         self._fit: dict[tuple[int, int], tuple[Any, Any]] = {}  # by id; both are kept alive
 
@@ -48,7 +61,8 @@ class Fitting:
         if given is wanted and kind is Inst and wanted.defined:  # its own variables may be among those that are chosen
             return
         pair = id(given), id(wanted)
-        if pair in self._fit:
+        fit = self._fit if kind is not Prim and wanted.resources else self.known.fit
+        if pair in fit:
             return
         if kind is Prim or kind is Defined:
             self._values(given, wanted)
@@ -62,7 +76,7 @@ class Fitting:
             self._components(given, Renaming(self.chosen).type(wanted))
         else:
             self._modules(given, wanted)
-        self._fit[pair] = given, wanted
+        fit[pair] = given, wanted
 
     def _inside(self, where: str, given: Any, wanted: Any) -> None:
         try:
@@ -139,24 +153,24 @@ class Fitting:
 
     def _components(self, given: Comp, wanted: Comp) -> None:
         """One component can stand for another if it makes do with its imports and gives at least its exports."""
-        mapping = satisfy(wanted.imports, given.imports, given.imported, "import")
+        mapping = satisfy(self.known, wanted.imports, given.imports, given.imported, "import")
         exports = {name: mapping.entity(e) for name, e in given.exports.items()}
-        satisfy(exports, wanted.exports, wanted.defined, "export")
+        satisfy(self.known, exports, wanted.exports, wanted.defined, "export")
 
     def _modules(self, given: CoreModuleType, wanted: CoreModuleType) -> None:
         for names, item in given.imports.items():
             label = f"import `{names[0]}` `{names[1]}`"
             if names not in wanted.imports:
                 raise Mismatch(f"the module needs the {label}, which is not among those of the wanted type")
-            fit_core(wanted.imports[names], item, label)
+            fit_core(wanted.imports[names], item, label, self.known.core)
         for name, item in wanted.exports.items():
             if name not in given.exports:
                 raise Mismatch(f"the module does not export `{name}`")
-            fit_core(given.exports[name], item, f"export `{name}`")
+            fit_core(given.exports[name], item, f"export `{name}`", self.known.core)
 
 
 def satisfy(
-    given: dict[str, Entity], wanted: dict[str, Entity], variables: dict[int, tuple[str, ...]], what: str
+    known: Known, given: dict[str, Entity], wanted: dict[str, Entity], variables: dict[int, tuple[str, ...]], what: str
 ) -> Renaming:
     """Whether things of given names can be what is wanted, for some choice of the resources that are variables.
 
@@ -174,24 +188,26 @@ def satisfy(
             exports = found.type.exports if type(found.type) is Inst else {}
         if found is not None and type(found.created) is Res:
             chosen[resource] = found.created.resource
-    fitting = Fitting(chosen)
+    fitting = Fitting(known, chosen)
     types: dict[Any, Any] = {}
+    seen: set[tuple[int, int]] = set()
     for name, entity in wanted.items():
         a = given.get(name)
         if a is None:
             raise Mismatch(f"the {what} `{name}` is missing")
         fitting._entity_inside(f"{what} `{name}`", a, entity)
-        _collect_named(a, entity, types)
+        _collect_named(a, entity, types, seen)
     return Renaming(chosen, types)
 
 
-def _collect_named(given: Entity, wanted: Entity, types: dict[Any, Any]) -> None:
-    """Notes which types of what is given stand for the named ones of what is wanted."""
+def _collect_named(given: Entity, wanted: Entity, types: dict[Any, Any], seen: set[tuple[int, int]]) -> None:
+    """Notes which types of what is given stand for the named ones of what is wanted. `seen`: pairs of instances."""
     if wanted.created is not None:
         types[wanted.created] = given.created
-    elif type(wanted.type) is Inst:
+    elif type(wanted.type) is Inst and (pair := (id(given.type), id(wanted.type))) not in seen:
+        seen.add(pair)
         for name, entity in wanted.type.exports.items():
-            _collect_named(given.type.exports[name], entity, types)
+            _collect_named(given.type.exports[name], entity, types, seen)
 
 
 def _same_labels(given: Sequence[str], wanted: Sequence[str], what: str) -> None:

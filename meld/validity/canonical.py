@@ -15,11 +15,11 @@ from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Prim
 from meld.ir.types import I32, I64, FuncType, NumType
-from meld.verify.component.core_items import UNKNOWN, core_functype, core_limits, show_core
-from meld.verify.component.entities import Defined, Func, Res, Value, describe
+from meld.validity.core_items import UNKNOWN, core_functype, core_limits, show_core
+from meld.validity.entities import Defined, Func, Res, Value, describe
 
 if TYPE_CHECKING:
-    from meld.verify.component.components import Validator
+    from meld.validity.components import Validator
 
 
 @cache

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import ExternName, Sort
-from meld.verify.component.core_items import Mismatch
-from meld.verify.component.entities import Defined, Entity, Func, Res, Value
-from meld.verify.component.extern_names import ParsedName, parse_name, version_problem
-from meld.verify.component.subtyping import Fitting
+from meld.validity.core_items import Mismatch
+from meld.validity.entities import Defined, Entity, Func, Res, Value
+from meld.validity.extern_names import ParsedName, parse_name, version_problem
+from meld.validity.subtyping import Fitting, Known
 
 
 class NameContext(NamedTuple):
@@ -134,6 +134,6 @@ def _check_accessor(name: str, accessor: str, own: list[tuple[str, Value]], t: F
         if type(found) is Defined and type(found.shape) is c.Result:
             found = found.parts[0]
         try:
-            Fitting().type(own[0][1], found)
+            Fitting(Known()).type(own[0][1], found)
         except Mismatch as e:
             raise MeldError(f"`{name}` takes something else than `{getter}` returns: {e}") from None
