@@ -60,7 +60,7 @@ def test_as_a_component_it_is_not_there(tmp_path: Path) -> None:
         '(import "wasi:cli/exit" "exit" (func (param i32)))',
         '(import "meld:boundary" "a->b" (func))',
         '(import "meld:canon" "resource.rep" (func (param i32) (result i32)))',
-        '(import "pulseengine:async" "stream_new" (func (param i32) (result i32)))',
+        '(import "pulseengine:async" "stream_read" (func (param i32) (result i32)))',
     ],
 )
 def test_anything_else_is_refused_by_name(more: str, tmp_path: Path) -> None:
