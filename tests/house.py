@@ -26,6 +26,7 @@ SPINE = (
     ("driver",),
     ("passmanager", "files"),
     ("passes",),
+    ("validity",),
     ("rewriting",),
     ("validity",),
     ("text",),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import field
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from meld.diagnostics import Span
 from meld.ir.module import CustomSection, Module
@@ -285,9 +285,7 @@ class CoreModule(Definition):
 
     module: Module
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.CORE_MODULE
+    sort: ClassVar[Sort] = Sort.CORE_MODULE
 
 
 @record(eq=False)
@@ -297,9 +295,7 @@ class CoreInstance(Definition):
     module: Definition
     args: list[tuple[str, Definition]] = field(default_factory=list)
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.CORE_INSTANCE
+    sort: ClassVar[Sort] = Sort.CORE_INSTANCE
 
 
 @record(eq=False)
@@ -308,9 +304,7 @@ class CoreInlineInstance(Definition):
 
     exports: list[tuple[str, Definition]] = field(default_factory=list)
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.CORE_INSTANCE
+    sort: ClassVar[Sort] = Sort.CORE_INSTANCE
 
 
 @record(eq=False)
@@ -323,9 +317,7 @@ class CoreType(Definition):
     type: TypeDef | ModuleType
     group: RecGroup | None = None
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.CORE_TYPE
+    sort: ClassVar[Sort] = Sort.CORE_TYPE
 
 
 @record(eq=False)
@@ -334,9 +326,7 @@ class NestedComponent(Definition):
 
     component: Component
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.COMPONENT
+    sort: ClassVar[Sort] = Sort.COMPONENT
 
 
 @record(eq=False)
@@ -346,9 +336,7 @@ class ComponentInstance(Definition):
     component: Definition
     args: list[tuple[str, Definition]] = field(default_factory=list)
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.INSTANCE
+    sort: ClassVar[Sort] = Sort.INSTANCE
 
 
 @record(eq=False)
@@ -357,9 +345,7 @@ class InlineInstance(Definition):
 
     exports: list[tuple[ExternName, Definition]] = field(default_factory=list)
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.INSTANCE
+    sort: ClassVar[Sort] = Sort.INSTANCE
 
 
 @record(eq=False)
@@ -407,9 +393,7 @@ class TypeDefinition(Definition):
 
     type: DefValType | CompFuncType | ComponentType | InstanceType | ResourceType
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.TYPE
+    sort: ClassVar[Sort] = Sort.TYPE
 
 
 @record(frozen=True)
@@ -442,9 +426,7 @@ class CanonLift(Definition):
     type: Definition
     options: CanonOptions = CanonOptions()
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.FUNC
+    sort: ClassVar[Sort] = Sort.FUNC
 
 
 @record(eq=False)
@@ -454,9 +436,7 @@ class CanonLower(Definition):
     function: Definition
     options: CanonOptions = CanonOptions()
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.CORE_FUNC
+    sort: ClassVar[Sort] = Sort.CORE_FUNC
 
 
 @record(eq=False)
@@ -481,9 +461,7 @@ class CanonBuiltin(Definition):
     table: Definition | None = None
     cancellable: bool = False
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.CORE_FUNC
+    sort: ClassVar[Sort] = Sort.CORE_FUNC
 
 
 @record(eq=False)
@@ -499,9 +477,7 @@ class StartDefinition(Definition):
 class ValueResult(Definition):
     """A value that a start definition, or a value definition, brings into the value space."""
 
-    @property
-    def sort(self) -> Sort:
-        return Sort.VALUE
+    sort: ClassVar[Sort] = Sort.VALUE
 
 
 @record(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts
 from meld.abi.signatures import BUILTINS
@@ -17,9 +17,7 @@ from meld.ir.component import Prim
 from meld.ir.types import I32, I64, FuncType, NumType
 from meld.validity.core_items import UNKNOWN, core_functype, core_limits, show_core
 from meld.validity.entities import Defined, Func, Res, Value, describe
-
-if TYPE_CHECKING:
-    from meld.validity.components import Validator
+from meld.validity.meanings import Meanings
 
 
 @cache
@@ -44,15 +42,15 @@ class _Layouts(Layouts):
 class Canonical:
     """Gives canonical definitions their meaning."""
 
-    def __init__(self, validator: Validator) -> None:
-        self.validator = validator
+    def __init__(self, meanings: Meanings) -> None:
+        self.meanings = meanings
         self._by_pointer: dict[Any, _Layouts] = {}
 
     def _layouts(self, pointer: Any) -> _Layouts:
         found = self._by_pointer.get(pointer)
         if found is None:
             found = self._by_pointer[pointer] = _Layouts(pointer)
-            found.meaning = self.validator.meaning
+            found.meaning = self.meanings.meaning
         return found
 
     def size(self, t: Defined) -> None:
@@ -62,7 +60,7 @@ class Canonical:
     def _pointer(self, options: c.CanonOptions) -> Any:
         if options.memory is None:
             return I32
-        limits = core_limits(self.validator.meaning[options.memory])
+        limits = core_limits(self.meanings.meaning[options.memory])
         if limits.shared:
             raise MeldError("the memory in the options is shared", hint="use one that is not")
         return I64 if limits.is64 else I32
@@ -83,7 +81,7 @@ class Canonical:
         return pointer
 
     def _expect(self, item: Any, wanted: FuncType, what: str) -> None:
-        found = core_functype(self.validator.meaning[item])
+        found = core_functype(self.meanings.meaning[item])
         if found is not None and found != wanted:
             raise MeldError(f"{what} has to be {show_core(wanted)}, and is {show_core(found)}")
 
@@ -98,9 +96,9 @@ class Canonical:
 
     def lift(self, item: c.CanonLift) -> Func:
         """The type of a lifted function."""
-        t: Func = self.validator.a(Func, item.type, "a function type")
+        t: Func = self.meanings.a(Func, item.type, "a function type")
         options = item.options
-        core = core_functype(self.validator.meaning[item.function])
+        core = core_functype(self.meanings.meaning[item.function])
         pointer = self._check_options(options)
         if options.core_type is not None:
             raise MeldError("`core-type` is an option of `canon lower` only")
@@ -137,7 +135,7 @@ class Canonical:
 
     def lower(self, item: c.CanonLower) -> Any:
         """The core type of a lowered function."""
-        t: Func = self.validator.a(Func, item.function, "a function")
+        t: Func = self.meanings.a(Func, item.function, "a function")
         options = item.options
         pointer = self._check_options(options)
         self._for_lowering(options)
@@ -176,15 +174,15 @@ class Canonical:
 
     def builtin(self, item: c.CanonBuiltin) -> Any:
         """The core type of a built-in."""
-        name, options, meaning = item.builtin, item.options, self.validator.meaning
+        name, options, meaning = item.builtin, item.options, self.meanings.meaning
         family = name.split(".")[0]
         element: Any = None
         local = (I32,)
         pointer = self._check_options(options) if options.order or options.memory is not None else I32
         if family == "resource":
-            found = self.validator.a(Res, item.type, "a resource type")
+            found = self.meanings.a(Res, item.type, "a resource type")
             if name != "resource.drop":
-                rep = self.validator.scope.defined.get(found.resource)
+                rep = self.meanings.scope.defined.get(found.resource)
                 if rep is None:
                     raise MeldError(
                         f"`{name}` is only for resource types that this component defines",
@@ -234,7 +232,7 @@ class Canonical:
             return FuncType()
         result = item.result
         if type(result) is not Prim:
-            result = self.validator.a(Defined, result, "a value type")
+            result = self.meanings.a(Defined, result, "a value type")
         layout = self._layouts(pointer).of(result)
         if layout.allocates or len(layout.flat) > MAX_FLAT_PARAMS:
             self._need(options, "memory", "the result is passed in memory")
@@ -246,7 +244,7 @@ class Canonical:
             raise MeldError(f"`{item.builtin}` has the slots 0 and 1, not {number}")
         if t not in (I32, I64):
             raise MeldError(f"`{item.builtin}` is of type i32 or i64")
-        scope = self.validator.scope
+        scope = self.meanings.scope
         if scope.slot not in (None, t):
             raise MeldError(f"`{item.builtin}` is of another type than those before it")
         scope.slot = t

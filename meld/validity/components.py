@@ -34,19 +34,18 @@ from meld.validity.entities import (
     Inst,
     Renaming,
     Res,
-    Value,
     check_extent,
     describe,
     exported_names,
     free_resources,
     new_resource,
 )
+from meld.validity.meanings import COMPONENT, COMPONENT_TYPE, INSTANCE_TYPE, Meanings, Scope
 from meld.validity.names import NameContext, check_name
 from meld.validity.places import located
-from meld.validity.subtyping import Fitting, Known, satisfy
+from meld.validity.subtyping import Fitting, satisfy
 from meld.validity.value_types import labels, parts_of
 
-COMPONENT, COMPONENT_TYPE, INSTANCE_TYPE = "component", "component type", "instance type"
 NAMED = (c.Record, c.Variant, c.Flags, c.EnumType)
 """Types that need a name to be seen from outside."""
 
@@ -54,38 +53,14 @@ MAX_WORK = 2_000_000
 """Parts of the types of components, each as often as it is instantiated: what comparing them all costs."""
 
 
-class _Scope:
-    """What stands in a component, or in a type with declarations, so far."""
-
-    def __init__(self, kind: str, parent: _Scope | None) -> None:
-        self.kind = kind
-        self.parent = parent
-        self.depth: int = parent.depth + 1 if parent else 1
-        self.imports: dict[str, Entity] = {}
-        self.exports: dict[str, Entity] = {}
-        self.keys: dict[str, dict[tuple[str, str], str]] = {"import": {}, "export": {}}
-        self.named: dict[str, set[Any]] = {"import": set(), "export": set()}  # types that others may refer to
-        self.resources: dict[str, dict[Res, str]] = {"import": {}, "export": {}}  # their names, for methods
-        self.imported: dict[int, tuple[str, ...]] = {}
-        self.defined: dict[int, Any] = {}  # resources of its own, with the representation if that is known
-        self.explicit: dict[int, tuple[str, ...]] = {}
-        self.values: dict[Definition, bool] = {}  # whether each was used
-        self.started = False
-        self.is_closed = True  # nothing in it refers to what is around it
-        self.size = 0  # parts of what it imports and exports, written out
-        self.slot: Any = None  # the type of what `context.get` gives
-
-
-class Validator:
+class Validator(Meanings):
     """Gives each definition its meaning. `meaning` is by definition: a type, the type of an item, or a core item."""
 
     def __init__(self) -> None:
-        self.meaning: dict[Definition, Any] = {}
-        self.scope = _Scope(COMPONENT, None)
+        super().__init__()
         self.canonical = Canonical(self)
         self.core = CoreModules(self)
         self.place: list[Definition] = []
-        self.known = Known()
         self.work = 0
 
     def component(self, component: Component) -> Comp:
@@ -112,7 +87,7 @@ class Validator:
     def _inside(self, kind: str) -> None:
         if self.scope.depth > MAX_DEPTH:
             raise MeldError(f"components and types nest more than {MAX_DEPTH} deep")
-        self.scope = _Scope(kind, self.scope)
+        self.scope = Scope(kind, self.scope)
 
     def _outside(self) -> None:
         assert self.scope.parent is not None
@@ -146,22 +121,6 @@ class Validator:
                         raise MeldError("an export refers to a resource type that is not exported itself")
                     defined[resource] = scope.explicit[resource]
         return Comp(scope.imports, scope.exports, scope.imported, defined, scope.explicit)
-
-    def values(self, t: Any) -> Value:
-        """A value type, resolved."""
-        if type(t) is Prim:
-            return t
-        found = self.meaning[t]
-        if type(found) is not Defined:
-            raise MeldError(f"a value type is wanted here, not {describe(found)}")
-        return found
-
-    def a(self, kind: type[Any], item: Any, what: str) -> Any:
-        """The meaning of a definition, which has to be of a kind."""
-        found = self.meaning[item]
-        if type(found) is not kind:
-            raise MeldError(f"{what} is wanted here, not {describe(found)}")
-        return found
 
     # --- types ---
 
@@ -394,7 +353,7 @@ class Validator:
 
     def _outer_alias(self, item: c.OuterAlias) -> Any:
         found = self.meaning[item.target]
-        scope: _Scope | None = self.scope
+        scope: Scope | None = self.scope
         if scope is not None and scope.kind is not COMPONENT and item.of not in (Sort.TYPE, Sort.CORE_TYPE):
             raise MeldError("an alias in a type can only be one of a type or an instance")
         for _ in range(item.depth - 1):

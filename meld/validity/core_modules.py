@@ -6,7 +6,7 @@ Source: Component Model, Explainer.md (Instance Definitions); WebAssembly 3.0, s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from meld.diagnostics import MeldError, did_you_mean
 from meld.ir import component as c
@@ -15,9 +15,7 @@ from meld.ir.types import RecGroup
 from meld.validity.core_items import Mismatch, check_limits, fit_core
 from meld.validity.core_types import is_plain
 from meld.validity.entities import CoreModuleType, exported_names
-
-if TYPE_CHECKING:
-    from meld.validity.components import Validator
+from meld.validity.meanings import Meanings
 
 
 class CoreModules:
@@ -26,8 +24,8 @@ class CoreModules:
     `is_plain`: all core types so far are, so that equal shapes are one type.
     """
 
-    def __init__(self, validator: Validator) -> None:
-        self.validator = validator
+    def __init__(self, meanings: Meanings) -> None:
+        self.meanings = meanings
         self.is_plain = True
 
     def module(self, item: c.CoreModule) -> CoreModuleType:
@@ -54,7 +52,7 @@ class CoreModules:
 
     def _add(self, groups: Iterable[RecGroup]) -> None:
         groups = list(groups)
-        self.validator.known.core.add(groups)
+        self.meanings.known.core.add(groups)
         self.is_plain = self.is_plain and all(map(is_plain, groups))
 
     def type(self, item: c.CoreType) -> Any:
@@ -80,12 +78,12 @@ class CoreModules:
         return CoreModuleType(imports, exports)
 
     def instance(self, item: c.CoreInstance) -> dict[str, Any]:
-        module: CoreModuleType = self.validator.a(CoreModuleType, item.module, "a core module")
+        module: CoreModuleType = self.meanings.a(CoreModuleType, item.module, "a core module")
         args: dict[str, dict[str, Any]] = {}
         for name, given in item.args:
             if name in args:
                 raise MeldError(f"the argument `{name}` is given twice")
-            args[name] = self.validator.meaning[given]
+            args[name] = self.meanings.meaning[given]
         for (where, name), wanted in module.imports.items():
             exports = args.get(where)
             if exports is None:
@@ -102,7 +100,7 @@ class CoreModules:
                 continue
             if found is not wanted:
                 try:
-                    fit_core(found, wanted, f"`{where}` `{name}`", self.validator.known.core)
+                    fit_core(found, wanted, f"`{where}` `{name}`", self.meanings.known.core)
                 except Mismatch as e:
                     raise MeldError(f"an argument does not fit what the module imports: {e}") from None
         return module.exports
@@ -112,5 +110,5 @@ class CoreModules:
         for name, given in item.exports:
             if name in exports:
                 raise MeldError(f"the core instance has the export `{name}` twice")
-            exports[name] = self.validator.meaning[given]
+            exports[name] = self.meanings.meaning[given]
         return exports

@@ -6,24 +6,22 @@ Source: Component Model, Explainer.md (Type Definitions).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Prim
 from meld.validity.entities import Defined, Res, Value, describe
 from meld.validity.extern_names import label_problem
-
-if TYPE_CHECKING:
-    from meld.validity.components import Validator
+from meld.validity.meanings import Meanings
 
 KEYS: frozenset[Any] = frozenset(Prim) - {Prim.F32, Prim.F64, Prim.ERROR_CONTEXT}
 """What the keys of a map may be."""
 
 
-def parts_of(validator: Validator, shape: Any) -> tuple[Any, ...]:
+def parts_of(known: Meanings, shape: Any) -> tuple[Any, ...]:
     """The value types directly inside a type, which has what it must."""
-    value = validator.values
+    value = known.values
     match shape:
         case Prim():
             return ()
@@ -42,7 +40,7 @@ def parts_of(validator: Validator, shape: Any) -> tuple[Any, ...]:
         case c.Result(ok=ok, error=error):
             return tuple([value(t) for t in (ok, error) if t is not None])
         case c.Own(resource=resource) | c.Borrow(resource=resource):
-            return (validator.a(Res, resource, "a resource type"),)
+            return (known.a(Res, resource, "a resource type"),)
         case c.Tuple(elements=elements):
             if not elements:
                 raise MeldError("a tuple has no elements", hint="leave it out")

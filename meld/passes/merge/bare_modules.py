@@ -1,18 +1,25 @@
-"""The `mem` argument of host intrinsics: a guest numbers its own memories, the host those of the module.
+"""Bare modules: core modules that import `pulseengine:async`, and that nothing in their component instantiates.
 
-Each instance calls such an intrinsic through a shim that maps the one to the other. The merged number is an `IndexOf`:
-it is fixed when the module is encoded, so no pass can make it wrong. A number that is none of the guest's memories
-becomes −1, which the host refuses.
+Such a module is instantiated for the component that holds it. What it imports becomes an import of the fused module.
+A guest numbers its own memories, the host those of the module, so each instance calls an intrinsic with an argument
+`mem` through a shim that maps the one to the other. The merged number is an `IndexOf`: it is fixed when the module is
+encoded, so no pass can make it wrong. A number that is none of the guest's memories becomes −1, which the host refuses.
 """
 
 from __future__ import annotations
+
+from dataclasses import field, replace
 
 from meld.abi.intrinsics import INTRINSICS, MODULE, Intrinsic
 from meld.diagnostics import MeldError
 from meld.ir.component import CoreModule
 from meld.ir.describe import signature
 from meld.ir.instructions import Code, IndexOf, Instruction
-from meld.ir.module import CoreItem, Function, Memory
+from meld.ir.module import CoreItem, Function, Memory, Module
+from meld.ir.notes import Instance
+from meld.notes.streams import IntrinsicEntry
+from meld.rewriting.splice import Spliced
+from meld.support.records import record
 
 KIND = "adapter-shim"
 
@@ -76,3 +83,48 @@ def fill_memory_shim(shim: Function, host: CoreItem, intrinsic: Intrinsic, memor
     for i in range(len(shim.signature.params)):
         code += mapped if i == intrinsic.mem else [Instruction("local.get", (i,))]
     shim.body = Code([], [*code, Instruction("call", (host,))])
+
+
+@record()
+class BareModule:
+    """A bare module that is being instantiated: `host` is what its imports become, `shims` maps memory numbers."""
+
+    source: Module
+    instance: Instance
+    host: dict[CoreItem, CoreItem] = field(default_factory=dict)
+    shims: dict[CoreItem, Function] = field(default_factory=dict)
+    numbered: dict[CoreItem, Intrinsic] = field(default_factory=dict)
+    entries: list[IntrinsicEntry] = field(default_factory=list)
+
+    def imports(self, module: Module) -> dict[CoreItem, CoreItem]:
+        """What stands for each import of the source, added to the fused module."""
+        memories = self.source.space("memories")
+        for wanted in self.source.imports:
+            self.host[wanted] = entry = _host_item(wanted, self.instance)
+            module.add(entry)
+            intrinsic = intrinsic_of(wanted)
+            if intrinsic is None:
+                continue
+            if intrinsic.mem is not None and memories:
+                entry = self.shims[wanted] = memory_shim(entry)
+                self.numbered[wanted] = intrinsic
+                module.add(entry)
+            self.entries.append(IntrinsicEntry(intrinsic.name, self.instance))
+            entry.notes.append(self.entries[-1])
+        return self.host | self.shims
+
+    def settle(self, spliced: Spliced) -> None:
+        """Gives shims and notes the memories of the instance."""
+        memories = [spliced.new.get(memory, memory) for memory in self.source.space("memories")]
+        for note in self.entries:
+            note.memory = memories[0] if memories else None
+            note.memories = len(memories)
+        for wanted, shim in self.shims.items():
+            fill_memory_shim(shim, self.host[wanted], self.numbered[wanted], memories)
+
+
+def _host_item(wanted: CoreItem, instance: Instance) -> CoreItem:
+    """A copy of a core module's import as an import of the fused module."""
+    assert wanted.imported is not None
+    name = f"{instance.name}/{wanted.name or wanted.imported.field}"
+    return replace(wanted, name=name, owner=instance, notes=list(wanted.notes))

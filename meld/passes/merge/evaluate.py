@@ -12,7 +12,6 @@ from pathlib import PurePath
 from typing import Any
 
 from meld.abi import intrinsics
-from meld.abi.intrinsics import Intrinsic
 from meld.abi.options import Options
 from meld.abi.signatures import builtin_type, lowered_type
 from meld.abi.types import Extents, Resource, Type
@@ -23,9 +22,9 @@ from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Item, Mem
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType, TypeDef
 from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, ROOT_MODULE, Boundary, CanonCall, HostCall
-from meld.notes.streams import IntrinsicEntry, StreamUse
+from meld.notes.streams import StreamUse
 from meld.passes.base import PassContext
-from meld.passes.merge.bare_modules import check_imports, fill_memory_shim, intrinsic_of, memory_shim
+from meld.passes.merge.bare_modules import BareModule, check_imports
 from meld.passes.merge.budget import Budget, Kind, weight_of
 from meld.passes.merge.start import Instantiation
 from meld.passes.merge.values import (
@@ -537,38 +536,10 @@ class Evaluator:
                     )
 
     def _bare(self, source: Module, env: Env) -> None:
-        instance = env.instance
-        host: dict[CoreItem, CoreItem] = {}
-        shims: dict[CoreItem, Function] = {}
-        numbered: dict[CoreItem, Intrinsic] = {}
-        entries: list[IntrinsicEntry] = []
-        memories = source.space("memories")
-        for wanted in source.imports:
-            host[wanted] = _host_item(wanted, instance)
-            self.module.add(host[wanted])
-            intrinsic = intrinsic_of(wanted)
-            if intrinsic is not None:
-                entry = host[wanted]
-                if intrinsic.mem is not None and memories:
-                    entry = shims[wanted] = memory_shim(entry)
-                    numbered[wanted] = intrinsic
-                    self.module.add(entry)
-                entries.append(IntrinsicEntry(intrinsic.name, instance))
-                entry.notes.append(entries[-1])
-        spliced = self._splice(source, host | shims, env)
-        for note in entries:
-            note.memory = spliced.new.get(memories[0], memories[0]) if memories else None
-            note.memories = len(memories)
-        for wanted, shim in shims.items():
-            fill_memory_shim(shim, host[wanted], numbered[wanted], [spliced.new.get(m, m) for m in memories])
-        self.bare_exports.append((spliced.exports, instance))
-
-
-def _host_item(wanted: CoreItem, instance: Instance) -> CoreItem:
-    """A copy of a core module's import as an import of the fused module."""
-    assert wanted.imported is not None
-    name = f"{instance.name}/{wanted.name or wanted.imported.field}"
-    return replace(wanted, name=name, owner=instance, notes=list(wanted.notes))
+        bare = BareModule(source, env.instance)
+        spliced = self._splice(source, bare.imports(self.module), env)
+        bare.settle(spliced)
+        self.bare_exports.append((spliced.exports, env.instance))
 
 
 def _type(declared: c.ExternType, env: Env) -> TypeValue:
