@@ -4,9 +4,13 @@ Engines close all component instances of a store once one of them has trapped: m
 core module nobody does it for us, so each exported function gets a guard that the host calls in its place. Calls inside
 the module go past the guards.
 
-The state is one global, which says whether an exported function runs. Where it still says so at the next entry, the
-last one has not returned: it trapped. A host that is called by the program may call it back, so during such a call the
+The state is one global, which says whether code of the program runs. Where it still says so at the next entry, the last
+one has not returned: it trapped. A host that is called by the program may call it back, so during such a call the
 global says no; if it says yes afterwards, a call back has trapped, and so does the program, as under an engine.
+
+A trap of the host is not seen by the module. A host says that it trapped by calling the export `meld:trapped`. One that
+never calls back need not: with ``callbacks=false`` the program stays closed during calls of the host, but for
+`realloc`.
 
 Source: Component Model, CanonicalABI.md: `canon lift` (traps); behaviour of engines.
 """
@@ -15,23 +19,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from meld.abi.options import Options
 from meld.abi.traps import Trap, trap_function
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import CoreItem, Export, Function, Global, Module
 from meld.ir.types import I32
-from meld.notes.boundaries import HostCall, HostExport
-from meld.passes.base import Pass, PassContext
+from meld.notes.boundaries import CanonCall, HostCall, HostExport
+from meld.passes.base import Pass, PassContext, option
+from meld.rewriting.edge import TRAPPED
 from meld.rewriting.rebind import rebind_notes
 
 KIND = "entry-guard"
+
+IDLE, RUNNING, CALLING = range(3)
+"""The state: nothing runs; code of the program does; the host does, is called by it, and may call `realloc` only."""
 
 
 class GuardEntries(Pass):
     """Close the program for good after a trap, as engines do with components.
 
-    Guarded are the functions that components export, and their post-return functions. Exports of core modules that are
-    fused as they are (stream partners) stay what they are, and so does `realloc`, which the host calls while the
-    program runs. A trap in a function of the host is not seen.
+    Guarded are the functions that components export, their post-return functions, and `realloc`, which the host may
+    also call while the program calls it. Exports of core modules that are fused as they are (stream partners) stay what
+    they are. A trap in a function of the host is not seen: it says so by `meld:trapped`, or never calls back.
     """
 
     name = "guard-entries"
@@ -39,6 +48,7 @@ class GuardEntries(Pass):
     establishes = frozenset({"guarded"})
     after = ("adapter-wiring",)
     before = ("finish",)
+    callbacks: bool = option(True, "whether functions of the host may call exports of the program")
 
     def run(self, module: Module, cx: PassContext) -> None:
         exports = [n for n in module.notes_of(HostExport) if not n.lift.is_async and n.lift.callback is None]
@@ -47,14 +57,17 @@ class GuardEntries(Pass):
         state = Global(I32, True, [_const(0)], name="entered", synthetic=KIND)
         calls = [i for i in module.imports if isinstance(i, Function) and any(isinstance(n, HostCall) for n in i.notes)]
         opened = [item for item in calls if cx.asks("open call", item)]
-        entered = _trap_if_entered(state, trap_function(module, Trap.ENTER))
-        _guard_host_calls(module, opened, state, entered)
+        trap = trap_function(module, Trap.ENTER)
+        entered = _trap_if([_get(state)], trap)
+        running = _trap_if([_get(state), _const(RUNNING), Instruction("i32.eq")], trap)
+        _guard_host_calls(module, opened, state, running, IDLE if self.callbacks else CALLING)
         cx.stats["guarded imports"] = len(opened)
         guards: dict[Function, Function] = {}
+        # while the host cannot call back, an entry would be taken for one after a trap
+        open_ = len(opened) == len(calls)
 
         def guard(function: Function, label: str) -> Function:
-            # while the host cannot call back, an entry would be taken for one after a trap
-            if function not in guards and len(opened) == len(calls) and cx.asks("guard", function):
+            if function not in guards and open_ and cx.asks("guard", function):
                 guards[function] = _entry(function, state, entered, f"{label}.entry")
                 module.add(guards[function])
             return guards.setdefault(function, function)
@@ -65,9 +78,45 @@ class GuardEntries(Pass):
                 n.lift = replace(n.lift, post_return=guard(n.lift.post_return, f"cabi_post_{n.label}"))
         module.exports = [_guarded(export, guards) for export in module.exports]
         made = [guard for function, guard in guards.items() if guard is not function]
+        if open_:
+            made += _guard_reallocs(module, state, running, cx)
         cx.stats["guarded exports"] = len(made)
         if opened or made:
             module.add(state)
+        if opened and made and cx.asks("export", state):
+            _export_trapped(module, state)
+
+
+def _guard_reallocs(module: Module, state: Global, running: list[Instruction], cx: PassContext) -> list[Function]:
+    """Guards each `realloc` that the host calls, unless built-ins of the host may call one while the program runs."""
+    noted = [n for item in module.imports for n in item.notes]
+    if any(isinstance(n, CanonCall) for n in noted):
+        return []
+    made: dict[Function, Function] = {}
+
+    def guarded(options: Options) -> Options:
+        function = options.realloc
+        if function is None:
+            return options
+        if function not in made and cx.asks("guard", function):
+            made[function] = _realloc(function, state, running)
+            module.add(made[function])
+        return replace(options, realloc=made.get(function, function))
+
+    for n in module.notes_of(HostExport):
+        n.lift = guarded(n.lift)
+    for n in noted:
+        if isinstance(n, HostCall):
+            n.lower = guarded(n.lower)
+    return list(made.values())
+
+
+def _export_trapped(module: Module, state: Global) -> None:
+    """Exports the function by which the host says that it trapped."""
+    code = [_const(RUNNING), _set(state)]
+    function = Function(module.func_type(), Code([], code), name=TRAPPED, synthetic=KIND)
+    module.add(function)
+    module.exports.append(Export(TRAPPED, function))
 
 
 def _guarded(export: Export, guards: dict[Function, Function]) -> Export:
@@ -77,13 +126,28 @@ def _guarded(export: Export, guards: dict[Function, Function]) -> Export:
 
 def _entry(function: Function, state: Global, entered: list[Instruction], name: str) -> Function:
     """What the host calls in place of an exported function."""
-    code = [*entered, _const(1), _set(state), *_call(function), _const(0), _set(state)]
+    code = [*entered, _const(RUNNING), _set(state), *_call(function), _const(IDLE), _set(state)]
     return Function(function.type, Code([], code), name=name, owner=function.owner, synthetic=KIND)
 
 
-def _guard_host_calls(module: Module, calls: list[Function], state: Global, entered: list[Instruction]) -> None:
-    """Lets the host call back while it is called."""
-    new: dict[CoreItem, CoreItem] = {item: _exit(item, state, entered) for item in calls}
+def _realloc(function: Function, state: Global, running: list[Instruction]) -> Function:
+    """What the host calls in place of `realloc`: at any time, but while the program runs by itself."""
+    saved = len(function.signature.params)
+    code = [
+        *running,
+        *(_get(state), Instruction("local.set", (saved,)), _const(RUNNING), _set(state)),
+        *_call(function),
+        *(Instruction("local.get", (saved,)), _set(state)),
+    ]
+    name = f"{function.name or 'realloc'}.entry"
+    return Function(function.type, Code([I32], code), name=name, owner=function.owner, synthetic=KIND)
+
+
+def _guard_host_calls(
+    module: Module, calls: list[Function], state: Global, running: list[Instruction], during: int
+) -> None:
+    """Says what the host may do while it is called."""
+    new: dict[CoreItem, CoreItem] = {item: _exit(item, state, running, during) for item in calls}
     for guard in new.values():
         module.add(guard)
     own = set(new.values())
@@ -91,22 +155,22 @@ def _guard_host_calls(module: Module, calls: list[Function], state: Global, ente
     rebind_notes(module, new)
 
 
-def _exit(function: Function, state: Global, entered: list[Instruction]) -> Function:
+def _exit(function: Function, state: Global, running: list[Instruction], during: int) -> Function:
     """What the program calls in place of a function of the host."""
     saved = len(function.signature.params)
     code = [
-        *(_get(state), Instruction("local.set", (saved,)), _const(0), _set(state)),
+        *(_get(state), Instruction("local.set", (saved,)), _const(during), _set(state)),
         *_call(function),
-        *entered,
+        *running,
         *(Instruction("local.get", (saved,)), _set(state)),
     ]
     name = f"{function.name or function.imported}.exit"
     return Function(function.type, Code([I32], code), name=name, owner=function.owner, synthetic=KIND)
 
 
-def _trap_if_entered(state: Global, trap: Function) -> list[Instruction]:
+def _trap_if(condition: list[Instruction], trap: Function) -> list[Instruction]:
     failed = (Instruction("call", (trap,)), Instruction("unreachable"))
-    return [_get(state), Instruction("if", (None,)), *failed, Instruction("end")]
+    return [*condition, Instruction("if", (None,)), *failed, Instruction("end")]
 
 
 def _call(function: Function) -> list[Instruction]:

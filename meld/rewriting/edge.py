@@ -14,6 +14,9 @@ from meld.ir.notes import Note
 from meld.notes.boundaries import CanonCall, HostCall, HostExport, OuterCall
 from meld.rewriting.world import read_world, world_note, write_section
 
+TRAPPED = "meld:trapped"
+"""The export by which a host says that it trapped; no component exports a name with a single colon and no slash."""
+
 CORE_OPTIONS = ("memory", "realloc", "post_return", "callback")
 """The options that are core items."""
 

@@ -18,6 +18,7 @@ from meld.notes.channels import ElementCopy
 from meld.notes.tasks import ContextSlots, Planned, TaskCall, TaskFunctions, TaskHalf
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
 from meld.passes.adapter_wiring.call import Call, analyse, analyse_edge, place_of
+from meld.passes.adapter_wiring.closers import Called, call_closed, called_by_host, closer_name
 from meld.passes.adapter_wiring.edges import EdgeWriter
 from meld.passes.adapter_wiring.elements import write_element_copy
 from meld.passes.adapter_wiring.halves import analyse_half, closes, write_half
@@ -47,9 +48,10 @@ class AdapterWiring(Pass):
     lifting and lowering do nothing at all (32- and 64-bit numbers), the caller is wired to the callee.
 
     Two rules of the Canonical ABI need state, or none. *No call out of an instance while something is being lowered
-    into it* (`may_leave`): instances whose `realloc` an adapter runs have a global for it, and what
-    they call checks it. *No re-entrance*: engines enforce it where an instance lowers what it lifts itself, which is
-    known here; such an adapter traps. An instance that is entered again by way of another may run.
+    into it* (`may_leave`): instances whose `realloc` an adapter or the host runs, or whose `post-return` the host runs,
+    have a global for it, and what they call checks it. *No re-entrance*: engines enforce it where an instance lowers
+    what it lifts itself, which is known here; such an adapter traps. An instance that is entered again by way of
+    another may run.
 
     An edge becomes an adapter that translates the handles between an instance and the outside.
     """
@@ -70,7 +72,16 @@ class AdapterWiring(Pass):
             handles.check(call)
         closing = [*calls.values(), *(call for n, call in halves.values() if closes(n))]
         closing += [call for edge, call in edges.values() if edge.copies]
-        closed = [*(i for call in closing for i in call.leaves_closed), *_closed_by(adapters, copies.values())]
+        host_calls = called_by_host(module)
+        closing_host = [
+            *(instance for _, instance in host_calls),
+            *(e.instance for e, _ in edges.values() if e.inner.post_return is not None),
+        ]
+        closed = [
+            *(i for call in closing for i in call.leaves_closed),
+            *_closed_by(adapters, copies.values()),
+            *closing_host,
+        ]
         flags = _make_flags(module, closed, _calling_out(module, calls.values(), edges.values()))
         catches = any(True for _ in _tags(module))
         tasks = _make_tasks(module, adapters, calls.values())
@@ -83,6 +94,9 @@ class AdapterWiring(Pass):
         for function, (half, call) in halves.items():
             wiring.written[function] = write_half(writer, call, half, function)
         _write_edges(module, edges, writer, wiring)
+        for function, instance in host_calls:
+            if instance in flags and cx.asks("close", function):
+                wiring.closed[function, instance] = writer.close(function, instance, closer_name(function))
         _write_guards(module, writer, flags, {edge.target for edge, _ in edges.values()}, wiring, cx)
         _install(module, calls, wiring, adapters, cx)
 
@@ -94,6 +108,7 @@ class _Wiring:
     direct: dict[CoreItem, CoreItem] = field(default_factory=dict)
     written: dict[Function, str] = field(default_factory=dict)
     guarded: dict[Function, str] = field(default_factory=dict)
+    closed: dict[Called, str] = field(default_factory=dict)
 
 
 def _choose(module: Module, adapters: AdapterModule, handles: Handles, cx: PassContext) -> dict[Function, Call]:
@@ -190,6 +205,10 @@ def _install(
     made = place(adapters, module)
     written: dict[CoreItem, CoreItem] = {function: made[name] for function, name in wiring.written.items()}
     cx.stats["inlined calls"] += _inline_strings(module, written.values(), cx)
+    closers = {called: _function(made[name]) for called, name in wiring.closed.items()}
+    for (_, instance), closer in closers.items():
+        closer.owner = instance  # its export is named after it
+    call_closed(module, closers)
     guards: dict[CoreItem, CoreItem] = {function: made[name] for function, name in wiring.guarded.items()}
     guard_functions = {id(g) for g in guards.values()}
     module.replace_uses(guards, unless=lambda item: id(item) in guard_functions)
@@ -200,6 +219,11 @@ def _install(
     cx.stats["called directly"] += len(wiring.direct)
     cx.stats["adapted"] += len(written)
     cx.stats["guarded imports"] += len(guards)
+
+
+def _function(item: CoreItem) -> Function:
+    assert isinstance(item, Function)
+    return item
 
 
 def place(adapters: AdapterModule, module: Module) -> dict[str, CoreItem]:

@@ -135,10 +135,12 @@ class EdgeWriter:
         return results
 
     def _post_return(self, body: Body, call: Call, results: Locals) -> None:
-        """Calls the instance's `post-return`, unless the host does."""
+        """Calls the instance's `post-return`, as the host would, unless the host does."""
         wanted = call.boundary.lift.post_return
         if wanted is not None and wanted is not call.boundary.lower.post_return:
+            self.writer.set_may_leave(body, call.boundary.callee, False)
             body.emit(f"(call {self.writer.adapters.function(wanted)}{gets(results)})")
+            self.writer.set_may_leave(body, call.boundary.callee, True)
 
     def function(self, name: str) -> str:
         """A function over the state memory, by its name in the text of the adapters."""

@@ -17,7 +17,7 @@ from meld.abi.layout import Layout
 from meld.abi.traps import Trap
 from meld.ir.module import Function
 from meld.ir.notes import Instance
-from meld.ir.types import NumType
+from meld.ir.types import I32, NumType
 from meld.notes.boundaries import CanonCall
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side
 from meld.passes.adapter_wiring.call import Call
@@ -220,6 +220,17 @@ class AdapterWriter:
         """Says from here on whether an instance may call out."""
         if instance in self.may_leave:
             body.emit(f"(global.set {self.may_leave[instance]} (i32.const {int(allowed)}))")
+
+    def close(self, function: Function, instance: Instance, name: str) -> str:
+        """A function that is the given one, while which the instance must not call out."""
+        params = [(f"$p{i}", core) for i, core in enumerate(cores(function.signature.params))]
+        body = Body(params, cores(function.signature.results))
+        before = body.local(I32)
+        body.emit(f"(local.set {before} (global.get {self.may_leave[instance]}))")
+        self.set_may_leave(body, instance, False)
+        body.emit(f"(call {self.adapters.function(function)}{gets(tuple(params))})")
+        body.emit(f"(global.set {self.may_leave[instance]} (local.get {before}))")
+        return self.adapters.add(body, name)
 
     def guard(self, function: Function, instance: Instance, name: str) -> str:
         """A function that traps while the instance must not call out, and else is the given one."""

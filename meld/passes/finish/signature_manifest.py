@@ -22,7 +22,7 @@ from meld.ir.describe import type_name
 from meld.ir.module import CoreItem, Function, Module
 from meld.ir.types import FuncType
 from meld.notes.boundaries import HostCall, HostExport
-from meld.rewriting.edge import host_name
+from meld.rewriting.edge import TRAPPED, host_name
 
 SECTION = "meld.signature-manifest"
 VERSION = 1
@@ -41,7 +41,8 @@ def signatures(module: Module) -> Row:
     Returns:
         ``version``; ``exports``: a row for each function that is exported from a component, in the order of the
         module's exports; ``omitted``: names of other exported functions, and why nothing is said about them;
-        ``imports``, if there are any: a row for each import of a function that the host knows by another name.
+        ``imports``, if there are any: a row for each import of a function that the host knows by another name;
+        ``trapped``: the export by which a host says that it trapped, if there is one.
     """
     described: dict[tuple[str, Function], HostExport] = {(n.label, n.target): n for n in module.notes_of(HostExport)}
     helpers = {
@@ -62,10 +63,15 @@ def signatures(module: Module) -> Row:
                 rows.append({"export": export.name, **_call(note, export.item.signature, names)})
             except MeldError as e:
                 omitted.append({"export": export.name, "reason": e.message})
-        elif export.item not in helpers:
+        elif export.item not in helpers and export.name != TRAPPED:
             omitted.append({"export": export.name, "reason": "a core function that no component type describes"})
     renamed = list(_renamed(module, names))
-    return {"version": VERSION, "exports": rows, "omitted": omitted, **({"imports": renamed} if renamed else {})}
+    found: Row = {"version": VERSION, "exports": rows, "omitted": omitted}
+    if renamed:
+        found["imports"] = renamed
+    if any(export.name == TRAPPED for export in module.exports):
+        found["trapped"] = TRAPPED
+    return found
 
 
 def _renamed(module: Module, names: dict[CoreItem, str]) -> Iterator[Row]:
