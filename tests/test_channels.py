@@ -440,7 +440,7 @@ class Both:
 class FusedPlay(EnginePlay):
     """Elements of any type: values of it stand at every address that a buffer may have."""
 
-    syncs: ClassVar[bool] = False
+    syncs: ClassVar[bool] = True
 
     def _machine(self) -> Any:
         elements = tuple(self.elements)
