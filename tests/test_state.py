@@ -80,12 +80,13 @@ def test_fixed_region() -> None:
         state.fixed(1)
 
 
+@pytest.mark.parametrize("object_bytes", [0, 64, 256])
 @pytest.mark.parametrize("instances", [1, 2, 3, 150, 1000, 20_000, 500_000])
-def test_tables_together_fit(instances: int) -> None:
-    """No instance can use up what the tables of others need."""
-    limit = limit_of(instances)
+def test_tables_together_fit(instances: int, object_bytes: int) -> None:
+    """No instance can use up what the tables of others need, or what the handles in them stand for."""
+    limit = limit_of(instances, object_bytes)
     assert FEWEST_ENTRIES <= limit <= MOST_ENTRIES and limit & (limit - 1) == 0
-    assert limit == FEWEST_ENTRIES or 2 * 16 * limit * instances <= TABLE_SPACE
+    assert limit == FEWEST_ENTRIES or (2 * 16 + object_bytes) * limit * instances <= TABLE_SPACE
 
 
 def test_many_instances(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance
+from meld.notes.boundaries import Boundary, CanonCall, resource_of
 from meld.notes.handles import FUNCTIONS, RECORD_BYTES, HandleFunctions, HandleTable
 from meld.rewriting.state import State
 from meld.support.records import record
@@ -23,7 +24,9 @@ FIRST_ENTRIES = 16
 MOST_ENTRIES, FEWEST_ENTRIES = 1 << 24, 1 << 12
 """Bounds of `limit_of`."""
 TABLE_SPACE = 1 << 31
-"""Bytes that all tables together take at most."""
+"""Bytes that all tables together take at most, and what their handles stand for."""
+TASK_BYTES, CHANNEL_BYTES = 256, 64
+"""Blocks of the runtime of asynchronous code that live as long as a handle does, at most."""
 
 
 @record()
@@ -47,7 +50,7 @@ class Tables:
         records = {n.instance: n.record for n in module.notes_of(HandleTable)}
         functions = {} if not module.notes_of(HandleFunctions) else state.linked
         if not functions:
-            limit = limit_of(len(module.notes_of(Instance)))
+            limit = limit_of(len(module.notes_of(Instance)), _object_bytes(module))
             params = {"limit": limit, "first": FIRST_ENTRIES, "first_bytes": FIRST_ENTRIES * ENTRY_BYTES}
             functions = state.link(__package__, "handles.wat", params, kind=KIND)
             by_name: dict[str, Any] = {name: functions[name] for name in FUNCTIONS}
@@ -62,11 +65,27 @@ class Tables:
         return self.records[instance]
 
 
-def limit_of(instances: int) -> int:
+def limit_of(instances: int, object_bytes: int = 0) -> int:
     """How many entries a table may have, a power of two: for a program of so many instances.
 
-    No instance can use up what others need: together all tables fit into `TABLE_SPACE`. A table that has grown leaves
-    smaller blocks behind, which together are as large as it is.
+    No instance can use up what others need: together all tables, and what the handles in them stand for, fit into
+    `TABLE_SPACE`. A table that has grown leaves smaller blocks behind, which together are as large as it is.
+
+    Args:
+        object_bytes: the most that the runtime keeps for one handle, besides its entry.
     """
-    entries = TABLE_SPACE // (2 * ENTRY_BYTES * max(instances, 1))
+    entries = TABLE_SPACE // ((2 * ENTRY_BYTES + object_bytes) * max(instances, 1))
     return min(max(1 << entries.bit_length() - 1, FEWEST_ENTRIES), MOST_ENTRIES)
+
+
+def _object_bytes(module: Module) -> int:
+    """The largest block that a handle of a program can stand for: a task, or a channel."""
+    found = 0
+    for item in module.imports:
+        for n in item.notes:
+            match n:
+                case Boundary(lower=lower) if lower.is_async:
+                    return TASK_BYTES
+                case CanonCall() if resource_of(n) is None:
+                    found = CHANNEL_BYTES
+    return found
