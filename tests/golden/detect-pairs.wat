@@ -21,5 +21,5 @@
 ;;     (@meld.streams $alone (builtins stream.read) (type (stream u16)))
 ;;     (@meld.domain $d0 (instances $a $b) (element u8) (why "`a` does not import pulseengine:async"))
 ;;     (@meld.pair (domain $d0) (producer $a) (consumer $b))
-;;     (@meld.domain $d1 (instances $alone) (element u16) (size 2) (why "no instance writes what another one reads"))
+;;     (@meld.domain $d1 (instances $alone) (element u16) (size 2) (cluster 1) (why "no instance writes what another one reads"))
 ;;   )

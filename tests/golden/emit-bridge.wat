@@ -1,8 +1,8 @@
-;; A bridged pair gets a memory for its streams and shims for its intrinsics; rewire-calls makes them be called.
+;; A bridged pair gets a region of the state memory for its streams, and shims for its intrinsics; rewire-calls makes them be called.
 ;; meldc: ../../examples/stream/producer.wat ../../examples/stream/consumer.wat --passes=detect-pairs,emit-bridge{slots=2,ring=64}
-;; check: (@meld.bridge (memory $bridge) (slots 2) (ring 64))
+;; check: (@meld.bridge (memory $state) (slots 2) (ring 64)
 ;; check: (import "pulseengine:async" "stream_write" (func $producer/stream_write
-;; check: (memory $bridge (@meld.synthetic stream-bridge)
+;; check: (memory $state (@meld.synthetic state)
 ;; check: (func $producer/p_write
 ;; not: .shim
 ;; check: call $producer/stream_write
