@@ -184,7 +184,8 @@ def test_components_instantiated_twice(tmp_path: Path) -> None:
     a, b = Party("a", WRITES), Party("b", READS, links=("a",))
     path = tmp_path / "twice.wat"
     path.write_text(TWICE.format(a=a.text(), b=b.text()))
-    module = meld.compile([path], passes="merge,detect-pairs,emit-bridge,rewire-calls,finish")
+    passes = "merge,detect-pairs,emit-bridge,rewire-calls,finish"
+    module = meld.compile([path], passes=passes, trust_notes=True)
     pairs = [(p.producer.name, p.consumer.name) for p in module.notes_of(Pair)]
     assert pairs == [("a1", "b1"), ("a2", "b2")]
     host = Host()
