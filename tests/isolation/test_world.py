@@ -111,7 +111,9 @@ def test_wrap_checks_what_it_writes(declared: str, message: str, tmp_path: Path)
     other = HONEST.replace("(component\n", f"(component\n{types}\n").replace('(param "s" string)', param)
     honest, wrong = written(tmp_path, honest=HONEST, wrong=other)
     module = meld.compile([honest], passes="merge,finish")
-    module.notes_of(World)[0].data = meld.compile([wrong], passes="merge,finish").notes_of(World)[0].data
+    module.notes_of(World)[0].data = (
+        meld.compile([wrong], passes="merge,handle-tables,adapter-wiring,finish").notes_of(World)[0].data
+    )
     from meld.passes.base import PassContext
     from meld.passes.wrap import Wrap
 
@@ -138,8 +140,10 @@ def test_wrap_checks_exports_and_resources(tmp_path: Path) -> None:
     from meld.passes.wrap import Wrap
 
     for wrong, message in ((mixed, "the export `f`"), (signed, "the export `g`")):
-        module = meld.compile([right], passes="merge,adapter-wiring,finish")
-        module.notes_of(World)[0].data = meld.compile([wrong], passes="merge,finish").notes_of(World)[0].data
+        module = meld.compile([right], passes="merge,handle-tables,adapter-wiring,finish")
+        module.notes_of(World)[0].data = (
+            meld.compile([wrong], passes="merge,handle-tables,adapter-wiring,finish").notes_of(World)[0].data
+        )
         with pytest.raises(MeldError, match=message):
             Wrap().run(module, PassContext("wrap"))
     assert fuse([right], tmp_path / "o.wasm").exists()
