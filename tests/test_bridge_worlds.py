@@ -24,6 +24,8 @@ OUT_OF_REACH = {
     "read-bound-wraps": "takes a memory of 4 GiB",
     "write-bound-signed": "takes a memory of more than 2 GiB",
     "read-slot-wide": "takes ring bytes that look like a header",
+    "read-any-memory": "takes a call that names another memory than number 0",
+    "write-any-memory": "takes a call that names another memory than number 0",
 }
 
 
