@@ -60,24 +60,24 @@ def test_a_session(tmp_path: Path) -> None:
     """Break, step, back, edit, run, save, and go on from what was saved."""
     changes = editor(tmp_path, 'text = text.replace("i32.const 7", "i32.const 6")')
     with session(*GREET, cwd=tmp_path, EDITOR=changes, VISUAL="") as terminal:
-        assert "9 steps" in terminal.text
+        assert "12 steps" in terminal.text
         assert terminal.command("break adapter-wiring") == "breakpoint 1  before adapter-wiring"
         assert terminal.command("continue").endswith("stopped before adapter-wiring (breakpoint 1)")
-        assert terminal.text.endswith("(6 handle-tables)")
+        assert terminal.text.endswith("(8 emit-tasks)")
         assert terminal.command('run welcome(["Ann"])') == '["hello, Ann"]'
         assert "inside adapter-wiring, before rewrite 1: wire crowd/greeter/greet" in terminal.command("into")
-        assert terminal.text.endswith("(7 adapter-wiring:1)")
+        assert terminal.text.endswith("(9 adapter-wiring:1)")
         assert "called directly: 0" in terminal.command("step")
         shown = terminal.command("diff *welcome")
         assert "-        call $crowd/greeter/greet\n" in shown
         assert "+        call $crowd/greeter/greet.adapter\n" in shown
         plus = next(y for y, line in enumerate(terminal.screen.display) if line.startswith("+        call"))
         assert terminal.screen.buffer[plus][0].fg == "green"
-        assert terminal.command("back") == "after 6. handle-tables; next is adapter-wiring"
-        assert terminal.command("edit greeter/greet") == "7. edit greeter/greet  edited"
+        assert terminal.command("back") == "after 8. emit-tasks; next is adapter-wiring"
+        assert terminal.command("edit greeter/greet") == "9. edit greeter/greet  edited"
         assert "+    i32.const 6" in terminal.command("diff")
         assert terminal.command('run welcome(["Ann"])') == '["hello,Ann"]'
-        assert "→  7. edit greeter/greet" in terminal.command("where")
+        assert "→  9. edit greeter/greet" in terminal.command("where")
         assert terminal.command("save here.wat") == "to go on: meldc replay here.wat -o out.wasm"
         assert "all steps have run" in terminal.command("continue")
         assert terminal.command('run welcome(["Ann", "Bo"])') == '["hello,Ann", "hello,Bo"]'
