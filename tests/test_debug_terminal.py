@@ -151,7 +151,7 @@ def test_completion_and_history(tmp_path: Path) -> None:
         terminal.command("goto 3")
         for keys, line in (
             ("tbr\t", "tbreak "),
-            ("emi\t", "tbreak emit-bridge"),
+            ("emit-b\t", "tbreak emit-bridge"),
             ("print *x\x15print $producer/stream_wri\t", "print $producer/stream_write"),
             ("\x15run c_g\t", "run c_get"),
             ("\x15set emit-bridge sl\t", "set emit-bridge slots="),
@@ -204,7 +204,7 @@ def test_a_script_from_a_pipe_a_file_and_the_command_line(tmp_path: Path) -> Non
         ("stpe; goto 1", 2, "did you mean `step`"),
         ("s s", 2, "expected a number, not `s`"),
         ("print nothing", 2, "no symbol `nothing`"),
-        ("goto 12", 2, "numbered from 1 to 9"),
+        ("goto 15", 2, "numbered from 1 to 12"),
         ("goto mege", 2, "did you mean `merge`"),
         ('print "x', 2, "no closing quotation"),
         ("s; ste; st", 2, "`st` may be `step` or `stats`"),
@@ -241,7 +241,7 @@ def test_who_calls_whom() -> None:
 
 def test_what_is_said_of_the_steps() -> None:
     _, answer, _ = said(GREET, "goto finish; stats; remarks; rewrites adapter-wiring; explain; trace crowd/welcome")
-    assert "7. adapter-wiring: adapted: 1\n" in answer
+    assert "9. adapter-wiring: adapted: 1\n" in answer
     assert "4. emit-bridge: no stream domain is bridged; no bridge is added\n" in answer
     assert "\n   1. wire crowd/greeter/greet\n" in answer
     assert "│ boundary │" in answer
@@ -301,7 +301,7 @@ def test_the_session_of_the_specification(tmp_path: Path, monkeypatch: pytest.Mo
     (command,) = re.findall(r"^    meldc (replay .*)$", SPEC, re.M)
     assert (tmp_path / "here.wat").read_text().startswith(f";; to go on: meldc {command}\n")
     assert main(shlex.split(command)) == 0
-    shell.session.goto(10)
+    shell.session.goto(13)
     straight = shell.session.program
     assert (tmp_path / "out.wasm").read_bytes() == encode(straight)
 

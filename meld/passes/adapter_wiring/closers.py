@@ -63,7 +63,7 @@ def _may_call_out(function: Function) -> bool:
         one = pending.pop()
         if one.imported is not None:
             return True
-        for i in one.instructions:
+        for i in one.view().instructions:
             if i.op in _INDIRECT:
                 return True
             for callee in i.args if i.op in ("call", "return_call") else ():
