@@ -652,7 +652,7 @@ EQUIVALENT = (
     Mutant(
         "future-unchecked",
         "check",
-        (("(then (unreachable))", "(then)"),),
+        (("(i64.const {page_bits}))) (then (unreachable))", "(i64.const {page_bits}))) (then)"),),
         "a copy in one piece traps by itself before it moves anything",
         FUTURES,
     ),

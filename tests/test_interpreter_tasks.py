@@ -246,13 +246,6 @@ def test_a_deadlock_is_a_trap(running: Any) -> None:
         program_.call("run", 1)
 
 
-def test_a_synchronous_function_must_not_wait_for_nothing(running: Any) -> None:
-    stuck = '(func (export "f") (param i32) (result i32) (call $wait (call $new) (i32.const 0)))'
-    lifted = '(func (export "f") (param "x" u32) (result u32) (canon lift (core func $m "f")))'
-    with pytest.raises(Trapped, match="cannot block a synchronous task before returning"):
-        running(program(stuck, lifted, CALL, sync="", entry="")).call("run", 1)
-
-
 def test_the_trace(running: Any) -> None:
     lines: list[str] = []
     running(program(OUT_OF_ORDER, LIFTED, TWO), trace=lines.append).call("run", 2)

@@ -135,25 +135,6 @@ def test_the_program_that_a_failing_pass_left(meldc: Meldc) -> None:
     assert left.count("i32.const 8") == 4  # of $b twice
 
 
-def test_a_merge_that_fails_leaves_the_composition(meldc: Meldc) -> None:
-    Path("short.wat").write_text("""
-      (component
-        (core module $m (memory 1) (func $f (export "f") (drop (i32.load (i32.const 0)))))
-        (core instance $one (instantiate $m))
-        (core instance $two (instantiate $m))
-        (core module $n (import "one" "f" (func)) (import "two" "g" (func)))
-        (core instance (instantiate $n (with "one" (instance $one)) (with "two" (instance $two)))))
-    """)
-    dumps = "--dump-after=link", "--dump-after=failed", "--dump-dir=d"
-    code, _, err = meldc("short.wat", "--passes=link,merge", *dumps)
-    assert code == 2
-    assert 'the core import "two" "g" is not given' in err
-    before, left = (
-        (Path("d") / name).read_text().split("\n", 1) for name in ("01-after-link.wat", "02-failed-merge.wat")
-    )
-    assert before[1] == left[1]
-
-
 # --- checks --------------------------------------------------------------------------------------------------------
 
 
