@@ -126,8 +126,10 @@ def _engine_parse(text: str) -> bytes | None:
 def encode(program: Program) -> bytes:
     """The binary of a program."""
     if isinstance(program, Module):
+        from meld.binary.limits import check_counts
         from meld.binary.writer import write_module
 
+        check_counts(program)
         return write_module(program)
     from meld.binary.component.writer import write_component
 
@@ -176,7 +178,9 @@ def render(program: Program, emit: str) -> list[bytes | memoryview]:
     if emit == "wat":
         return [print_text(program).encode()]
     if isinstance(program, Module):
+        from meld.binary.limits import check_counts
         from meld.binary.writer import module_pieces
 
+        check_counts(program)
         return module_pieces(program)
     return [encode(program)]

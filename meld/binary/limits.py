@@ -1,4 +1,4 @@
-"""What engines and tools take of a core module: more than this is refused when a module is read or written.
+"""What engines and tools take of a core module: more than this is refused when a product is written.
 
 Source: WebAssembly JavaScript Interface, Limits (the limits that engines have agreed on); `wasm-tools validate`.
 """

@@ -12,7 +12,6 @@ from meld.binary.debug.dwarf import Subprogram, Unit, debug_sections, generated,
 from meld.binary.debug.provenance import SECTION, provenance
 from meld.binary.encode import Encoder
 from meld.binary.leb import name, section_pieces, unsigned, vector
-from meld.binary.limits import check_counts
 from meld.binary.names import write_names
 from meld.binary.reader import MAGIC, SECTIONS
 from meld.binary.section import CodeSection
@@ -52,15 +51,14 @@ def write_module(module: Module) -> bytes:
     """The binary of a module, the same bytes each time.
 
     Raises:
-        MeldError: something refers to an object that is not in the module, a body that is still encoded is malformed,
-            or the module has more of something than engines take (`meld.binary.limits`).
+        MeldError: something refers to an object that is not in the module, or a body that is still encoded is
+            malformed. Whether engines take as much is asked where a product is written (`meld.binary.limits`).
     """
     return b"".join(module_pieces(module))
 
 
 def module_pieces(module: Module) -> list[Piece]:
     """The binary of a module in pieces, some of which lie in what was read, so that little is copied."""
-    check_counts(module)
     writer = _Writer(module)
     parts = list(writer.parts())
     if module.notes_of(Traced):

@@ -8,6 +8,7 @@ from meld.binary.component.names import write_names
 from meld.binary.component.spaces import Spaces, describe
 from meld.binary.component.type_writer import TypeWriter, extern_name, too_deep
 from meld.binary.leb import name, section, unsigned, vector
+from meld.binary.limits import check_counts
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError
 from meld.ir.builtins import BUILTINS, ENCODINGS, Operand
@@ -101,6 +102,7 @@ class _Writer:
             case Custom(section=custom):
                 return Section.CUSTOM, name(custom.name) + bytes(custom.data)
             case CoreModule():
+                check_counts(item.module)
                 return Section.CORE_MODULE, write_module(item.module)
             case CoreInstance():
                 args = [name(n) + self.core_item(i) for n, i in item.args]
