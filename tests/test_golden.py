@@ -36,6 +36,7 @@ PASSING = {
     "check": ";; meldc:\n;; check: (func $div (\n;; next: local.get 0\n;; check: i32.{{div|mul}}_s",
     "not": ";; meldc:\n;; check: (func $div\n;; not: call\n;; check: i32.div_s\n;; not: call",
     "error": ";; meldc: --passes=finsh\n;; error: unknown pass `finsh`",
+    "hint": ";; meldc: --passes=finsh\n;; error: unknown pass `finsh`\n;; hint: did you mean `finish`",
     "two commands": ";; meldc:\n;; check: i32\n;; meldc: --passes=\n;; check: i32",
     "usage": ";; meldc: --emit=wad\n;; error: invalid choice",
 }
@@ -54,6 +55,8 @@ FAILING = {
     ";; meldc:\n;; remark: nobody says this": "nobody remarks",
     ";; meldc:\n;; error: something": "there is no error `something` without a place",
     ";; meldc: --passes=finsh": "unexpected error: unknown pass `finsh`",
+    ";; meldc: --passes=finsh\n;; error: unknown pass `finsh`\n;; hint: give up": "no error has the hint `give up`; there",
+    ";; meldc:\n;; check: func\n;; hint: give up": "no error has the hint `give up`",
     ";; meldc: --passes=finsh\n;; error: unknown pass `finsh`\n;; check: x": "the command failed, and a product is",
     ";; meldc:\n;; output:\n;;   (module)": "another output",
     ";; meldc:": "the test expects nothing",

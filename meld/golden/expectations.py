@@ -10,10 +10,12 @@ On lines of their own::
     ;; not: i32.const {{[0-9]+}}         no line is like this; in {{…}} stand regular expressions
     ;; remark: bridged                   a pass says so
     ;; error: unknown pass               an error that is not about a place in the file
+    ;; hint: run plan-tasks before       an error proposes this as the way out
     ;; output:                           the product is exactly what follows in comments
     ;;   (module …
 
-Behind code, ``;; error: TEXT`` expects an error at that line. All belong to the command above; `error` to all commands.
+Behind code, ``;; error: TEXT`` expects an error at that line. All belong to the command above; `error` and `hint` belong to
+all commands.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class Kind(Enum):
     NOT = "not"
     REMARK = "remark"
     ERROR = "error"
+    HINT = "hint"
     OUTPUT = "output"
 
 
@@ -75,10 +78,11 @@ class Golden:
     lines: list[str]
     cases: list[Case] = field(default_factory=list)
     errors: list[Expectation] = field(default_factory=list)
+    hints: list[Expectation] = field(default_factory=list)
 
     def expects_anything(self) -> bool:
         """Whether the test can fail."""
-        return bool(self.errors) or any(case.expectations or case.output for case in self.cases)
+        return bool(self.errors or self.hints) or any(case.expectations or case.output for case in self.cases)
 
     def has_program(self) -> bool:
         """Whether there is anything but comments."""
@@ -116,7 +120,7 @@ def read_golden(path: Path, text: str) -> Golden:
         if behind is not None:
             golden.errors.append(Expectation(Kind.ERROR, behind[1].strip(), number, placed=True))
         number += 1
-    if not golden.cases and golden.errors:
+    if not golden.cases and (golden.errors or golden.hints):
         golden.cases.append(Case([], None))
     if not golden.cases:
         raise MeldError("is no golden test", where=str(path), hint="it begins with a command: `;; meldc: --passes=…`")
@@ -133,6 +137,9 @@ def _directive(golden: Golden, kind: Kind, text: str, number: int) -> int:
         return number + 1
     if kind is Kind.ERROR:
         golden.errors.append(Expectation(kind, text, number))
+        return number + 1
+    if kind is Kind.HINT:
+        golden.hints.append(Expectation(kind, text, number))
         return number + 1
     if not golden.cases:
         golden.cases.append(Case([], None))

@@ -98,6 +98,7 @@ def run_golden(path: Path, meldc: CommandLine) -> Report:
         elif case.expectations or case.output:
             report.failures.append(Failure(f"the command failed, and a product is expected\n{ran.err}", case.line))
     _compare_errors(golden, errors, report, edits)
+    _compare_hints(golden, errors, report)
     if fresh and not errors:
         report.failures.append(Failure("the test expects nothing; --bless writes down what comes out"))
     report.blessed = edits.text(golden.lines)
@@ -336,7 +337,18 @@ def _compare_errors(golden: Golden, errors: list[dict[str, Any]], report: Report
 def _is_expected(golden: Golden, error: dict[str, Any], expectation: Expectation) -> bool:
     line = _line(golden, error)
     wanted = expectation.line if expectation.placed else None
-    return line == wanted and expectation.text in error["message"]
+    where = f"{error['where']}: " if error.get("where") and wanted is None else ""
+    return line == wanted and expectation.text in f"{where}{error['message']}"
+
+
+def _compare_hints(golden: Golden, errors: list[dict[str, Any]], report: Report) -> None:
+    """Each expected way out is one that some error proposes."""
+    hints = [error["hint"] for error in errors if error.get("hint")]
+    for expectation in golden.hints:
+        if not any(expectation.text in hint for hint in hints):
+            said = "".join(f"\n  {hint}" for hint in hints)
+            said = f"; there are:{said}" if said else ""
+            report.failures.append(Failure(f"no error has the hint `{expectation.text}`{said}", expectation.line))
 
 
 def _line(golden: Golden, error: dict[str, Any]) -> int | None:

@@ -1,5 +1,5 @@
 ;; The product as a component has the world of the composition again: what is fed inside is no import any more.
-;; meldc: {} inputs/math.wat --emit=component
+;; meldc: {} ../inputs/math.wat --emit=component
 (component $user
   (import "length" (func $length (param "text" string) (result u32)))
   (import "log" (func $log (param "value" u32)))

@@ -1,5 +1,5 @@
 ;; An import is fed from the export of the same name; the importer comes first.
-;; meldc: {} inputs/math.wat --stop-after=link
+;; meldc: {} ../inputs/math.wat --stop-after=link
 (component $user
   (import "double" (func $double (param "x" s32) (result s32)))
   (core func $lowered (canon lower (func $double)))
@@ -9,15 +9,15 @@
   (core instance $i (instantiate $m (with "math" (instance (export "double" (func $lowered))))))
   (func (export "quadruple") (param "x" s32) (result s32) (canon lift (core func $i "quadruple"))))
 ;; check: (@meld.facts linked)
-;; check: (component $link (@meld.own-name "user")
+;; check: (component $import-by-name (@meld.own-name "user")
 ;; check: (component $math
 ;; check: (with "double" (func {{.*}}))
-;; meldc: {} inputs/math.wat --stop-after=merge
+;; meldc: {} ../inputs/math.wat --stop-after=merge
 ;; check: (@meld.facts linked merged)
-;; check: (import "meld:boundary" {{.*}} (@meld.boundary (caller $link) (callee $math) (label "math/double")
+;; check: (import "meld:boundary" {{.*}} (@meld.boundary (caller $import-by-name) (callee $math) (label "math/double")
 ;; run: quadruple(3) == 12
-;; meldc: {} inputs/math.wat
+;; meldc: {} ../inputs/math.wat
 ;; not: meld:boundary
-;; check: (@meld.wired (caller $link) (callee $math) (label "math/double") {{.*}} (how direct)
+;; check: (@meld.wired (caller $import-by-name) (callee $math) (label "math/double") {{.*}} (how direct)
 ;; run: quadruple(3) == 12
 ;; run: quadruple(-536870912) == -2147483648

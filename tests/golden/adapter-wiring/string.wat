@@ -1,5 +1,5 @@
 ;; A string is copied from one memory to the other; where it does not lie in memory, the caller traps.
-;; meldc: {} inputs/math.wat
+;; meldc: {} ../inputs/math.wat
 (component $user
   (import "length" (func $length (param "text" string) (result u32)))
   (core module $memory (memory (export "memory") 1) (data (i32.const 8) "hello"))
