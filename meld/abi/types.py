@@ -205,6 +205,11 @@ def show(t: Type | c.CompFuncType) -> str:
     return _show(write_type(t, name_of))
 
 
+def show_bare(t: Type) -> str:
+    """A resolved type for the middle of a sentence, without the parentheses around it: ``stream u8``."""
+    return show(t).removeprefix("(").removesuffix(")")
+
+
 def _show(s: Sexp) -> str:
     match s:
         case Symbol(word):

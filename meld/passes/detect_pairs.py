@@ -15,7 +15,7 @@ from dataclasses import field
 from typing import Any
 
 from meld.abi.layout import Kind, Layouts
-from meld.abi.types import Type, parts_of, show
+from meld.abi.types import Type, parts_of, show_bare
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Module
@@ -67,7 +67,7 @@ class DetectPairs(Pass):
             module.notes += [Pair(domain, producer, consumer) for producer, consumer in one.pairs()]
             if one.carried is Carried.HOST:
                 names = ", ".join(f"`{use.instance.name}`" for use in one.uses)
-                cx.remark(f"{_show(one.stream)} of {names} stays on the host: {one.reason}")
+                cx.remark(f"{show_bare(one.stream)} of {names} stays on the host: {one.reason}")
             cx.stats[_COUNTED[one.carried]] += 1
 
 
@@ -184,7 +184,7 @@ def _refuse_borrows(uses: list[StreamUse]) -> None:
     for use in uses:
         if any(isinstance(t, c.Borrow) for t in parts_of(use.type)):
             raise MeldError(
-                f"`{use.instance.name}` has a {_show(use.type)}: a borrow cannot travel in a stream or future",
+                f"`{use.instance.name}` has a {show_bare(use.type)}: a borrow cannot travel in a stream or future",
                 hint="send an own handle",
             )
 
@@ -204,8 +204,8 @@ def _refuse_mismatches(module: Module, uses: list[StreamUse]) -> None:
                 other = types(producer, READS, kind) + types(consumer, WRITES, kind)
                 if written and read and not set(written) & set(read) and not other:
                     raise MeldError(
-                        f"`{producer.name}` writes {_show(written[0])}, but `{consumer.name}`, which is linked to it "
-                        f"as `{link.label}`, reads {_show(read[0])}",
+                        f"`{producer.name}` writes {show_bare(written[0])}, but `{consumer.name}`, which is linked to it "
+                        f"as `{link.label}`, reads {show_bare(read[0])}",
                         hint="both ends of a stream have one element type",
                     )
 
@@ -245,7 +245,7 @@ def _keep_sharers_on_host(candidates: list[_Candidate]) -> None:
                 shared = {u.instance for u in one.uses} & {u.instance for u in other.uses}
                 if type(other.stream) is type(one.stream) and other.reason not in (None, NO_PAIR) and shared:
                     name = next(u.instance.name for u in one.uses if u.instance in shared)
-                    one.reason = f"`{name}` uses the same intrinsics for {_show(other.stream)}, which stays on the host"
+                    one.reason = f"`{name}` uses the same intrinsics for {show_bare(other.stream)}, which stays on the host"
                     changed = True
                     break
 
@@ -327,7 +327,3 @@ def _carries(function: c.CompFuncType, stream: Type) -> bool:
 
 def _is_stream(t: Type) -> bool:
     return isinstance(t, c.Stream | c.Future)
-
-
-def _show(t: Type) -> str:
-    return show(t).strip("()") if not isinstance(t, c.Prim) else show(t)

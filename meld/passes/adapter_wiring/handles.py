@@ -7,7 +7,7 @@ lift_stream, lift_future, lift_error_context and their counterparts.
 from __future__ import annotations
 
 from meld.abi.layout import Kind, Layout
-from meld.abi.types import Resource, Type, function_types, show
+from meld.abi.types import Resource, Type, function_types, show, show_bare
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Module
@@ -67,7 +67,7 @@ class Handles:
         sides = (call.boundary.caller, call.boundary.callee)
         if OUTSIDE in sides:
             raise MeldError(
-                f"a {show(t).strip('()')} cannot cross to the host beside handles: {show(call.boundary.type)}",
+                f"a {show_bare(t)} cannot cross to the host beside handles: {show(call.boundary.type)}",
                 where=place_of(call.boundary),
                 hint="leave out one of the two, or give them in calls of their own",
             )
@@ -76,7 +76,7 @@ class Handles:
         )
         if not known or any(side not in self.records for side in sides):
             raise MeldError(
-                f"a {show(t).strip('()')} cannot be carried over: {show(call.boundary.type)}",
+                f"a {show_bare(t)} cannot be carried over: {show(call.boundary.type)}",
                 where=place_of(call.boundary),
                 hint="run emit-tasks before adapter-wiring",
             )

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from meld.abi.traps import Trap
-from meld.abi.types import Type, function_types, show
+from meld.abi.types import Type, function_types, show, show_bare
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Memory, Module
@@ -244,7 +244,7 @@ def inside(module: Module, builtins: Iterable[tuple[Function, CanonCall]]) -> It
 def _outside(call: CanonCall, domain: Domain | None) -> MeldError:
     why = "no pass has looked for its other end" if domain is None else domain.why
     return MeldError(
-        f"`{call.builtin}` of `{call.instance.name}`: the {show(call.type).strip('()')} stays on the host, and a core "
+        f"`{call.builtin}` of `{call.instance.name}`: the {show_bare(call.type)} stays on the host, and a core "
         f"module cannot reach it there: {why}",
         hint="run detect-pairs before emit-tasks"
         if domain is None
