@@ -55,7 +55,7 @@ FAILING = {
     ";; meldc:\n;; remark: nobody says this": "nobody remarks",
     ";; meldc:\n;; error: something": "there is no error `something` without a place",
     ";; meldc: --passes=finsh": "unexpected error: unknown pass `finsh`",
-    ";; meldc: --passes=finsh\n;; error: unknown pass `finsh`\n;; hint: give up": "no error has the hint `give up`; there",
+    ";; meldc: --passes=finsh\n;; error: unknown pass `finsh`\n;; hint: stop": "no error has the hint `stop`; there",
     ";; meldc:\n;; check: func\n;; hint: give up": "no error has the hint `give up`",
     ";; meldc: --passes=finsh\n;; error: unknown pass `finsh`\n;; check: x": "the command failed, and a product is",
     ";; meldc:\n;; output:\n;;   (module)": "another output",

@@ -14,8 +14,8 @@ On lines of their own::
     ;; output:                           the product is exactly what follows in comments
     ;;   (module …
 
-Behind code, ``;; error: TEXT`` expects an error at that line. All belong to the command above; `error` and `hint` belong to
-all commands.
+Behind code, ``;; error: TEXT`` expects an error at that line. All belong to the command above; `error` and `hint`
+belong to all commands.
 """
 
 from __future__ import annotations

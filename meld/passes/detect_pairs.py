@@ -204,8 +204,8 @@ def _refuse_mismatches(module: Module, uses: list[StreamUse]) -> None:
                 other = types(producer, READS, kind) + types(consumer, WRITES, kind)
                 if written and read and not set(written) & set(read) and not other:
                     raise MeldError(
-                        f"`{producer.name}` writes {show_bare(written[0])}, but `{consumer.name}`, which is linked to it "
-                        f"as `{link.label}`, reads {show_bare(read[0])}",
+                        f"`{producer.name}` writes {show_bare(written[0])}, but `{consumer.name}`, which is linked to "
+                        f"it as `{link.label}`, reads {show_bare(read[0])}",
                         hint="both ends of a stream have one element type",
                     )
 
@@ -245,7 +245,9 @@ def _keep_sharers_on_host(candidates: list[_Candidate]) -> None:
                 shared = {u.instance for u in one.uses} & {u.instance for u in other.uses}
                 if type(other.stream) is type(one.stream) and other.reason not in (None, NO_PAIR) and shared:
                     name = next(u.instance.name for u in one.uses if u.instance in shared)
-                    one.reason = f"`{name}` uses the same intrinsics for {show_bare(other.stream)}, which stays on the host"
+                    one.reason = (
+                        f"`{name}` uses the same intrinsics for {show_bare(other.stream)}, which stays on the host"
+                    )
                     changed = True
                     break
 

@@ -1,0 +1,16 @@
+;; `--emit=component` runs the pass: the product defines the resource again, and exports its functions over it.
+;; meldc: --emit=component
+;; check: {{^  }}(type {{.*}}(resource (rep i32)))
+;; check: {{^  }}(core module $main
+;; check: {{^  }}(export {{.*}}"open"
+(component
+  (type $file (resource (rep i32)))
+  (core func $new (canon resource.new $file))
+  (core module $m
+    (import "" "new" (func $new (param i32) (result i32)))
+    (func (export "open") (result i32) (call $new (i32.const 7)))
+    (func (export "read") (param i32) (result i32) (local.get 0)))
+  (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+  (export $File "file" (type $file))
+  (func (export "open") (result (own $File)) (canon lift (core func $i "open")))
+  (func (export "read") (param "self" (borrow $File)) (result u32) (canon lift (core func $i "read"))))
