@@ -74,8 +74,8 @@ class Outcome:
 def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int | None = None) -> Outcome:
     """Loads the inputs, plans the passes, runs them.
 
-    Compiling is a function of its arguments, so what stood at an earlier point of a run is had by running again with
-    fewer `steps` (0: nothing has run yet). `None` is as many as `options` ask for.
+    Compilation is deterministic, so any earlier state is recovered by running again with fewer `steps` (0: nothing has
+    run yet). `None` runs as many as `options` ask for.
 
     Raises:
         MeldError: bad input, an impossible plan, a failing pass (`PassFailure`).

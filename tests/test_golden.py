@@ -13,6 +13,7 @@ from test_cli import meldc, refused
 from meld.cli import main
 from meld.commands import COMMANDS
 from meld.golden.running import CommandLine, run_golden
+from meld.passes import BUILTIN
 
 ROOT = Path(__file__).parent.parent
 
@@ -173,3 +174,16 @@ class TestPytest:
             (tmp_path / name).mkdir()
             (tmp_path / name / "t.wat").write_text(f";; meldc:\n;; check: div\n{MODULE}")
         assert "1 passed" in self.run(tmp_path).stdout
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_a_pass_can_be_learned(name: str) -> None:
+    """Its description shows WAT before and after, and a folder has six golden tests, each with a title."""
+    shown = meldc("passes", name).stdout
+    before, word, after = re.split(r"^(becomes|gets)$", shown, maxsplit=1, flags=re.MULTILINE)
+    assert word and re.search(r"^    \(", before, re.MULTILINE) and re.search(r"^    \(", after, re.MULTILINE)
+    files = sorted((ROOT / "tests/golden" / name).glob("*.wat"))
+    assert len(files) >= 6
+    for path in files:
+        title = path.read_text().partition("\n")[0]
+        assert re.match(r";; (?!meldc:)\S", title), path

@@ -1,4 +1,25 @@
-"""The instructions of a body that is decoded.
+"""The reader of bodies: instructions from bytes.
+
+Bodies are by far the largest part of a module, and most of them pass through the compiler without any pass looking at
+them. So a body that is read stays bytes (`EncodedBody` in `bodies.py`). To write it into another module, only the
+places that hold an index matter, and `scan.py` finds these without making an object for each instruction. This file is
+for the few bodies that a pass does want to see: it makes a list of `Instruction` objects.
+
+The list is flat, as in the binary format: `block`, `loop`, `if` and `end` are instructions, and labels are relative
+depths. Nesting is only counted, to find the `end` that closes the body. Nothing here recurses, so no input can exhaust
+Python's stack.
+
+An index is resolved at once. Immediates that name a function, global, memory or type are the objects of the scope (the
+meaning of indices in the module that the body was read from), never numbers. Hence a pass may add and remove items
+freely, and a body can move to another module with its scope replaced; numbers reappear when the module is written.
+
+Speed comes from two tables. `_PLAIN` has one entry for each byte value, and answers for all opcodes of one byte that
+have at most one immediate and do not open or close a block: nearly every instruction of real code takes this path.
+The others go through `opcode_at` and the opcode table of `meld.ir.opcodes`, with `_READERS` for each kind of immediate.
+The few whose binary form differs from the order of the text are cases in `immediates`.
+
+Every malformed byte is an error with its offset in the input. Types are not checked here: that is validation
+(`meld.verify`).
 
 Source: WebAssembly 3.0, section 5.4 (instructions).
 """

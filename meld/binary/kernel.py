@@ -15,7 +15,7 @@ from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE
 from meld.binary.plans import CLOSE, OPEN, PLANS, SPACE_OF_IMM, Step
 from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
-from meld.support.ahead import Ahead
+from meld.support.ahead import Background
 from meld.support.cache import load, save
 from meld.support.packaged import packaged
 from meld.support.records import record
@@ -162,7 +162,7 @@ class Kernel:
         self._put(PLANS_AT, plan_table())
         self._put(self._code, code)
 
-    def uses(self) -> Ahead[Uses]:
+    def uses(self) -> Background[Uses]:
         """What each body uses. Getting it raises Refused."""
         room = 4 * self._size + 4096  # a use takes a byte of code at least
         self._grow(self._room + room)
@@ -174,7 +174,7 @@ class Kernel:
 
         return self._call(0, 0, self._room + room, self._room, taken)
 
-    def rewrite(self, maps: Mapping[str, Sequence[int]], keep: bytes) -> Ahead[Written]:
+    def rewrite(self, maps: Mapping[str, Sequence[int]], keep: bytes) -> Background[Written]:
         """The bodies with other indices; those whose byte in `keep` is 0 are left out.
 
         Getting it raises Refused, if a body is malformed or uses an index that has no new one.
@@ -197,7 +197,7 @@ class Kernel:
 
         return self._call(self._keep, self._room, self._room + room, 0, taken)
 
-    def _call(self, keep: int, out: int, limit: int, uses: int, taken: Callable[[int], T]) -> Ahead[T]:
+    def _call(self, keep: int, out: int, limit: int, uses: int, taken: Callable[[int], T]) -> Background[T]:
         """Has the engine begin; what it leaves is `taken` from its memory when it is asked for."""
         arguments = self._code, self._count, keep, self._rows, out, limit, uses
 
@@ -210,7 +210,7 @@ class Kernel:
                 raise Refused from e
             return end & NOWHERE
 
-        return Ahead(call, taken)
+        return Background(call, taken)
 
     def _grow(self, size: int) -> None:
         pages = -(-size >> 16) - self._memory.size(self._store)

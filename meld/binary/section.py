@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from meld.binary.debug.dwarf_lines import LineUnit
     from meld.binary.kernel import Kernel, Uses, Written
     from meld.binary.scan import Scan
-    from meld.support.ahead import Ahead
+    from meld.support.ahead import Background
 
 THRESHOLD = 80_000
 """Bytes of code, each function counting as `FUNCTION` more, from which on it pays to start the engine."""
@@ -52,7 +52,7 @@ class CodeSection:
     head: int = 1
     debug: dict[str, bytes | memoryview] = field(default_factory=dict)
     lines: list[LineUnit] | None = None
-    _ahead: Ahead[Uses] | None = None
+    _ahead: Background[Uses] | None = None
     _uses: Uses | None = None
     _refused: bool = False
 
@@ -61,12 +61,12 @@ class CodeSection:
         return self.data[self.starts[number] : self.ends[number]]
 
     def look_ahead(self, scope: Scope) -> None:
-        """Begins to find out what each body uses, if the kernel shall do it."""
+        """Start scanning the section's uses in the background, if that pays."""
         if self._ahead is None and self.pays():
             self._ahead = self._kernel(scope).uses()
 
     def uses(self, scope: Scope) -> Uses | None:
-        """What each body uses; None where Python has to look."""
+        """The uses of each body; None if the kernel does not scan this section, so that Python has to."""
         if self._uses is not None:
             return self._uses
         if not self._refused:
@@ -81,7 +81,7 @@ class CodeSection:
                 self._ahead = None
         return self._uses
 
-    def rewritten(self, scope: Scope, numbering: Numbering, numbers: Sequence[int]) -> Ahead[Written] | None:
+    def rewritten(self, scope: Scope, numbering: Numbering, numbers: Sequence[int]) -> Background[Written] | None:
         """Some of the bodies, each behind its size, with the indices of another module; None where Python has to.
 
         Getting it raises `meld.binary.kernel.Refused` where Python has to, after all.

@@ -35,10 +35,10 @@ from meld.ir.types import FUNCREF
 
 if TYPE_CHECKING:
     from meld.binary.kernel import Written
-    from meld.support.ahead import Ahead
+    from meld.support.ahead import Background
 
 Piece: TypeAlias = bytes | memoryview
-Groups: TypeAlias = "dict[tuple[CodeSection, Scope], Ahead[Written] | None]"
+Groups: TypeAlias = "dict[tuple[CodeSection, Scope], Background[Written] | None]"
 """Sections with the scope that their bodies are over, and what the kernel writes of them."""
 
 SHORT = 4096
@@ -115,7 +115,7 @@ def _vector(items: list[Piece] | list[bytes], count: int | None = None) -> list[
     return [unsigned(count), *items] if count else []
 
 
-def _written(ahead: Ahead[Written] | None) -> Written | None:
+def _written(ahead: Background[Written] | None) -> Written | None:
     """What the kernel wrote; None where Python has to write."""
     if ahead is None:
         return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from inspect import cleandoc
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -10,6 +12,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "List the passes, or describe one."
     parser.add_argument("name", nargs="?", metavar="NAME")
     parser.add_argument("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
+
+
+def description(docstring: str) -> Iterator[str]:
+    """The lines of a docstring behind its first: a paragraph is one line, indented lines (WAT) are kept as they are."""
+    paragraph: list[str] = []
+    for line in cleandoc(docstring).splitlines()[1:]:
+        if line and not line.startswith(" "):
+            paragraph.append(line)
+            continue
+        if paragraph:
+            yield " ".join(paragraph)
+            paragraph = []
+        yield line
+    if paragraph:
+        yield " ".join(paragraph)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -27,11 +44,9 @@ def main(args: argparse.Namespace) -> int:
     if args.name is not None:
         cls = registry.get(args.name)
         console.print(cell(f"{cls.name}: {summary_of(cls)}"))
-        rest = "\n".join((cls.__doc__ or "").strip().splitlines()[1:])
-        if rest.strip():
-            import textwrap
-
-            console.print(cell(textwrap.dedent(rest).strip("\n")))
+        for line in description(cls.__doc__ or ""):
+            console.print(cell(line), soft_wrap=line.startswith(" "))
+        console.print()
         language = f"{cls.reads.__name__.lower()} → {cls.writes.__name__.lower()}"
         rows = [("language", language), ("requires", ", ".join(sorted(cls.requires)) or "nothing")]
         rows += [("establishes", ", ".join(sorted(cls.establishes)) or "nothing")]

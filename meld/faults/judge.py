@@ -33,7 +33,7 @@ Test = Callable[[bytes], Verdict]
 
 
 def command_test(command: str, form: str, limit: float) -> Test:
-    """The test that a command is: 0 is good, 125 cannot tell, all else is bad, and so are more than `limit` seconds."""
+    """A shell command as a test: exit 0 is good, 125 unclear, anything else bad; so is more than `limit` seconds."""
 
     def test(data: bytes) -> Verdict:
         done = run_on_file(command, data, option="--test", suffix=form, limit=limit)

@@ -117,7 +117,7 @@ class Scope(Named):
 
 
 class LazyBody:
-    """A body that nobody has looked at yet. Derived from by what keeps one as bytes, and what keeps one as text."""
+    """A body that is not decoded yet. Base of `EncodedBody` (binary) and `TextBody` (text)."""
 
     __slots__ = ()
     scope: Scope
@@ -141,7 +141,7 @@ class LazyBody:
         raise NotImplementedError
 
     def look_ahead(self) -> None:
-        """Begins to find out what the bodies that were read with this one name, if that can go on by itself."""
+        """Start scanning the section's uses in the background, if that pays."""
 
     def uses(self) -> Iterable[Item]:
         """The items that the body names, type definitions aside; some may come more than once."""

@@ -1,8 +1,28 @@
-"""Writes a journal while passes run.
+"""The recorder: an observer that writes a journal while passes run.
 
-After each step the things of the program are compared with what they were, by their states (`meld.observers.state`): a
-body that nobody has decoded by what it was read from and by the objects that its indices mean. So a step costs time for
-each function, not for each instruction; only what differs is printed.
+A journal says what each pass did to each part of the program: a function was created, changed, removed, and what its
+text was before and after. It is the source of `meldc trace`, `diff`, `report` and the debugger. The difficulty is cost.
+A program has tens of thousands of functions, most passes touch a dozen of them, and printing all functions after each
+step would take many times as long as compiling.
+
+So the recorder does not compare texts. After each step it compares *fingerprints* (the states of
+`meld.observers.state`), values that are cheap to take and have one property: if two of them are equal, the texts are
+equal. The reverse need not hold. Where fingerprints differ, both texts are printed and compared, and only then is there
+a change in the journal.
+
+The fingerprint of a body that no pass has decoded is what it was read from (a function of a code section) and the
+meaning of its scope: the objects that its indices stand for. A pass that replaces an item everywhere changes the scope,
+not the body, so the body counts as changed only if it names an entry of the scope that means something else now. That
+makes a step cost time for each function, not for each instruction. Functions and data segments that stand one behind
+the other are compared in runs of a thousand.
+
+Parts are recognized by identity: the same object is the same part, whatever its name or place. Exports, custom sections
+and most notes have no identity, and are recognized by their text. An item that is new takes over the history of one
+that is gone if it has its kind and name, since a pass may build a program anew. Each part becomes a *symbol* with a
+name of its own for the whole run.
+
+A text is kept where it would be lost: that of a function whose body some pass has decoded or generated. Others can be
+printed from their fingerprint when somebody asks. Small programs keep all texts.
 """
 
 from __future__ import annotations
@@ -292,7 +312,7 @@ def _same(old: Any, new: Any) -> bool:
 
 
 def parts_of(program: Program, names: StableNames, known: Container[Any] = ()) -> list[tuple[Any, Any]]:
-    """The things of a program: what tells whether one is the same as before, and the thing. All have a name then."""
+    """(fingerprint, part) for every part of a program. Each part has a name afterwards."""
     seen: Counter[Any] = Counter()
 
     def numbered(kind: str, text: str) -> tuple[str, str]:

@@ -80,7 +80,7 @@ def _may_announce(place: str) -> bool:
 
 
 def _module_name(file: Path) -> str:
-    """What a plugin file is called as a Python module: the same each time, and not as another file."""
+    """The name of a plugin file as a Python module: the same in each run, and different for each file."""
     name, n = f"meld_plugin_{file.stem}", 1
     while (taken := sys.modules.get(name)) is not None and Path(taken.__file__ or "").resolve() != file.resolve():
         n += 1

@@ -1,4 +1,4 @@
-"""What a pass is.
+"""The base class of passes, and the context that a pass runs in.
 
 A pass is a dataclass; its fields are its options, its docstring's first line is its help text:
 
@@ -59,7 +59,7 @@ class Rewrite:
 
 @record()
 class Gate:
-    """How many rewrites may happen: in all (`limit`) and in one pass (`fuel`, by the label of its step); None: all.
+    """Limits on rewrites: in all (`limit`) and in one pass (`fuel`, by the label of its step); None is no limit.
 
     `refused` says whether one was held back: then what should have been lowered may still be pending.
     """
@@ -81,7 +81,7 @@ class Gate:
 
 @record()
 class PassContext:
-    """What a pass gets besides the program, and where it leaves what it has to say.
+    """The context of one run of a pass: it counts rewrites, and collects statistics and remarks.
 
     A pass asks leave for each of its rewrites, so that they can be counted, traced, and held back one by one:
 

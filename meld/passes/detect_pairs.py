@@ -1,4 +1,4 @@
-"""The pass `detect-pairs`: who shares streams with whom.
+"""The pass `detect-pairs`: which instances share streams.
 
 A *stream domain* is a connected cluster of linked instances together with one element type, compared by structure. A
 *pair* is a producer and a consumer of a domain in two instances.
@@ -28,17 +28,28 @@ from meld.rewriting.liveness import reachable
 from meld.support.records import record
 
 HOLDS_MORE = {Kind.STRING, Kind.LIST, Kind.OWN, Kind.BORROW, Kind.STREAM, Kind.FUTURE, Kind.ERROR_CONTEXT}
-"""What an element must not hold to be copied as bytes: pointers and handles."""
+"""Kinds of values that are pointers or handles: elements with any of these cannot be copied as bytes."""
 
 NO_PAIR = "no instance writes what another one reads"
-"""The one reason that keeps a domain on the host without harm to others: its streams meet nobody anyway."""
+"""The only reason that does not extend to other domains of the same instances: these streams have one end only."""
 
 WRITES = {"stream.write", "future.write"}
 READS = {"stream.read", "future.read"}
 
 
 class DetectPairs(Pass):
-    """Find stream domains and producer→consumer pairs, and decide how each domain is carried."""
+    """Find stream domains and producer→consumer pairs, and decide how each domain is carried.
+
+    Linked instances that declare built-ins for one element type are a domain. It stays on the host if the host can see
+    its streams, or if nothing in the module can carry them; the note says which.
+
+        (@meld.link (importer $b) (exporter $a))
+        (@meld.streams $a (builtins stream.write) (type (stream u8)))
+        (@meld.streams $b (builtins stream.read) (type (stream u8)))
+    gets
+        (@meld.domain $d0 (instances $a $b) (element u8) (carried bridge))
+        (@meld.pair (domain $d0) (producer $a) (consumer $b))
+    """
 
     name = "detect-pairs"
     requires = frozenset({"merged"})
@@ -80,7 +91,7 @@ _COUNTED = {
 
 @record()
 class _Candidate:
-    """What may become a domain.
+    """A candidate for a domain.
 
     Attributes:
         number: that of its cluster of linked instances.

@@ -39,8 +39,18 @@ class GuardEntries(Pass):
     """Close the program for good after a trap, as engines do with components.
 
     Guarded are the functions that components export, their post-return functions, and `realloc`, which the host may
-    also call while the program calls it. Exports of core modules that are fused as they are (stream partners) stay what
-    they are. A trap in a function of the host is not seen: it says so by `meld:trapped`, or never calls back.
+    also call while the program calls it. Exports of core modules that are fused as they are (stream partners) are not
+    guarded. A trap in a function of the host is not seen: the host says so by `meld:trapped`, or never calls back.
+
+        (export "f" (func $f))
+    becomes
+        (export "f" (func $f.entry))
+        (func $f.entry (param i32) (result i32)
+          (if (global.get $entered)
+            (then (call $"cannot enter component instance") (unreachable)))
+          (global.set $entered (i32.const 1))
+          (call $f (local.get 0))
+          (global.set $entered (i32.const 0)))
     """
 
     name = "guard-entries"
@@ -125,13 +135,13 @@ def _guarded(export: Export, guards: dict[Function, Function]) -> Export:
 
 
 def _entry(function: Function, state: Global, entered: list[Instruction], name: str) -> Function:
-    """What the host calls in place of an exported function."""
+    """The guard of an exported function."""
     code = [*entered, _const(RUNNING), _set(state), *_call(function), _const(IDLE), _set(state)]
     return Function(function.type, Code([], code), name=name, owner=function.owner, synthetic=KIND)
 
 
 def _realloc(function: Function, state: Global, running: list[Instruction]) -> Function:
-    """What the host calls in place of `realloc`: at any time, but while the program runs by itself."""
+    """The guard of a `realloc`: the host may call it at any time, except while code of the program runs."""
     saved = len(function.signature.params)
     code = [
         *running,
@@ -146,7 +156,7 @@ def _realloc(function: Function, state: Global, running: list[Instruction]) -> F
 def _guard_host_calls(
     module: Module, calls: list[Function], state: Global, running: list[Instruction], during: int
 ) -> None:
-    """Says what the host may do while it is called."""
+    """Guards the calls of the host; `during` is the state while one runs."""
     new: dict[CoreItem, CoreItem] = {item: _exit(item, state, running, during) for item in calls}
     for guard in new.values():
         module.add(guard)
@@ -156,7 +166,7 @@ def _guard_host_calls(
 
 
 def _exit(function: Function, state: Global, running: list[Instruction], during: int) -> Function:
-    """What the program calls in place of a function of the host."""
+    """The guard of a function of the host: the program calls it in place of the import."""
     saved = len(function.signature.params)
     code = [
         *(_get(state), Instruction("local.set", (saved,)), _const(during), _set(state)),

@@ -36,6 +36,15 @@ class Link(Pass):
     What no input exports stays an import of the composition; what no input uses is exported by it. An import that
     several inputs could feed needs `--link`, and one that `--host-only` names is fed by none. A component that comes
     composed has nothing to link.
+
+        (component $app (import "f" (func)) …)
+        (component $lib … (export "f" (func 0)))
+    becomes
+        (component $app …)
+        (component $lib …)
+        (instance $lib (instantiate $lib))
+        (alias export $lib "f" (func $f))
+        (instance $app (instantiate $app (with "f" (func $f))))
     """
 
     name = "link"
@@ -101,7 +110,7 @@ class _Linker:
             raise MeldError(f"--link: `{wish.importer}` has no import `{wish.label}`", hint=hint)
 
     def _say_overrides(self, feeds: dict[tuple[str, Import], list[tuple[str, Export]]]) -> None:
-        """Says which inputs feed imports that the host would serve otherwise, where nobody asked for it."""
+        """Remark which inputs feed imports that the host would serve otherwise, unless `--link` asked for it."""
         taken: dict[tuple[str, str], list[str]] = {}
         for (name, item), providers in feeds.items():
             if not _is_partner(item) and (name, str(item.extern)) not in self.wanted:

@@ -11,10 +11,15 @@ from meld.passes.base import Pass, PassContext
 class RewireCalls(Pass):
     """Rebind each bridged instance's stream intrinsics to its shims.
 
-    What makes new streams comes last, so that nobody gets a handle that what he calls does not know.
+    `*_new` is rebound last: a partially rewired instance must not receive local handles that its other intrinsics would
+    reject.
 
-    Every use is rebound: calls, `ref.func`, element segments, re-exports. Only what the compiler itself made keeps the
-    intrinsics, which so remain as the path for handles of the host.
+    Every use is rebound: calls, `ref.func`, element segments, re-exports. Generated code keeps calling the intrinsics,
+    so that the shims can still pass on handles of the host.
+
+        (func $a/run … (call $a/stream_write …))
+    becomes
+        (func $a/run … (call $a/stream_write.shim …))
     """
 
     name = "rewire-calls"

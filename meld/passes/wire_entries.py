@@ -1,15 +1,9 @@
-"""The pass `wire-entries`: what the host calls in place of the exported functions of asynchronous components.
+"""The pass `wire-entries`: plain functions in place of exported functions that run as tasks.
 
 An exported function that runs as a task becomes a plain function: it begins the task, runs whatever is ready until the
 task has its result, and returns that. Tasks that are left go on with the next call. A function that is lifted
 asynchronously returns the flat values that `task.return` got, several if need be, or a pointer where there are more
 than 16.
-
-    (export "f" (func $app/f))
-    ⟶
-    (export "f" (func $f.task))
-    (func $f.task (param i32) (result i32)
-      (local.set $task (call $task_new …)) …store the parameters… (call $call_sync (local.get $task)) …load the result…)
 
 Where the product is to be a component (`expose-resources` has run), such a function is lifted asynchronously again,
 with the original's type: it calls the host's `task.return` when the task has its result, and answers EXIT.
@@ -52,7 +46,18 @@ CALLBACK = FuncType((I32, I32, I32), (I32,))
 
 
 class WireEntries(Pass):
-    """Give exported functions that run as tasks what the host calls in their place."""
+    """Replace each exported function that runs as a task by a plain function that the host can call.
+
+        (export "f" (func $app/f))
+    becomes
+        (export "f" (func $f.task))
+        (func $f.task (param i32) (result i32)
+          (local.set $task (call $task_new …))
+          (i32.store $state offset=… (local.get $task) (local.get 0))
+          (call $call_sync (local.get $task))
+          (i32.load $state offset=… (local.get $task))
+          (call $let_go (local.get $task)))
+    """
 
     name = "wire-entries"
     requires = frozenset({"task-plan", "wired"})
@@ -147,7 +152,7 @@ class _Wiring:
         return [f"(call {free} (call {take}))"]
 
     def _result(self, n: HostExport, results: Sequence[NumType]) -> None:
-        """Has the host's `task.return` take the result of a task, if it shall."""
+        """Passes the result of a task to the host's `task.return`, if `emit-tasks` has left an import for it."""
         for item in self.module.imports:
             if not isinstance(item, Function) or not any(
                 isinstance(note, TaskResult) and note.label == n.label for note in item.notes

@@ -1,4 +1,4 @@
-"""What an input says about the compiler's own business: annotations and sections that only the compiler may write.
+"""Annotations and sections of an input that only the compiler may write.
 
 Inputs are data. A note decides where a call goes, who owns an item and what the host is told, so one that an input
 brings along is dropped before anything reads it.
@@ -14,7 +14,7 @@ from meld.ir.module import Module
 from meld.ir.notes import Note, Opaque
 
 SECTIONS = "meld"
-"""What the names of the compiler's own custom sections begin with."""
+"""The prefix of the names of the compiler's own custom sections."""
 
 
 def drop_claims(program: c.Component | Module, *, root: bool = True) -> Counter[str]:
@@ -84,7 +84,7 @@ def _facts(program: c.Component | Module, dropped: Counter[str]) -> None:
 
 
 def _kept(notes: Iterable[Note], dropped: Counter[str]) -> list[Note]:
-    """The notes of other tools, which nobody here reads."""
+    """The notes of other tools, which the compiler does not read."""
     kept: list[Note] = []
     for n in notes:
         if isinstance(n, Opaque) and not n.label.startswith("meld."):

@@ -1,4 +1,4 @@
-"""What the host needs of a module to serve its imports and call its exports: canonical options, by export names."""
+"""Canonical options by export names: the host needs them to serve the imports of a module and call its exports."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ KIND = "handle-table"
 
 ENTRY_BYTES = 16
 FIRST_ENTRIES = 16
-"""How many entries a table has at first."""
+"""Entries of a new table."""
 MOST_ENTRIES, FEWEST_ENTRIES = 1 << 24, 1 << 12
 """Bounds of `limit_of`."""
 TABLE_SPACE = 1 << 31
@@ -66,7 +66,7 @@ class Tables:
 
 
 def limit_of(instances: int, object_bytes: int = 0) -> int:
-    """How many entries a table may have, a power of two: for a program of so many instances.
+    """The most entries that a table may have in a program of so many instances, a power of two.
 
     No instance can use up what others need: together all tables, and what the handles in them stand for, fit into
     `TABLE_SPACE`. A table that has grown leaves smaller blocks behind, which together are as large as it is.

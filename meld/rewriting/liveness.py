@@ -1,4 +1,4 @@
-"""What uses what: the items that are reachable, and the uses of each item in a module."""
+"""Liveness: the items that are reachable, and the uses of each item in a module."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
 
 
 class _Named:
-    """What the bodies of functions name, given out once for each scope."""
+    """The items that function bodies use; an item is yielded once for each scope."""
 
     def __init__(self) -> None:
         self._given: dict[Scope, tuple[list[list[Any]], set[int]]] = {}
 
     def by(self, function: Function) -> Iterable[Item]:
-        """What one function names, without what others over its scope have named before it."""
+        """The items that a function uses and that no earlier function over the same scope has used."""
         body = function.body
         if not isinstance(body, EncodedBody):
             return body_uses(function)
@@ -86,7 +86,7 @@ class _Tables:
 
 
 def _pending_uses(n: Note, tables: _Tables) -> Iterator[Any]:
-    """What whoever serves an import needs, by its note; that of a boundary or built-in is the interpreter."""
+    """The items that serving an import needs, by its note; boundaries and built-ins are served by the interpreter."""
     match n:
         case HostCall():
             yield from option_items(n.lower)
@@ -119,7 +119,7 @@ def uses_of(item: Any) -> list[Item]:
 
 
 def segment_uses(target: Table | Memory | None, offset: list[Instruction] | None) -> list[Item]:
-    """What an active segment needs: where it is written, and what its offset names."""
+    """The items that an active segment uses: its table or memory, and the items of its offset."""
     return [] if target is None else [target, *item_uses(offset or ())]
 
 

@@ -206,7 +206,7 @@ def _reexport_post_return(module: Module, export: HostExport, outer: Options) ->
 
 
 def _outer_lift(module: Module, t: c.CompFuncType, inner: Options) -> Options:
-    """How a function that is exported is lifted outside of its edge."""
+    """The options by which an exported function is lifted outside of its edge."""
     if _copies(t, inner, imported=False):
         return _copied(module, inner, returns=len(_result(t, inner).flat) > MAX_FLAT_RESULTS)
     if _result(t, inner).kinds() & HANDLES:

@@ -1,4 +1,4 @@
-"""When core items are replaced, the notes that speak of them shall speak of what stands for them now."""
+"""Update notes after items have been replaced."""
 
 from __future__ import annotations
 

@@ -1,8 +1,25 @@
-"""Splicing: the items of one module go into another with its imports bound. Instantiation, in other words.
+"""Splicing: the items of one module go into another, with its imports bound. Instantiation, in other words.
 
-`splice` copies; passes splice their templates. Bodies are shared: a lazy body is taken over a new scope, and only
-decoded bodies are copied. Type definitions are shared too. `merge`, which is done with a module after its instances
-are made, has the items themselves `move` for one of them.
+A core instance is a module whose imports have been given. To have it inside another module, that module needs a copy of
+each definition, and every use of an import has to become a use of the item that is given for it. Two users need this:
+`merge` splices each core module once for each of its instances, and passes splice templates, which are modules in WAT
+with imports for the items that they work on.
+
+Since instructions refer to items as objects, there is nothing to renumber. A splice makes the copies first, all of them
+empty, and so fills a map from old items to new ones that begins with the bindings of imports. In a second step
+everything that refers to an item (bodies, initializers, segments, exports) is copied through the map. Two steps are
+needed because definitions refer to each other in any order.
+
+Bodies are most of a module, so they are not copied. A lazy body, which is still bytes or text, refers to items through
+its scope, the tables of what its indices mean; `over` gives the same bytes another scope in which the new items stand
+in the old places. The bodies of a module share a scope, hence a splice costs time for each item, not for each
+instruction. Only a body that is decoded is copied instruction by instruction. Type definitions are
+shared: two instances of a module have one set of types.
+
+Copying items still costs something, and most modules are instantiated once. So `merge` *moves* the items of a module
+for its first instance: they become items of the fused module themselves, with their scope rewritten in place. The move
+is completed only when all instances are made (`settle`); until then the source is unchanged, and a second instance can
+be spliced from it.
 """
 
 from __future__ import annotations
@@ -36,7 +53,7 @@ DEFINED = (*SPACE_OF.values(), "elements", "datas")
 
 @record()
 class Spliced:
-    """What a splice made: old item → new item where they differ, the segments in order, and the exports by name."""
+    """The result of a splice: old item → new item where they differ, the segments in order, the exports by name."""
 
     new: dict[Any, Any]
     elements: list[ElementSegment] = field(default_factory=list)
@@ -147,7 +164,7 @@ def _share_types(source: Module, into: Module) -> None:
 
 
 def _imported(source: Module) -> dict[type[Item], int]:
-    """How many items of each kind are imported, and come before those that are defined."""
+    """The number of imported items of each kind; in an index space they come before defined ones."""
     found: dict[type[Item], int] = {}
     for item in source.imports:
         found[type(item)] = found.get(type(item), 0) + 1

@@ -25,7 +25,7 @@ from meld.rewriting.link import link
 from meld.support.records import record
 
 KIND = "state"
-"""What the items are, for attribution (`Item.synthetic`)."""
+"""The kind of the generated items (`Item.synthetic`)."""
 PAGE = 1 << 16
 GRAIN = 16
 HEADS = 32 * 4
@@ -129,7 +129,7 @@ class State:
 
 
 class _Found(Mapping[str, CoreItem]):
-    """What templates import from ``meld``: what is given, the state memory and its globals, and what is linked."""
+    """The items that templates import from ``meld``: given ones, the state memory and its globals, linked functions."""
 
     def __init__(self, state: State, given: Mapping[str, CoreItem]) -> None:
         self.state = state

@@ -39,7 +39,7 @@ def template(package: str, name: str, params: dict[str, Any]) -> Module:
 
 
 KEPT = 1024
-"""How many modules of a kind stay in the cache."""
+"""Modules of a kind that stay in the cache."""
 
 
 def generated(text: str, name: str) -> Module:

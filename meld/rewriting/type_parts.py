@@ -38,7 +38,7 @@ def with_referred(t: T, new: Callable[[Definition], Definition]) -> T:
 
 
 def outside(item: object) -> list[Definition]:
-    """What a definition at the top of a component refers to; for a type with declarations, by outer aliases."""
+    """The definitions that a top-level definition refers to; a type with declarations does so by outer aliases."""
     found: list[Definition] = []
     pending: list[object] = [item]
     while pending:

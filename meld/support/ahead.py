@@ -1,4 +1,4 @@
-"""Work that goes on beside Python: the engine does not need the interpreter while it runs."""
+"""Calls of the engine on another thread: the engine releases the interpreter while it runs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ T = TypeVar("T")
 _FREE = Semaphore(max(1, (os.cpu_count() or 1) - 1))  # one processor is for Python
 
 
-class Ahead(Generic[T]):
-    """What comes of a call of the engine that has begun.
+class Background(Generic[T]):
+    """The future result of an engine call on another thread.
 
     Args:
-        call: the call. It is made in another thread, so it shall do nothing else: threads that run Python at the same
-            time wait for each other.
-        taken: makes of its result what is wanted, when that is asked for.
+        call: the engine call, and nothing else: threads that run Python at the same time wait for each other.
+        taken: converts the result of the call; runs in the thread that calls `get`.
     """
 
     def __init__(self, call: Callable[[], Any], taken: Callable[[Any], T]) -> None:
@@ -41,7 +40,7 @@ class Ahead(Generic[T]):
             self._error = e
 
     def get(self) -> T:
-        """What came of it; waits until it is there. Raises what the call raised."""
+        """Return the converted result; waits for the call. Raises the exception of the call."""
         if self._thread is not None:
             self._thread.join()
         if self._error is not None:

@@ -59,5 +59,5 @@ def provenance(module: Module, code: Iterable[tuple[int, int]], rest: Iterable[b
 
 
 def _bounded(module: Module) -> bool:
-    """Whether no memory can grow. What may only be so, since nobody seems to grow it, counts as no."""
+    """True only if every memory has maximum = minimum; absence of `memory.grow` is not considered."""
     return all(memory.limits.maximum == memory.limits.minimum for memory in module.space("memories"))

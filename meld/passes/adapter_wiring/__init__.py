@@ -54,6 +54,14 @@ class AdapterWiring(Pass):
     another may run.
 
     An edge becomes an adapter that translates the handles between an instance and the outside.
+
+        (import "meld:boundary" "a->b/f" (func $a/f (@meld.boundary
+          (target $b/f) (type (param "c" char) (result char)) …) …))
+        (func $a/run … (call $a/f …))
+    becomes
+        (func $a/f.adapter (param $p0 i32) (result i32)
+          (call $adapter.char (call $b/f (call $adapter.char (local.get $p0)))))
+        (func $a/run … (call $a/f.adapter …))
     """
 
     name = "adapter-wiring"
@@ -103,7 +111,7 @@ class AdapterWiring(Pass):
 
 @record()
 class _Wiring:
-    """What takes the place of imports: a callee itself, or a function by its name in the text of the adapters."""
+    """The replacements of imports: a callee itself, or the name of a function in the text of the adapters."""
 
     direct: dict[CoreItem, CoreItem] = field(default_factory=dict)
     written: dict[Function, str] = field(default_factory=dict)
@@ -146,7 +154,7 @@ def _carried(handles: Handles, call: Call, cx: PassContext) -> bool:
 
 
 def _planned(function: Function) -> Planned | None:
-    """How `plan-tasks` wants a call to be made."""
+    """The note that `plan-tasks` left on a call; None if there is none."""
     return next((n for n in function.notes if isinstance(n, Planned)), None)
 
 
@@ -294,7 +302,7 @@ def _closed(caller: Instance, flags: Mapping[Instance, str], catches: bool) -> s
 
 
 def _guardable(module: Module) -> list[tuple[Function, Instance, str]]:
-    """What instances must not call while they are closed: calls of the host, built-ins, tasks; whose, and its name."""
+    """Functions that a closed instance must not call (of the host, built-ins, tasks): function, instance, name."""
     found = [(f, call.instance, call.label) for f, call in _noted(module, HostCall)]
     found += [(f, call.caller, call.label) for f, call in _noted(module, TaskCall)]
     for f, call in _noted(module, CanonCall):

@@ -26,7 +26,7 @@ from meld.support.packaged import packaged
 from meld.support.records import record
 
 Params = Mapping[str, str | Callable[[], str]]
-"""What each ``{param}`` of a piece stands for; a function is called where it occurs: it may write helpers."""
+"""The text for each ``{param}`` of a piece, or a function that returns it: called at each use, it may write helpers."""
 
 
 @record(frozen=True)
@@ -125,12 +125,12 @@ KIND_OF_HELPER = {
     "copy": "memory-copy",
     "trap": TRAP,
 }
-"""What a helper is by the first part of its key, for attribution; what is not here is an adapter's own business."""
+"""The kind of a helper (`Item.synthetic`), by the first part of its key; helpers of other keys are `adapter`."""
 
 
 @record()
 class AdapterModule:
-    """What the text of adapters may name: items of the program, helpers, adapters.
+    """A module of adapters in text, and the names in it: items of the program, helpers, adapters.
 
     Attributes:
         bound: name in the text → the item of the program that it stands for.

@@ -19,7 +19,7 @@ from meld.passes.adapter_wiring.adapter_module import AdapterModule, Side
 from meld.support.records import record
 
 OUTSIDE = Instance(name="outside")
-"""What stands for the host, or for the component around the module, as a side of a call."""
+"""The side of a call that is the host, or the component around the module."""
 
 
 @record(frozen=True)

@@ -1,4 +1,4 @@
-"""What keeps an instance from calling out while the host runs its `realloc` or `post-return`.
+"""Closers: an instance must not call out while the host runs its `realloc` or `post-return`.
 
 Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower` (`may_leave`).
 """
@@ -36,7 +36,7 @@ def called_by_host(module: Module) -> list[Called]:
 
 
 def closer_name(function: Function) -> str:
-    """What the function is called that closes the instance around another one."""
+    """The name of the closer of a function."""
     return f"{function.name or 'function'}{_CLOSED}"
 
 

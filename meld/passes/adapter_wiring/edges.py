@@ -113,7 +113,7 @@ class EdgeWriter:
     slots: dict[Memory, dict[str, Function]] = field(default_factory=dict)
 
     def write(self, edge: Edge, call: Call, name: str) -> str:
-        """Writes the adapter of an edge. Returns the name of its export; `name` is what it shall be called."""
+        """Writes the adapter of an edge. Returns its name in the text; the module calls it `name`."""
         params = tuple((f"$p{i}", core) for i, core in enumerate(cores(call.lower.params)))
         body = Body(list(params), cores(call.lower.results))
         if edge.way == "out":
@@ -196,7 +196,7 @@ class EdgeWriter:
         return returned
 
     def _slots(self, body: Body, edge: Edge, call: Call) -> dict[str, str]:
-        """What finds handles in lists: the local for those found, and the functions, by name."""
+        """Parameters of the template that collects handles in lists: the local for them, and functions by name."""
         memory = edge.inner.memory
         if memory is None or not any(map(self.writer.adapters.handles, _ranges(call.params[0]))):
             return {}

@@ -19,7 +19,7 @@ from meld.passes.adapter_wiring.writer import AdapterWriter
 
 
 def write_element_copy(writer: AdapterWriter, note: ElementCopy, name: str) -> str:
-    """Writes the copy that a note describes. Returns the name of its export; `name` is what it shall be called.
+    """Writes the copy that a note describes. Returns its name in the text; the module calls it `name`.
 
     Raises:
         MeldError: an option is missing that the type needs.

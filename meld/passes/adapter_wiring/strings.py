@@ -97,7 +97,7 @@ class _Strings:
         return self.adapters.piece(template, name, self.parameters(), self.piece)
 
     def parameters(self) -> Params:
-        """What the ``{param}``s of the pieces stand for: names and expressions."""
+        """The names and expressions for the ``{param}``s of the pieces."""
         source, target = self.source, self.target
         p, q = source.pointer, target.pointer
 

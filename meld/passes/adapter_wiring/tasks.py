@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from meld.passes.adapter_wiring.call import Call
 
 RETURNED = 2
-"""What an asynchronously lowered call answers when it is over, and there is no subtask (Subtask.State)."""
+"""The result of an asynchronously lowered call that has returned, so that there is no subtask (Subtask.State)."""
 
 _NONE, _OVER = 0, -1
 
@@ -33,7 +33,7 @@ Saved = list[tuple[str, str]]
 
 @record(frozen=True)
 class Surroundings:
-    """What is the callee's own while a direct call runs, and the caller's again when it has returned.
+    """State that is saved around a direct call: the callee has its own, and the caller gets its own back.
 
     Attributes:
         slots: the globals of the context slots, if there are any in the program.

@@ -20,7 +20,7 @@ from meld.passes.adapter_wiring.strings import string_helper
 from meld.support.records import record
 
 INLINE_WEIGHT = 12
-"""What weighs more than this and lies in memory on both sides is copied by a helper."""
+"""Values in memory on both sides that weigh more than this are copied by a helper."""
 UNROLLED = 4
 """Fixed-length lists of up to so many light elements are copied without a loop."""
 BULK_BYTES = 32
@@ -92,7 +92,7 @@ _NORMALISE = {
     Kind.U16: "(i32.and {} (i32.const 65535))",
     Kind.S16: "(i32.extend16_s {})",
 }
-"""What lifting a narrow integer from a core i32 does to it."""
+"""The instructions that lift a narrow integer from a core i32."""
 
 
 def widen(expr: str, have: NumType, want: NumType) -> str:

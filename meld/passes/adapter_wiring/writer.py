@@ -1,8 +1,27 @@
-"""Adapters: what stands between a lowered import of one component and the lifted function of another.
+"""Adapters: one function for each call between two components.
 
-An adapter lifts the caller's core values and lowers them for the callee, calls it, and does the same with the result
-the other way. Both halves of the Canonical ABI are fused, so no value is ever materialised in between. What the two
-sides have in memory is carried over by helpers (`adapter_values`).
+Between a lowered import of one component and the lifted function of another, the Canonical ABI describes two
+conversions. `canon lower` lifts the caller's core values to component values, and `canon lift` lowers these to core
+values of the callee; the result takes the opposite way. An adapter does both conversions at once, so that no component
+value ever exists: a string goes from one memory straight to the other, an `option<u8>` is checked and masked in locals.
+
+`AdapterWriter.write` emits the steps in the order that the specification prescribes, since each of them can trap and
+traps can be told apart:
+
+1. The callee must be another instance than the caller, and the caller may call out (`may_leave`).
+2. The surroundings of the callee are put in place: context slots, the running task, the scope of borrowed handles.
+3. The parameters are carried over. If there are more than 16 flat values they lie in the caller's memory; the callee's
+   copy lies in memory that its `realloc` returns. While `realloc` may run, the callee must not call out.
+4. The callee is called.
+5. The result is carried back, and the caller must not call out while its `realloc` may run.
+6. Borrowed handles end, `post-return` runs, the surroundings of the caller come back.
+
+A step that cannot have an effect is not emitted. The layouts of both sides decide: they differ if the memories have
+different address sizes or the strings different encodings.
+
+Code is text. A `Body` collects folded WAT for one function, values live in named locals, and `AdapterModule` gives out
+names for items of the program; it becomes instructions once, when all adapters are written. How values are carried over
+is in `values.py`, strings in `strings.py`, handles in `handles.py`, tasks in `tasks.py`.
 
 Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`, Lifting and Lowering Values.
 """
@@ -64,7 +83,7 @@ class AdapterWriter:
     tasks: Mapping[Instance, Tasks] = field(default_factory=dict)
 
     def write(self, call: Call, name: str) -> str:
-        """Writes the adapter of a call. Returns the name of its export; `name` is what it shall be called."""
+        """Writes the adapter of a call. Returns its name in the text; the module calls it `name`."""
         params = [(f"$p{i}", core) for i, core in enumerate(cores(call.lower.params))]
         body = Body(params, cores(call.lower.results))
         if call.boundary.caller is call.boundary.callee:
@@ -100,7 +119,7 @@ class AdapterWriter:
         return self.finished(body, name)
 
     def write_task_return(self, function: Function, builtin: CanonCall, name: str) -> str:
-        """Writes what takes the result of the running task of an instance and carries it over to the caller."""
+        """Writes the `task.return` of an instance: it carries the result of the running task over to the caller."""
         params = tuple((f"$p{i}", core) for i, core in enumerate(cores(function.signature.params)))
         body = Body(list(params))
         tasks = self.tasks[builtin.instance]
@@ -222,7 +241,7 @@ class AdapterWriter:
             body.emit(f"(global.set {self.may_leave[instance]} (i32.const {int(allowed)}))")
 
     def close(self, function: Function, instance: Instance, name: str) -> str:
-        """A function that is the given one, while which the instance must not call out."""
+        """A wrapper of a function: the instance must not call out while the function runs."""
         params = [(f"$p{i}", core) for i, core in enumerate(cores(function.signature.params))]
         body = Body(params, cores(function.signature.results))
         before = body.local(I32)
@@ -233,7 +252,7 @@ class AdapterWriter:
         return self.adapters.add(body, name)
 
     def guard(self, function: Function, instance: Instance, name: str) -> str:
-        """A function that traps while the instance must not call out, and else is the given one."""
+        """A wrapper of a function that traps while the instance must not call out."""
         params = [(f"$p{i}", core) for i, core in enumerate(cores(function.signature.params))]
         body = Body(params, cores(function.signature.results))
         self.check_may_leave(body, instance)

@@ -101,12 +101,20 @@ TEMPLATES = {"stream": "emit_bridge.wat", "future": "emit_bridge_futures.wat"}
 class EmitBridge(Pass):
     """Add a bridge for each cluster of linked instances, and the shims of each instance in a bridged domain.
 
-    A cluster has slots, rings and handles of its own, in the state memory: what a handle names in one cluster, it does
-    not name in another, and no stranger can use up its slots. Inside a cluster handles are plain numbers, so its
-    members trust each other.
+    A cluster has slots, rings and handles of its own, in the state memory: in another cluster a handle names another
+    stream or none, and no other cluster can use up its slots. Inside a cluster handles are plain numbers, so members of
+    a cluster trust each other.
 
-    The shims are not called yet: `rewire-calls` does that. Each falls back on what the instance called before, for
-    handles of the host.
+    The shims are not called yet: `rewire-calls` does that. Each passes handles of the host on to the function that the
+    instance called before.
+
+        (import "pulseengine:async" "stream_write" (func $a/stream_write …))
+    gets
+        (@meld.bridge (memory $state) (slots 8) (ring 4096))
+        (func $a/stream_write.shim (@meld.shim (replaces $a/stream_write) …)
+          ;; a handle of the bridge: memory.copy into its ring
+          ;; a handle of the host: call $a/stream_write
+          …)
     """
 
     name = "emit-bridge"
@@ -237,7 +245,7 @@ def _keep_on_host(module: Module, ring: int, cx: PassContext) -> None:
 
 
 def _obstacle(module: Module, domain: Domain, ring: int) -> str | None:
-    """Why the shims cannot carry a domain, if so."""
+    """The reason why the shims cannot carry a domain; None if they can."""
     for instance in domain.instances:
         entry = _entry_of(module, instance)
         if entry is not None and entry.memory is not None and entry.memory.limits.is64:
@@ -264,7 +272,7 @@ def _obstacle(module: Module, domain: Domain, ring: int) -> str | None:
 
 
 def _entries(module: Module) -> dict[Instance, dict[str, Function]]:
-    """For each instance what it calls for each intrinsic."""
+    """For each instance, the functions that it calls for intrinsics, by their names."""
     found: dict[Instance, dict[str, Function]] = {}
     for item in module.items():
         for n in item.notes:
@@ -274,7 +282,7 @@ def _entries(module: Module) -> dict[Instance, dict[str, Function]]:
 
 
 def _entry_of(module: Module, instance: Instance) -> IntrinsicEntry | None:
-    """What an instance calls for one of the intrinsics; all of them know the same memories."""
+    """The note on one of the intrinsics of an instance; the notes of all of them name the same memories."""
     notes = (n for item in module.items() for n in item.notes)
     return next((n for n in notes if isinstance(n, IntrinsicEntry) and n.instance is instance), None)
 

@@ -4,10 +4,6 @@ Each built-in of an instance becomes a function that keeps the note of what it s
 and no more: a context slot is a global, a backpressure counter another one, and where no call has a task, whatever
 would block can only trap.
 
-    (import "meld:canon" "context.get" (func $app/context.get (@meld.canon context.get …) (result i32)))
-    ⟶
-    (func $app/context.get (@meld.synthetic async) (@meld.canon context.get …) (result i32) global.get $context.0)
-
 Source: Component Model, CanonicalABI.md: Canonical Definitions; behaviour of wasmtime.
 """
 
@@ -57,7 +53,7 @@ WITHOUT_TASKS = {
     "subtask.cancel": "(call {trap HANDLE} (local.get 0)) (unreachable)",
     "subtask.drop": "(call {trap HANDLE} (local.get 0)) (unreachable)",
 }
-"""Bodies of built-ins where no call has a task: nobody yields to anybody, and no handle is one of a subtask."""
+"""Bodies of built-ins in a module without tasks: a yield returns at once, and no handle is a subtask."""
 
 WITH_TASKS = {
     "task.cancel": "(call $task_cancel)",
@@ -75,7 +71,7 @@ HOOKS_WITHOUT_TASKS = """
   (func $block_on_set (param $set i32) (call {trap DEADLOCK}) (unreachable))
   (func $set_wake (param $set i32))
 """
-"""What channels and waitable sets ask of a scheduler, where there is none."""
+"""The functions that channels and waitable sets call of a scheduler, for modules without one."""
 
 
 SWAP_CONTEXT = """
@@ -103,7 +99,17 @@ FOR_COMPONENTS = "exposed-resources"
 
 
 class EmitTasks(Pass):
-    """Replace the canonical built-ins of asynchronous code by functions of the module."""
+    """Replace the canonical built-ins of asynchronous code by functions of the module.
+
+    A call that is a task becomes a function that starts the task, and two imports for `adapter-wiring` to replace: the
+    half that copies the parameters when the task starts, and the half that copies the result when it returns.
+
+        (import "meld:canon" "context.get" (func $app/context.get
+          (@meld.canon context.get (instance $app) (slot 0)) (result i32)))
+    becomes
+        (func $app/context.get (@meld.canon context.get …) (result i32)
+          (global.get $context.0))
+    """
 
     name = "emit-tasks"
     requires = frozenset({"task-plan"})
@@ -344,7 +350,7 @@ class _Emitter:
     # --- backpressure ---
 
     def _backpressure(self) -> None:
-        """Counters that nobody looks at, since no call waits: they only trap where they over- or underflow."""
+        """Backpressure counters of a module without tasks: no call waits for them, but over- and underflow trap."""
         counters: dict[Instance, str] = {}
         for item, n in self.builtins.items():
             if n.builtin not in BACKPRESSURE:

@@ -61,7 +61,7 @@ class TaskCalled:
 
     @property
     def result(self) -> tuple[NumType, ...]:
-        """What the callee hands over: the parameters of its `task.return`, or its core results."""
+        """The core types of the result: the parameters of the callee's `task.return`, or its core results."""
         if not self.lift.is_async:
             return numbers(self.target.signature.results)
         return numbers(task_return_type(self.type.result, self.lift).params)

@@ -109,7 +109,7 @@ class Channels:
 
     @property
     def _ends(self) -> dict[str, str]:
-        """What carries values from one instance to another: the field of `EndFunctions`, the name in the templates."""
+        """Functions that carry ends from one instance to another: field of `EndFunctions` → name in the templates."""
         ends = {"end_lift": "end_lift", "end_lower": "end_lower"} if self.types.numbers else {}
         return ends | ({"error_lift": "error_get", "error_lower": "error_lower"} if self.errors else {})
 
@@ -363,7 +363,7 @@ _SHAPES = {
     (call $waitable_join (i32.const {record}) (local.get $waitable) (local.get $set)))
 """,
 }
-"""What stands for a built-in, by its name; of streams and futures, by its name without the kind."""
+"""The writer of each built-in, by its name; for streams and futures, by its name without the kind."""
 
 BUILTINS = frozenset(
     {f"{kind}.{name}" for kind in ("stream", "future") for name in _OF_ENDS} | {name for name in _SHAPES if "." in name}

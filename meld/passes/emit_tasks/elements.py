@@ -1,4 +1,4 @@
-"""What copies the elements of streams and futures, and messages, where copying bytes does not do.
+"""Copies of elements of streams and futures, and of messages, where copying bytes is not enough.
 
 Here it is only asked for: each copy is an import with a note (`meld.notes.channels.ElementCopy`), in whose place
 `adapter-wiring` puts a function that lifts and lowers.
@@ -59,5 +59,5 @@ class ElementCopies:
 
 
 def _of(options: Options) -> tuple[Any, ...]:
-    """What makes a difference to a copy."""
+    """The options that decide how elements are copied."""
     return options.encoding, options.memory, options.realloc

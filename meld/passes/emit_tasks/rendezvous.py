@@ -34,7 +34,7 @@ DROPPED_BIT, PARKED_BIT, DONE_BIT, BUSY_BIT, WRITTEN_BIT = 8, 4, 2, 1, 256
 
 
 class Verb(Enum):
-    """Which end an operation is about."""
+    """The end of a channel that an operation is for."""
 
     READ = "read"
     WRITE = "write"

@@ -28,9 +28,17 @@ KIND = "handle-table"
 
 
 class ExposeResources(Pass):
-    """Let who instantiates the module have handles of the resources that it exports.
+    """Give whoever instantiates the module handles of the resources that it exports.
 
-    Only of those that an exported function takes or returns; the others stay inside.
+    Only resources that an exported function takes or returns are exposed; the others stay inside.
+
+        (@meld.export "open" (target $open) (type (result (own $file))))
+    becomes
+        (@meld.export "open" (target $open.lifted) …)
+        (import "[export]$root" "[resource-new]file" (func …))
+        (import "meld:boundary" "->open" (func $open.lifted
+          (@meld.edge $app (way in) (target $open) …) (result i32)))
+        (export "$root#[dtor]file" (func …))      ;; if it has a destructor
     """
 
     name = "expose-resources"

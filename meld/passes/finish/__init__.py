@@ -1,4 +1,4 @@
-"""The pass `finish`: what nobody needs goes away, and nothing may be left pending."""
+"""The pass `finish`: dead items are dropped, and pending imports are refused."""
 
 from __future__ import annotations
 
@@ -39,9 +39,18 @@ from meld.rewriting.rebind import rebind_notes
 class Finish(Pass):
     """Drop dead items, merge equal types and imports; leave nothing pending.
 
-    Alive is what exports, the start function and active segments reach, and what lifting an export or lowering an
-    import of the program needs (memory, `realloc`, `post-return`); these are exported, as `memory` and `cabi_realloc`
-    where all need the same. A boundary or a canonical built-in that is still an import is refused.
+    Exports, the start function and active segments are live, and so is what they reach. Live, too, is what lifting an
+    export or lowering an import of the program needs (memory, `realloc`, `post-return`); these items are exported, as
+    `memory` and `cabi_realloc` where all need the same. A boundary or a canonical built-in that is still an import is
+    refused.
+
+        (import "host" "log" (func $a/log (param i32)))
+        (import "host" "log" (func $b/log (param i32)))
+        (func $dead …)
+        (func $a/run (export "run") (call $a/log …) (call $b/log …))
+    becomes
+        (import "host" "log" (func $log (param i32)))
+        (func $a/run (export "run") (call $log …) (call $log …))
     """
 
     name = "finish"
@@ -130,7 +139,7 @@ def _refuse_pending(module: Module) -> None:
 
 
 def _is_pending(item: CoreItem) -> bool:
-    """Whether an import may stand for what only the interpreter does."""
+    """Whether an import may be pending: only the interpreter could serve it."""
     at_boundary = item.imported is not None and item.imported.module == BOUNDARY_MODULE
     return at_boundary or any(isinstance(n, Boundary | CanonCall | Edge) for n in item.notes)
 
@@ -167,7 +176,7 @@ def _options_of(item: CoreItem) -> Options | None:
 
 
 def _type_of(item: CoreItem) -> Any:
-    """What must be the same for two imports to be one."""
+    """The type of an import; two imports are merged only if it is equal."""
     match item:
         case Function() | Tag():
             return item.type.shape

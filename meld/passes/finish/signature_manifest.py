@@ -75,7 +75,7 @@ def signatures(module: Module) -> Row:
 
 
 def _renamed(module: Module, names: dict[CoreItem, str]) -> Iterator[Row]:
-    """Imports that were told apart from others of one name: whoever serves them has to look here."""
+    """Imports that were renamed because others of the same name differ: the host finds their original names here."""
     for item in module.imports:
         for n in item.notes:
             name = item.imported
@@ -84,7 +84,7 @@ def _renamed(module: Module, names: dict[CoreItem, str]) -> Iterator[Row]:
 
 
 def import_row(item: Function, call: HostCall, names: dict[CoreItem, str]) -> Row:
-    """How an import of a function of the host is served: `function` is its name there."""
+    """The row for an import of a function of the host; `function` is its name in the component world."""
     row = {"function": call.label, "instance": call.instance.name, "core": core_row(item.signature)}
     row |= {"wit": wit_row(call.type), **options_row(call.lower, names)}
     del row["post_return"]  # an option of lifting
@@ -124,7 +124,7 @@ def core_row(t: FuncType) -> Row:
 
 
 def _call(note: HostExport, core: FuncType, names: dict[CoreItem, str]) -> Row:
-    """How an exported function is called. MeldError if that cannot be said."""
+    """The row for an exported function. Raises MeldError if this version cannot describe it."""
     if note.type.is_async or note.lift.is_async:
         raise MeldError("it is asynchronous, which a manifest of this version does not describe")
     memory = note.lift.memory
@@ -146,7 +146,7 @@ def _call(note: HostExport, core: FuncType, names: dict[CoreItem, str]) -> Row:
 
 
 def _flat_count(layout: Layout, known: dict[int, int]) -> int:
-    """How many core values a value flattens to; `Layout.flat` ends where no call needs more."""
+    """The number of core values that a value flattens to; `Layout.flat` is cut off at the most that a call takes."""
     if id(layout) not in known:
         inner = [_flat_count(x, known) for x in layout.inner] if layout.kind not in (Kind.LIST, Kind.STRING) else []
         match layout.kind:

@@ -5,11 +5,6 @@ state memory (`meld.rewriting.handles`). Adapters carry handles from one table i
 translate them where they leave the module: what an entry holds is the representation, or the host's handle if the host
 defines the resource (`meld.rewriting.outer`).
 
-    (import "meld:canon" "resource.rep" (func $app/resource.rep (param i32) (result i32)))
-becomes
-    (func $app/resource.rep (param i32) (result i32)
-      (call $handle-table.handle_get (i32.const 16) (i32.const 4) (local.get 0)))
-
 Source: Component Model, CanonicalABI.md ("Resource State", canon_resource_new, canon_resource_drop,
 canon_resource_rep, lift_own, lift_borrow, lower_own, lower_borrow).
 """
@@ -38,6 +33,17 @@ class HandleTables(Pass):
 
     All tables lie in the state memory. So that no instance uses up what others need, each table has a limit, which
     depends on the number of instances: 16,777,216 handles at most, 4,096 at least.
+
+        (import "meld:canon" "resource.rep" (func $app/resource.rep
+          (@meld.canon resource.rep (instance $app) (type (own $file)))
+          (param i32) (result i32)))
+    becomes
+        (func $app/resource.rep (@meld.canon resource.rep …)
+          (param $handle i32) (result i32)
+          (call $handle-table.handle_get
+            (i32.const …)              ;; the record of $app
+            (i32.const …)              ;; the type number of $file
+            (local.get $handle)))
     """
 
     name = "handle-tables"
@@ -94,7 +100,7 @@ def _holders(module: Module) -> Iterator[Instance]:
 
 
 def _destructor(module: Module, resource: Resource) -> Function:
-    """What `resource.drop` calls: the destructor, and around it what keeps exceptions in, if there can be any."""
+    """The function that `resource.drop` calls: the destructor, wrapped to catch exceptions if the module has tags."""
     dtor: Function = resource.dtor
     if resource.owner is None or not module.space("tags"):
         return dtor

@@ -34,6 +34,15 @@ class LowerMultiMemory(Pass):
     For targets that have one address space. Costs a call and a comparison for each access, and a copy of what lies
     behind a region when it grows. Imported, shared and 64-bit memories and other page sizes are refused, and so are two
     memories that the host is given pointers into.
+
+        (memory $first 1)
+        (memory $second 1)
+        (i32.load8_u $second (local.get 0))
+    becomes
+        (memory $memory 2 …)
+        (global $second.base (mut i32) (i32.const 65536))
+        (global $second.size (mut i32) (i32.const 1))
+        (i32.load8_u (call $second.at (local.get 0) (i64.const 1)))
     """
 
     name = "lower-multi-memory"

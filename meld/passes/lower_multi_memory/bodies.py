@@ -20,7 +20,7 @@ PREFIX_TYPES: dict[str, ValType] = {"i32": I32, "i64": I64, "f32": F32, "f64": F
 
 @record()
 class Region:
-    """What stands for one memory, which had the index `number`: the functions and globals of its template."""
+    """The region of the memory that had the index `number`: the functions and globals of its template."""
 
     number: int
     memory: Memory
@@ -32,7 +32,7 @@ class Region:
 
 
 def operands(op: str) -> tuple[ValType, ...]:
-    """What an access takes from the stack above the address."""
+    """The operands of an access that lie above the address on the stack."""
     prefix, _, rest = op.partition(".")
     if op == "memory.atomic.notify":
         return (I32,)
@@ -130,7 +130,7 @@ class _Body:
         return out
 
     def one(self, i: Instruction) -> list[Instruction]:
-        """What stands for one instruction."""
+        """The instructions that replace one."""
         regions = self.lowering.regions
         match i:
             case Instruction(args=(MemArg() as arg, *rest)):

@@ -56,6 +56,15 @@ class Merge(Pass):
     items of a core module become those of its first instance, and are copied for others. A core module that imports
     `pulseengine:async` and that nothing instantiates is instantiated once, if its component declares built-ins of
     streams or futures. It gets the functions of `pulseengine:async` and nothing else; its exports are the host's.
+
+        (component $app
+          (core func $f (canon lower (func $lib "f")))
+          (core module $m (import "" "f" (func $f)) (func $run (call $f)))
+          (core instance (instantiate $m (with "" (instance (export "f" …))))))
+    becomes
+        (import "meld:boundary" "app->lib/f" (func $app/lib/f
+          (@meld.boundary (caller $app) (callee $lib) (target $lib/f) …)))
+        (func $app/run (call $app/lib/f))
     """
 
     name = "merge"

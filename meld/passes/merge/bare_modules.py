@@ -97,7 +97,7 @@ class BareModule:
     entries: list[IntrinsicEntry] = field(default_factory=list)
 
     def imports(self, module: Module) -> dict[CoreItem, CoreItem]:
-        """What stands for each import of the source, added to the fused module."""
+        """A binding for each import of the source, added to the fused module."""
         memories = self.source.space("memories")
         for wanted in self.source.imports:
             self.host[wanted] = entry = _host_item(wanted, self.instance)

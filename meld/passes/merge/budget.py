@@ -1,4 +1,4 @@
-"""What a composition may grow to while it is evaluated, against what it is made of.
+"""Limits on the growth of a composition while it is evaluated, relative to its size.
 
 A composition is a program that makes instances: a few definitions that use each other twice ask for exponentially many
 instances, copies of code and data, imports, exports and types. What an input holds itself is always allowed; what it
@@ -18,7 +18,7 @@ from meld.support.records import record
 
 
 class Kind(Enum):
-    """What is counted, in words for messages."""
+    """The counted quantities, in words for messages."""
 
     INSTANCES = "instances"
     DEFINITIONS = "definitions, those of a component once for each of its instances"
@@ -36,10 +36,10 @@ FLOORS: dict[Kind, int] = {
     Kind.HOST: 40_000,
     Kind.PARTS: 1_000_000,
 }
-"""What any program may ask for."""
+"""The amount that any program may use, however small it is."""
 
 FACTOR = 4
-"""How many times as much as it holds itself a program may ask for beyond that."""
+"""A program may use this many times its own size beyond that."""
 
 
 @record()
@@ -66,7 +66,7 @@ class Budget:
 
 
 def weight_of(module: Module) -> tuple[int, int]:
-    """How many items a core module defines, exports and lists in segments; and its bytes of code, data and names."""
+    """The items that a core module defines, exports and lists in segments; its bytes of code, data and names."""
     items, size = len(module.exports), 0
     for space in DEFINED:
         for item in getattr(module, space):

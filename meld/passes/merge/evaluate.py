@@ -1,7 +1,28 @@
 """Evaluation of a component with symbolic values: the engine's instantiation, without running anything.
 
-Definitions evaluate to values in an environment; a nested component is a closure over the environment it stands in.
-Core instances are spliced into the fused module as they come.
+A component is a program for its own instantiation. Its definitions are statements: they instantiate modules and
+components, take exports of instances, lift and lower functions. An engine executes them when it instantiates the
+component, and the result is a graph of core instances whose imports are bound to each other's exports. None of these
+statements depends on a number that core code computes, so the same execution can take place at compile time, with
+symbols in place of running instances. That is what this file does.
+
+Definitions evaluate to values in an environment (`Env`), one for each component instance. A nested component evaluates
+to a closure over the environment that it stands in; to instantiate it, its definitions are evaluated in a new
+environment with the arguments. So a component that is instantiated twice is evaluated twice, and an outer alias finds
+its target where an engine would find it.
+
+The value of a core instance is a map from names to items of the fused module. The module's items are spliced into the
+fused module, with each import bound to the very item that the `with` argument holds (`meld.rewriting.splice`). A chain
+of re-exports, aliases and inline instances therefore costs nothing: at the end of it is one item.
+
+Three kinds of functions cannot be bound, because no core code stands behind them yet. They become imports with a note:
+`canon lower` of a lifted function is a `Boundary` between two component instances; `canon lower` of an import of the
+root is a `HostCall`; every canonical built-in is a `CanonCall`. Later passes replace the first and the last kind.
+
+Evaluation terminates, but a small component can describe a large graph: ten nested components that each instantiate the
+next one ten times are ten billion instances. `Budget` bounds the growth relative to the size of the inputs.
+
+Source: Component Model, Explainer.md: Instance Definitions, Alias Definitions, Canonical Definitions.
 """
 
 from __future__ import annotations
@@ -82,7 +103,7 @@ class Evaluator:
 
     @property
     def root(self) -> Env:
-        """What the definitions of the root component evaluated to."""
+        """The environment of the root component."""
         return self._made[0][0]
 
     def _instantiate_component(

@@ -1,4 +1,4 @@
-"""What definitions evaluate to, symbolically, and the environments they are evaluated in."""
+"""Symbolic values of definitions, and the environments that definitions are evaluated in."""
 
 from __future__ import annotations
 

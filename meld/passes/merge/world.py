@@ -53,7 +53,7 @@ def world_of(program: c.Component, env: Env) -> c.ComponentType:
 
 @record()
 class _Budget:
-    """How much of a world may still be described."""
+    """The part of the budget for describing a world that is left."""
 
     left: int = MAX_EXPORTS
 
@@ -122,7 +122,7 @@ class _Scope:
         return item
 
     def find(self, value: TypeValue) -> Definition | None:
-        """What stands for a type here under a name, aliases made where they are needed; None if it has no name."""
+        """The named definition of a type here, with aliases added as needed; None if the type has no name."""
         return next((found for key in _names(value) if (found := self._find(key)) is not None), None)
 
     def _find(self, key: TypeValue | Resource) -> Definition | None:
@@ -164,7 +164,7 @@ class _Scope:
 
 
 def _names(value: TypeValue) -> Iterator[TypeValue | Resource]:
-    """What a type goes by: its own name, what that names, and so on, `MAX_NAMES` of them; at last the resource."""
+    """The names of a type: its own, the type that it renames, and so on up to `MAX_NAMES`; the resource is last."""
     one: TypeValue | None = value
     for _ in range(MAX_NAMES):
         if one is None:

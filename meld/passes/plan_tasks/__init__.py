@@ -1,12 +1,9 @@
-"""The pass `plan-tasks`: which calls need a task, what may block, and who looks at the running task.
+"""The pass `plan-tasks`: which calls need a task, which functions may block, and which need the running task.
 
 Most of what makes calls asynchronous costs something at run time: tasks have records, whoever blocks needs a scheduler,
 context slots are saved. This pass finds out where none of it is needed. It asks the call graph, function by function,
 what leads to a built-in that blocks, or that asks for the running task. The answers stand as notes on the boundaries
 and the exports, with the call path, so that later passes and ``--explain`` need not find out again.
-
-    (func $app/f … (@meld.planned direct))
-    (func $app/g … (@meld.planned task (call 1) (blocks "lib/g → waitable-set.wait")))
 
 Source: Component Model, CanonicalABI.md: Task State, `canon lift`, `canon lower`; behaviour of wasmtime.
 """
@@ -38,7 +35,14 @@ class PlanTasks(Pass):
     """Decide for each call between components whether it needs a task, and for each export how it is entered.
 
     A call is *direct* (the adapter calls the callee), *prompt* (asynchronous, but over when the callee returns) or a
-    *task*. Nothing is said about a program in which nothing is asynchronous.
+    *task*. A program in which nothing is asynchronous gets no notes.
+
+        (import "meld:boundary" "app->lib/f" (func $app/f (@meld.boundary …)))
+        (import "meld:boundary" "app->lib/g" (func $app/g (@meld.boundary …)))
+    becomes
+        (… (func $app/f (@meld.boundary …) (@meld.planned direct)))
+        (… (func $app/g (@meld.boundary …) (@meld.planned task (call 1)
+                          (blocks "lib/g → waitable-set.wait"))))
     """
 
     name = "plan-tasks"
@@ -132,7 +136,7 @@ class _Planner:
         return (n.lower.is_async or n.lift.is_async) and function not in self.prompt
 
     def _blocking(self) -> dict[Any, Any]:
-        """What leads to something that blocks the calling frame; a synchronous call does where its callee may."""
+        """Functions from which a blocking built-in can be reached, by synchronous calls of other instances, too."""
         sources: list[Function] = [*self.waits]
         synchronous = {f: n for f, n in self.boundaries.items() if n.type.is_async and not n.lower.is_async}
         sources += [f for f, n in synchronous.items() if self._is_task(f, n)]
@@ -157,7 +161,7 @@ class _Planner:
         return n.target in self.context or n.lift.post_return in self.context
 
     def _asking(self) -> dict[Any, Any]:
-        """What leads to something that asks for the running task.
+        """Functions from which a built-in can be reached that needs the running task.
 
         A direct call of a synchronous function never asks for that of its caller. One of a function of asynchronous
         type may block if its caller's task may, so it does if its callee asks.
@@ -201,7 +205,7 @@ class _Planner:
                 planned.running = (Running.ASYNC if n.type.is_async else Running.SYNC).value
 
     def _path(self, target: Function) -> str | None:
-        """How a function may block."""
+        """The call path by which a function may block; None if it cannot."""
         if target not in self.blocking:
             return None
         return " → ".join(self._name(item) for item in path(self.blocking, target))

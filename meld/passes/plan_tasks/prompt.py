@@ -1,4 +1,4 @@
-"""Which asynchronous calls are over when their callee returns, so that they need no scheduler.
+"""Prompt calls: asynchronous calls that are over when their callee returns, so that they need no scheduler.
 
 A callee cannot block if it has nothing to block on: of the canonical built-ins only those that never block, no
 synchronously lowered import that is asynchronous, and no callback. And nothing that it calls leads back to the caller
@@ -44,7 +44,7 @@ def prompt_calls(module: Module, boundaries: Mapping[Function, Boundary], graph:
 
 
 def _calls(module: Module, boundaries: Mapping[Function, Boundary]) -> dict[Instance, set[Instance]]:
-    """Which instances each one calls: by boundaries, destructors, and by way of the host, which may call any export."""
+    """The instances that each one calls: by boundaries and destructors, or by any export through the host."""
     calls: dict[Instance, set[Instance]] = {}
     for n in boundaries.values():
         calls.setdefault(n.caller, set()).add(n.callee)

@@ -30,8 +30,21 @@ SORTS: dict[type, Sort] = {Function: Sort.CORE_FUNC, Memory: Sort.CORE_MEMORY}
 class Wrap(Pass):
     """Wrap the fused module as a component with the same imports and exports as the composition.
 
-    Imports of the host are lowered, each with the options of the instance that calls it; exports are lifted. The module
-    gets its imports by way of a shim where they need its memory. Takes the module over.
+    Imports of the host are lowered, each with the options of the instance that calls it; exports are lifted. Imports
+    that need the module's memory reach it through a shim. The module itself becomes part of the component.
+
+        (module $main
+          (import "$root" "log" (func $log (@meld.host …) (param i32)))
+          (export "run" (func $run)) …)
+    becomes
+        (component
+          (import "log" (func $log (param "x" u32)))
+          (core func $log' (canon lower (func $log)))
+          (core module $main …)
+          (core instance $main (instantiate $main
+            (with "$root" (instance (export "log" (func $log'))))))
+          (func $run (canon lift (core func $main "run")))
+          (export "run" (func $run)))
     """
 
     name = "wrap"

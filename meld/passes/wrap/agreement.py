@@ -56,7 +56,7 @@ class Agreement:
 
 
 def _meant(declared: Any) -> Any:
-    """What a declaration of a type comes to: the type, or for a resource the declaration that makes it."""
+    """The type that a declaration resolves to; for a resource, the declaration that defines it."""
     while True:
         match declared:
             case c.TypeDefinition(type=c.ResourceType()):

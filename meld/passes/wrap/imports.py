@@ -1,4 +1,4 @@
-"""What a wrapped module imports: the host's functions, lowered; the circle with the module's own memory is opened.
+"""The imports of a wrapped module: lowered functions of the host, and a shim for those that need its own memory.
 
 A function that is lowered with the memory or `realloc` of the module can only be made when the module is there, and
 the module can only be made when its imports are. So it gets stand-ins from a shim module, which call through a table,
@@ -26,7 +26,7 @@ from meld.support.records import record
 from meld.text.reading.program import parse_module
 
 DROP = "[resource-drop]"
-"""What wit-component puts before the name of a resource to name the function that drops a handle."""
+"""The prefix that wit-component puts before the name of a resource to name the function that drops a handle."""
 
 
 @record()
@@ -222,7 +222,7 @@ class Imports:
         return self._types[t]
 
     def _part(self, part: Any) -> Any:
-        """What stands in the component for a part of a type: another type, a resource, several of them, or a label."""
+        """The counterpart in the component of a part of a type: a type, a resource, a tuple of them, or a label."""
         match part:
             case Resource():
                 inside = self.resources.get(part)

@@ -43,7 +43,7 @@ from meld.support.records import record
 
 @record()
 class Resumable:
-    """What `make_resumable` did.
+    """The result of `make_resumable`.
 
     Attributes:
         carrier: the globals, the memory and the tables.

@@ -1,4 +1,4 @@
-"""Who may call whom: direct calls, and calls by way of tables and references.
+"""The call graph: direct calls, and calls through tables and references.
 
 A call through a table may reach what the table holds and is of the type. What an active element segment or the initial
 value of a table puts there is known. If a table is changed at run time, it may hold any function whose reference is

@@ -16,7 +16,7 @@ from meld.rewriting.template import template
 from meld.support.records import record
 
 KIND = "resumable-frames"
-"""What the items are (`Item.synthetic`)."""
+"""The kind of the generated items (`Item.synthetic`)."""
 
 
 @record(eq=False)
@@ -60,7 +60,7 @@ class Carrier:
         return Carrier(made["state"], made["memory"], made["top"], made["limit"], made["grow"])
 
     def references_for(self, module: Module, t: RefType) -> References:
-        """What keeps references of a type; made if there is none."""
+        """The table and the functions that keep references of a type; added if there are none."""
         heap = hierarchy(t)
         found = self.references.get(heap)
         if found is None:

@@ -95,7 +95,7 @@ class FrameCode:
 
 
 def _cast(t: ValType, keeper: References | None) -> list[Instruction]:
-    """What makes a local's type of the type that is kept."""
+    """Converts the type that is kept back to the type of the local."""
     if keeper is None or not isinstance(t, RefType) or t == keeper.type:
         return []
     if t.heap is keeper.type.heap or t.heap in (AbstractHeap.EXN, AbstractHeap.NOEXN):

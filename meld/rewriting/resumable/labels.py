@@ -18,7 +18,7 @@ from meld.support.records import record
 
 @record(eq=False)
 class Label:
-    """What branches to one block mean."""
+    """The target of branches to one block."""
 
 
 @record(eq=False)

@@ -1,4 +1,4 @@
-"""Which locals a frame has to keep: those that are read after a point before they are written.
+"""Live locals: a frame has to keep those that are read after a point before they are written.
 
 A backward pass over the flat body, repeated while what is live at the start of some loop grows. Sets of locals are the
 bits of an int. An instruction that may throw keeps alive what the handlers around it need.

@@ -1,4 +1,4 @@
-"""What each instruction takes from the operand stack and leaves there, with types.
+"""The operands and results of each instruction, with types.
 
 Operands are only counted, since the program is valid; results have types, since operands are kept in locals. Control
 instructions are not here: whoever walks a body knows its labels.
@@ -31,7 +31,7 @@ from meld.ir.types import (
 )
 
 Effect: TypeAlias = tuple[int, tuple[ValType, ...]]
-"""How many operands an instruction takes, and the types of what it leaves."""
+"""The number of operands of an instruction, and the types of its results."""
 
 SCALARS: dict[str, ValType] = {"i32": I32, "i64": I64, "f32": F32, "f64": F64, "v128": V128}
 LANES: dict[str, ValType] = {"i8x16": I32, "i16x8": I32, "i32x4": I32, "i64x2": I64, "f32x4": F32, "f64x2": F64}
@@ -185,7 +185,7 @@ def block_type(t: BlockType) -> tuple[tuple[ValType, ...], tuple[ValType, ...]]:
 
 
 def effect(i: Instruction, stack: Sequence[ValType], variables: Sequence[ValType]) -> Effect:
-    """What an instruction other than a control instruction does to the stack.
+    """The effect on the stack of an instruction that is no control instruction.
 
     Args:
         stack: the types of the operands, the topmost last.

@@ -1,4 +1,4 @@
-"""Values that nobody looks at: what a function returns while it is unwound.
+"""Placeholders: values that a function returns while it is unwound, and that are never read.
 
 A reference that must not be null has to come from somewhere: a function that is never called, an empty array, a struct
 of such values, an exception that is caught at once.

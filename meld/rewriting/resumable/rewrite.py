@@ -57,7 +57,7 @@ END = Instruction("end")
 
 @record()
 class FrameInfo:
-    """What became of a function: how many points it has, and the size of its frame in bytes."""
+    """The frame of a rewritten function: its number of points, and its size in bytes."""
 
     points: int
     size: int
@@ -65,7 +65,7 @@ class FrameInfo:
 
 @record()
 class Rewriting:
-    """What the rewriting of a function needs to know.
+    """The state of rewriting one function.
 
     Attributes:
         is_point: whether a call may suspend the function.
@@ -371,7 +371,7 @@ class _Body:
         self.out += [Instruction("local.set", (self.of(slot),)) for slot in reversed(slots)]
 
     def get(self, *slots: Slot) -> list[Flat]:
-        """What puts operands on the stack."""
+        """Code that pushes operands."""
         out: list[Flat] = []
         for slot in slots:
             out.append(Instruction("local.get", (self.of(slot),)))
@@ -387,7 +387,7 @@ class _Body:
         return self.rewriting.module.func_type((), results)
 
     def placeholders(self) -> list[Flat]:
-        """What the function returns while it is unwound."""
+        """Code that pushes the values that the function returns while it is unwound."""
         try:
             return [i for t in self.function.signature.results for i in self.rewriting.placeholders.value(t)]
         except NoValueError:
