@@ -39,7 +39,7 @@ from meld.abi.types import Extents, Resource, Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.instructions import LazyBody
-from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Item, Memory, Module
+from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType, TypeDef
 from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, ROOT_MODULE, Boundary, CanonCall, HostCall
@@ -61,6 +61,7 @@ from meld.passes.merge.values import (
     Value,
     describe,
     expect,
+    namer,
 )
 from meld.rewriting.splice import Spliced, move, splice
 from meld.support.records import record
@@ -594,16 +595,3 @@ def _core(value: Value, definition: c.Definition) -> CoreItem:
     if not isinstance(value, CoreItem):
         raise MeldError(f"{describe(definition)} is not a core item")
     return value
-
-
-def namer(source: Module, prefix: str) -> Callable[[Item], str | None]:
-    """Names for the copies of a module's items: ``instance/name``, by the first export where an item has no name."""
-    by_export: dict[Item, str] = {}
-    for export in source.exports:
-        by_export.setdefault(export.item, export.name)
-
-    def rename(item: Item) -> str | None:
-        name = item.name or by_export.get(item)
-        return f"{prefix}/{name}" if name else None
-
-    return rename

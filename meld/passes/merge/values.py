@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
 from typing import Any, TypeAlias, TypeVar
 
@@ -128,3 +129,16 @@ def expect(env: Env, definition: object, kind: type[V], what: str) -> V:
 
 
 NOWHERE = Env(Instance(name="host"), None, {})
+
+
+def namer(source: Module, prefix: str) -> Callable[[Item], str | None]:
+    """Names for the copies of a module's items: ``instance/name``, by the first export where an item has no name."""
+    by_export: dict[Item, str] = {}
+    for export in source.exports:
+        by_export.setdefault(export.item, export.name)
+
+    def rename(item: Item) -> str | None:
+        name = item.name or by_export.get(item)
+        return f"{prefix}/{name}" if name else None
+
+    return rename
