@@ -21,7 +21,7 @@ LARGE := .large
 test-large: $(STAMP)
 	test -x $(LARGE)/venv/bin/componentize-py || { $(PYTHON) -m venv $(LARGE)/venv && $(LARGE)/venv/bin/python -m pip install --quiet --disable-pip-version-check componentize-py ziglang; }
 	test -d $(LARGE)/node_modules || ! command -v npm >/dev/null || npm install --silent --no-save --prefix $(LARGE) @bytecodealliance/componentize-js @bytecodealliance/jco
-	MELD_LARGE=$(LARGE) $(BIN)/python -m pytest $(ARGS) tests/test_large.py tests/test_real_stages.py
+	MELD_LARGE=$(LARGE) $(BIN)/python -m pytest $(ARGS) tests/oracles/test_large.py tests/oracles/test_real_stages.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from test_source_lines import code_by_function, cores, places
 from wrapped import tool
 
 import meld
@@ -12,6 +11,7 @@ from meld.binary.reader import read_module
 from meld.ir.instructions import Code
 from meld.ir.module import Function, Module
 from meld.rewriting.resumable import make_resumable, must_be_resumable
+from tests.binary.test_source_lines import code_by_function, cores, places
 
 __all__ = ["cores"]
 

@@ -1,0 +1,133 @@
+"""Programs of tens of megabytes, made by toolchains: fused with `--emit=component`, they answer as before.
+
+`make test-large` installs the tools into a directory and names it in ``MELD_LARGE``. They are no part of what a
+developer has to have, and the programs take minutes to compile, so the tests are skipped without it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wrapped import ROOT, Running, Wasi, fuse, tool, wit
+
+import meld
+from tests.binary.test_source_lines import code_by_function, component, places
+
+SOURCES = ROOT / "tests/large"
+FIXTURES = ROOT / "../shared/fixtures"
+TOOLS = (ROOT / os.environ.get("MELD_LARGE", "-")).resolve()
+PYTHON, MODULES = TOOLS / "venv/bin", TOOLS / "node_modules"
+
+pytestmark = pytest.mark.skipif(not TOOLS.is_dir(), reason="needs tools: make test-large")
+needs_node = pytest.mark.skipif(not MODULES.is_dir() or shutil.which("node") is None, reason="needs componentize-js")
+
+
+def command(*args: str | Path, cwd: Path) -> None:
+    done = subprocess.run([str(arg) for arg in args], capture_output=True, text=True, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+
+
+def from_javascript(source: Path, wit: Path, world: str, directory: Path, without: str) -> Path:
+    """A component of a script, with StarlingMonkey. `without`: which imports of the host it does not need."""
+    script = directory / "componentize.mjs"
+    shutil.copy(SOURCES / script.name, script)
+    if not (directory / "node_modules").exists():
+        (directory / "node_modules").symlink_to(MODULES)
+    out = directory / f"{source.stem}.wasm"
+    command("node", script, source, wit, world, out, without, cwd=directory)
+    return out
+
+
+def from_python(source: Path, wit: Path, world: str, directory: Path, *more: str) -> Path:
+    """A component of a Python module."""
+    shutil.copy(source, directory)
+    out = directory / f"{source.stem}.wasm"
+    tool_ = PYTHON / "componentize-py"
+    command(tool_, "-d", wit, "-w", world, "componentize", *more, source.stem, "-o", out, cwd=directory)
+    return out
+
+
+def same(inputs: list[Path], directory: Path, *calls: tuple[Any, ...]) -> list[Any]:
+    """What calls answer, in one store: linked and unfused, and fused. Returns the answers and what was printed."""
+    linked = directory / "linked.wasm"
+    linked.write_bytes(meld.encode(meld.compile(inputs, stop_after="link")))
+    found = []
+    for path in (linked, fuse(inputs, directory / "fused.wasm")):
+        wasi = Wasi(directory)
+        running = Running(path, wasi=wasi)
+        found.append([running.call(*call) for call in calls] + list(wasi.left()))
+    assert found[1] == found[0]
+    return found[0]
+
+
+WITHOUT_HTTP = "http,fetch-event"
+
+
+@needs_node
+@pytest.mark.skipif(not FIXTURES.exists(), reason="the fixtures are not here")
+def test_c_and_javascript(tmp_path: Path) -> None:
+    source = FIXTURES / "greet/src"
+    world = source / "greet.wit"
+    made = from_javascript(source / "gp.js", world, "provider", tmp_path, "random,stdio,clocks," + WITHOUT_HTTP)
+    found = same([FIXTURES / "greet/cons.wasm", made], tmp_path, ("run", 10), ("run", 1000))
+    assert found[:2] == ["hello 45", "hello 499500"]
+
+
+@pytest.mark.parametrize("more", [(), ("-s",)], ids=["wasi", "no-wasi"])
+def test_python_and_python(more: tuple[str, ...], tmp_path: Path) -> None:
+    sides = [(SOURCES / f"pair_{world}.py", world) for world in ("consumer", "provider")]
+    inputs = [from_python(path, SOURCES / "pair.wit", world, tmp_path, *more) for path, world in sides]
+    found = same(inputs, tmp_path, ("run", 10), ("again", ["a", "ß"]), ("run", 1000))
+    assert found[0].startswith("GRÜSSE €😀! 45 it0:0:0.0 it1:1:0.25") and found[1] == ["A!", "SS!"]
+
+
+@needs_node
+def test_javascript_python_javascript(tmp_path: Path) -> None:
+    """A resource of a script, used by a script and by Python; records, variants, options; WASI."""
+    world = SOURCES / "three.wit"
+    app = from_javascript(SOURCES / "three_app.js", world, "app", tmp_path, WITHOUT_HTTP)
+    provider = from_javascript(SOURCES / "three_provider.js", world, "provider", tmp_path, WITHOUT_HTTP)
+    middle = from_python(SOURCES / "three_middle.py", world, "middle", tmp_path)
+    found = same([app, middle, provider], tmp_path, ("run", 5), ("run", 0))
+    assert found[0].startswith("js€# 13 js€#,,é nothing p00 p14950") and found[2] == "said 5\nsaid 0\n"
+
+
+@needs_node
+def test_world_with_http(tmp_path: Path) -> None:
+    """A script imports all of WASI that it may need: the fused component asks for the same."""
+    made = from_javascript(SOURCES / "three_provider.js", SOURCES / "three.wit", "provider", tmp_path, "")
+    assert "wasi:http" in wit(made)
+    assert wit(fuse([made], tmp_path / "fused.wasm")) == wit(made)
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O1"])
+def test_lines_of_c(level: str, tmp_path: Path) -> None:
+    """A program with its C library: each instruction has the file and line that it had before."""
+    cores = []
+    for name, target in (("app", "wasm32-wasi"), ("provider", "wasm32-freestanding")):
+        core = tmp_path / f"{name}.core.wasm"
+        more = ["-nostdlib", "-Wl,--no-entry"] if name == "provider" else []
+        compiler = [PYTHON / "python", "-m", "ziglang", "cc", f"--target={target}", level, "-g"]
+        command(*compiler, "-fno-sanitize=undefined", *more, SOURCES / f"lines_{name}.c", "-o", core, cwd=tmp_path)
+        embedded = tmp_path / "embedded.wasm"
+        tool("component", "embed", SOURCES / "lines.wit", "-w", name, core, "-o", embedded)
+        adapter = MODULES / "@bytecodealliance/jco/lib/wasi_snapshot_preview1.command.wasm"
+        adapt = [f"--adapt=wasi_snapshot_preview1={adapter}"] if name == "app" else []
+        tool("component", "new", embedded, *adapt, "-o", component(core))
+        cores.append(core)
+    fused = tmp_path / "fused.wasm"
+    fused.write_bytes(meld.encode(meld.compile([component(core) for core in cores])))
+    after, compared = code_by_function(fused.read_bytes()), 0
+    for core in cores:
+        instance = component(core).stem
+        for name, addresses in code_by_function(core.read_bytes()).items():
+            there = after.get(f"{instance}/{name}", [])
+            if len(there) == len(addresses):  # two may have the same name
+                assert places(fused, there) == places(core, addresses), name
+                compared += len(there)
+    assert compared > 10_000

@@ -1,0 +1,173 @@
+"""Streams, futures and waitable sets alone: the generated functions in a module whose exports are the built-ins.
+
+Every instance has a memory and one built-in of each kind for each type; the test calls them from outside, in any order,
+and hands readable ends from one instance to another. There are no guests and no tasks: nothing can wait.
+"""
+
+from __future__ import annotations
+
+import wasmtime
+from rendezvous import Element
+
+from meld.abi.options import Options
+from meld.binary.writer import write_module
+from meld.ir import component as c
+from meld.ir.module import Export, Function, ImportName, Memory, Module
+from meld.ir.notes import Instance
+from meld.ir.types import I32, I64, Limits
+from meld.notes.boundaries import CanonCall
+from meld.notes.channels import ElementCopy
+from meld.notes.streams import Domain, StreamUse
+from meld.passes.emit_tasks.channels import Channels
+from meld.rewriting.splice import splice
+from meld.rewriting.text import Text
+from meld.text.reading.program import parse_module
+
+ELEMENTS = {
+    "none": (None, Element("none", 0, 1)),
+    "u8": (c.Prim("u8"), Element("u8", 1, 1)),
+    "u32": (c.Prim("u32"), Element("u32", 4, 4)),
+    "f64": (c.Prim("f64"), Element("f64", 8, 8)),
+    "bool": (c.Prim("bool"), Element("bool", 1, 1, numeric=False)),
+    "string": (c.Prim("string"), Element("string", 8, 4, numeric=False)),
+    "bytes": (c.ListType(c.Prim("u8"), None), Element("bytes", 8, 4, numeric=False)),
+    "char": (c.Prim("char"), Element("char", 4, 4, numeric=False)),
+    "maybe": (c.Option(c.Prim("u32")), Element("maybe", 8, 4, numeric=False)),
+    "pair": (c.Tuple((c.Prim("u8"), c.Prim("u32"))), Element("pair", 8, 4, numeric=False)),
+    "ends": (c.Stream(c.Prim("u8")), Element("ends", 4, 4, numeric=False)),
+}
+"""Element types by name: for the compiler, and for the model."""
+
+ONE = (I32,)
+SIGNATURES = {
+    "new": ((), (I64,)),
+    "read": (ONE * 3, ONE),
+    "write": (ONE * 3, ONE),
+    "cancel-read": (ONE, ONE),
+    "cancel-write": (ONE, ONE),
+    "drop-readable": (ONE, ()),
+    "drop-writable": (ONE, ()),
+    "waitable-set.new": ((), ONE),
+    "waitable-set.drop": (ONE, ()),
+    "waitable-set.poll": (ONE * 2, ONE),
+    "waitable.join": (ONE * 2, ()),
+}
+COPY_BOOLS = """(module
+  (import "" "from" (memory $from 0)) (import "" "to" (memory $to 0))
+  (func (export "copy") (param $from i32) (param $to i32) (param $count i32)
+    (loop $next
+      (i32.store8 $to (local.get $to) (i32.ne (i32.load8_u $from (local.get $from)) (i32.const 0)))
+      (local.set $from (i32.add (local.get $from) (i32.const 1)))
+      (local.set $to (i32.add (local.get $to) (i32.const 1)))
+      (br_if $next (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))))"""
+HOOKS = """
+  (func $check_blocking)
+  (func $block_on_waitable (param $waitable i32) (call {trap DEADLOCK}) (unreachable))
+  (func $set_wake (param $set i32) (unreachable))
+  (func $subtask_delivered (param $waitable i32) (param $payload i32) (unreachable))
+"""
+
+
+def build(instances: int, elements: list[str], pages: int = 1) -> bytes:
+    """A module with the built-ins of some instances as exports: ``0 stream.read u8``, ``0 stream.read u8 sync``, …"""
+    module = Module(name="channels")
+    owners = [Instance(name=f"i{i}") for i in range(instances)]
+    module.notes += owners
+    calls: list[tuple[Function, CanonCall]] = []
+    for i, owner in enumerate(owners):
+        memory = Memory(Limits(pages, pages), name=f"memory{i}", owner=owner)
+        module.memories.append(memory)
+        module.exports.append(Export(f"memory{i}", memory))
+        for name in elements:
+            for kind in (c.Stream, c.Future):
+                t = kind(ELEMENTS[name][0])
+                module.notes.append(StreamUse(owner, (), t))
+                for verb in list(SIGNATURES)[:7]:
+                    for sync in (False, True):
+                        calls.append(_call(module, owner, i, f"{kind.__name__.lower()}.{verb}", name, t, memory, sync))
+        for builtin in list(SIGNATURES)[7:]:
+            calls.append(_call(module, owner, i, builtin, "", None, memory, False))
+    text = Text(module, "async")
+    text.add(HOOKS)
+    for name in elements:
+        for future in (False, True):
+            element, size = ELEMENTS[name][0], ELEMENTS[name][1].size
+            module.notes.append(Domain(tuple(owners), element, size, future, carried="rendezvous"))
+    channels = Channels.of(text, module, dict(calls))
+    channels.templates()
+    tables = channels.tables
+    stubs = {import_: channels.stub(import_, call) for import_, call in calls}
+    text.add(
+        "\n".join(
+            f'  (func (export "pass.{a}.{b}") (param $type i32) (param $handle i32) (result i32)'
+            f" (call $end_lower (i32.const {tables.record(target)}) (local.get $type)"
+            f" (call $end_lift (i32.const {tables.record(source)}) (local.get $type) (local.get $handle))))"
+            for a, source in enumerate(owners)
+            for b, target in enumerate(owners)
+        )
+    )
+    made = text.place()
+    for import_, stub in stubs.items():
+        module.exports.append(Export(import_.name or "", made[stub]))
+    module.exports += [Export(label, item) for label, item in made.items() if label.startswith("pass.")]
+    _copy_elements(module)
+    module.imports.clear()
+    return write_module(module)
+
+
+def _copy_elements(module: Module) -> None:
+    """What `adapter-wiring` would do, for elements of one byte that need no check."""
+    for item in module.imports:
+        for n in item.notes:
+            if isinstance(n, ElementCopy):
+                source = parse_module(COPY_BOOLS, "copy")
+                assert n.lift.memory is not None and n.lower.memory is not None
+                bound = dict(zip(source.imports, (n.lift.memory, n.lower.memory), strict=True))
+                module.replace_uses({item: splice(source, module, bound).exports["copy"]})
+
+
+def _call(
+    module: Module, owner: Instance, i: int, builtin: str, element: str, t: object, memory: Memory, sync: bool
+) -> tuple[Function, CanonCall]:
+    kind, _, verb = builtin.partition(".")
+    params, results = SIGNATURES[verb if kind in ("stream", "future") else builtin]
+    if kind == "future" and verb in ("read", "write"):
+        params = params[:2]
+    name = f"{i} {builtin}" + (f" {element}" if element else "") + (" sync" if sync else "")
+    function = Function(module.func_type(params, results), name=name, imported=ImportName("meld:canon", builtin))
+    module.imports.append(function)
+    note = CanonCall(builtin, owner, t, Options(memory=memory, is_async=not sync))
+    function.notes.append(note)
+    return function, note
+
+
+def _signed(a: int, bits: int) -> int:
+    return a - (1 << bits) if a >> (bits - 1) else a
+
+
+class Machine:
+    """An instance of such a module."""
+
+    def __init__(self, engine: wasmtime.Engine, module: wasmtime.Module) -> None:
+        self.store = wasmtime.Store(engine)
+        self.exports = wasmtime.Instance(self.store, module, []).exports(self.store)
+
+    def call(self, name: str, *args: int) -> int:
+        """What a built-in returns, unsigned. Raises wasmtime.Trap."""
+        function = self.exports[name]
+        shape = function.type(self.store)
+        params = (64 if str(p) == "i64" else 32 for p in shape.params)
+        result = function(self.store, *map(_signed, args, params))
+        if result is None:
+            return 0
+        wide = str(shape.results[0]) == "i64"
+        return result & (0xFFFFFFFFFFFFFFFF if wide else 0xFFFFFFFF)
+
+    def memory(self, i: int) -> bytes:
+        """The memory of an instance."""
+        memory = self.exports[f"memory{i}"]
+        return bytes(memory.read(self.store, 0, memory.data_len(self.store)))
+
+    def poke(self, i: int, address: int, data: bytes) -> None:
+        """Writes into the memory of an instance."""
+        self.exports[f"memory{i}"].write(self.store, data, address)
