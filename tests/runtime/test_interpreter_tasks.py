@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +67,21 @@ def test_fixtures_at_every_stage(paths: list[Path], expected: dict[str, str]) ->
     program_ = build([str(path) for path in paths], Options(stop_after="link")).program
     invoked, answer = next(iter(expected.items()))
     passed: list[str] = []
+    expected_stages = {"emit-tasks", "wire-entries"}
+    # QuickJS is 24 MB of text, half a minute a stage
+    every = sum(path.stat().st_size for path in paths) < 200_000 or "MELD_LARGE" in os.environ
+    if every:
+        expected_stages |= {"merge", "handle-tables", "adapter-wiring"}
 
     class Runs(Observer):
         def after(self, ran: Ran, program: Program) -> None:
-            if isinstance(program, Module):
+            if isinstance(program, Module) and (every or ran.step.name in expected_stages):
                 reloaded = parse_module(meld.print_text(program), ran.step.name)
                 assert typed(instantiate(reloaded, lenient=True), invoked) == answer, ran.step.name
                 passed.append(ran.step.name)
 
     run(plan_default(program_, Registry.standard()), program_, observers=[Runs()])
-    assert {"merge", "handle-tables", "emit-tasks", "adapter-wiring", "wire-entries"} <= set(passed)
+    assert expected_stages <= set(passed)
 
 
 def program(callee: str, lifted: str, caller: str, *, entry: str = "async", sync: str = "async") -> str:
