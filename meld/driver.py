@@ -196,9 +196,13 @@ def _fresh(stem: str, taken: set[str]) -> str:
 def _wanted(link: str) -> Wanted:
     left, equals, exporter = link.partition("=")
     importer, colon, label = left.partition(":")
-    if not (equals and colon and importer and label and exporter):
-        raise MeldError(f"--link={link}", hint="write --link=importer:import-name=exporter, with the files' stems")
-    return Wanted(importer, label, exporter)
+    exporter, named, export = exporter.partition("#")
+    if not (equals and colon and importer and label and exporter) or (named and not export):
+        raise MeldError(
+            f"--link={link}",
+            hint="write --link=importer:import-name=exporter or …=exporter#export-name, with the files' stems",
+        )
+    return Wanted(importer, label, exporter, export)
 
 
 def compile(

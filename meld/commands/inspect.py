@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "text dump says more than a binary), or of components as they are linked."
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a core module, or components; .wasm or .wat")
-    parser.add_argument("--link", metavar="A:IMPORT=B", action="append", default=[], help="as in `meldc`")
+    parser.add_argument("--link", metavar="A:IMPORT=B[#EXPORT]", action="append", default=[], help="as in `meldc`")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 

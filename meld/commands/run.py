@@ -17,7 +17,7 @@ examples:
   meldc run a.wasm b.wasm --trace-async --invoke 'f()'       the same, with what happens between components"""
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="a core module, or components; .wasm or .wat")
-    add("--link", metavar="A:IMPORT=B", action="append", default=[], help="as in `meldc`")
+    add("--link", metavar="A:IMPORT=B[#EXPORT]", action="append", default=[], help="as in `meldc`")
     add("--stop-after", metavar="PASS", help="run what stands after this pass")
     add("--trace-async", action="store_true", help="print calls, events and copies between components as they happen")
     add("--invoke", nargs=argparse.REMAINDER, metavar=("CALL", "ARG"), help="an export and its arguments; comes last")

@@ -37,11 +37,15 @@ class Input(Note):
 
 @note("wanted")
 class Wanted(Note):
-    """On a composition: a link that the user asked for with ``--link importer:import=exporter``."""
+    """On a composition: a link that the user asked for with ``--link importer:import=exporter#export``.
+
+    `export` is empty where the export goes by the name of the import, or by the interface that it implements.
+    """
 
     importer: str = text()
     label: str = text()
     exporter: str = text()
+    export: str = text(default="")
 
 
 @note("host-only")

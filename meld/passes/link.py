@@ -35,7 +35,8 @@ class Link(Pass):
     Versions may differ as long as they are semver-compatible: `a:b/c@1.2.0` is fed by `a:b/c@1.3.1`, not by `@2.0.0`.
     What no input exports stays an import of the composition; what no input uses is exported by it. An import that
     several inputs could feed needs `--link`, and one that `--host-only` names is fed by none. A component that comes
-    composed has nothing to link.
+    composed has nothing to link. What several inputs import from the host in semver-compatible versions becomes one
+    import, of the newest. An import with the attribute `implements` goes by its own name, unless `--link` feeds it.
 
         (component $app (import "f" (func)) …)
         (component $lib … (export "f" (func 0)))
@@ -55,32 +56,51 @@ class Link(Pass):
         check(program)
         inputs = program.notes_of(Input)
         if inputs:
-            _Linker(program, inputs, program.notes_of(Wanted), program.notes_of(HostOnly), cx).run()
-            program.validated = None
-            check(program)
+            linker = _linked(program, inputs)
+            for remark in linker.remarks:
+                cx.remark(remark)
+            if linker.left:
+                cx.stats["imports left"] += linker.left
             program.notes = [n for n in program.notes if not isinstance(n, Input | Wanted | HostOnly)]
 
 
+def _linked(program: Component, inputs: list[Input]) -> _Linker:
+    """Link a composition. Compatible versions of an import stay apart if their types contradict each other."""
+    before = list(program.definitions)
+    linker = _Linker(program, inputs, unify_versions=True)
+    try:
+        linker.run()
+        program.validated = None
+        check(program)
+    except MeldError:
+        if not linker.newest:
+            raise
+        program.definitions = before
+        linker = _Linker(program, inputs, unify_versions=False)
+        linker.run()
+        program.validated = None
+        check(program)
+    return linker
+
+
 class _Linker:
-    def __init__(
-        self,
-        program: Component,
-        inputs: list[Input],
-        wanted: list[Wanted],
-        host_only: list[HostOnly],
-        cx: PassContext,
-    ) -> None:
+    """The links of one composition. `remarks` and `left`, the number of imports left to the host, are for the pass."""
+
+    def __init__(self, program: Component, inputs: list[Input], *, unify_versions: bool) -> None:
         self.program = program
-        self.host_only = [n.pattern for n in host_only]
-        self.cx = cx
+        self.host_only = [n.pattern for n in program.notes_of(HostOnly)]
+        self.remarks: list[str] = []
+        self.left = 0
         self.inputs: dict[str, NestedComponent] = {note.label: note.component for note in inputs}
-        self.wanted: dict[tuple[str, str], list[str]] = {}
+        self.wanted: dict[tuple[str, str], dict[str, str]] = {}  # import → exporter → export, or "" for what fits
         self.instances: dict[str, ComponentInstance] = {}
         self.outer: dict[str, Definition] = {}  # imports of the composition by name
+        self.newest: dict[str, ExternName] = {}  # imports that the composition has in a newer, compatible version
+        self.unify_versions = unify_versions
         self.used: set[tuple[str, str]] = set()  # (input, export) that feeds an import
-        for wish in wanted:
+        for wish in program.notes_of(Wanted):
             self._check(wish)
-            self.wanted.setdefault((wish.importer, wish.label), []).append(wish.exporter)
+            self.wanted.setdefault((wish.importer, wish.label), {})[wish.exporter] = wish.export
         # what exports there are of a sort and a name without its version: input → exports
         self.exports: dict[tuple[Sort | None, str], dict[str, list[Export]]] = {}
         for name, nested in self.inputs.items():
@@ -94,6 +114,9 @@ class _Linker:
         for (name, item), providers in feeds.items():
             by_input[name][item] = providers
         self._say_overrides(feeds)
+        self._say_unlinked(feeds)
+        if self.unify_versions:
+            self._unify_versions([item for (_, item), providers in feeds.items() if not providers])
         for name in self._order(feeds):
             self._instantiate(name, by_input[name])
         self.program.definitions = in_order(self.program.definitions)
@@ -119,10 +142,40 @@ class _Linker:
                     shown = f"`{label}`" if given == label else f"`{label}` (by `{given}`)"
                     taken.setdefault((other, name), []).append(shown)
         for (other, name), labels in taken.items():
-            self.cx.remark(
+            self.remarks.append(
                 f"`{other}` feeds {', '.join(labels)} of `{name}` in place of the host; "
                 "--host-only=NAME keeps it for the host"
             )
+
+    def _say_unlinked(self, feeds: dict[tuple[str, Import], list[tuple[str, Export]]]) -> None:
+        """Remark imports by interface that inputs could feed if `--link` asked for it, and that nothing was linked."""
+        if not any(feeds.values()):
+            self.remarks.append("no input exports what another one imports: nothing is linked")
+        for (name, item), providers in feeds.items():
+            interface, label = item.extern.implements, str(item.extern)
+            if providers or interface is None or self._is_host_only(label) or self._is_host_only(interface):
+                continue
+            able = [(o, str(e.extern)) for o, e in self._fitting(name, item, interface)]
+            if able:
+                names = " and ".join(f"`{other}`" for other, _ in able)
+                self.remarks.append(
+                    f"the import `{label}` of `{name}` is left to the host; {names} could feed it: "
+                    f"--link={name}:{label}={able[0][0]}#{able[0][1]}"
+                )
+
+    def _unify_versions(self, left: list[Import]) -> None:
+        """Find, for imports that the host serves, the newest semver-compatible version that an input imports."""
+        by_name: dict[tuple[Sort, str], dict[str, ExternName]] = {}
+        for item in left:
+            if not _is_partner(item):
+                by_name.setdefault((item.sort, _unversioned(str(item.extern))), {})[str(item.extern)] = item.extern
+        for externs in by_name.values():
+            for label in externs:
+                newer = [(v, other) for other in externs if (v := _compatible(label, other)) is not None]
+                newest = max(newer, default=((), label))[1]
+                if newest != label:
+                    self.newest[label] = externs[newest]
+                    self.remarks.append(f"the imports `{label}` and `{newest}` become one, `{newest}`")
 
     def _is_host_only(self, label: str) -> bool:
         return any(fnmatchcase(one, p) for p in self.host_only for one in (label, _unversioned(label)))
@@ -135,26 +188,57 @@ class _Linker:
             if wanted is not None:
                 raise MeldError(f"--link: the import `{label}` of `{name}` is for the host only, says --host-only")
             return []
-        found = []
-        for other, exports in self.exports.get((item.sort, _unversioned(label)), {}).items():
-            if other == name or (wanted is not None and other not in wanted):
-                continue
-            export = _matching(exports, label)
-            if export is not None:
-                found.append((other, export))
         if wanted is not None:
-            lacking = [w for w in wanted if w not in [other for other, _ in found]]
-            if lacking:
-                raise MeldError(f"--link: `{lacking[0]}` exports nothing that fits the import `{label}` of `{name}`")
+            found = [(other, self._wished(name, item, other, export)) for other, export in wanted.items()]
             if len(found) > 1 and not _is_partner(item):
                 raise MeldError(f"--link: the import `{label}` of `{name}` can be fed by one input only")
-        elif len(found) > 1:
+            return found
+        found = self._fitting(name, item, label)
+        if len(found) > 1:
             names = " and ".join(f"`{other}`" for other, _ in found)
             raise MeldError(
                 f"the import `{label}` of `{name}` could be fed by {names}",
                 hint=f"choose with --link={name}:{label}={found[0][0]}",
             )
         return found
+
+    def _fitting(self, name: str, item: Import, label: str) -> list[tuple[str, Export]]:
+        """The other inputs that export an item of the import's sort under a name, each with its best version of it."""
+        candidates = self.exports.get((item.sort, _unversioned(label)), {})
+        matching = ((other, _matching(exports, label)) for other, exports in candidates.items() if other != name)
+        return [(other, export) for other, export in matching if export is not None]
+
+    def _wished(self, name: str, item: Import, other: str, wish: str) -> Export:
+        """The export of an input that `--link` feeds to an import: the one it names, else by name, else by interface.
+
+        Raises:
+            MeldError: there is none, or several implement the interface.
+        """
+        label = str(item.extern)
+        if other == name:
+            raise MeldError(f"--link: `{name}` cannot feed its own import `{label}`")
+        for wanted in [wish] if wish else [label, *filter(None, [item.extern.implements])]:
+            by_name = dict(self._fitting(name, item, wanted))
+            if other in by_name:
+                return by_name[other]
+        exports = [export for export in _exports(self.inputs[other]) if export.sort is item.sort]
+        implementing = [] if wish else [e for e in exports if _implements(e, item)]
+        if len(implementing) == 1:
+            return implementing[0]
+        if implementing:
+            names = " and ".join(f"`{e.extern}`" for e in implementing)
+            raise MeldError(
+                f"--link: {names} of `{other}` implement the interface of the import `{label}` of `{name}`",
+                hint=f"choose with --link={name}:{label}={other}#{implementing[0].extern}",
+            )
+        if wish:
+            labels = [str(e.extern) for e in exports]
+            hint = did_you_mean(wish, labels, f"it exports {', '.join(labels) or 'nothing of that sort'}")
+            raise MeldError(f"--link: `{other}` has no export `{wish}` for the import `{label}` of `{name}`", hint=hint)
+        raise MeldError(
+            f"--link: `{other}` exports nothing that fits the import `{label}` of `{name}`",
+            hint=f"name an export of another name: --link={name}:{label}={other}#EXPORT",
+        )
 
     def _order(self, feeds: dict[tuple[str, Import], list[tuple[str, Export]]]) -> list[str]:
         edges = [(other, name) for (name, item), p in feeds.items() if not _is_partner(item) for other, _ in p]
@@ -185,7 +269,7 @@ class _Linker:
                 given = self._outer_import(item, copier)
                 partners += [(other, label) for other, _ in providers]
                 if not providers:
-                    self.cx.stats["imports left"] += 1
+                    self.left += 1
             copier.map[item] = given
             instance.args.append((label, given))
         self.program.definitions.append(instance)
@@ -193,14 +277,19 @@ class _Linker:
         instance.notes += [Partner(other, label) for other, label in partners]  # names now, instances at the end
 
     def _outer_import(self, item: Import, copier: Copier) -> Definition:
-        """The composition's own import for one that no input feeds; inputs that import the same name share it."""
-        label = str(item.extern)
+        """The composition's own import for one that no input feeds.
+
+        Inputs that import the same name, or semver-compatible versions of it, share one.
+        """
+        extern = self.newest.get(str(item.extern), item.extern)
+        label = str(extern)
         if label in self.outer:
             have = self.outer[label]
             assert isinstance(have, Import)
             copier.unify(have, item, label)
             return have
         copy = copier.copy_import(item)
+        copy.extern = extern
         self.outer[label] = copy
         return copy
 
@@ -219,7 +308,9 @@ class _Linker:
                 if label in taken:
                     shown = None if "/" in label or ":" in label else _fresh(f"{_kebab(name)}-{label}", taken)
                     as_what = f"as `{shown}`" if shown else "under no name"
-                    self.cx.remark(f"`{name}` and `{taken[label]}` both export `{label}`; `{name}`'s goes {as_what}")
+                    self.remarks.append(
+                        f"`{name}` and `{taken[label]}` both export `{label}`; `{name}`'s goes {as_what}"
+                    )
                 if shown is None:
                     continue
                 taken[str(shown)] = name
@@ -255,6 +346,12 @@ def _is_partner(item: Import) -> bool:
         return False
     declared: Any = item.type.type
     return isinstance(declared, CoreType) and isinstance(declared.type, ModuleType) and not declared.type.decls
+
+
+def _implements(export: Export, item: Import) -> bool:
+    """Whether an export's attribute `implements` names an interface that fits an import, by its own or its name."""
+    given, wanted = export.extern.implements, item.extern.implements or str(item.extern)
+    return given is not None and (given == wanted or _compatible(wanted, given) is not None)
 
 
 def _matching(exports: list[Export], label: str) -> Export | None:

@@ -242,7 +242,7 @@ def test_who_calls_whom() -> None:
 def test_what_is_said_of_the_steps() -> None:
     _, answer, _ = said(GREET, "goto finish; stats; remarks; rewrites adapter-wiring; explain; trace crowd/welcome")
     assert "9. adapter-wiring: adapted: 1\n" in answer
-    assert "4. emit-bridge: no stream domain is bridged; no bridge is added\n" in answer
+    assert "1. link: `greeter` feeds `greet` of `crowd` in place of the host" in answer
     assert "\n   1. wire crowd/greeter/greet\n" in answer
     assert "│ boundary │" in answer
     assert "     +        call $crowd/greeter/greet.adapter\n" in answer

@@ -133,9 +133,11 @@ class EmitBridge(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         _keep_on_host(module, self.ring, cx)
-        domains = [d for d in module.notes_of(Domain) if d.bridged]
+        found = list(module.notes_of(Domain))
+        domains = [d for d in found if d.bridged]
         if not domains:
-            cx.remark("no stream domain is bridged; no bridge is added")
+            if found:
+                cx.remark("no stream domain is bridged; no bridge is added")
             return
         if "one-memory" in module.facts:
             raise MeldError(
