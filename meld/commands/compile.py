@@ -72,7 +72,13 @@ def pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("pipeline").add_argument
     add("--passes", metavar="PIPELINE", help="passes to run, with options: `detect-pairs,emit-bridge{slots=16}`")
     add("--stop-after", metavar="PASS", help="stop after this pass and write what there is")
-    add("--link", metavar="A:IMPORT=B[#EXPORT]", action="append", default=[], help="feed import IMPORT of input A from input B")
+    add(
+        "--link",
+        metavar="A:IMPORT=B[#EXPORT]",
+        action="append",
+        default=[],
+        help="feed import IMPORT of input A from input B",
+    )
     add(
         "--host-only",
         metavar="GLOB",
