@@ -194,9 +194,17 @@ def read_func_type(parts: list[Sexp], resolve: Resolve) -> c.CompFuncType:
     return c.CompFuncType(tuple(params), result, is_async)
 
 
-def show(t: Type | c.CompFuncType) -> str:
-    """A resolved type as WAT text, for messages."""
+SHOWN = 2_000
+"""Letters of a type in a message."""
 
+
+def show(t: Type | c.CompFuncType) -> str:
+    """A resolved type as WAT text, for messages; cut where it gets longer than `SHOWN`."""
+    text = _shown(t)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _shown(t: Type | c.CompFuncType) -> str:
     def name_of(_space: str, item: Any) -> Sexp:
         return Symbol("$" + (item.name or item.label))
 

@@ -31,14 +31,12 @@ from typing import Any
 
 from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE, CoreTypeReader
 from meld.binary.cursor import Cursor
+from meld.binary.limits import MAX_LOCALS
 from meld.binary.plans import CATCH_KINDS, OPENING, REVERSED, SPACE_OF_IMM, fence, opcode_at
 from meld.ir.instructions import Catch, Instruction, MemArg, Scope
 from meld.ir.module import CLOSING
 from meld.ir.opcodes import BY_CODE, VARIANTS, Imm, Op
 from meld.ir.types import RefType, ValType
-
-MAX_LOCALS = 50_000
-"""Locals of one function; engines have the same limit."""
 
 
 class InstructionReader:

@@ -141,7 +141,10 @@ class Kernel:
 
         engine, module = _compiled()
         self._store = wasmtime.Store(engine)
-        exports = wasmtime.Instance(self._store, module, []).exports(self._store)
+        try:
+            exports = wasmtime.Instance(self._store, module, []).exports(self._store)
+        except wasmtime.WasmtimeError as e:  # no room for its memory, where addresses are limited
+            raise Refused from e
         self._memory: Any = exports["memory"]
         self._run: Any = exports["run"]
         self._names_data: Any = exports["names_data"]

@@ -333,13 +333,17 @@
 
   ;; The body between `in` and `end`: local declarations, then instructions to the `end` that closes the function.
   (func $body
-    (local $depth i32) (local $type i32) (local $last i32)
+    (local $depth i32) (local $type i32) (local $last i32) (local $locals i32) (local $some i32)
     (local.set $depth (call $count))
     (loop $locals
       (if (local.get $depth)
         (then
           ;; a run of no locals, or two runs of one type: not what the encoder writes
-          (if (i32.and (i32.eqz (call $count)) (global.get $rewrite)) (then (unreachable)))
+          (local.set $some (call $count))
+          (if (i32.and (i32.eqz (local.get $some)) (global.get $rewrite)) (then (unreachable)))
+          (if (i32.gt_u (local.get $some) (i32.const 50000)) (then (unreachable)))
+          (local.set $locals (i32.add (local.get $locals) (local.get $some)))
+          (if (i32.gt_u (local.get $locals) (i32.const 50000)) (then (unreachable)))
           (local.set $type (call $valtype))
           (if (i32.and (i32.eq (local.get $type) (local.get $last)) (global.get $rewrite)) (then (unreachable)))
           (local.set $last (local.get $type))

@@ -1,12 +1,15 @@
-"""What engines and tools take of a core module: more than this is refused when a product is written.
+"""What engines and tools take of a core module: more than this is refused where it is read and where it is written.
 
 Source: WebAssembly JavaScript Interface, Limits (the limits that engines have agreed on); `wasm-tools validate`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from meld.diagnostics import MeldError
 from meld.ir.module import SPACE_OF, Module
+from meld.ir.types import FuncType, RecGroup, StructType, TypeDef
 
 COUNTS: dict[str, int] = {
     "types": 1_000_000,
@@ -31,9 +34,25 @@ WAYS_OUT = {
 MAX_NAME = 100_000
 """Bytes of the name of an import or export."""
 
+MAX_PARAMS = 1_000
+"""Parameters, and results, of a function."""
+
+MAX_FIELDS = 10_000
+"""Fields of a struct type."""
+
+MAX_SUPERS = 63
+"""Steps of a chain of supertypes."""
+
+MAX_LOCALS = 50_000
+"""Locals of a function, parameters included."""
+
+MAX_BODY = 7_654_321
+"""Bytes of a function body."""
+
 
 def check_counts(module: Module) -> None:
     """Raises MeldError if a module has more of something than engines take."""
+    check_types(module.types)
     imported: dict[str, int] = {}
     for item in module.imports:
         space = SPACE_OF[type(item)]
@@ -55,3 +74,43 @@ def _check_name(name: str) -> None:
     size = len(name.encode())
     if size > MAX_NAME:
         raise MeldError(f"the name `{name[:40]}…` takes {size} bytes; engines take {MAX_NAME} at most")
+
+
+def check_types(groups: Iterable[RecGroup], depths: dict[TypeDef, int] | None = None) -> None:
+    """Raises MeldError if a type is larger than engines take.
+
+    Args:
+        depths: how many types are above each that has any; for groups that come one after the other.
+    """
+    depths = {} if depths is None else depths
+    for group in groups:
+        for t in group.types:
+            shape = t.shape
+            if type(shape) is FuncType:
+                _check_size(t, "parameters", len(shape.params), MAX_PARAMS)
+                _check_size(t, "results", len(shape.results), MAX_PARAMS)
+            elif type(shape) is StructType:
+                _check_size(t, "fields", len(shape.fields), MAX_FIELDS)
+            if t.supers:
+                depths[t] = max([depths.get(above, 0) for above in t.supers]) + 1
+                _check_size(t, "supertypes, one above the other", depths[t], MAX_SUPERS)
+
+
+def _check_size(t: TypeDef, what: str, count: int, limit: int) -> None:
+    if count > limit:
+        called = f"the type `{t.name}`" if t.name else "a type"
+        raise MeldError(f"{called} has {count} {what}; engines take {limit} at most", span=t.span)
+
+
+def check_body(size: int) -> None:
+    """Raises MeldError if a function body of so many bytes is larger than engines take."""
+    if size > MAX_BODY:
+        raise MeldError(
+            f"its body takes {size} bytes; engines take {MAX_BODY} at most", hint="split the function into several"
+        )
+
+
+def check_locals(count: int) -> None:
+    """Raises MeldError if a function has more locals, parameters included, than engines take."""
+    if count > MAX_LOCALS:
+        raise MeldError(f"it has {count} locals; engines take {MAX_LOCALS} at most")

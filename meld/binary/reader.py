@@ -8,6 +8,7 @@ from meld.binary.bodies import EncodedBody
 from meld.binary.coretypes import CoreTypeReader
 from meld.binary.cursor import Cursor
 from meld.binary.decode import InstructionReader
+from meld.binary.limits import MAX_BODY
 from meld.binary.names import read_names
 from meld.binary.section import CodeSection
 from meld.ir.instructions import Instruction, Scope
@@ -280,7 +281,10 @@ class _Reader:
         begin, scope = c.pos, self.scope
         starts, ends = section.starts, section.ends
         for number, function in enumerate(self.module.functions[:count]):
+            at = c.pos
             size = c.u32("size of a function body")
+            if size > MAX_BODY:
+                raise c.error(f"a function body of {size} bytes; engines take {MAX_BODY} at most", at)
             starts.append(c.pos - begin)
             c.skip(size, "function body")
             ends.append(c.pos - begin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE
 from meld.binary.cursor import Cursor
+from meld.binary.limits import MAX_LOCALS
 from meld.binary.plans import CLOSE, OPEN, PLANS, PREFIXES, SPACE_OF_IMM, Step, fence, opcode_at
 from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
@@ -58,9 +59,14 @@ class Scanner:
         c = self.c
         data, end = c.data, c.end
         previous: tuple[int, int] | None = None
+        locals_ = 0
         for _ in range(self.count("local declarations")):
             start = c.pos
-            if not c.u32("count of locals") or self.is_padded(start):
+            count = c.u32("count of locals")
+            locals_ += count
+            if locals_ > MAX_LOCALS:
+                raise c.error(f"more than {MAX_LOCALS} locals", start)
+            if not count or self.is_padded(start):
                 self.canonical = False
             t = self.valtype()
             if t == previous:

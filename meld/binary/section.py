@@ -63,7 +63,8 @@ class CodeSection:
     def look_ahead(self, scope: Scope) -> None:
         """Start scanning the section's uses in the background, if that pays."""
         if self._ahead is None and self.pays():
-            self._ahead = self._kernel(scope).uses()
+            kernel = self._kernel(scope)
+            self._ahead = None if kernel is None else kernel.uses()
 
     def uses(self, scope: Scope) -> Uses | None:
         """The uses of each body; None if the kernel does not scan this section, so that Python has to."""
@@ -92,7 +93,8 @@ class CodeSection:
         for number in numbers:
             keep[number] = 1
         maps = {space: numbering.map_of(scope, space) for space in Scope.SPACES}
-        return self._kernel(scope).rewrite(maps, bytes(keep))
+        kernel = self._kernel(scope)
+        return None if kernel is None else kernel.rewrite(maps, bytes(keep))
 
     def pays(self) -> bool:
         """Whether the kernel shall be used."""
@@ -110,7 +112,12 @@ class CodeSection:
 
         return is_started()
 
-    def _kernel(self, scope: Scope) -> Kernel:
-        from meld.binary.kernel import Kernel
+    def _kernel(self, scope: Scope) -> Kernel | None:
+        """A kernel with the bodies; None if the engine gets no memory for it, so that Python has to do without."""
+        from meld.binary.kernel import Kernel, Refused
 
-        return Kernel(self.data, len(self.starts), [len(space) for space in scope.spaces()])
+        try:
+            return Kernel(self.data, len(self.starts), [len(space) for space in scope.spaces()])
+        except Refused:
+            self._refused = True
+            return None

@@ -12,6 +12,7 @@ from meld.binary.debug.dwarf import Subprogram, Unit, debug_sections, generated,
 from meld.binary.debug.provenance import SECTION, provenance
 from meld.binary.encode import Encoder
 from meld.binary.leb import name, section_pieces, unsigned, vector
+from meld.binary.limits import check_body, check_locals
 from meld.binary.names import write_names
 from meld.binary.reader import MAGIC, SECTIONS
 from meld.binary.section import CodeSection
@@ -305,6 +306,7 @@ class _Writer:
     def body(self, function: Function) -> bytes:
         try:
             encoded = self._body(function)
+            check_body(len(encoded))
         except MeldError as e:
             if e.where is None:
                 e.within(f"function `{function.name}`" if function.name else "a function without a name")
@@ -317,6 +319,7 @@ class _Writer:
             self.announced = self.announced or any(site[2] == "datas" for site in body.scan().sites)
             return bytes(body.encoded(self.numbering))
         code = function.view()
+        check_locals(len(code.locals) + len(function.signature.params))
         if not self.announced:
             self.announced = _names_data(code)
         return self.encoder.body(code)

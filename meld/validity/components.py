@@ -52,6 +52,9 @@ NAMED = (c.Record, c.Variant, c.Flags, c.EnumType)
 MAX_WORK = 2_000_000
 """Parts of the types of components, each as often as it is instantiated: what comparing them all costs."""
 
+RENAMING = 8
+"""What it costs to give a part of a type other resources, in comparisons."""
+
 
 class Validator(Meanings):
     """Gives each definition its meaning. `meaning` is by definition: a type, the type of an item, or a core item."""
@@ -257,9 +260,18 @@ class Validator(Meanings):
         first, t.is_used = not t.is_used, True
         return {old: old if first else new_resource().resource for old in t.defined}
 
+    def _spend(self, amount: int) -> None:
+        self.work += amount
+        if self.work > MAX_WORK:
+            raise MeldError(
+                f"its imports and instances take more than {MAX_WORK} comparisons of types",
+                hint="a few types of instances inside each other make one of any size; use flatter ones",
+            )
+
     def _opened(self, t: Inst, new: dict[int, int]) -> Inst:
         if all(old == resource for old, resource in new.items()):
             return Inst(t.exports, (), t.explicit)
+        self._spend(RENAMING * t.size)
         renaming = Renaming(new)
         return Inst({n: renaming.entity(e) for n, e in t.exports.items()}, (), renaming.paths(t.explicit))
 
@@ -391,9 +403,7 @@ class Validator(Meanings):
             if name not in args:
                 hint = did_you_mean(name, args, "hand it in with `(with …)`")
                 raise MeldError(f"the import `{name}` of the component is missing", hint=hint)
-        self.work += component.size
-        if self.work > MAX_WORK:
-            raise MeldError(f"instantiating takes more than {MAX_WORK} comparisons of types")
+        self._spend(component.size)
         try:
             renaming = satisfy(self.known, args, component.imports, component.imported, "import")
         except Mismatch as e:

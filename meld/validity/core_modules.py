@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from meld.binary.limits import check_counts, check_types
 from meld.diagnostics import MeldError, did_you_mean
 from meld.ir import component as c
 from meld.ir.module import Function, Global, Memory, Table
-from meld.ir.types import RecGroup
+from meld.ir.types import RecGroup, TypeDef
 from meld.validity.core_items import Mismatch, check_limits, fit_core
 from meld.validity.core_types import is_plain
 from meld.validity.entities import CoreModuleType, exported_names
@@ -27,9 +28,11 @@ class CoreModules:
     def __init__(self, meanings: Meanings) -> None:
         self.meanings = meanings
         self.is_plain = True
+        self._depths: dict[TypeDef, int] = {}  # of types of components
 
     def module(self, item: c.CoreModule) -> CoreModuleType:
         module = item.module
+        check_counts(module)
         self._add(module.types)
         imports = {(i.imported.module, i.imported.field): i for i in module.imports if i.imported is not None}
         exports = {export.name: export.item for export in module.exports}
@@ -52,14 +55,24 @@ class CoreModules:
 
     def _add(self, groups: Iterable[RecGroup]) -> None:
         groups = list(groups)
-        self.meanings.known.core.add(groups)
-        self.is_plain = self.is_plain and all(map(is_plain, groups))
+        known = self.meanings.known.core
+        known.add(groups)
+        if not all(map(is_plain, groups)):
+            self.is_plain = False
+            for group in groups:
+                for t in group.types:
+                    if t.supers:
+                        known.check_supers(t)
 
     def type(self, item: c.CoreType) -> Any:
         if not isinstance(item.type, c.ModuleType):
-            self._add([item.group or RecGroup([item.type])])
+            group = item.group or RecGroup([item.type])
+            check_types([group], self._depths)
+            self._add([group])
             return item.type
-        self._add(decl for decl in item.type.decls if isinstance(decl, RecGroup))
+        groups = [decl for decl in item.type.decls if isinstance(decl, RecGroup)]
+        check_types(groups, self._depths)
+        self._add(groups)
         imports: dict[tuple[str, str], Any] = {}
         exports: dict[str, Any] = {}
         said: list[str] = []

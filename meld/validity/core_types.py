@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from meld.binary.limits import MAX_SUPERS
+from meld.diagnostics import MeldError
 from meld.ir.types import AbstractHeap, ArrayType, FieldType, FuncType, RecGroup, RefType, StructType, TypeDef
 
 H = AbstractHeap
@@ -29,9 +31,6 @@ ABOVE: dict[AbstractHeap, tuple[AbstractHeap, ...]] = {
 
 KIND_OF_SHAPE: dict[type[Any], AbstractHeap] = {FuncType: H.FUNC, StructType: H.STRUCT, ArrayType: H.ARRAY}
 BOTTOM = {H.FUNC: H.NOFUNC, H.STRUCT: H.NONE, H.ARRAY: H.NONE}
-
-MAX_SUPERS = 64
-"""Steps of a chain of supertypes that are followed; validation allows 63."""
 
 
 def is_plain(group: RecGroup) -> bool:
@@ -117,6 +116,40 @@ class CoreTypes:
             return self._descends(a, _defined(b))
         return False
 
+    def check_supers(self, t: TypeDef) -> None:
+        """Raises MeldError if a definition cannot have the supertype that it declares."""
+        if len(t.supers) > 1:
+            raise MeldError(f"{_called(t)} has {len(t.supers)} supertypes; it can have one", span=t.span)
+        for above in t.supers:
+            if above.final:
+                raise MeldError(
+                    f"{_called(t)} has the supertype {_called(above)}, which is final",
+                    span=t.span,
+                    hint="declare that with `(sub …)`",
+                )
+            if not self._shape_fits(t.shape, above.shape):
+                raise MeldError(f"{_called(t)} does not match its supertype, {_called(above)}", span=t.span)
+
+    def _shape_fits(self, a: Any, b: Any) -> bool:
+        match a, b:
+            case FuncType(params, results), FuncType(wanted, promised):
+                return (
+                    len(params) == len(wanted)
+                    and len(results) == len(promised)
+                    and all(map(self.fits, wanted, params))
+                    and all(map(self.fits, results, promised))
+                )
+            case StructType(fields), StructType(above):
+                return len(fields) >= len(above) and all(map(self._field_fits, fields, above))
+            case ArrayType(element), ArrayType(above):
+                return self._field_fits(element, above)
+        return False
+
+    def _field_fits(self, a: FieldType, b: FieldType) -> bool:
+        if a.mutable != b.mutable:
+            return False
+        return self.same(a.storage, b.storage) or (not a.mutable and self.fits(a.storage, b.storage))
+
     def _heap_fits(self, a: Any, b: Any) -> bool:
         if type(a) is TypeDef:
             if type(b) is TypeDef:
@@ -129,13 +162,17 @@ class CoreTypes:
 
     def _descends(self, a: TypeDef, b: TypeDef) -> bool:
         wanted = self.number(b)
-        for _ in range(MAX_SUPERS):
+        for _ in range(MAX_SUPERS + 1):
             if self.number(a) == wanted:
                 return True
             if not a.supers:
                 return False
             a = a.supers[0]
         return False
+
+
+def _called(t: TypeDef) -> str:
+    return f"the type `{t.name}`" if t.name else "a type"
 
 
 def _defined(t: Any) -> TypeDef:

@@ -5,7 +5,7 @@ Source: Component Model, Explainer.md (Type Definitions).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any
 
 from meld.diagnostics import MeldError
@@ -44,6 +44,7 @@ def parts_of(known: Meanings, shape: Any) -> tuple[Any, ...]:
         case c.Tuple(elements=elements):
             if not elements:
                 raise MeldError("a tuple has no elements", hint="leave it out")
+            check_count(elements, "elements")
             return tuple([value(t) for t in elements])
         case c.Flags(names=names):
             labels(names, "flag", "a flags type has no flags")
@@ -77,9 +78,20 @@ def _primitive(t: Value) -> Prim | None:
     return shape if type(shape) is Prim else None
 
 
+MAX_LABELS = 10_000
+"""Fields, cases, elements or parameters of one type."""
+
+
+def check_count(found: Sized, what: str) -> None:
+    """Raises MeldError if a type has more of something than validators take."""
+    if len(found) > MAX_LABELS:
+        raise MeldError(f"a type has {len(found)} {what}; {MAX_LABELS} are allowed", hint="split it into several")
+
+
 def labels(found: Iterable[str], what: str, if_none: str | None = None) -> None:
     """Checks labels. Raises MeldError."""
     found = list(found)
+    check_count(found, f"{what}s")
     if not found and if_none is not None:
         raise MeldError(if_none, hint="leave the type out, or give it one")
     problem = label_problem(found, what)

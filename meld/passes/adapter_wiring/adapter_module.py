@@ -22,6 +22,7 @@ from meld.abi.traps import Trap, trap_text
 from meld.ir.module import CoreItem, Function, Global, Memory
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
+from meld.passes.adapter_wiring.code_budget import CodeBudget
 from meld.support.packaged import packaged
 from meld.support.records import record
 
@@ -137,6 +138,7 @@ class AdapterModule:
         names: name in the text → name that the function shall have in the program.
         kinds: name in the text → what kind of thing the function is, where it is not an adapter or a part of one.
         layouts: the layouts for 32- and 64-bit memories.
+        code: how much of it is still allowed.
     """
 
     bound: dict[str, CoreItem] = field(default_factory=dict)
@@ -150,6 +152,7 @@ class AdapterModule:
     _pending: list[tuple[str, Callable[[str], str]]] = field(default_factory=list)
     _functions: dict[str, str] = field(default_factory=dict)
     _kinds: dict[int, set[Kind]] = field(default_factory=dict)  # by id of layouts, which `layouts` keeps alive
+    code: CodeBudget = field(default_factory=CodeBudget)
     _adapters: int = 0
 
     def side(self, instance: Instance, options: Options) -> Side:

@@ -141,6 +141,7 @@ def lay_out(
             lifted(boundary.type, boundary.lift),
             planned,
         )
+        adapters.code.spend(caller.memory, callee.memory, (*call.params, *call.results))
     except MeldError as e:
         raise e.within(where) from None
     if OUTSIDE not in (boundary.caller, boundary.callee):

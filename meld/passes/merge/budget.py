@@ -31,7 +31,7 @@ class Kind(Enum):
 FLOORS: dict[Kind, int] = {
     Kind.INSTANCES: 2_000,
     Kind.DEFINITIONS: 400_000,
-    Kind.ITEMS: 200_000,
+    Kind.ITEMS: 100_000,
     Kind.BYTES: 1 << 26,
     Kind.HOST: 40_000,
     Kind.PARTS: 1_000_000,
