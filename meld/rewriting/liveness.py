@@ -11,6 +11,7 @@ from meld.ir.module import DataSegment, ElementSegment, Function, Global, Item, 
 from meld.ir.notes import Note
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, OuterCall, resource_of
 from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, functions_of_exports
+from meld.rewriting.constants import is_in_bounds
 from meld.rewriting.edge import option_items
 
 DROPPED = ("elements", "datas", "functions", "tables", "globals", "memories", "tags", "imports")
@@ -18,9 +19,9 @@ DROPPED = ("elements", "datas", "functions", "tables", "globals", "memories", "t
 
 
 def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
-    """All items that exports, the start function, and active segments of live tables and memories reach.
+    """All items that exports, the start function, and active segments reach.
 
-    `also` is kept besides.
+    Segments of a table or memory that is not live itself count if they may trap. `also` is kept besides.
     """
     live: set[Any] = set()
     pending: list[Any] = [*also, *(export.item for export in module.exports)]
@@ -30,12 +31,12 @@ def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
     pending += functions_of_exports(module)
     tables = _Tables(module)
     by_target: dict[Any, list[Any]] = {}
-    for element in module.elements:
-        if element.table is not None:
-            by_target.setdefault(element.table, []).append(element)
-    for data in module.datas:
-        if data.memory is not None:
-            by_target.setdefault(data.memory, []).append(data)
+    elements: list[tuple[Any, ElementSegment | DataSegment]] = [(e.table, e) for e in module.elements]
+    for target, segment in elements + [(d.memory, d) for d in module.datas]:
+        if target is not None:
+            by_target.setdefault(target, []).append(segment)
+            if not is_in_bounds(segment):
+                pending.append(target)  # it may trap, whoever uses what it writes to
     pending += [item for item in by_target if item.imported]  # the host sees what is written there
     named = _Named()
     while pending:

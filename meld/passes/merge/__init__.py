@@ -25,6 +25,7 @@ from meld.passes.merge.evaluate import Evaluator
 from meld.passes.merge.start import order_start
 from meld.passes.merge.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
 from meld.passes.merge.world import MAX_DEPTH, world_of
+from meld.rewriting.constants import fold
 from meld.rewriting.outer import close_edges
 from meld.rewriting.world import attach_world
 from meld.support.records import record
@@ -91,6 +92,7 @@ class Merge(Pass):
                 exporter.add_bare(name, item, owner.name or "")
         evaluator.settle()
         close_edges(module)
+        fold(module)
         order_start(module, evaluator.events)
         _carry_customs(evaluator, module, cx)
         try:

@@ -117,15 +117,15 @@ class Evaluator:
         self._made.append((env, value.component))
         if definition is not None:
             self.instance_of[definition] = env.instance
-        exports: dict[str, Value] = {}
+        made = InstanceValue({})
         for item in value.component.definitions:
             if isinstance(item, c.Import):
                 env.values[item] = self._import(item, env, is_root=args is None)
             elif isinstance(item, c.Export):
-                env.values[item] = exports[str(item.extern)] = self._shown(env.get(item.target), item.type, env)
+                env.values[item] = made.add(item.extern, self._shown(env.get(item.target), item.type, env))
             else:
                 self.define(item, env)
-        return InstanceValue(exports)
+        return made
 
     def _count(self, component: c.Component) -> None:
         """Counts the definitions of a component that is instantiated: its own the first time, else more of them."""
@@ -165,7 +165,9 @@ class Evaluator:
                 name = item.name or item.component.name or component.component.name or "component"
                 values[item] = self._instantiate_component(component, args, name, item)
             case c.InlineInstance():
-                values[item] = InstanceValue({str(n): env.get(d) for n, d in item.exports})
+                values[item] = made = InstanceValue({})
+                for extern, d in item.exports:
+                    made.add(extern, env.get(d))
             case c.ExportAlias():
                 instance = expect(env, item.instance, InstanceValue, "an instance")
                 if item.export not in instance.exports:
@@ -232,15 +234,14 @@ class Evaluator:
 
     def _host_instance(self, declared: c.InstanceType, env: Env, name: str) -> InstanceValue:
         inner = Env(env.instance, env, {})
-        exports: dict[str, Value] = {}
+        made = InstanceValue({})
         for decl in declared.decls:
             self.budget.spend(Kind.DEFINITIONS)
             if isinstance(decl, c.ExportDecl):
-                value = self._host_value(decl.type, inner, name, str(decl.extern))
-                inner.values[decl] = exports[str(decl.extern)] = value
+                inner.values[decl] = made.add(decl.extern, self._host_value(decl.type, inner, name, str(decl.extern)))
             else:
                 self.define(decl, inner)
-        return InstanceValue(exports)
+        return made
 
     def _shown(self, value: Value, declared: c.ExternType | None, env: Env) -> Value:
         """A value as an export shows it: types get a name, functions the type that is ascribed to them."""
@@ -252,17 +253,17 @@ class Evaluator:
             case InstanceValue() if declared is not None:
                 of, around = _instance_type(declared, env)
                 inner = Env(env.instance, around, {})
-                exports: dict[str, Value] = {}
+                made = InstanceValue({})
                 for decl in of.decls:
                     if isinstance(decl, c.ExportDecl):
                         name = str(decl.extern)
                         if name not in value.exports:
                             raise MeldError(f"an export shows `{name}`, which is not there", where=self._where(env))
                         shown = self._shown(value.exports[name], decl.type, inner)
-                        inner.values[decl] = exports[name] = shown
+                        inner.values[decl] = made.add(decl.extern, shown)
                     else:
                         self.define(decl, inner)
-                return InstanceValue(exports)
+                return made
         return value
 
     # --- types -----------------------------------------------------------------------------------------------------
@@ -505,6 +506,7 @@ class Evaluator:
         self.budget.spend(Kind.INSTANCES)
         self._weigh(source, env.instance.name or "")
         rename = namer(source, env.instance.name or "")
+        defined = [*source.memories, *source.tables]
         if id(source) in self._instantiated:
             spliced = splice(
                 source, self.module, bindings, owner=env.instance, ordinal=env.cores, rename=rename, again=True
@@ -516,7 +518,7 @@ class Evaluator:
                 source.functions[0].body.look_ahead()  # `finish` will ask
         self._instantiated.add(id(source))
         env.cores += 1
-        self.events.append(Instantiation(spliced))
+        self.events.append(Instantiation(spliced, [spliced.new.get(item, item) for item in defined]))
         return spliced
 
     def _weigh(self, source: Module, prefix: str) -> None:

@@ -3,52 +3,88 @@
 from __future__ import annotations
 
 from meld.ir.instructions import Code, Instruction
-from meld.ir.module import DataSegment, ElementSegment, Function, Module
+from meld.ir.module import DataSegment, ElementSegment, Function, Memory, Module, Table
+from meld.rewriting.constants import is_in_bounds
 from meld.rewriting.splice import Spliced
 from meld.support.records import record
 
 
 @record()
 class Instantiation:
-    """One core instance: what was spliced for it, in order of instantiation."""
+    """One core instance: what was spliced for it, in order of instantiation, and the memories and tables it defines."""
 
     spliced: Spliced
+    defined: list[Memory | Table]
 
 
 def order_start(module: Module, events: list[Instantiation]) -> None:
     """Makes the start of `module` do what the instantiations did, in their order.
 
-    Unfused, instance by instance: element segments, data segments, start function. Fused, all active segments come
-    before the start function. So what comes after the first start function moves into a start wrapper: those segments
-    become passive, and are written by it.
+    Unfused, instance by instance: element segments, data segments, start function. Fused, all active element segments
+    come first, then the data segments, then the start function. What would come too early then moves into a start
+    wrapper: those segments become passive, and are written by it (`_Early` says which stay).
     """
-    first = next((i for i, event in enumerate(events) if event.spliced.start), None)
-    if first is None:
-        return
-    if not any(_work(event.spliced) for event in events[first + 1 :]):
-        module.start = events[first].spliced.start
-        return
-    code: list[Instruction] = [Instruction("call", (events[first].spliced.start,))]
-    for event in events[first + 1 :]:
+    code: list[Instruction] = []
+    early = _Early()
+    for event in events:
+        early.enter(event)
         for element in event.spliced.elements:
-            code += _write_elements(element)
+            if element.table is not None and not early.admits(element, element.table):
+                code += _write_elements(element)
         for data in event.spliced.datas:
-            code += _write_data(data)
+            if data.memory is not None and not early.admits(data, data.memory):
+                code += _write_data(data)
         if event.spliced.start:
             code.append(Instruction("call", (event.spliced.start,)))
-    wrapper = Function(module.func_type(), Code([], code), name="start", synthetic="start-wrapper")
-    module.functions.append(wrapper)
-    module.start = wrapper
+            early.reached()
+    match code:
+        case []:
+            pass
+        case [Instruction(op="call", args=(Function() as start,))]:
+            module.start = start
+        case _:
+            wrapper = Function(module.func_type(), Code([], code), name="start", synthetic="start-wrapper")
+            module.functions.append(wrapper)
+            module.start = wrapper
 
 
-def _work(spliced: Spliced) -> bool:
-    active = any(e.table for e in spliced.elements) or any(d.memory for d in spliced.datas)
-    return active or spliced.start is not None
+class _Early:
+    """Which segments stay active, though they are written before the start functions of earlier instances run.
+
+    Those that cannot trap and whose memory or table no code has reached yet: an instance that is made after a start
+    function has run is unknown to it. Engines map such data copy on write, and never run what copies it.
+    """
+
+    def __init__(self) -> None:
+        self._fresh: set[Memory | Table] = set()
+        self._ordered = False  # what may trap is written by the start wrapper from here on
+        self._risky_data = False
+
+    def enter(self, event: Instantiation) -> None:
+        """An instance is made: what it defines has not been reached."""
+        self._fresh |= set(event.defined)
+
+    def admits(self, segment: DataSegment | ElementSegment, target: Memory | Table) -> bool:
+        """Whether a segment stays active. One that does not is written late, and so are those behind it."""
+        safe = is_in_bounds(segment)
+        if isinstance(segment, DataSegment):
+            self._risky_data |= not safe
+        elif self._risky_data and not safe:
+            self._ordered = True  # active, it would trap before the data of an earlier instance do
+        if not self._ordered:
+            return True
+        if safe and target in self._fresh:
+            return True
+        self._fresh.discard(target)
+        return False
+
+    def reached(self) -> None:
+        """A start function runs: it may reach everything that there is."""
+        self._ordered = True
+        self._fresh.clear()
 
 
 def _write_elements(segment: ElementSegment) -> list[Instruction]:
-    if segment.table is None:
-        return []
     count = len(segment.functions if segment.functions is not None else segment.expressions or ())
     code = [
         *(segment.offset or ()),
@@ -63,8 +99,6 @@ def _write_elements(segment: ElementSegment) -> list[Instruction]:
 
 
 def _write_data(segment: DataSegment) -> list[Instruction]:
-    if segment.memory is None:
-        return []
     code = [
         *(segment.offset or ()),
         Instruction("i32.const", (0,)),

@@ -39,9 +39,16 @@ class ComponentValue:
 
 @record(eq=False)
 class InstanceValue:
-    """A component instance: its exports."""
+    """A component instance: its exports, and their names with attributes."""
 
     exports: dict[str, Value]
+    externs: dict[str, c.ExternName] = field(default_factory=dict)
+
+    def add(self, extern: c.ExternName, value: Value) -> Value:
+        """Adds an export; returns its value."""
+        self.externs[str(extern)] = extern
+        self.exports[str(extern)] = value
+        return value
 
 
 @record(eq=False)

@@ -95,13 +95,13 @@ class _Scope:
         match value:
             case LiftedFunction() | HostFunction():
                 return ExternType(Sort.FUNC, self.type(value.declared))
-            case InstanceValue(exports):
+            case InstanceValue(exports, externs):
                 inner = _Scope(self, self.depth + 1, budget=self.budget)
                 self.budget.left -= len(exports)
                 if self.budget.left < 0 or inner.depth > MAX_DEPTH:
                     raise MeldError("it shows too many things, or instances that nest too deep")
                 for name, item in exports.items():
-                    inner.declare(False, ExternName(name), item)
+                    inner.declare(False, externs[name], item)
                 return ExternType(Sort.INSTANCE, self._add(c.TypeDefinition(c.InstanceType(inner.decls))))
             case TypeValue(type=Resource()):
                 return ExternType(Sort.TYPE, self.find(value))

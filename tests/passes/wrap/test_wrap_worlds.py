@@ -441,3 +441,39 @@ def test_refused_without_a_world(tmp_path: Path) -> None:
     plain.write_text("(module)")
     assert meldc(plain, "--emit=component", "-o", out).returncode == 2
     assert not out.exists()
+
+
+ATTRIBUTES = """(component
+  (import "a:b/c@1.2.3" (external-id "c-one") (instance $c
+    (type $color' (enum "red"))
+    (export "color" (external-id "shade") (type $color (eq $color')))
+    (export "f" (external-id "f-one") (func (param "c" $color) (result u32)))))
+  (import "store" (implements "a:b/c@1.2.3") (external-id "c-two") (instance $s
+    (export "f" (external-id "f-two") (func (result u32)))))
+  (core func $f (canon lower (func $s "f")))
+  (core module $m (import "" "f" (func (result i32))) (export "f" (func 0)))
+  (core instance $i (instantiate $m (with "" (instance (export "f" (func $f))))))
+  (func $h (result u32) (canon lift (core func $i "f")))
+  (component $shim
+    (import "h" (func $h (result u32)))
+    (export "h" (external-id "h-two") (func $h)))
+  (instance $shim (instantiate $shim (with "h" (func $h))))
+  (instance $inline (export "h" (external-id "h-one") (func $h)))
+  (export "a:b/d@0.1.0" (external-id "d-one") (instance $inline))
+  (export "again" (implements "a:b/d@0.1.0") (instance $shim))
+  (export "h" (external-id "root-h") (func $h)))"""
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_attributes_of_names_are_kept(twice: bool, tmp_path: Path) -> None:
+    """`external-id` and `implements` at the root and inside interfaces, also by way of a dump."""
+    source, unfused = tmp_path / "names.wat", tmp_path / "unfused.wasm"
+    source.write_text(ATTRIBUTES)
+    tool("parse", source, "-o", unfused)
+    if twice:
+        dump = tmp_path / "merged.wat"
+        assert meldc(source, "--stop-after=merge", "--emit=wat", "-o", dump).returncode == 0
+        source = dump
+    world = wit(fuse([source], tmp_path / "fused.wasm"))
+    assert world == wit(unfused)
+    assert world.count("external-id") == 7
