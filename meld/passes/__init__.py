@@ -29,6 +29,7 @@ BUILTIN = {
     "expose-resources": "meld.passes.expose_resources:ExposeResources",
     "handle-tables": "meld.passes.handle_tables:HandleTables",
     "emit-tasks": "meld.passes.emit_tasks:EmitTasks",
+    "host-memory": "meld.passes.host_memory:HostMemory",
     "adapter-wiring": "meld.passes.adapter_wiring:AdapterWiring",
     "wire-entries": "meld.passes.wire_entries:WireEntries",
     "guard-entries": "meld.passes.guard_entries:GuardEntries",
@@ -38,7 +39,7 @@ BUILTIN = {
 }
 """Name → ``module:Class``. Nothing is imported before it is used."""
 
-ON_REQUEST = frozenset({"expose-resources", "lower-multi-memory", "wrap"})
+ON_REQUEST = frozenset({"expose-resources", "host-memory", "lower-multi-memory", "wrap"})
 """Passes that no default pipeline has."""
 
 GROUP = "meld.passes"

@@ -134,6 +134,8 @@ class Pass:
         requires, establishes: facts that must hold before, and that hold after.
         after, before: wishes: names of passes that run earlier or later, if they run at all. A plugin that has any is
             part of the default pipeline, at that place.
+        brings: names of passes that a pipeline with this one has, too: put before the first pass that they ask to
+            precede, if that runs earlier than this one.
         repeatable: may run where its facts hold already.
         is_own: comes with the compiler, not with a plugin.
     """
@@ -145,6 +147,7 @@ class Pass:
     establishes: ClassVar[frozenset[str] | set[str]] = frozenset()
     after: ClassVar[tuple[str, ...]] = ()
     before: ClassVar[tuple[str, ...]] = ()
+    brings: ClassVar[tuple[str, ...]] = ()
     repeatable: ClassVar[bool] = False
     is_own: ClassVar[bool] = False
 

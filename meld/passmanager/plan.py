@@ -49,8 +49,8 @@ def plan_default(
 def plan_named(steps: list[Step], program: Program, registry: Registry) -> Plan:
     """Checks a named pipeline against the program's language and facts.
 
-    Passes that take a composition to a module are put in front where the pipeline starts beyond its input; nothing
-    else is added.
+    Passes that take a composition to a module are put in front where the pipeline starts beyond its input, and those
+    that a pass brings in their places; nothing else is added.
 
     Raises:
         MeldError: with the place in the pipeline text, the reason, and an order that works.
@@ -65,6 +65,7 @@ def plan_named(steps: list[Step], program: Program, registry: Registry) -> Plan:
     elif [step.name for step in steps[:1]] == ["merge"] and "linked" not in program.facts:
         steps = [Step(registry.get("link")()), *steps]
         remarks.append(Remark("plan", "`link` put in front of `merge`"))
+    steps = _with_brought(steps, program, registry, remarks)
     _sorted([type(step.instance) for step in steps])
     facts: set[str] = set(program.facts)
     language: type[Any] = type(program)
@@ -75,6 +76,21 @@ def plan_named(steps: list[Step], program: Program, registry: Registry) -> Plan:
         facts |= set(step.instance.establishes)
         language = step.instance.writes
     return Plan(steps, remarks)
+
+
+def _with_brought(steps: list[Step], program: Program, registry: Registry, remarks: list[Remark]) -> list[Step]:
+    """The steps, with those that some of them bring."""
+    out: list[Step] = list(steps)
+    for step in steps:
+        for name in step.instance.brings:
+            cls = registry.get(name)
+            if any(other.name == name for other in out) or set(cls.establishes) <= set(program.facts):
+                continue
+            place = next((i for i, other in enumerate(out) if other.name in cls.before), None)
+            if place is not None and any(other is step for other in out[place:]):
+                out.insert(place, Step(cls()))
+                remarks.append(Remark("plan", f"`{step.name}` brings `{name}`, before `{out[place + 1].name}`"))
+    return out
 
 
 def _problem(steps: list[Step], i: int, facts: set[str], language: type[Any], registry: Registry) -> str | None:

@@ -22,13 +22,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, Layouts, pointer_of
+from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, Layouts, pointer_of
 from meld.abi.options import Options
 from meld.abi.signatures import lifted_type, lowered_type
 from meld.abi.types import Resource, function_types, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
-from meld.ir.module import Export, Function, ImportName, Module
+from meld.ir.module import Export, Function, ImportName, Memory, Module
 from meld.ir.types import I32
 from meld.notes.boundaries import (
     BOUNDARY_MODULE,
@@ -38,6 +38,7 @@ from meld.notes.boundaries import (
     OuterCall,
     resource_of,
 )
+from meld.notes.state import StateMemory
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.state import State
 
@@ -142,25 +143,103 @@ def _import_edge(module: Module, outer: Function, call: HostCall) -> Function:
     note = Edge(call.instance, way="out", label=call.label, target=outer, type=call.type, inner=inner, outer=inner)
     edge = Function(outer.type, name=outer.name, imported=name, owner=outer.owner, notes=[note])
     if _copies(call.type, inner, imported=True):
-        note.outer = call.lower = _copied(module, inner)
-        shape = lowered_type(call.type, note.outer)
-        outer.type = module.func_type(shape.params, shape.results)
+        _separate(module, note, call)
     outer.name = f"{call.label}.outer"
     return edge
 
 
+def _separate(module: Module, edge: Edge, call: HostCall) -> None:
+    """Has the import behind an edge use the state memory."""
+    edge.outer = call.lower = _copied(module, edge.inner)
+    shape = lowered_type(call.type, edge.outer)
+    edge.target.type = module.func_type(shape.params, shape.results)
+
+
+def uses_memory(t: c.CompFuncType, options: Options, *, imported: bool) -> bool:
+    """Whether parameters or results of a call of the host, or of an export, lie in memory."""
+    params, result = _layouts(options).tuple_of(x for _, x in t.params), _result(t, options)
+    most = MAX_FLAT_ASYNC_PARAMS if options.is_async and imported else MAX_FLAT_PARAMS
+    returned = bool(result.flat) if options.is_async and imported else len(result.flat) > MAX_FLAT_RESULTS
+    return params.allocates or result.allocates or returned or len(params.flat) > most
+
+
+def _is_checked(t: c.CompFuncType, options: Options, *, imported: bool) -> bool:
+    """Whether something has to be checked before the host may rely on what it is given: pointers, characters, cases."""
+    given = _layouts(options).tuple_of(x for _, x in t.params) if imported else _result(t, options)
+    return uses_memory(t, options, imported=imported) or bool(given.kinds() & {Kind.CHAR, Kind.VARIANT})
+
+
+def _state_memory(module: Module) -> set[Memory | None]:
+    return {note.memory for note in module.notes_of(StateMemory)}
+
+
+def share_import(module: Module, item: Function, call: HostCall) -> bool:
+    """Has a call of the host use the state memory, by an edge in front of it.
+
+    Returns:
+        False if there is nothing to check, or if the call is asynchronous.
+    """
+    if call.lower.memory in _state_memory(module):
+        return False
+    edges = [n for f in module.imports for n in f.notes if isinstance(n, Edge) and n.target is item]
+    if not _is_checked(call.type, call.lower, imported=True):
+        call.lower = replace(call.lower, memory=None, realloc=None)
+        for edge in edges:
+            edge.inner = edge.outer = call.lower
+        return False
+    if call.lower.is_async:
+        return False
+    if not edges:
+        made = _import_edge(module, item, call)
+        module.replace_uses({item: made})
+        rebind_notes(module, {item: made})
+        module.imports.append(made)
+        edges = [n for n in made.notes if isinstance(n, Edge)]
+        edges[0].target = item
+    for note in edges:
+        note.watch = 0
+        if not note.copies:
+            _separate(module, note, call)
+    return True
+
+
+def share_export(module: Module, export: HostExport) -> bool:
+    """Has the host use the state memory for an exported function.
+
+    Returns:
+        False if there is nothing to check, or if the function is asynchronous: wire-entries makes a plain one of it.
+    """
+    if export.lift.memory in _state_memory(module):
+        return False
+    edges = [n for n in export.target.notes if isinstance(n, Edge)]
+    if not _is_checked(export.type, export.lift, imported=False):
+        export.lift = replace(export.lift, memory=None, realloc=None)
+        for edge in edges:
+            edge.inner = edge.outer = export.lift
+        return False
+    if export.lift.is_async:
+        return False
+    _export_edge(module, export, separate=True)
+    return True
+
+
 def close_export(module: Module, export: HostExport) -> None:
     """Puts an edge in front of a function that is exported with handles; one that is there is made anew."""
+    if not crosses(export.type):
+        return
+    if export.lift.is_async:
+        raise _refusal(f"export `{export.label}`", export.type)
+    _export_edge(module, export)
+
+
+def _export_edge(module: Module, export: HostExport, *, separate: bool = False) -> None:
+    """Puts an edge in front of an exported function; with `separate` the host uses the state memory in any case."""
     before = export.target
     inner, target = export.lift, before
     for n in before.notes:
         if isinstance(n, Edge):
             inner, target = n.inner, n.target
-    if not crosses(export.type):
-        return
-    if inner.is_async:
-        raise _refusal(f"export `{export.label}`", export.type)
-    outer = _outer_lift(module, export.type, inner)
+    outer = _outer_lift(module, export.type, inner, separate=separate)
     shape = lifted_type(export.type, outer)
     edge = Function(
         module.func_type(shape.params, shape.results),
@@ -205,9 +284,9 @@ def _reexport_post_return(module: Module, export: HostExport, outer: Options) ->
         module.exports.append(Export(name, outer.post_return))
 
 
-def _outer_lift(module: Module, t: c.CompFuncType, inner: Options) -> Options:
+def _outer_lift(module: Module, t: c.CompFuncType, inner: Options, *, separate: bool = False) -> Options:
     """The options by which an exported function is lifted outside of its edge."""
-    if _copies(t, inner, imported=False):
+    if separate or _copies(t, inner, imported=False):
         return _copied(module, inner, returns=len(_result(t, inner).flat) > MAX_FLAT_RESULTS)
     if _result(t, inner).kinds() & HANDLES:
         return replace(inner, post_return=None)  # it is given the handle of the instance, by the edge

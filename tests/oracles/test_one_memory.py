@@ -115,10 +115,14 @@ def logging(*components: str) -> str:
     return "\n".join([*parts, ")"])
 
 
-def test_pointers_for_the_host_stay_right(tmp_path: Path) -> None:
-    """The memory that the host is given pointers into comes first, and stays where it is when another one grows."""
-    (tmp_path / "x.wat").write_text(logging("second"))
-    module = meld.compile([tmp_path / "x.wat"], passes="merge,finish,lower-multi-memory")
+ADAPTED = "merge,adapter-wiring,finish,lower-multi-memory"
+
+
+@pytest.mark.parametrize("components", [("second",), ("first", "second")])
+def test_the_host_reads_what_was_meant(components: tuple[str, ...], tmp_path: Path) -> None:
+    """The host is given the compiler's memory, which comes first, and stays where it is when another one grows."""
+    (tmp_path / "x.wat").write_text(logging(*components))
+    module = meld.compile([tmp_path / "x.wat"], passes=ADAPTED)
     assert len(module.memories) == 1
     seen: list[bytes] = []
 
@@ -129,13 +133,14 @@ def test_pointers_for_the_host_stay_right(tmp_path: Path) -> None:
     for _ in range(2):
         assert chr(running.call("first")) == "f"
         assert chr(running.call("second")) == "s"
-    assert seen == [b"second"] * 2
+    assert [word.decode().strip("\0") for word in seen] == ["first", "second"][2 - len(components) :] * 2
 
 
-def test_two_memories_that_the_host_is_given_pointers_into_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.wat").write_text(logging("first", "second"))
-    with pytest.raises(MeldError, match=r"several memories \(`first/memory`, `second/memory`\)"):
+def test_pointers_into_a_region_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.wat").write_text(logging("second"))
+    with pytest.raises(MeldError, match=r"given pointers into `second/memory` by the import `log`") as e:
         meld.compile([tmp_path / "x.wat"], passes="merge,finish,lower-multi-memory")
+    assert "host-memory" in str(e.value.hint)
 
 
 CALLS = """(component

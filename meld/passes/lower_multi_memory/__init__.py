@@ -10,17 +10,18 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from meld.abi.options import Options
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Instruction
 from meld.ir.module import Global, Memory, Module
 from meld.ir.notes import Note
 from meld.ir.types import I32, Limits
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport
+from meld.notes.state import StateMemory
 from meld.notes.streams import IntrinsicEntry
 from meld.passes.base import Pass, PassContext
 from meld.passes.lower_multi_memory.bodies import KIND, PAGE_BITS, Lowering, Region
 from meld.passes.lower_multi_memory.host import wrap_intrinsics
+from meld.rewriting.outer import uses_memory
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice
 from meld.rewriting.template import template
@@ -32,8 +33,9 @@ class LowerMultiMemory(Pass):
     """Turn a module with several memories into one with a single memory.
 
     For targets that have one address space. Costs a call and a comparison for each access, and a copy of what lies
-    behind a region when it grows. Imported, shared and 64-bit memories and other page sizes are refused, and so are two
-    memories that the host is given pointers into.
+    behind a region when it grows. Imported, shared and 64-bit memories and other page sizes are refused, and so are
+    pointers that the host would be given into another memory than the compiler's: it would not know where that ends.
+    `host-memory`, which this pass brings, sees to it.
 
         (memory $first 1)
         (memory $second 1)
@@ -50,6 +52,7 @@ class LowerMultiMemory(Pass):
     establishes = frozenset({"one-memory"})
     after = ("rewire-calls", "handle-tables", "adapter-wiring")
     before = ("finish",)
+    brings = ("host-memory",)
 
     def run(self, module: Module, cx: PassContext) -> None:
         if len(module.space("memories")) < 2:
@@ -57,6 +60,16 @@ class LowerMultiMemory(Pass):
             return
         if not cx.asks("join memories"):
             return
+        _refuse_pending(module)
+        pointers = _host_pointers(module)
+        if pointers and cx.gate.refused:
+            return
+        for what, memory in pointers:
+            raise MeldError(
+                f"the host is given pointers into `{memory.name or 'memory'}` by the {what}; "
+                "in a single memory nothing would keep them inside its region",
+                hint="run host-memory and adapter-wiring before it; for an asynchronous function, behind wire-entries",
+            )
         memories = _in_order(module)
         for number, memory in enumerate(module.space("memories")):
             _refuse(memory, _name(memory, number))
@@ -83,29 +96,48 @@ class LowerMultiMemory(Pass):
         )
 
 
-def _in_order(module: Module) -> list[Memory]:
-    """The memories, the one that the host is given pointers into first: its region starts at 0 and never moves."""
-    memories: list[Memory] = module.space("memories")
-    seen_by_host = {export.item for export in module.exports if isinstance(export.item, Memory)}
-    options: list[Options] = [n.lift for n in module.notes_of(HostExport)]
+def _refuse_pending(module: Module) -> None:
     for item in module.imports:
         for n in item.notes:
-            if isinstance(n, HostCall):
-                options.append(n.lower)
-            elif isinstance(n, CanonCall):
-                options.append(n.options)
-            elif isinstance(n, Boundary):
+            if isinstance(n, Boundary):
                 raise MeldError(
                     f"the call of `{n.label}` from `{n.caller.name}` is still a boundary",
                     hint="run adapter-wiring before lower-multi-memory",
                 )
-            elif isinstance(n, Edge):
+            if isinstance(n, Edge):
                 raise MeldError(
-                    f"the handles in `{n.label}` of `{n.instance.name}` are still to be translated",
+                    f"the values in `{n.label}` of `{n.instance.name}` are still to be translated",
                     hint="run handle-tables and adapter-wiring before lower-multi-memory",
                 )
+
+
+def _host_pointers(module: Module) -> list[tuple[str, Memory]]:
+    """The calls that give the host pointers into a memory other than the state memory: for people, and the memory."""
+    trusted = {note.memory for note in module.notes_of(StateMemory)}
+    found: list[tuple[str, Memory]] = []
+    for n in module.notes_of(HostExport):
+        if uses_memory(n.type, n.lift, imported=False) and n.lift.memory is not None:
+            found.append((f"export `{n.label}`", n.lift.memory))
+    for item in module.imports:
+        for one in item.notes:
+            match one:
+                case HostCall() if uses_memory(one.type, one.lower, imported=True) and one.lower.memory is not None:
+                    found.append((f"import `{one.label}`", one.lower.memory))
+                case CanonCall() if one.options.memory is not None:
+                    found.append((f"built-in `{one.builtin}`", one.options.memory))
+                case _:
+                    pass
+    return [(what, memory) for what, memory in found if memory not in trusted]
+
+
+def _in_order(module: Module) -> list[Memory]:
+    """The memories, the one that the host sees first: its region starts at 0 and never moves."""
+    memories: list[Memory] = module.space("memories")
+    seen_by_host = {export.item for export in module.exports if isinstance(export.item, Memory)}
+    options = [n.lift for n in module.notes_of(HostExport)]
+    options += [n.lower for item in module.imports for n in item.notes if isinstance(n, HostCall)]
     seen_by_host |= {o.memory for o in options if o.memory is not None}
-    if len(seen_by_host) > 1 and len(memories) > 1:
+    if len(seen_by_host) > 1:
         names = ", ".join(f"`{_name(m, number)}`" for number, m in enumerate(memories) if m in seen_by_host)
         raise MeldError(
             f"the host is given pointers into several memories ({names})",

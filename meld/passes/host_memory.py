@@ -1,0 +1,60 @@
+"""The pass `host-memory`: one memory for everything that the program and its host give each other.
+
+A host reads and writes the memory of an instance by pointers that the instance gives it. In a module of one memory
+these reach beyond the instance, so `lower-multi-memory` brings this pass: the host is given the state memory, and an
+adapter over the edge of the program copies the values, with every check of the Canonical ABI (`meld.rewriting.outer`).
+It also serves hosts that go by names, and know one memory only.
+"""
+
+from __future__ import annotations
+
+from meld.ir.module import Function, Module
+from meld.notes.boundaries import Edge, HostCall, HostExport
+from meld.passes.base import Pass, PassContext
+from meld.rewriting.outer import share_export, share_import
+
+
+class HostMemory(Pass):
+    """Give the host one memory, and copy what it is given into it, and what it gives out of it.
+
+    A pointer that an instance gives to the host, or gets for it from its `realloc`, is checked inside the module, also
+    a nested one. Costs a copy of each value that lies in memory. Functions of numbers stay as they are, and so does a
+    module of one memory.
+
+        (import "host" "log" (func $log
+          (@meld.host (type (param "s" string)) (lower (memory $app/memory)) …)
+          (param i32 i32)))
+    becomes
+        (import "host" "log" (func $log.outer
+          (@meld.host (type (param "s" string)) (lower (memory $state) …) …)
+          (param i32 i32)))
+        (import "meld:boundary" "app->log" (func $log
+          (@meld.edge $app (way out) (target $log.outer) …)
+          (param i32 i32)))
+    """
+
+    name = "host-memory"
+    requires = frozenset({"merged"})
+    establishes = frozenset({"host-memory"})
+    after = ("expose-resources", "handle-tables", "emit-tasks")
+    before = ("adapter-wiring",)
+    repeatable = True
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        edges = any(isinstance(n, Edge) for item in module.imports for n in item.notes)
+        if len(module.space("memories")) < 2 and not edges:
+            cx.remark("there is one memory at most; nothing to separate")
+            return
+        calls = [
+            (item, n)
+            for item in module.imports
+            if isinstance(item, Function)
+            for n in item.notes
+            if type(n) is HostCall
+        ]
+        for item, call in calls:
+            if cx.asks("separate", item) and share_import(module, item, call):
+                cx.stats["host calls"] += 1
+        for export in module.notes_of(HostExport):
+            if cx.asks("separate", export) and share_export(module, export):
+                cx.stats["exports"] += 1
