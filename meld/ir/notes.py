@@ -4,10 +4,10 @@ A note is a small dataclass. Its fields print as ``(field value…)``, in order,
 that holds its default is left out. One codec serves all of them, those of plugins included:
 
     @note("pair")
-    class Pair(Note):                    # (@meld.pair (domain $d0) (producer $a) (consumer $b))
+    class Pair(Note):                    # (@meld.pair (domain $d0) (producer $a) (consumer $b $c))
         domain: Domain = ref("note")
-        producer: Instance = ref("note")
-        consumer: Instance = ref("note")
+        producer: tuple[Instance, ...] = ref("note", many=True)
+        consumer: tuple[Instance, ...] = ref("note", many=True)
 
 References are objects: a note that others refer to (`declares=True`) prints its own ``$name`` first. Notes that nobody
 registered are kept as they came (`Opaque`).

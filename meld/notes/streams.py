@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -96,19 +96,43 @@ class Domain(Note):
             yield f"is carried by `{self.carried}`; there are {', '.join(f'`{way.value}`' for way in Carried)}"
 
 
+MOST_PAIRS = 64
+"""Up to so many pairs of a domain are shown one by one."""
+
+
 @note("pair")
 class Pair(Note):
-    """A producer and a consumer of one domain."""
+    """Who writes and who reads in one domain: ``(@meld.pair (domain $d0) (producer $a) (consumer $b $c))``.
+
+    Each producer is a pair with each consumer other than itself. One note lists them all, since pairs grow with the
+    square of the instances.
+    """
 
     domain: Domain = ref("note")
-    producer: Instance = ref("note")
-    consumer: Instance = ref("note")
+    producer: tuple[Instance, ...] = ref("note", many=True)
+    consumer: tuple[Instance, ...] = ref("note", many=True)
 
     def problems(self, holder: Any, program: Any) -> Iterator[str]:
-        """Both are of the domain."""
-        for one in (self.producer, self.consumer):
-            if one not in self.domain.instances:
+        """All are of the domain."""
+        known = set(self.domain.instances)
+        for one in (*self.producer, *self.consumer):
+            if one not in known:
                 yield f"`{one.name}` is not in the domain `{self.domain.name}`"
+
+    def flows(self) -> Iterator[tuple[tuple[Instance, ...], tuple[Instance, ...]]]:
+        """The pairs of a producer and a consumer; if there are very many, all producers and all consumers as one."""
+        if len(self.producer) * len(self.consumer) > MOST_PAIRS:
+            yield self.producer, self.consumer
+        else:
+            yield from (((a,), (b,)) for a in self.producer for b in self.consumer if a is not b)
+
+
+def pairs_by_domain(pairs: Iterable[Pair]) -> dict[Domain, list[Pair]]:
+    """The pairs of each domain."""
+    found: dict[Domain, list[Pair]] = {}
+    for pair in pairs:
+        found.setdefault(pair.domain, []).append(pair)
+    return found
 
 
 @note("bridge")

@@ -10,6 +10,7 @@ the *host*. Source: specs/stream-contract.md, "Who is bridged"; CanonicalABI.md,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import field
 from typing import Any
@@ -62,7 +63,7 @@ class DetectPairs(Pass):
         _refuse_borrows(uses)
         _refuse_mismatches(module, uses)
         candidates = list(_domains(module, uses))
-        _decide(module, candidates)
+        _decide(_Program(module), candidates)
         for i, one in enumerate(candidates):
             domain = Domain(
                 tuple(use.instance for use in one.uses),
@@ -75,7 +76,8 @@ class DetectPairs(Pass):
                 name=f"d{i}",
             )
             module.notes.append(domain)
-            module.notes += [Pair(domain, producer, consumer) for producer, consumer in one.pairs()]
+            if one.has_pair():
+                module.notes.append(Pair(domain, tuple(one.users(WRITES)), tuple(one.users(READS))))
             if one.carried is Carried.HOST:
                 names = ", ".join(f"`{use.instance.name}`" for use in one.uses)
                 cx.remark(f"{show_bare(one.stream)} of {names} stays on the host: {one.reason}")
@@ -108,15 +110,14 @@ class _Candidate:
     carried: Carried = Carried.HOST
     reason: str | None = None
 
-    def pairs(self) -> Iterator[tuple[Instance, Instance]]:
-        for producer in self.uses:
-            for consumer in self.uses:
-                if (
-                    producer.instance is not consumer.instance
-                    and WRITES & set(producer.builtins)
-                    and READS & set(consumer.builtins)
-                ):
-                    yield producer.instance, consumer.instance
+    def users(self, builtins: set[str]) -> list[Instance]:
+        """The instances that declare one of some built-ins for it."""
+        return [use.instance for use in self.uses if not builtins.isdisjoint(use.builtins)]
+
+    def has_pair(self) -> bool:
+        """Whether one instance writes what another one reads."""
+        producers, consumers = self.users(WRITES), self.users(READS)
+        return bool(producers and consumers) and len({*producers, *consumers}) > 1
 
 
 def _size(stream: c.Stream | c.Future) -> int:
@@ -157,37 +158,57 @@ def _connected(instances: list[Instance], links: set[frozenset[Instance]]) -> li
 def _domains(module: Module, uses: list[StreamUse]) -> Iterator[_Candidate]:
     order = {instance: i for i, instance in enumerate(module.notes_of(Instance))}
     canonical = _canonical_uses(module)
+    carriers = _carriers(module)
     clusters = sorted(_clusters(module), key=lambda members: min(order[i] for i in members))
+    number_of = {instance: number for number, cluster in enumerate(clusters) for instance in cluster}
+    by_type: list[dict[Any, list[StreamUse]]] = [{} for _ in clusters]
+    for use in uses:
+        by_type[number_of[use.instance]].setdefault(use.type, []).append(use)
     for number, cluster in enumerate(clusters):
-        by_type: dict[Any, list[StreamUse]] = {}
-        for use in uses:
-            if use.instance in cluster:
-                by_type.setdefault(use.type, []).append(use)
-        for stream, users in by_type.items():
+        for stream, users in by_type[number].items():
             if any((use.instance, stream) in canonical for use in users):
-                yield from _canonical_domains(module, stream, users, number, canonical)
+                yield from _canonical_domains(carriers.get(stream, set()), stream, users, number, canonical)
             else:
                 yield _Candidate(stream, users, cluster, number)
 
 
+def _carriers(module: Module) -> dict[Type, set[frozenset[Instance]]]:
+    """Which instances calls connect that can carry an end of a stream or future, by its type."""
+    carriers: dict[Type, set[frozenset[Instance]]] = {}
+    known: dict[int, set[Type]] = {}  # by id of the types of functions, which the notes keep alive
+    for n in _boundaries(module):
+        carried = known.get(id(n.type))
+        if carried is None:
+            carried = known[id(n.type)] = _streams_in(n.type)
+        for stream in carried:
+            carriers.setdefault(stream, set()).add(frozenset((n.caller, n.callee)))
+    return carriers
+
+
 def _canonical_domains(
-    module: Module, stream: Any, uses: list[StreamUse], number: int, canonical: set[tuple[Instance, Type]]
+    carriers: set[frozenset[Instance]],
+    stream: Any,
+    uses: list[StreamUse],
+    number: int,
+    canonical: set[tuple[Instance, Type]],
 ) -> Iterator[_Candidate]:
     """The domains of a type of which instances use the canonical built-ins.
 
     An end of such a stream goes from one instance to another only as a value of its type, in a call or inside another
     stream. So instances belong together if calls that can carry one lead from each to the other.
     """
-    instances: list[Instance] = module.notes_of(Instance)
-    carriers = {frozenset((n.caller, n.callee)) for n in _boundaries(module) if _carries(n.type, stream)}
-    rest = list(uses)
-    for cluster in _connected(instances, carriers):
-        members = [use for use in uses if use.instance in cluster]
-        users = [use.instance for use in members if (use.instance, stream) in canonical]
+    by_instance: dict[Instance, list[int]] = {}
+    for i, use in enumerate(uses):
+        by_instance.setdefault(use.instance, []).append(i)
+    left = set(range(len(uses)))
+    for cluster in _connected(list(by_instance), carriers):
+        members = sorted(i for instance in cluster for i in by_instance.get(instance, ()))
+        users = [uses[i].instance for i in members if (uses[i].instance, stream) in canonical]
         if users:
-            yield _Candidate(stream, members, cluster, number, users)
-            rest = [use for use in rest if use.instance not in cluster]
-    if rest:
+            yield _Candidate(stream, [uses[i] for i in members], cluster, number, users)
+            left -= set(members)
+    if left:
+        rest = [uses[i] for i in sorted(left)]
         yield _Candidate(stream, rest, {use.instance for use in rest}, number)
 
 
@@ -202,18 +223,22 @@ def _refuse_borrows(uses: list[StreamUse]) -> None:
 
 def _refuse_mismatches(module: Module, uses: list[StreamUse]) -> None:
     """Two linked instances of which one writes and the other reads must have an element type in common."""
-
-    def types(instance: Instance, builtins: set[str], kind: type) -> list[Any]:
-        return [
-            u.type for u in uses if u.instance is instance and isinstance(u.type, kind) and builtins & set(u.builtins)
-        ]
-
+    types: dict[tuple[Instance, type, str], list[Any]] = {}
+    for use in uses:
+        for way, builtins in (("writes", WRITES), ("reads", READS)):
+            if not builtins.isdisjoint(use.builtins):
+                types.setdefault((use.instance, type(use.type), way), []).append(use.type)
+    seen: set[tuple[Instance, Instance]] = set()
     for link in module.notes_of(Link):
         for producer, consumer in ((link.exporter, link.importer), (link.importer, link.exporter)):
+            if (producer, consumer) in seen:
+                continue
+            seen.add((producer, consumer))
             for kind in (c.Stream, c.Future):
-                written, read = types(producer, WRITES, kind), types(consumer, READS, kind)
-                other = types(producer, READS, kind) + types(consumer, WRITES, kind)
-                if written and read and not set(written) & set(read) and not other:
+                written, read = types.get((producer, kind, "writes")), types.get((consumer, kind, "reads"))
+                if not written or not read or (producer, kind, "reads") in types or (consumer, kind, "writes") in types:
+                    continue
+                if set(written).isdisjoint(read):
                     raise MeldError(
                         f"`{producer.name}` writes {show_bare(written[0])}, but `{consumer.name}`, which is linked to "
                         f"it as `{link.label}`, reads {show_bare(read[0])}",
@@ -221,15 +246,37 @@ def _refuse_mismatches(module: Module, uses: list[StreamUse]) -> None:
                     )
 
 
-def _decide(module: Module, candidates: list[_Candidate]) -> None:
+class _Program:
+    """What decides how domains are carried, looked up by instance."""
+
+    def __init__(self, module: Module) -> None:
+        self.joiners = {use.instance for use in module.notes_of(StreamUse) if "waitable.join" in use.builtins}
+        self.entries = {n.instance for item in module.items() for n in item.notes if isinstance(n, IntrinsicEntry)}
+        self._count = 0
+        self._host_facing: dict[Type, dict[Instance, tuple[int, str]]] = {}
+        for item in module.imports:
+            for n in item.notes:
+                if isinstance(n, HostCall):
+                    self._add(n.type, n.instance, f"import `{n.label}`")
+        for export in module.notes_of(HostExport):
+            self._add(export.type, export.instance, f"export `{export.label}`")
+
+    def _add(self, function: c.CompFuncType, instance: Instance, what: str) -> None:
+        self._count += 1
+        for stream in _streams_in(function):
+            self._host_facing.setdefault(stream, {}).setdefault(instance, (self._count, what))
+
+    def host_facing(self, one: _Candidate) -> str | None:
+        """The host-facing function of the cluster that carries this stream type, if any: the first."""
+        found = self._host_facing.get(one.stream, {})
+        few, many = (found, one.cluster) if len(found) < len(one.cluster) else (one.cluster, found)
+        return min((found[instance] for instance in few if instance in many), default=(0, None))[1]
+
+
+def _decide(program: _Program, candidates: list[_Candidate]) -> None:
     """Decides how each domain is carried."""
-    joiners = {use.instance for use in module.notes_of(StreamUse) if "waitable.join" in use.builtins}
-    entries = {n.instance for item in module.items() for n in item.notes if isinstance(n, IntrinsicEntry)}
     for one in candidates:
-        if one.canonical:
-            one.reason = _canonical_reason(module, one, entries)
-        else:
-            one.reason = _reason(module, one, joiners, entries)
+        one.reason = _canonical_reason(program, one) if one.canonical else _reason(program, one)
     bridgeable = [one for one in candidates if not one.canonical]
     _keep_mixed_futures_on_host(bridgeable)
     _keep_sharers_on_host(bridgeable)
@@ -246,21 +293,22 @@ def _inside(one: _Candidate) -> str:
 
 def _keep_sharers_on_host(candidates: list[_Candidate]) -> None:
     """An instance's intrinsics carry all its streams: what shares an instance with a domain on the host stays too."""
-    changed = True
-    while changed:
-        changed = False
-        for one in candidates:
-            if one.reason is not None:
-                continue
-            for other in candidates:
-                shared = {u.instance for u in one.uses} & {u.instance for u in other.uses}
-                if type(other.stream) is type(one.stream) and other.reason not in (None, NO_PAIR) and shared:
-                    name = next(u.instance.name for u in one.uses if u.instance in shared)
+    sharers: dict[tuple[type, Instance], list[_Candidate]] = {}
+    for one in candidates:
+        if one.reason is None:
+            for use in one.uses:
+                sharers.setdefault((type(one.stream), use.instance), []).append(one)
+    pending = deque(one for one in candidates if one.reason not in (None, NO_PAIR))
+    while pending:
+        kept = pending.popleft()
+        for use in kept.uses:
+            for one in sharers.pop((type(kept.stream), use.instance), ()):
+                if one.reason is None:
                     one.reason = (
-                        f"`{name}` uses the same intrinsics for {show_bare(other.stream)}, which stays on the host"
+                        f"`{use.instance.name}` uses the same intrinsics for {show_bare(kept.stream)}, "
+                        "which stays on the host"
                     )
-                    changed = True
-                    break
+                    pending.append(one)
 
 
 def _canonical_uses(module: Module) -> set[tuple[Instance, Type]]:
@@ -275,12 +323,12 @@ def _canonical_uses(module: Module) -> set[tuple[Instance, Type]]:
     return {use for item, use in declared.items() if item in live}
 
 
-def _canonical_reason(module: Module, one: _Candidate, entries: set[Instance]) -> str | None:
+def _canonical_reason(program: _Program, one: _Candidate) -> str | None:
     """Why a domain of canonical built-ins is not carried in the module."""
-    if visible := _host_facing(module, one):
+    if visible := program.host_facing(one):
         return f"the host can see it: {visible}"
     others = {use.instance for use in one.uses if use.builtins} - set(one.canonical)
-    if mixed := others & entries:
+    if mixed := others & program.entries:
         return (
             f"`{min(i.name or '' for i in mixed)}` uses pulseengine:async for it, and "
             f"`{one.canonical[0].name}` the canonical built-ins"
@@ -291,51 +339,37 @@ def _canonical_reason(module: Module, one: _Candidate, entries: set[Instance]) -
 def _keep_mixed_futures_on_host(candidates: list[_Candidate]) -> None:
     """The intrinsics of futures do not say how large a value is; so it must be the same for all of an instance."""
     futures = [one for one in candidates if one.reason is None and isinstance(one.stream, c.Future)]
+    sizes: dict[Instance, set[int]] = {}
     for one in futures:
-        for other in futures:
-            shared = {u.instance for u in one.uses} & {u.instance for u in other.uses}
-            if shared and _size(one.stream) != _size(other.stream):
-                name = min(i.name or "" for i in shared)
-                one.reason = f"`{name}` has futures of several sizes, which its intrinsics cannot tell apart"
+        for use in one.uses:
+            sizes.setdefault(use.instance, set()).add(_size(one.stream))
+    for one in futures:
+        mixed = [use.instance.name or "" for use in one.uses if len(sizes[use.instance]) > 1]
+        if mixed:
+            one.reason = f"`{min(mixed)}` has futures of several sizes, which its intrinsics cannot tell apart"
 
 
-def _reason(
-    module: Module,
-    one: _Candidate,
-    joiners: set[Instance],
-    entries: set[Instance],
-) -> str | None:
+def _reason(program: _Program, one: _Candidate) -> str | None:
+    """Why a domain is not bridged."""
     element = one.stream.element
     instances = {use.instance for use in one.uses}
-    visible = _host_facing(module, one)
-    if not any(True for _ in one.pairs()):
+    if not one.has_pair():
         return NO_PAIR
-    if visible:
+    if visible := program.host_facing(one):
         return f"the host can see it: {visible}"
     if element is not None and Layouts().of(element).kinds() & HOLDS_MORE:
         return "its elements hold pointers or handles, which cannot be copied as bytes"
-    if joined := instances & joiners:
+    if joined := instances & program.joiners:
         return f"`{min(i.name or '' for i in joined)}` joins its stream handles to a waitable set"
-    if lacking := instances - entries:
+    if lacking := instances - program.entries:
         return f"`{min(i.name or '' for i in lacking)}` does not import pulseengine:async"
     return None
 
 
-def _host_facing(module: Module, one: _Candidate) -> str | None:
-    """The host-facing function of the cluster that carries this stream type, if any."""
-    for item in module.imports:
-        for n in item.notes:
-            if isinstance(n, HostCall) and n.instance in one.cluster and _carries(n.type, one.stream):
-                return f"import `{n.label}`"
-    for export in module.notes_of(HostExport):
-        if export.instance in one.cluster and _carries(export.type, one.stream):
-            return f"export `{export.label}`"
-    return None
-
-
-def _carries(function: c.CompFuncType, stream: Type) -> bool:
+def _streams_in(function: c.CompFuncType) -> set[Type]:
+    """The types of streams and futures that values of a function hold."""
     types = [t for _, t in function.params] + ([function.result] if function.result is not None else [])
-    return any(part == stream for t in types for part in parts_of(t))
+    return {part for t in types for part in parts_of(t) if _is_stream(part)}
 
 
 def _is_stream(t: Type) -> bool:

@@ -11,8 +11,9 @@ from meld.abi.types import show
 from meld.binary.debug.dwarf import FILE, line_of
 from meld.driver import Outcome
 from meld.ir.module import Module
+from meld.ir.notes import Instance
 from meld.notes.boundaries import Boundary, CanonCall, Edge, Wired
-from meld.notes.streams import Domain, Pair
+from meld.notes.streams import Domain, Pair, pairs_by_domain
 from meld.notes.tasks import How, Planned, PlannedExport, TaskCall
 from meld.passes.base import Program
 from meld.support.records import record
@@ -32,14 +33,18 @@ class Row:
     reason: str
 
 
+SHOWN = 3
+"""How many functions of a kind, or instances of many, are named."""
+
+
 def rows(module: Module) -> list[Row]:
     """The decisions that a module's notes tell."""
     found: list[Row] = []
-    pairs = module.notes_of(Pair)
+    pairs = pairs_by_domain(module.notes_of(Pair))
     for domain in module.notes_of(Domain):
         kind = "future" if domain.future else "stream"
         subject = f"{kind}<{show(domain.element)}>" if domain.element is not None else kind
-        flows = [f"{p.producer.name} → {p.consumer.name}" for p in pairs if p.domain is domain]
+        flows = _flows(pairs.get(domain, []))
         parties = ", ".join(flows) or ", ".join(i.name or "" for i in domain.instances)
         reason = domain.why or ("both ends are in the module" if domain.bridged else "")
         decision = "bridged" if domain.bridged else domain.carried
@@ -69,6 +74,16 @@ def rows(module: Module) -> list[Row]:
             elif isinstance(n, CanonCall):
                 found.append(Row("built-in", n.builtin, n.instance.name or "", "pending", "an import for now"))
     return found
+
+
+def _flows(pairs: list[Pair]) -> list[str]:
+    """Pairs in words; a note with many is shortened to its two sides."""
+    return [f"{_several(a)} → {_several(b)}" for pair in pairs for a, b in pair.flows()]
+
+
+def _several(instances: tuple[Instance, ...]) -> str:
+    first = ", ".join(i.name or "" for i in instances[:SHOWN])
+    return first if len(instances) <= SHOWN else f"{first} and {len(instances) - SHOWN} more"
 
 
 def _why_task(blocks: str | None) -> str:
@@ -103,10 +118,6 @@ def made(module: Module) -> list[Made]:
             kinds.setdefault(function.synthetic, []).append(function.name or "")
     found = [Made(kind, line_of(kind), tuple(names)) for kind, names in kinds.items()]
     return sorted(found, key=lambda one: (one.line, one.kind))
-
-
-SHOWN = 3
-"""How many functions of a kind the table names."""
 
 
 def explain(outcome: Outcome) -> None:

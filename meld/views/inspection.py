@@ -17,7 +17,7 @@ from meld.ir.module import KEYWORD_OF, CoreItem, Memory, Module
 from meld.ir.notes import Instance
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, Wired
 from meld.notes.linking import Link
-from meld.notes.streams import Carried, Domain, Pair
+from meld.notes.streams import Carried, Domain, Pair, pairs_by_domain
 
 Row: TypeAlias = dict[str, Any]
 
@@ -47,6 +47,10 @@ def inspect(module: Module) -> dict[str, Any]:
 
 def _name(instance: Instance | None) -> str | None:
     return None if instance is None else instance.name
+
+
+def _names(instances: tuple[Instance, ...]) -> str:
+    return ", ".join(instance.name or "" for instance in instances)
 
 
 def _instances(module: Module) -> Iterator[Row]:
@@ -145,20 +149,19 @@ def _call(caller: str | None, callee: str | None, function: str, type_: str, how
 
 
 def _streams(module: Module) -> Iterator[Row]:
-    pairs = module.notes_of(Pair)
+    pairs = pairs_by_domain(module.notes_of(Pair))
     for domain in module.notes_of(Domain):
         kind = "future" if domain.future else "stream"
-        for pair in pairs:
-            if pair.domain is domain:
-                yield {
-                    "kind": kind,
-                    "element": None if domain.element is None else wit(domain.element),
-                    "producer": _name(pair.producer),
-                    "consumer": _name(pair.consumer),
-                    "where": "host" if domain.carried == Carried.HOST.value else "module",
-                    "carried": domain.carried,
-                    "reason": domain.why,
-                }
+        for producers, consumers in (flow for pair in pairs.get(domain, ()) for flow in pair.flows()):
+            yield {
+                "kind": kind,
+                "element": None if domain.element is None else wit(domain.element),
+                "producer": _names(producers),
+                "consumer": _names(consumers),
+                "where": "host" if domain.carried == Carried.HOST.value else "module",
+                "carried": domain.carried,
+                "reason": domain.why,
+            }
     if not pairs:
         for link in module.notes_of(Link):
             yield {

@@ -186,7 +186,7 @@ def test_components_instantiated_twice(tmp_path: Path) -> None:
     path.write_text(TWICE.format(a=a.text(), b=b.text()))
     passes = "merge,detect-pairs,emit-bridge,rewire-calls,finish"
     module = meld.compile([path], passes=passes, trust_notes=True)
-    pairs = [(p.producer.name, p.consumer.name) for p in module.notes_of(Pair)]
+    pairs = [(a.name, b.name) for p in module.notes_of(Pair) for (a,), (b,) in p.flows()]
     assert pairs == [("a1", "b1"), ("a2", "b2")]
     host = Host()
     running = instantiate(meld.encode(module), host)

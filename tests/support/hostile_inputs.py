@@ -197,3 +197,40 @@ def core_doubled(levels: int) -> str:
     types = "(type $t0 (struct))"
     types += "".join(f"(type $t{i} (struct (field (ref $t{i - 1}) (ref $t{i - 1}))))" for i in range(1, levels))
     return started(types, f"(drop (ref.null $t{levels - 1}))")
+
+
+def stream_row(count: int, element: str = "u8", types: str = "", first: str = "") -> str:
+    """So many instances in a row; each makes a stream, writes, reads, and passes what it was given on.
+
+    The last one holds on to what it gets, so that every stream stays inside.
+    """
+    end = f"""(component $end {types} (type $s (stream {element}))
+      (core module $m (memory (export "m") 1) (func (export "f") (param i32)))
+      (core instance $i (instantiate $m)) (func (export "f") (param "x" $s) (canon lift (core func $i "f"))))"""
+    realloc = '(func (export "r") (param i32 i32 i32 i32) (result i32) (i32.const 64))'
+    inner = f"""(component $c {types} (type $s (stream {element})) (import "g" (func $g (param "x" $s)))
+      (core module $o (memory (export "m") 1) {realloc}) (core instance $o (instantiate $o))
+      (core func $n (canon stream.new $s)) (core func $l (canon lower (func $g)))
+      (core func $r (canon stream.read $s async (memory (core memory $o "m")) (realloc (core func $o "r"))))
+      (core func $w (canon stream.write $s async (memory (core memory $o "m")) (realloc (core func $o "r"))))
+      (core module $m (import "" "n" (func $n (result i64))) (import "" "l" (func $l (param i32)))
+        (import "" "r" (func $r (param i32 i32 i32) (result i32)))
+        (import "" "w" (func $w (param i32 i32 i32) (result i32)))
+        (func (export "f") (param i32)
+          (drop (call $r (local.get 0) (i32.const 0) (i32.const 1)))
+          (drop (call $w (i32.wrap_i64 (call $n)) (i32.const 0) (i32.const 1)))
+          (call $l (local.get 0))))
+      (core instance $i (instantiate $m (with "" (instance
+        (export "n" (func $n)) (export "l" (func $l)) (export "r" (func $r)) (export "w" (func $w))))))
+      (func (export "f") (param "x" $s) (canon lift (core func $i "f"))))"""
+    user = f"""(component $user {types} (type $s (stream {element})) (import "g" (func $g (param "x" $s)))
+      (core func $n (canon stream.new $s)) (core func $l (canon lower (func $g)))
+      (core module $m (import "" "n" (func $n (result i64))) (import "" "l" (func $l (param i32)))
+        (func (export "f") (call $l (i32.wrap_i64 (call $n)))))
+      (core instance $i (instantiate $m (with "" (instance (export "n" (func $n)) (export "l" (func $l))))))
+      (func (export "f") (canon lift (core func $i "f"))))"""
+    text = f"(component {end} {inner} {user} {first} (instance $i0 (instantiate $end))"
+    for i in range(1, count + 1):
+        text += f'(instance $i{i} (instantiate $c (with "g" (func $i{i - 1} "f"))))'
+    return f"""{text} (instance $u (instantiate $user (with "g" (func $i{count} "f"))))
+      (alias export $u "f" (func $f)) (export "f" (func $f)))"""

@@ -166,8 +166,8 @@ def origin_without_owner(m: Module) -> None:
 @damage("(@meld.pair): `b` is not in the domain `d`")
 def pair_of_a_stranger(m: Module) -> None:
     pair = m.notes_of(Pair)[0]
-    pair.consumer = Instance(name="b")
-    m.notes.append(pair.consumer)
+    pair.consumer = (Instance(name="b"),)
+    m.notes += pair.consumer
 
 
 @damage("(@meld.pair): `domain` refers to the domain `d`, which is not in the module")

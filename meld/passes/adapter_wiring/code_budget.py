@@ -24,13 +24,16 @@ class CodeBudget:
     calls: int = 0
     _seen: set[tuple[str | None, str | None, int]] = field(default_factory=set)  # by id; a `Layouts` keeps them alive
 
-    def spend(self, caller: str | None, callee: str | None, records: Iterable[Layout]) -> None:
+    def spend(self, caller: str | None, callee: str | None, records: Iterable[Layout], calls: int = 1) -> None:
         """A call passes these records between two memories, given by their names in the text.
+
+        Args:
+            calls: how many calls that is; 0 for the elements of a stream, of which instances are paired by us.
 
         Raises:
             MeldError: code for so many values is out of proportion; a few definitions can make a type of any size.
         """
-        self.calls += 1
+        self.calls += calls
         pending = list(records)
         while pending:
             layout = pending.pop()

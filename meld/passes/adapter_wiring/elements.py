@@ -29,6 +29,7 @@ def write_element_copy(writer: AdapterWriter, note: ElementCopy, name: str) -> s
     src, dst = (adapters.layouts[side.pointer].of(note.type) for side in (source, target))
     if dst.allocates and target.realloc is None:
         raise MeldError(f"`{note.reader.name}` reads {show(note.type)} and has no `realloc` for it")
+    adapters.code.spend(source.memory, target.memory, (src,), calls=0)
     values = [(f"$p{i}", core) for i, core in enumerate(src.flat)] if note.flat else [("$from", source.pointer)]
     body = Body([*values, ("$to", target.pointer), *([] if note.flat else [("$count", I32)])])
     if dst.allocates:

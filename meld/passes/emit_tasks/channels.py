@@ -22,7 +22,7 @@ from meld.notes.boundaries import Boundary, CanonCall
 from meld.notes.channels import FIRST_FUTURE, FIRST_STREAM, EndFunctions, EndTypes
 from meld.notes.streams import Carried, Domain
 from meld.passes.emit_tasks.elements import ElementCopies
-from meld.passes.emit_tasks.rendezvous import Copying, Operation, Rendezvous, Verb, rendezvous
+from meld.passes.emit_tasks.rendezvous import Copying, Rendezvous, Verb, rendezvous
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import reachable
 from meld.rewriting.template import filled, template_text
@@ -152,19 +152,20 @@ class Channels:
         }
 
     def _of_copy(self, import_: Function, call: CanonCall, verb: Verb) -> dict[str, Any]:
-        domain, operation = self.copying.operation(import_, verb)
+        operation = self.copying.operations[import_]
+        domain = operation.domain
         stream = isinstance(domain.type, c.Stream)
         count = "(local.get $n)" if stream else "(i32.const 1)"
         transfer = self.copying.function(domain, verb)
         call_ = (
-            f"(call {transfer} (i32.const {self.tables.record(call.instance)}) (i32.const {operation.number})"
+            f"(call {transfer} (i32.const {self.tables.record(call.instance)}) (i32.const {operation.place})"
             f" (local.get $handle) (local.get $ptr) {count})"
         )
         sync = not call.options.is_async
         return {
             "n": "(param $n i32)" if stream else "",
             "check_count": self._check_count() if stream else "",
-            "check_range": self._check_range(domain, operation, verb, count),
+            "check_range": self._check_range(domain, call, verb, count),
             "copy": self._awaited(call, verb, call_) if sync else call_,
         }
 
@@ -172,14 +173,14 @@ class Channels:
         trap = self.text.trap(Trap.TOO_MANY)
         return f"(if (i32.gt_u (local.get $n) (i32.const {MAX_COUNT})) (then (call {trap}) (unreachable)))"
 
-    def _check_range(self, domain: Rendezvous, operation: Operation, verb: Verb, count: str) -> str:
+    def _check_range(self, domain: Rendezvous, call: CanonCall, verb: Verb, count: str) -> str:
         """The buffer of an operation lies in its memory, and is aligned. An empty one lies nowhere."""
         element = domain.element
         if element is None:
             return ""
-        memory = operation.memory
+        memory = call.options.memory
         if memory is None:
-            raise MeldError(f"its `{operation.call.builtin}` of {show(domain.type)} has no memory")
+            raise MeldError(f"its `{call.builtin}` of {show(domain.type)} has no memory")
         end = (
             f"(i64.add (i64.extend_i32_u (local.get $ptr))"
             f" (i64.mul (i64.extend_i32_u {count}) (i64.const {element.size})))"

@@ -5,7 +5,7 @@
 ;; (`waitables.wat`); +32 its state: for the readable end 1 busy, 2 done (it knows that the other end was dropped),
 ;; 4 parked (its buffer waits for the other end), 8 dropped; the same, four bits higher, for the writable end; 256 the
 ;; value of a future was handed over. At most one end is parked: +36 the address in its buffer, +40 how many
-;; elements are left, +44 the number of its operation, +48 the record of its instance.
+;; elements are left, +44 the number of its place (`rendezvous.py`), +48 the record of its instance.
 ;;
 ;; A handle of an end has as its object the waitable. The number of its type says stream or future, element and end:
 ;; from {first_stream} on streams, from {first_future} on futures; the writable end is odd.

@@ -1,8 +1,8 @@
 ;; {kind}.{verb} of one domain (CanonicalABI.md, "Stream State", "Future State"; canon {stream,future}.{read,write}).
 ;; `channels.wat` describes the channel. The first end that comes parks its buffer, the second one copies.
 
-  ;; The packed result, or -1 (BLOCKED): the buffer is parked. `op` is the number of the operation in its domain.
-  (func {name} (param $record i32) (param $op i32) (param $handle i32) (param $ptr i32) (param $n i32) (result i32)
+  ;; The packed result, or -1 (BLOCKED): the buffer is parked. `place` is the number of its place in its domain.
+  (func {name} (param $record i32) (param $place i32) (param $handle i32) (param $ptr i32) (param $n i32) (result i32)
     (local $channel i32) (local $bits i32) (local $other i32) (local $left i32) (local $parked i32) (local $event i32)
     (local.set $channel
       (i32.sub
@@ -50,6 +50,6 @@
     (i32.store $state offset=32 (local.get $channel) (i32.or (local.get $bits) (i32.const {busy_and_parked})))
     (i32.store $state offset=36 (local.get $channel) (local.get $ptr))
     (i32.store $state offset=40 (local.get $channel) (local.get $n))
-    (i32.store $state offset=44 (local.get $channel) (local.get $op))
+    (i32.store $state offset=44 (local.get $channel) (local.get $place))
     (i32.store $state offset=48 (local.get $channel) (local.get $record))
     (i32.const -1))

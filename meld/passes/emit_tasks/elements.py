@@ -12,6 +12,7 @@ from typing import Any
 from meld.abi.layout import Layouts
 from meld.abi.options import Options
 from meld.abi.types import Type
+from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Function, ImportName, Module
 from meld.ir.types import I32, ValType
@@ -19,6 +20,9 @@ from meld.notes.boundaries import BOUNDARY_MODULE, CanonCall
 from meld.notes.channels import ElementCopy
 from meld.rewriting.state import State
 from meld.support.records import record
+
+MOST_COPIES = 1_024
+"""Copies of a program: one for each pair of instances that may write and read, of each type of elements."""
 
 
 @record()
@@ -48,6 +52,12 @@ class ElementCopies:
     def _copy(self, note: ElementCopy) -> Function:
         key = (note.type, note.writer, note.reader, _of(note.lift), _of(note.lower), note.flat)
         if key not in self._made:
+            if len(self._made) >= MOST_COPIES:
+                raise MeldError(
+                    f"the streams and futures of the program need more than {MOST_COPIES} copies of elements that hold "
+                    "pointers or handles, one for each pair of instances that may write and read",
+                    hint="pass such values in calls, or use streams of numbers or of records of numbers",
+                )
             params: tuple[ValType, ...] = (*Layouts().of(note.type).flat, I32) if note.flat else (I32, I32, I32)
             name = f"{note.writer.name}->{note.reader.name}/elements"
             made = Function(

@@ -1,9 +1,10 @@
 """Reads and writes of streams and futures: one function for each, in each domain.
 
 A *domain* is a set of instances that can have ends of one channel (`meld.notes.streams.Domain`). Every
-`canon stream.read` or `.write` in it is an *operation* with a number; an end that waits is parked under the number of
-its operation, and the other end finds the copy for the pair of both: elements go straight from the writer's memory
-to the reader's.
+`canon stream.read` or `.write` in it has a *place*: where its buffers are, and what the copy of elements depends on
+besides. An end that waits is parked under the number of its place, and the other end finds the copy for the pair of
+both: elements go straight from the writer's memory to the reader's. Pairs grow with the square of the places; where
+they are many, bytes go through a buffer in the state memory, so that each place needs code once.
 
 Source: Component Model, CanonicalABI.md: SharedStreamImpl, SharedFutureImpl; canon {stream,future}.{read,write}.
 """
@@ -20,12 +21,12 @@ from meld.abi.traps import Trap
 from meld.abi.types import Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
-from meld.ir.module import Function, Memory
+from meld.ir.module import Function
 from meld.ir.notes import Instance
 from meld.notes.boundaries import CanonCall
 from meld.notes.channels import EndTypes
 from meld.passes.emit_tasks.elements import ElementCopies
-from meld.rewriting.template import template_text
+from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text
 from meld.support.records import record
 
@@ -41,27 +42,20 @@ class Verb(Enum):
 
 
 @record(eq=False)
-class Operation:
-    """A `canon {stream,future}.{read,write}` of an instance. `number` counts the reads, or writes, of its domain."""
-
-    import_: Function
-    call: CanonCall
-    number: int
-
-    @property
-    def memory(self) -> Memory | None:
-        """The memory that holds its buffers."""
-        return self.call.options.memory
-
-
-@record(eq=False)
 class Rendezvous:
-    """A domain whose channels live in the module, with its operations."""
+    """A domain whose channels live in the module.
+
+    Attributes:
+        number: for the names of its functions.
+        places: the number of each place, by what tells places apart.
+        reads, writes: a built-in that reads, or writes, at a place, by its number.
+    """
 
     type: c.Stream | c.Future
-    number: int  # for the names of its functions
-    reads: list[Operation] = field(default_factory=list)
-    writes: list[Operation] = field(default_factory=list)
+    number: int
+    places: dict[Any, int] = field(default_factory=dict)
+    reads: dict[int, CanonCall] = field(default_factory=dict)
+    writes: dict[int, CanonCall] = field(default_factory=dict)
 
     @property
     def element(self) -> Layout | None:
@@ -73,26 +67,50 @@ class Rendezvous:
         """Whether one instance may have both ends at once: elements are numbers, or nothing."""
         return self.type.element is None or self.type.element in NUMBERS
 
-    def operations(self, verb: Verb) -> list[Operation]:
-        """Its reads, or its writes."""
-        return self.reads if verb is Verb.READ else self.writes
+    def enter(self, verb: Verb, call: CanonCall) -> int:
+        """The number of the place of a built-in."""
+        place = self.places.setdefault(self._place(call), len(self.places))
+        (self.reads if verb is Verb.READ else self.writes).setdefault(place, call)
+        return place
+
+    def _place(self, call: CanonCall) -> tuple[Any, ...]:
+        options, element = call.options, self.element
+        if self.is_numeric:
+            return (options.memory,) if element is not None else ()
+        if element is not None and element.plain:
+            return (call.instance, options.memory)
+        return (call.instance, options.memory, options.realloc, options.encoding)
+
+
+@record(eq=False)
+class Operation:
+    """A `canon {stream,future}.{read,write}` of an instance, in its domain; `place` is the number of its place."""
+
+    domain: Rendezvous
+    call: CanonCall
+    place: int
 
 
 NUMBERS = frozenset({c.Prim(name) for name in ("u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "f32", "f64")})
 
 
-def rendezvous(domains: Iterable[Any], calls: Iterable[tuple[Function, CanonCall]]) -> list[Rendezvous]:
-    """The domains that are carried in the module, with the operations among some built-ins.
+MOST_DIRECT = 16
+"""Places of a domain up to which the copy of each pair has code of its own, where bytes are copied."""
+
+BUFFER = 4096
+"""Bytes of the buffer through which they go otherwise."""
+
+
+def rendezvous(domains: Iterable[Any], calls: Iterable[tuple[Function, CanonCall]]) -> dict[Function, Operation]:
+    """The operations among some built-ins, with the domains that are carried in the module.
 
     Raises:
         MeldError: an operation belongs to no such domain.
     """
-    found: list[Rendezvous] = []
+    found: dict[Function, Operation] = {}
     by_use: dict[tuple[Instance, Type], Rendezvous] = {}
-    for domain in domains:
-        kind = c.Future if domain.future else c.Stream
-        made = Rendezvous(kind(domain.element), len(found))
-        found.append(made)
+    for number, domain in enumerate(domains):
+        made = Rendezvous((c.Future if domain.future else c.Stream)(domain.element), number)
         by_use |= {(instance, made.type): made for instance in domain.instances}
     for import_, call in calls:
         kind_name, _, verb = call.builtin.partition(".")
@@ -105,8 +123,7 @@ def rendezvous(domains: Iterable[Any], calls: Iterable[tuple[Function, CanonCall
                 hint="compile the component for 32-bit addresses",
             )
         of = by_use[call.instance, call.type]
-        operations = of.operations(Verb(verb))
-        operations.append(Operation(import_, call, len(operations)))
+        found[import_] = Operation(of, call, of.enter(Verb(verb), call))
     return found
 
 
@@ -116,22 +133,17 @@ class Copying:
 
     Attributes:
         types: the numbers of the types of ends.
+        operations: what each import of a read or write is.
         copies: for elements that are not copied as bytes.
     """
 
     text: Text
     types: EndTypes
-    domains: list[Rendezvous]
+    operations: dict[Function, Operation]
     copies: ElementCopies
     _functions: dict[tuple[int, Verb], str] = field(default_factory=dict)
-
-    def operation(self, import_: Function, verb: Verb) -> tuple[Rendezvous, Operation]:
-        """The operation that an import is, and its domain."""
-        for domain in self.domains:
-            for operation in domain.operations(verb):
-                if operation.import_ is import_:
-                    return domain, operation
-        raise AssertionError("a read or write is an operation of its domain")
+    _through: dict[int, str] = field(default_factory=dict)
+    _buffer: int | None = None
 
     def function(self, domain: Rendezvous, verb: Verb) -> str:
         """The name of the function that reads, or writes, in a domain."""
@@ -182,42 +194,99 @@ class Copying:
         return f"(if {same} (then (call {self.text.trap(Trap.BOTH_ENDS)}) (unreachable)))"
 
     def _copy(self, domain: Rendezvous, verb: Verb) -> str:
-        """The copy of `$n` elements between `$ptr` and `$parked`, for whatever pair of operations meets."""
+        """The copy of `$n` elements between `$ptr` and `$parked`, for whatever pair of places meets."""
+        element = domain.element
+        assert element is not None
         from_, to = ("$ptr", "$parked") if verb is Verb.WRITE else ("$parked", "$ptr")
+        parked = "(i32.load $state offset=44 (local.get $channel))"
+        write, read = ("(local.get $place)", parked) if verb is Verb.WRITE else (parked, "(local.get $place)")
+        if element.plain and len(domain.places) > MOST_DIRECT:
+            ends = f"(local.get {from_}) (local.get {to}) {_bytes(element)}"
+            return f"(call {self._copy_through(domain)} {write} {read} {ends})"
+        places = len(domain.places)
         ways: dict[str, list[int]] = {}  # code of a copy → pairs
-        for write in domain.writes:
-            for read in domain.reads:
-                code = self._copy_of_pair(domain, write, read, from_, to)
+        for writes, writer in domain.writes.items():
+            for reads, reader in domain.reads.items():
+                code = self._copy_of_pair(domain, writer, reader, from_, to)
                 if code is not None:
-                    ways.setdefault(code, []).append(write.number * len(domain.reads) + read.number)
+                    ways.setdefault(code, []).append(writes * places + reads)
         if not ways:
             return "(unreachable)"
         if len(ways) == 1:
             return next(iter(ways))
-        parked = "(i32.load $state offset=44 (local.get $channel))"
-        mine = "(local.get $op)"
-        write_number, read_number = (mine, parked) if verb is Verb.WRITE else (parked, mine)
-        pair = f"(i32.add (i32.mul {write_number} (i32.const {len(domain.reads)})) {read_number})"
-        return _dispatch(pair, list(ways.items()), len(domain.writes) * len(domain.reads))
+        pair = f"(i32.add (i32.mul {write} (i32.const {places})) {read})"
+        return _dispatch(pair, list(ways.items()), places * places)
 
-    def _copy_of_pair(self, domain: Rendezvous, write: Operation, read: Operation, from_: str, to: str) -> str | None:
+    def _copy_of_pair(self, domain: Rendezvous, write: CanonCall, read: CanonCall, from_: str, to: str) -> str | None:
         """The copy for one pair; None if it can never happen, since one instance would have both ends."""
         element = domain.element
         assert element is not None
-        if write.call.instance is read.call.instance and not domain.is_numeric:
+        if write.instance is read.instance and not domain.is_numeric:
             return None
         if not element.plain:
-            element_type = domain.type.element
-            copy = self.text.use(self.copies.between(element_type, write.call, read.call))
+            copy = self.text.use(self.copies.between(domain.type.element, write, read))
             return f"(call {copy} (local.get {from_}) (local.get {to}) (local.get $n))"
-        assert write.memory is not None and read.memory is not None
-        bytes_ = "(local.get $n)" if element.size == 1 else f"(i32.mul (local.get $n) (i32.const {element.size}))"
-        source, target = self.text.use(write.memory), self.text.use(read.memory)
-        return f"(memory.copy {target} {source} (local.get {to}) (local.get {from_}) {bytes_})"
+        source, target = self._memory(write), self._memory(read)
+        return f"(memory.copy {target} {source} (local.get {to}) (local.get {from_}) {_bytes(element)})"
+
+    def _memory(self, call: CanonCall) -> str:
+        assert call.options.memory is not None
+        return self.text.use(call.options.memory)
+
+    def _copy_through(self, domain: Rendezvous) -> str:
+        """The name of ``(writer's place, reader's place, from, to, bytes)``, which copies by way of a buffer."""
+        name = self._through.get(domain.number)
+        if name is None:
+            name = self._through[domain.number] = f"$copy_through.{domain.number}"
+            if self._buffer is None:
+                self._buffer = self.copies.state.reserve(BUFFER)
+            at = f"(i32.const {self._buffer})"
+            memories = {i: self._memory(call) for i, call in (domain.writes | domain.reads).items()}
+            copies = {
+                "within": "(memory.copy {0} {0} (local.get $to) (local.get $from) (local.get $bytes))",
+                "fetch": f"(memory.copy $state {{0}} {at} (local.get $from) (local.get $now))",
+                "deliver": f"(memory.copy {{0}} $state (local.get $to) {at} (local.get $now))",
+            }
+            places = {"within": "$writer", "fetch": "$writer", "deliver": "$reader"}
+            among = {
+                label: _dispatch(
+                    f"(local.get {places[label]})",
+                    [(copy.format(memory), [i]) for i, memory in memories.items()],
+                    len(domain.places),
+                )
+                for label, copy in copies.items()
+            }
+            self.text.add(filled(THROUGH, among | {"name": name, "buffer": BUFFER}))
+        return name
+
+
+def _bytes(element: Layout) -> str:
+    """The size of `$n` elements."""
+    return "(local.get $n)" if element.size == 1 else f"(i32.mul (local.get $n) (i32.const {element.size}))"
+
+
+THROUGH = """
+  (func {name} (param $writer i32) (param $reader i32) (param $from i32) (param $to i32) (param $bytes i32)
+    (local $now i32)
+    (if (i32.eq (local.get $writer) (local.get $reader)) (then
+        {within}
+        (return)))
+    (loop $more
+      (if (local.get $bytes) (then
+          (local.set $now
+            (select (local.get $bytes) (i32.const {buffer}) (i32.lt_u (local.get $bytes) (i32.const {buffer}))))
+          {fetch}
+          {deliver}
+          (local.set $from (i32.add (local.get $from) (local.get $now)))
+          (local.set $to (i32.add (local.get $to) (local.get $now)))
+          (local.set $bytes (i32.sub (local.get $bytes) (local.get $now)))
+          (br $more)))))
+"""
+"""A copy by way of a buffer; within one memory the two ranges may overlap, and it is copied at once."""
 
 
 def _dispatch(pair: str, ways: list[tuple[str, list[int]]], pairs: int) -> str:
-    """A `br_table` over pairs of operations."""
+    """A `br_table` over pairs of places, or places: code with the numbers that it is for."""
     label_of = {number: f"$way{i}" for i, (_, numbers) in enumerate(ways) for number in numbers}
     table = " ".join(label_of.get(i, "$never") for i in range(pairs))
     code = f"(br_table {table} $never {pair})"

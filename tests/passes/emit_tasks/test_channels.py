@@ -20,6 +20,7 @@ from smith import wasm_tools
 from wasmtime.component import Component
 
 import meld
+import meld.passes.emit_tasks.rendezvous as rendezvous_of_pass
 
 SEQUENCES = int(os.environ.get("CHANNEL_SEQUENCES", "400"))
 OPERATIONS = 80
@@ -519,3 +520,17 @@ def test_random_operations(instances: int, elements: list[str]) -> None:
         trap = Play(seed, instances, elements).run()
         ends[trap or "end"] = ends.get(trap or "end", 0) + 1
     assert ends["end"] >= SEQUENCES // 2, ends
+
+
+def test_bytes_go_through_a_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same where a domain has so many places that no pair of them has code of its own; here, any domain has."""
+    monkeypatch.setattr(rendezvous_of_pass, "MOST_DIRECT", 0)
+    monkeypatch.setattr(rendezvous_of_pass, "BUFFER", 7)
+    module.cache_clear()
+    try:
+        for instances, elements in SHAPES[1:]:
+            assert b"copy_through" in build(instances, elements)
+            for seed in range(SEQUENCES // 4):
+                Play(seed, instances, elements).run()
+    finally:
+        module.cache_clear()
