@@ -15,6 +15,7 @@ from meld.notes.linking import HostOnly, Input, Wanted
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, plan_named, run
+from meld.rewriting.wit_package import is_wit_package
 from meld.support.records import record
 
 WRAP = "wrap"
@@ -23,6 +24,8 @@ WRAP = "wrap"
 FOR_COMPONENTS = (("expose-resources",), ("guard-entries",))
 """What runs as well if the product is to be a component, and what does not, since engines do it for components."""
 
+
+FROM_WIT = "an input is a component that implements a world, as `wasm-tools component new` makes it"
 
 REPRODUCER = "meldc-reproducer.wat"
 
@@ -105,6 +108,9 @@ def plan_inputs(
     programs: Sequence[Program], paths: Sequence[str | PathLike[str]], options: Options, registry: Registry
 ) -> tuple[Program, Plan]:
     """Loaded inputs as one program, and the passes that will run on it. Raises MeldError."""
+    for program, path in zip(programs, paths, strict=True):
+        if isinstance(program, Component) and is_wit_package(program):
+            raise MeldError("is a WIT package: types, and no code", where=str(path), hint=FROM_WIT)
     remarks = admit(programs, paths, options)
     program = compose(programs, paths, options)
     plan = plan_for(program, options, registry)
@@ -174,7 +180,9 @@ def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], o
     taken: set[str] = set()
     for program, path in zip(programs, paths, strict=True):
         if not isinstance(program, Component):
-            raise MeldError("is a core module; only components can be linked", where=str(path))
+            typed = any(section.name.startswith("component-type") for section in program.customs)
+            hint = "`wasm-tools component new` makes a component of it" if typed else None
+            raise MeldError("is a core module; only components can be linked", where=str(path), hint=hint)
         label = _fresh(Path(path).stem, taken)
         nested = NestedComponent(program, name=label)
         composition.definitions.append(nested)

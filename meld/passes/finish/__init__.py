@@ -33,6 +33,7 @@ from meld.passes.finish import signature_manifest as manifest
 from meld.passes.finish.merge_types import merge_types
 from meld.rewriting.edge import export_options, is_host_call, names_apart
 from meld.rewriting.liveness import DROPPED, reachable
+from meld.rewriting.memory_use import order_by_use
 from meld.rewriting.rebind import rebind_notes
 
 
@@ -41,8 +42,8 @@ class Finish(Pass):
 
     Exports, the start function and active segments are live, and so is what they reach. Live, too, is what lifting an
     export or lowering an import of the program needs (memory, `realloc`, `post-return`); these items are exported, as
-    `memory` and `cabi_realloc` where all need the same. A boundary or a canonical built-in that is still an import is
-    refused.
+    `memory` and `cabi_realloc` where all need the same. The memory that most code uses comes first, and the table too:
+    engines and encodings favour index 0. A boundary or a canonical built-in that is still an import is refused.
 
         (import "host" "log" (func $a/log (param i32)))
         (import "host" "log" (func $b/log (param i32)))
@@ -67,6 +68,8 @@ class Finish(Pass):
         if not cx.gate.refused and HELD_BACK not in module.facts:
             _refuse_pending(module)
         _drop_dead(module, cx)
+        if cx.asks("order memories"):
+            order_by_use(module)
         if self.lines and cx.asks("attribute"):
             _attribute(module, cx)
         if self.provenance and not module.notes_of(Traced) and cx.asks("trace"):

@@ -20,6 +20,13 @@ from meld.text.reading.module import read_module_tree
 _KEYWORD = re.compile(r"\(\s*([a-z][\w.-]*)")
 
 
+_WIT = re.compile(r"\s*(?:(?://[^\n]*\n|/\*.*?\*/|@\w+(?:\([^)]*\))?)\s*)*(?:package|interface|world)\s", re.DOTALL)
+
+
+def _is_wit(text: str) -> bool:
+    return _WIT.match(text) is not None
+
+
 def parse(text: str, name: str, *, located: bool = False) -> Module | Component:
     """The program that a text describes.
 
@@ -39,7 +46,8 @@ def parse(text: str, name: str, *, located: bool = False) -> Module | Component:
         return parse_component(source)
     if keyword is None or keyword[1] != "module":
         end = keyword.end() if keyword else min(start + 1, len(text))
-        raise MeldError("expected `(module` or `(component`", span=Span(source, min(start, len(text)), end))
+        hint = "a WIT file describes a world; an input is a component that implements one" if _is_wit(text) else None
+        raise MeldError("expected `(module` or `(component`", span=Span(source, min(start, len(text)), end), hint=hint)
     return _module(source)
 
 
