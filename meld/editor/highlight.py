@@ -54,7 +54,7 @@ class MeldLexer(RegexLexer):  # type: ignore[misc]  # pygments has no types
     tokens: ClassVar = {
         "root": [
             (r"\s+", Whitespace),
-            (r";;[^\n]*", Comment.Single),
+            (r";;[^\n\r]*", Comment.Single),
             (r"\(;", Comment.Multiline, "comment"),
             (r"(\()(@)([^\s()\";]+)", bygroups(Punctuation, Operator, Name.Decorator), "annotation"),
             (r"(\()(\s*)([a-z][\w.-]*)" + _END, bygroups(Punctuation, Whitespace, Keyword)),
@@ -77,7 +77,7 @@ class MeldLexer(RegexLexer):  # type: ignore[misc]  # pygments has no types
         ],
         "annotation": [
             (r"\s+", Whitespace),
-            (r";;[^\n]*", Comment.Single),
+            (r";;[^\n\r]*", Comment.Single),
             (r"\(;", Comment.Multiline, "comment"),
             (r"(\()([a-z][\w.-]*)?", bygroups(Punctuation, Name.Attribute), "#push"),
             (r"\)", Punctuation, "#pop"),

@@ -20,6 +20,7 @@ from meld.passes.base import Program, Rewrite
 from meld.passmanager import Observer, Plan, Step
 from meld.support.records import record
 
+UNSTEADY = "the test does not always say the same of the same program"
 GOOD, BAD, UNCLEAR = Verdict.GOOD, Verdict.BAD, Verdict.UNCLEAR
 
 
@@ -88,6 +89,7 @@ class Bisection:
         )
         if not culprit.candidates:
             self._in_step(culprit)
+        culprit.doubts += self._unsteady(low, high, last)
         culprit.runs = self.judge.runs
         return culprit
 
@@ -98,6 +100,17 @@ class Bisection:
         first = first_module(prepare(self.inputs, self.options)[0], plan, last)
         self._check_ends(plan, first, last)
         return search(first, last, lambda steps: self._at(plan, steps))
+
+    def _unsteady(self, low: int, high: int, last: int) -> Iterator[str]:
+        """Asks again what was asked at the ends and around the step: a test must always say the same."""
+        if self.judge.test is None:
+            return
+        first = first_module(*prepare(self.inputs, self.options), last)
+        for steps, expected in ((first, GOOD), (last, BAD), (low, GOOD), (high, BAD)):
+            outcome = build_or_none(self.inputs, self.options, steps)
+            if outcome is not None and self.judge.of(outcome.program, again=True) is not expected:
+                yield UNSTEADY
+                return
 
     def _plan(self) -> tuple[Plan, int]:
         """The plan, and how many of its steps run."""
@@ -112,7 +125,8 @@ class Bisection:
 
     def _tell(self, where: str, verdict: Verdict, result: Outcome | MeldError) -> None:
         why = f" ({result.message.splitlines()[0]})" if isinstance(result, MeldError) else ""
-        self.say(f"{where}: {verdict.value}{why}")
+        said = [] if isinstance(result, MeldError) else self.judge.last.lines()
+        self.say("\n".join([f"{where}: {verdict.value}{why}", *(f"  | {line}" for line in said)]))
 
     def _check_ends(self, plan: Plan, first: int, last: int) -> None:
         verdict, result = self.judge.of_run(self.inputs, self.options, last)
@@ -128,9 +142,11 @@ class Bisection:
         where = f"what stands after {plan.steps[first - 1].label}" if first else "the input"
         verdict = self._at(plan, first)
         if verdict is not GOOD:
+            printed = self.judge.last.lines()
             what = "fails" if verdict is BAD else f"cannot tell (exit code {SKIP})"
             raise MeldError(
-                f"the test {what} on {where} already, so none of the passes behind it is to blame",
+                f"the test {what} on {where} already, so none of the passes behind it is to blame"
+                + (f"; it said: {' / '.join(printed)}" if printed else ""),
                 hint="what is still pending there are imports: `meldc run {}` interprets them, an engine alone does not"
                 if self.judge.form == "wat"
                 else "what is still pending there are imports; only --emit=wat says what they stand for",
@@ -183,7 +199,7 @@ class Bisection:
         before = self.judge.of_run(self.inputs, self._fueled(culprit, fuel - 1), culprit.number)[1]
         for outcome, expected in ((before, GOOD), (result, BAD)):
             if isinstance(outcome, Outcome) and self.judge.of(outcome.program, again=True) is not expected:
-                yield "the test does not always say the same of the same program"
+                yield UNSTEADY
 
     def _differences(self, culprit: Culprit) -> list[Difference]:
         """What the rewrite did, or the whole step."""
@@ -196,6 +212,14 @@ class Bisection:
             sides.append(OneStep(culprit.number))
             build(self.inputs, self._fueled(culprit, fuel, sides[-1]), steps=culprit.number)
         return between_runs(sides[0].journal, sides[1].journal)
+
+
+def build_or_none(inputs: Sequence[str | PathLike[str]], options: Options, steps: int) -> Outcome | None:
+    """What stands after some steps of a run; None if that breaks."""
+    try:
+        return build(inputs, options, steps=steps)
+    except MeldError:
+        return None
 
 
 def _rewrites(result: Outcome | MeldError) -> Sequence[Rewrite]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import field
 from enum import Enum
@@ -28,20 +30,70 @@ class Verdict(Enum):
     UNCLEAR = "cannot tell"
 
 
-Test = Callable[[bytes], Verdict]
+@record()
+class Answer:
+    """What a test says of a program: the verdict, how the command ended, and what it printed."""
+
+    verdict: Verdict
+    ended: str = ""
+    printed: str = ""
+
+    def lines(self, most: int = 4) -> list[str]:
+        """The last lines that the test printed, and how it ended, if it is not good."""
+        if self.verdict is Verdict.GOOD:
+            return []
+        return [*(line.rstrip() for line in self.printed.splitlines()[-most:]), *filter(None, [self.ended])]
+
+    def kind(self) -> tuple[str, str]:
+        """What tells one failure from another: how the command ended and the last line, without names and numbers."""
+        last = (self.printed.strip().splitlines() or [""])[-1]
+        return self.ended, re.sub(r"`[^`]*`|\$\S+|/\S+|\d+", "…", last)
+
+
+Test = Callable[[bytes], "Verdict | Answer"]
 """What judges the bytes of a file with the program."""
 
+LIMIT = 60.0
+"""Seconds that a test may take as long as it has not succeeded."""
+LEAST, TIMES = 3.0, 8.0
+"""Seconds that a test may take in any case, and how many times as long as the slowest that succeeded."""
 
-def command_test(command: str, form: str, limit: float) -> Test:
-    """A shell command as a test: exit 0 is good, 125 unclear, anything else bad; so is more than `limit` seconds."""
 
-    def test(data: bytes) -> Verdict:
-        done = run_on_file(command, data, option="--test", suffix=form, limit=limit)
+@record()
+class CommandTest:
+    """A shell command as a test: exit 0 is good, 125 unclear, anything else bad; so is more than `limit` seconds.
+
+    Attributes:
+        limit: seconds; None: it is taken from how long the test takes where it succeeds.
+        slowest: seconds that the slowest test took that succeeded.
+    """
+
+    command: str
+    form: str
+    limit: float | None = None
+    slowest: float | None = None
+
+    def __call__(self, data: bytes) -> Answer:
+        """Runs the command. Raises MeldError: it cannot be run."""
+        limit, begin = self.seconds(), time.monotonic()
+        done = run_on_file(self.command, data, option="--test", suffix=self.form, limit=limit)
         if done is None:
-            return Verdict.BAD
-        return {0: Verdict.GOOD, SKIP: Verdict.UNCLEAR}.get(done.returncode, Verdict.BAD)
+            return Answer(Verdict.BAD, f"the test took more than {limit:.3g} s")
+        printed = done.stdout + done.stderr
+        match done.returncode:
+            case 0:
+                self.slowest = max(self.slowest or 0.0, time.monotonic() - begin)
+                return Answer(Verdict.GOOD, "", printed)
+            case code if code < 0:
+                return Answer(Verdict.BAD, f"signal {-code}", printed)
+            case code:
+                return Answer(Verdict.UNCLEAR if code == SKIP else Verdict.BAD, f"exit code {code}", printed)
 
-    return test
+    def seconds(self) -> float:
+        """How long the next test may take."""
+        if self.limit is not None:
+            return self.limit
+        return LIMIT if self.slowest is None else min(LIMIT, max(LEAST, TIMES * self.slowest))
 
 
 @record()
@@ -49,6 +101,7 @@ class Judge:
     """Judges programs.
 
     Attributes:
+        last: the answer of the last question; good if the test was not reached.
         test: what is run; None: a program is good if it is valid.
         form: of the file that the test gets: ``wat`` keeps what `meldc run` needs to interpret what is pending.
         runs: how often the test was run; a file that was judged before is not run again.
@@ -57,20 +110,29 @@ class Judge:
     test: Test | None
     form: str = "wat"
     runs: int = 0
-    _known: dict[bytes, Verdict] = field(default_factory=dict)
+    _known: dict[bytes, Answer] = field(default_factory=dict)
+    last: Answer = field(default_factory=lambda: Answer(Verdict.GOOD))
 
     def of(self, program: Program, *, binary: bytes | None = None, again: bool = False) -> Verdict:
-        """The verdict on a program, whose binary may be known; `again` runs the test even if the verdict is known."""
+        """The verdict on a program, whose binary may be known; `again` runs the test even if the verdict is known.
+
+        `last` is the whole answer then.
+        """
+        self.last = self._answer(program, binary, again)
+        return self.last.verdict
+
+    def _answer(self, program: Program, binary: bytes | None, again: bool) -> Answer:
         if self.test is None:
-            return Verdict.GOOD if fault_of(program, binary) is None else Verdict.BAD
+            return Answer(Verdict.GOOD if fault_of(program, binary) is None else Verdict.BAD)
         try:
             data = binary if binary is not None and self.form == "wasm" else b"".join(render(program, self.form))
         except MeldError:  # it is broken in a way that cannot be written
-            return Verdict.BAD
+            return Answer(Verdict.BAD)
         key = hashlib.sha256(data).digest()
         if again or key not in self._known:
             self.runs += 1
-            self._known[key] = self.test(data)
+            said = self.test(data)
+            self._known[key] = Answer(said) if isinstance(said, Verdict) else said
         return self._known[key]
 
     def of_run(
@@ -80,6 +142,7 @@ class Judge:
 
         A pass that breaks is bad; a run that ends for another reason tells nothing.
         """
+        self.last = Answer(Verdict.GOOD)
         try:
             outcome = build(inputs, options, steps=steps)
             return self.of(outcome.program), outcome

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
+import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from meld.diagnostics import MeldError
@@ -30,6 +34,9 @@ def run_on_file(
 ) -> subprocess.CompletedProcess[str] | None:
     """Runs a command that `option` gave on a file with the data; None if it takes more than `limit` seconds.
 
+    A command with operators of the shell (``|``, ``&&``, ``>``…) is run by ``sh``, any other directly. Whatever it has
+    started ends with it.
+
     Raises:
         MeldError: there is no such command.
     """
@@ -39,17 +46,54 @@ def run_on_file(
         raise MeldError(f"{option}={command}: {e}") from None
     if not words:
         raise MeldError(f"{option}: the command is empty")
+    hint = f"{option}=CMD; `{{}}` stands for the file"
     with tempfile.TemporaryDirectory(prefix="meldc-") as directory:
         path = Path(directory) / f"program.{suffix}"
         path.write_bytes(data)
-        args = [word.replace("{}", str(path)) for word in words] if "{}" in command else [*words, str(path)]
+        if needs_shell(command):
+            whole = command if "{}" in command else f"{command} {{}}"
+            args = ["sh", "-c", whole.replace("{}", shlex.quote(str(path)))]
+        else:
+            args = [word.replace("{}", str(path)) for word in words] if "{}" in command else [*words, str(path)]
         try:
-            return subprocess.run(args, capture_output=True, text=True, errors="replace", timeout=limit)
+            done = _run_group(args, limit)
         except OSError as e:
-            hint = f"{option}=CMD; `{{}}` stands for the file"
             raise MeldError(f"cannot run `{words[0]}`: {e.strerror}", hint=hint) from e
+    if done is not None and done.returncode in (126, 127):
+        said = (done.stderr.strip() or "no such command").splitlines()[-1]
+        raise MeldError(f"cannot run `{command}`: exit code {done.returncode}: {said}", hint=hint)
+    return done
+
+
+def needs_shell(command: str) -> bool:
+    """Whether a command has operators, variables or patterns of the shell outside of quotes."""
+    return _SHELL.search(_QUOTED.sub("", command)) is not None
+
+
+_QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\$`]|\\.)*\"|\\.", re.DOTALL)
+_SHELL = re.compile(r"[|&;<>()$`*?\n]|^\s*(?:!|\w+=)")
+
+
+def _run_group(args: list[str], limit: float) -> subprocess.CompletedProcess[str] | None:
+    """Runs a command in a process group of its own, of which nothing is left when this returns or raises.
+
+    Its output goes to files: a pipe would stay open for as long as any process holds it.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
+        try:
+            code = process.wait(limit)
         except subprocess.TimeoutExpired:
             return None
+        finally:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode(errors="replace"))
+    return subprocess.CompletedProcess(args, code, *texts)
 
 
 def run_tests(module: Module) -> MeldError | None:

@@ -4,6 +4,8 @@ The parser drops comments. But it tells where items, definitions and instruction
 again, gives the same objects in the same order. So a comment moves along with its object, wherever it goes:
 
 - A comment behind something on a line stays behind it; so does one in front of a closing parenthesis.
+- A comment behind a function that ends on that line stays behind it; one in its head, in front of its instructions,
+  stays behind the head or on a line of its own above the function.
 - Any other comment stands on a line of its own above what follows it.
 - Comments in front of the program, and behind it, stay there.
 """
@@ -24,12 +26,13 @@ from meld.support.records import record
 from meld.text.grammar.lexer import Scanner
 from meld.text.printing.program import print_program
 from meld.text.reading.program import parse
+from meld.text.recovery import Group, body_start, groups
 
 _MARK = re.compile(r'[();"]')
 _GENERATED = re.compile(r"\(;\d+;\)")
 """The comments that the printer writes itself: the number of what has no name."""
-_ANNOTATION = re.compile(r'\(@([^\s()";]+|"[^"]*")')
-_UNDERSTOOD = re.compile(r"name|custom|producers|meld\..*")
+_LABEL = re.compile(r'@([^\s()";]+|"[^"]*")')
+_UNDERSTOOD = re.compile(r"name|producers|meld\..*")
 
 Key = tuple[Any, ...]
 """Which object of a program: the lists and the places in them that lead to it."""
@@ -61,8 +64,12 @@ def format_text(text: str, name: str) -> str:
 
 def comments(text: str) -> list[Comment]:
     """The comments of a text that is well-formed, but for those that the printer writes."""
+    return [mark for mark in _marks(text) if not mark.text.startswith("(@")]
+
+
+def _marks(text: str) -> Iterator[Comment]:
+    """The comments of a text, and the labels of its annotations: what merely looks like one in them is none."""
     scanner = Scanner(text)
-    found: list[Comment] = []
     pos = 0
     while (match := _MARK.search(text, pos)) is not None:
         start = match.start()
@@ -70,25 +77,27 @@ def comments(text: str) -> list[Comment]:
         if match[0] == '"':
             pos = scanner.string_end(start)
         elif match[0] == ";" and text.startswith(";", pos):
-            pos = next((i for i in (text.find("\n", pos),) if i >= 0), len(text))
-            found.append(Comment(start, pos, text[start:pos].rstrip()))
+            pos = scanner.line_end(pos)
+            yield Comment(start, pos, text[start:pos].rstrip())
         elif match[0] == "(" and text.startswith(";", pos):
             pos = scanner.block_comment_end(start)
             if not _GENERATED.fullmatch(text, start, pos):
-                found.append(Comment(start, pos, text[start:pos]))
-    return found
+                yield Comment(start, pos, text[start:pos])
+        elif match[0] == "(" and (label := _LABEL.match(text, pos)) is not None:
+            pos = label.end()
+            yield Comment(start, pos, text[start:pos])
 
 
 def _keep_annotations(text: str, plain: str, name: str) -> None:
     """Refuses to lose an annotation of others that stands where the parser skips it."""
-    kept = Counter(_ANNOTATION.findall(plain))
-    for match in _ANNOTATION.finditer(text):
-        label = match[1]
-        if _UNDERSTOOD.fullmatch(label):
+    kept = Counter(mark.text for mark in _marks(plain) if mark.text.startswith("(@"))
+    for mark in _marks(text):
+        label = mark.text[2:]
+        if not mark.text.startswith("(@") or _UNDERSTOOD.fullmatch(label):
             continue
-        kept[label] -= 1
-        if kept[label] < 0:
-            span = Span(Source(name, text), match.start(), match.end())
+        kept[mark.text] -= 1
+        if kept[mark.text] < 0:
+            span = Span(Source(name, text), mark.start, mark.end)
             hint = "annotations are kept among the fields of a module and behind the names of its items"
             raise MeldError(f"the annotation `{label}` would be lost here", span=span, hint=hint)
 
@@ -151,11 +160,13 @@ class _Placed:
         self.begin = scanner.skip(0)
         self.end = scanner.close(self.begin)
         self.scanner = scanner
+        self.fields = _functions(text, self.anchors)
+        self.field_starts = [group.start for _, group in self.fields]
 
     def into(self, plain: str, name: str, found: list[Comment]) -> str:
         """The canonical text with the comments in it."""
         lines = plain.rstrip("\n").split("\n")
-        line_of = self.lines(plain, name)
+        line_of, lines_of = self.lines(plain, name)
         head: list[str] = []
         tail: list[str] = []
         above: dict[int, list[str]] = defaultdict(list)
@@ -165,6 +176,11 @@ class _Placed:
                 head.append(comment.text)
             elif comment.start >= self.end:
                 tail.append(comment.text)
+            elif (place := self.at_function(comment)) is not None:
+                key, where = place
+                first, head_line, end = lines_of[key]
+                target = above if where == "above" else behind
+                target[{"head": head_line, "end": end}.get(where, first)].append(comment.text)
             else:
                 at = self.behind(comment)
                 target = above if at is None else behind
@@ -180,11 +196,42 @@ class _Placed:
             out.append(" ".join([shown, *sorted(behind[number], key=lambda text: text.startswith(";;"))]))
         return "\n".join(out + tail) + "\n"
 
-    def lines(self, plain: str, name: str) -> dict[Key, int]:
-        """The line, from 0, of each object in the canonical text."""
-        again = parse(plain, name, located=True)
+    def lines(self, plain: str, name: str) -> tuple[dict[Key, int], dict[Key, tuple[int, int, int]]]:
+        """The line, from 0, of each object in the canonical text; of each function the first, the last of its head, and
+        the last."""
+        found = anchors(parse(plain, name, located=True))
         breaks = [i for i, character in enumerate(plain) if character == "\n"]
-        return {key: bisect_left(breaks, start) for start, key in anchors(again)}
+        functions: dict[Key, tuple[int, int, int]] = {}
+        for key, group in _functions(plain, found):
+            head = len(plain[: body_start(plain, group)].rstrip())
+            first, middle, last = (bisect_left(breaks, place) for place in (group.start, head - 1, group.end - 1))
+            functions[key] = first, middle, last
+        return {key: bisect_left(breaks, start) for start, key in found}, functions
+
+    def at_function(self, comment: Comment) -> tuple[Key, str] | None:
+        """The function that a comment stands behind, or in whose head it stands, and where it goes: ``above`` its first
+        line, ``behind`` that, behind its ``head`` or behind its ``end``. None: it stands elsewhere."""
+        at = bisect_right(self.field_starts, comment.start) - 1
+        if at < 0:
+            return None
+        key, group = self.fields[at]
+        if comment.start >= group.end:
+            between = self.text[group.end : comment.start]
+            if between.strip(" \t") or not self.ends_line(comment):
+                return None
+            return key, "end" if "\n" in self.text[group.start : group.end] else "behind"
+        body, following = body_start(self.text, group), self.scanner.skip(comment.end)
+        line = self.text.rfind("\n", 0, comment.start) + 1
+        if following < body:
+            return key, "behind" if line <= group.start else "above"
+        if comment.start < body and self.text[line : comment.start].strip() and self.ends_line(comment):
+            return key, "head"
+        return None
+
+    def ends_line(self, comment: Comment) -> bool:
+        """Whether nothing but space and comments follows a comment on its line."""
+        following = self.scanner.skip(comment.end)
+        return "\n" in self.text[comment.end : following] or comment.text.startswith(";;")
 
     def line_above(self, comment: Comment, line_of: dict[Key, int]) -> int | None:
         """The line of what follows a comment; of a folded instruction, that of the first of all in it."""
@@ -194,7 +241,7 @@ class _Placed:
         following = self.scanner.skip(comment.end)
         last = first + 1
         if self.text.startswith("(", following) and self.anchors[first][1][-2:-1] == (_CODE,):
-            last = bisect_left(self.starts, self.scanner.close(following))
+            last = max(last, bisect_left(self.starts, self.scanner.close(following)))
         lines = [line_of[key] for _, key in self.anchors[first:last] if key in line_of]
         return min(lines, default=None)
 
@@ -202,8 +249,15 @@ class _Placed:
         """The anchor that a comment stands behind; None if it stands above the next one."""
         before = bisect_right(self.starts, comment.start) - 1
         following = self.scanner.skip(comment.end)
-        ends_line = "\n" in self.text[comment.end : following] or comment.text.startswith(";;")
         line = self.text.rfind("\n", 0, comment.start) + 1
-        if before >= 0 and ends_line and self.starts[before] >= line:
+        if before >= 0 and self.ends_line(comment) and self.starts[before] >= line:
             return before
         return before if before >= 0 and self.text.startswith(")", following) else None
+
+
+def _functions(text: str, found: list[tuple[int, Key]]) -> list[tuple[Key, Group]]:
+    """The functions among the objects of a text, with the parentheses around them."""
+    pairs = [group for group in groups(text) if group.keyword in ("func", "import")]
+    starts = [group.start for group in pairs]
+    fields = [(key, pairs[bisect_right(starts, start) - 1]) for start, key in found if key[-2:-1] == ("functions",)]
+    return [(key, group) for key, group in fields if group.keyword == "func"]

@@ -23,7 +23,7 @@ _KEYWORD = re.compile(r"\(\s*(@?[a-z][\w.-]*(?:\s+module\b)?)")
 _MARK = re.compile(r'[()";]')
 _MODULES = ("module", "core module")
 _REMOVABLE = frozenset({"export", "start", "elem", "data"})
-_HEAD = re.compile(r"\(\s*(?:export|import|type|param|result|local)\b|\(@")
+_HEAD = re.compile(r"\(\s*(?:export|import|type|param|result|local)(?![\w.])|\(@")
 _NAME = re.compile(r'\$(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^\s()";]+)')
 
 

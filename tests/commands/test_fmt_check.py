@@ -95,6 +95,62 @@ class TestFormat:
 """
         )
 
+    def test_a_line_comment_ends_at_a_carriage_return(self) -> None:
+        text = '(module (func (export "a") nop ;; one\r unreachable (;2;) ;; (@x)\r))'
+        formatted = format_text(text, "t")
+        assert print_text(parse(formatted, "t")) == print_text(parse(text, "t"))
+        assert "    nop ;; one\n    unreachable ;; (@x)\n" in formatted
+
+    def test_comments_in_and_behind_a_function(self) -> None:
+        text = """\
+(module
+  (type $t (func (param i32)))
+  (func $f
+    ;; its type
+    (type $t)
+    ;; its body
+    nop
+    ;; the end
+  ) ;; that was f
+  ;; above g
+  (func $g (param i32) ;; the parameter
+    (result i32)
+    (local i64) ;; the local
+    (local.get 0) ;; get
+  ) (; that was g ;)
+  (func $h nop) ;; h
+)
+"""
+        formatted = format_text(text, "t")
+        assert (
+            formatted[formatted.index("  ;; its type") :]
+            == """\
+  ;; its type
+  (func $f (type $t) (param i32)
+    ;; its body
+    nop ;; the end
+  ) ;; that was f
+  ;; above g
+  (func $g (type 1) (param i32) (result i32) ;; the parameter
+    (local i64) ;; the local
+    local.get 0 ;; get
+  ) (; that was g ;)
+  (func $h (type 2) ;; h
+    nop
+  )
+)
+"""
+        )
+        assert format_text(formatted, "t") == formatted
+
+    def test_an_annotation_in_a_comment_or_a_string_is_none(self) -> None:
+        text = '(module ;; (@x)\n  (; (@y z) ;)\n  (data "(@z)"))'
+        assert "(@x)" in format_text(text, "t")
+
+    def test_a_second_start_function_is_refused(self) -> None:
+        with pytest.raises(MeldError, match="this is a second"):
+            format_text("(module (func $a) (start $a) (start $a))", "t")
+
     def test_annotations_of_others_are_not_lost(self) -> None:
         kept = "(module\n  (@note kept)\n  (func $f (@other kept)))"
         assert "(@other kept)" in format_text(kept, "t")

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import field, replace
 from os import PathLike
 
@@ -32,8 +35,27 @@ from meld.verify.engine import fault_of
 from meld.verify.program import verify
 
 
-class OutOfTime(Exception):
-    """The time that a reduction may take is over."""
+class OutOfTime(BaseException):
+    """The time that a reduction may take is over. Not an `Exception`: a pass must not be blamed for it."""
+
+
+@contextmanager
+def alarm(seconds: float | None) -> Iterator[None]:
+    """Raises OutOfTime in the block when the time is over, whatever it does then; only in the main thread."""
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def over(*_: object) -> None:
+        raise OutOfTime
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @record()
@@ -63,6 +85,7 @@ class Reducer:
     _best: bytes | str = ""
     _view: Program | None = None
     _failure: str | None = None
+    _kind: tuple[str, str] | None = None
     _steps: list[str] = field(default_factory=list)
     _seen: set[bytes] = field(default_factory=set)
     _end: float = float("inf")
@@ -91,7 +114,8 @@ class Reducer:
             self._end = time.monotonic() + self.seconds
         self._begin()
         try:
-            self._shrink()
+            with alarm(self.seconds if self.seconds is None else self._end - time.monotonic()):
+                self._shrink()
         except (OutOfTime, KeyboardInterrupt):
             return False
         return True
@@ -113,7 +137,10 @@ class Reducer:
                 first, last = result.number - 1, result.number
             elif self.options.stop_after is not None:
                 last = plan.position(self.options.stop_after, option="--stop-after")
-            self.say("the test cannot be asked before the passes: anything that makes it fail behind them counts")
+            self.say(
+                "the test cannot be asked before the passes: what makes it fail in the same way behind them counts"
+            )
+            self._looks_at_the_program()
         program = build(self.inputs, replace(self.options, observers=()), steps=first).program
         self._steps = [step.instance.spec() for step in plan.steps[first:last]]
         labels = {step.label: (step.name, n) for n, step in enumerate(plan.steps[first:last])}
@@ -127,6 +154,18 @@ class Reducer:
             )
         self.passes = ",".join(self._steps)
         self.say(f"begin: {self._size()}, passes {self.passes or 'none'}")
+
+    def _looks_at_the_program(self) -> None:
+        """Refuses a test that fails on an empty module in the same way: it would be reduced to nothing."""
+        if self.judge.test is None or not self.judge.last.ended:
+            return
+        kind, printed = self.judge.last.kind(), self.judge.last.lines()
+        if self.judge.of(Module()) is Verdict.BAD and self.judge.last.kind() == kind:
+            raise MeldError(
+                f"the test fails on an empty module just as on the product: {' / '.join(printed)}",
+                hint="look for a mistake in --test, or let it exit with 125 unless the failure is the one that matters",
+            )
+        self._kind = kind
 
     # --- what still shows the fault ---
 
@@ -145,7 +184,10 @@ class Reducer:
         binary = encode(product)
         if fault_of(product, binary) is not None:
             return Verdict.BAD, "not valid"
-        return self.judge.of(product, binary=binary), None
+        verdict = self.judge.of(product, binary=binary)
+        if self._kind is not None and verdict is Verdict.BAD and self.judge.last.kind() != self._kind:
+            return Verdict.UNCLEAR, None
+        return verdict, None
 
     def _shows(self, program: Program, kept: bytes | str) -> bool:
         """Whether a program shows the fault; the passes change it."""

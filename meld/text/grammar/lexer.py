@@ -26,6 +26,7 @@ _LEXEME = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _WORD = re.compile(r"[a-z][0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]*")
+_LINE_END = re.compile(r"[\n\r]")
 _MARK = re.compile(r'[()";]')
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
@@ -124,6 +125,11 @@ class Scanner:
                 return pos
             pos = self.block_comment_end(pos)
 
+    def line_end(self, pos: int) -> int:
+        """The end of the line at a place, where a line comment ends too: at a line feed or a carriage return."""
+        match = _LINE_END.search(self.text, pos)
+        return match.start() if match is not None else len(self.text)
+
     def block_comment_end(self, start: int) -> int:
         """The end of a block comment, which may hold others."""
         depth = 0
@@ -158,8 +164,7 @@ class Scanner:
                     depth -= 1
                 case ";":
                     if text.startswith(";", pos):
-                        line = text.find("\n", pos)
-                        pos = line if line >= 0 else len(text)
+                        pos = self.line_end(pos)
                 case _:
                     pos = self.string_end(pos - 1)
         return len(text)

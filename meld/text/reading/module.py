@@ -280,6 +280,8 @@ class _ModuleReader:
         """An export or the start function."""
         match tree.data:
             case "start":
+                if self.module.start is not None:
+                    raise self.types.error(tree.children[0], "a module has one start function, and this is a second")
                 self.module.start = self.item("functions", tree.children[1])
             case "export_field":
                 token = tree.children[1]
