@@ -54,6 +54,8 @@ class Trap(Enum):
     BACKPRESSURE = "backpressure counter overflow"
     SET_HAS_MEMBERS = "cannot drop waitable set with members: resource has children"
     NOT_SET = "handle is not an waitable-set"
+    NOT_SET_TO_DROP = "handle is not a waitable-set"
+    NOT_SUBTASK = "handle is not a subtask"
     NOT_WAITABLE = "handle is not a waitable"
     EVENT_ALIGNMENT = "pointer not aligned"
     EVENT_RANGE = "pointer out of bounds"

@@ -393,7 +393,9 @@
   ;; The state in which the subtask was resolved, or -1 if it is not yet (BLOCKED).
   (func $subtask_cancel (param $record i32) (param $handle i32) (param $sync i32) (result i32)
     (local $task i32) (local $frame i32)
-    (local.set $task (call $handle_get (local.get $record) (i32.const 2) (local.get $handle)))
+    (local.set $task (call $entry_of (local.get $record) (local.get $handle)))
+    (if (i32.ne (i32.load $state (local.get $task)) (i32.const 2)) (then (call {trap NOT_SUBTASK}) (unreachable)))
+    (local.set $task (i32.load $state offset=4 (local.get $task)))
     (if (local.get $sync)
       (then (if (i32.load $state offset=20 (local.get $task)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))))
     (if (i32.eqz (i32.load $state offset=8 (local.get $task)))
@@ -436,6 +438,9 @@
 
   (func $subtask_drop (param $record i32) (param $handle i32)
     (local $task i32)
+    (local.set $task (call $waitable_of (local.get $record) (local.get $handle)))
+    (if (i32.ne (i32.load $state (call $entry_of (local.get $record) (local.get $handle))) (i32.const 2))
+      (then (call {trap NOT_SUBTASK}) (unreachable)))
     (local.set $task (call $handle_remove (local.get $record) (i32.const 2) (local.get $handle)))
     (if (i32.or
           (i32.lt_u (i32.load $state offset=8 (local.get $task)) (i32.const 2))

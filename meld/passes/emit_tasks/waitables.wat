@@ -110,7 +110,9 @@
 
   (func $set_drop (param $record i32) (param $handle i32)
     (local $set i32)
-    (local.set $set (call $set_get (local.get $record) (local.get $handle)))
+    (local.set $set (call $entry_of (local.get $record) (local.get $handle)))
+    (if (i32.ne (i32.load $state (local.get $set)) (i32.const 1)) (then (call {trap NOT_SET_TO_DROP}) (unreachable)))
+    (local.set $set (i32.load $state offset=4 (local.get $set)))
     (if (i32.load $state offset=12 (local.get $set)) (then (call {trap SET_HAS_WAITERS}) (unreachable)))
     (if (i32.load $state offset=8 (local.get $set)) (then (call {trap SET_HAS_MEMBERS}) (unreachable)))
     (drop (call $handle_remove (local.get $record) (i32.const 1) (local.get $handle)))
