@@ -40,6 +40,7 @@ class Trap(Enum):
     BORROWS = "borrow handles still remain at the end of the call"
     TABLE = "cannot allocate another handle"
     MEMORY = "out of memory for handles and tasks"
+    TASKS = "cannot start another task of the instance"
     OVERLAP = "overlapping memory from `realloc`"
     NO_RESULT = "async-lifted export failed to produce a result"
     RETURN_TWICE = "`task.return` or `task.cancel` called more than once for current task"
@@ -94,7 +95,7 @@ class Trap(Enum):
     MESSAGE_AREA = "invalid debug message pointer: out of bounds"
     SYNC_AND_ASYNC = "waitable cannot be used synchronously while added to a waitable set"
     OUT_OF_ORDER = "a blocked call would have to resume before one that was started later"
-    """The one that is not the engine's: frames on the stack of a core module cannot change places."""
+    """Not the engine's, as TASKS and MEMORY are not: frames on the stack of a core module cannot change places."""
 
 
 OF_INDEX = {

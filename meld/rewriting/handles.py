@@ -27,6 +27,8 @@ TABLE_SPACE = 1 << 31
 """Bytes that all tables together take at most, and what their handles stand for."""
 TASK_BYTES, CHANNEL_BYTES = 256, 64
 """Blocks of the runtime of asynchronous code that live as long as a handle does, at most."""
+TASK_SPACE = 1 << 29
+"""Bytes that the tasks take at most that have not exited; every instance has the same share."""
 
 
 @record()
@@ -76,6 +78,11 @@ def limit_of(instances: int, object_bytes: int = 0) -> int:
     """
     entries = TABLE_SPACE // ((2 * ENTRY_BYTES + object_bytes) * max(instances, 1))
     return min(max(1 << entries.bit_length() - 1, FEWEST_ENTRIES), MOST_ENTRIES)
+
+
+def most_tasks(instances: int) -> int:
+    """The most tasks that an instance may have which have not exited, in a program of so many instances."""
+    return max(TASK_SPACE // (TASK_BYTES * max(instances, 1)), 1)
 
 
 def _object_bytes(module: Module) -> int:

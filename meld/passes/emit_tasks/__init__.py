@@ -34,7 +34,7 @@ from meld.notes.tasks import (
 from meld.passes.base import Pass, PassContext
 from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_export
 from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
-from meld.rewriting.handles import Tables
+from meld.rewriting.handles import Tables, most_tasks
 from meld.rewriting.liveness import reachable
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.template import filled, template_text
@@ -265,6 +265,7 @@ class _Emitter:
             "ready": queues,
             "later": queues + 8,
             "most_yields": MOST_YIELDS,
+            "most_tasks": most_tasks(len(self.module.notes_of(Instance))),
             "swap_context": "",
             "end_scope": "",
         }

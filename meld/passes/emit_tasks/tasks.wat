@@ -10,7 +10,9 @@
 ;;   +96 values, 8 bytes each: parameters until it starts, then the result
 ;; States: 0 starting, 1 started, 2 returned, 3 cancelled before it started, 4 cancelled before it returned.
 ;;
-;; The record of an instance: +16 backpressure, +20 1 while a task has it for itself, +24 and +28 pending work of tasks.
+;; The record of an instance: +16 backpressure, +20 1 while a task has it for itself, +24 and +28 pending work of tasks,
+;; +76 how many of its tasks have not exited. A task that has returned and waits on is in nobody's table, so an instance
+;; has {most_tasks} at most; one that has exited is kept by the handle of its caller, whose table is bounded.
 ;;
 ;; What blocks without a callback stays on the stack, and runs other work above itself: a frame, 16 bytes: +0 next among
 ;; the waiters of a set, +4 0, +8 address of the word that is not 0 when it can go on, +12 the frame below. The scheduler
@@ -52,7 +54,10 @@
 
   ;; `caller` is the record of the caller's instance, 0 for the host.
   (func $task_new (export "task_new") (param $call i32) (param $bytes i32) (param $instance i32) (param $caller i32) (param $flags i32) (result i32)
-    (local $task i32)
+    (local $task i32) (local $count i32)
+    (local.set $count (i32.load $state offset=76 (local.get $instance)))
+    (if (i32.ge_u (local.get $count) (i32.const {most_tasks})) (then (call {trap TASKS}) (unreachable)))
+    (i32.store $state offset=76 (local.get $instance) (i32.add (local.get $count) (i32.const 1)))
     (local.set $task (call $block_new (local.get $bytes)))
     (i32.store $state offset=4 (local.get $task) (local.get $call))
     (i32.store $state offset=12 (local.get $task) (local.get $instance))
@@ -119,11 +124,20 @@
         (local.get $task))
       (br_if $more (local.get $next))))
 
+  ;; A task has exited: its flags.
+  (func $over (param $task i32) (result i32)
+    (local $instance i32) (local $flags i32)
+    (local.set $instance (i32.load $state offset=12 (local.get $task)))
+    (i32.store $state offset=76 (local.get $instance)
+      (i32.sub (i32.load $state offset=76 (local.get $instance)) (i32.const 1)))
+    (local.set $flags (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 2)))
+    (i32.store $state offset=32 (local.get $task) (local.get $flags))
+    (local.get $flags))
+
   (func $exit (param $task i32)
     (local $flags i32)
     (if (i32.lt_u (i32.load $state offset=8 (local.get $task)) (i32.const 2)) (then (call {trap NO_RESULT}) (unreachable)))
-    (local.set $flags (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 2)))
-    (i32.store $state offset=32 (local.get $task) (local.get $flags))
+    (local.set $flags (call $over (local.get $task)))
     (if (i32.eqz (i32.and (local.get $flags) (i32.const 8))) (then (call $task_free (local.get $task)))))
 
   ;; The caller has no further interest.
@@ -419,7 +433,7 @@
     (call $take_out (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task))
     (call $take_out (i32.const {ready}) (local.get $task))
     (i32.store $state offset=8 (local.get $task) (i32.const 3))
-    (i32.store $state offset=32 (local.get $task) (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 2))))
+    (drop (call $over (local.get $task))))
 
   ;; A task that waits in a callback is told at once, another one when it waits or yields next.
   (func $cancel (param $task i32)
