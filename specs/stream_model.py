@@ -8,7 +8,7 @@ specs/stream-contract.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 CLOSED, INVALID_HANDLE, PENDING, RUNTIME = -1, -2, -5, -6
@@ -228,3 +228,23 @@ def _reclaim(slot: Slot) -> None:
         slot.generation += 1
         slot.live = slot.reader_dropped = slot.writer_dropped = slot.resolved = False
         slot.data.clear()
+
+
+class Clusters:
+    """The bridges of a program: one for each cluster of linked instances, with slots and handles of its own.
+
+    What follows from that, and from nothing else, for instances of another cluster:
+
+    - *not given to somebody else*: a handle that one cluster gave out is, in another one, a number like any other. It
+      names what that cluster gave out under it, or nothing.
+    - *not used up by a stranger*: whatever an instance opens, it takes no slot of another cluster.
+    """
+
+    def __init__(self, clusters: Iterable[Iterable[str]], slots: int, ring: int, host: Callable[..., int] = no_host):
+        self._bridges = {
+            name: bridge for names in clusters for bridge in (Streams(slots, ring, host),) for name in names
+        }
+
+    def of(self, instance: str) -> Streams:
+        """The bridge of an instance's cluster."""
+        return self._bridges[instance]

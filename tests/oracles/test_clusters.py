@@ -13,7 +13,7 @@ import meld
 from meld.notes.streams import Bridge, Domain
 from meld.runtime.host import Host
 from meld.runtime.instantiate import Trapped, instantiate
-from specs.stream_model import LOCAL, Caller, Streams, Trap
+from specs.stream_model import LOCAL, Caller, Clusters, Trap
 
 CASES = Path(__file__).parents[2] / "../shared/cases/isolation"
 STREAMING = Path(__file__).parents[2] / "examples" / "stream"
@@ -136,16 +136,12 @@ def test_random_sequences_of_hostile_holders(seed: int, tmp_path: Path) -> None:
         counted["n"] += 1
         return 0
 
-    models = {
-        name: model
-        for names, model in (("ab", Streams(SLOTS, 4096, host)), ("cd", Streams(SLOTS, 4096, host)))
-        for name in names
-    }
+    model_of = Clusters(("ab", "cd"), SLOTS, 4096, host).of
     callers = {name: Caller(bytearray(fused.memory(name))) for name in "abcd"}
     handles = [LOCAL, LOCAL | 1 << 30]
     for _ in range(150):
         party = rng.choice("abcd")
-        model, caller = models[party], callers[party]
+        model, caller = model_of(party), callers[party]
         operation = rng.choice(["new", "read", "write", "write", "cancel_read", "drop_readable", "drop_writable"])
         if operation == "new":
             if all(slot.live for slot in model.slots):
