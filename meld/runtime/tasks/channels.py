@@ -152,6 +152,11 @@ class End(Waitable):
         """Meets the other side's parked operation. Returns whether this one is over."""
         parked, channel = other.buffer, self.shared
         assert parked is not None
+        element = channel.type.element
+        trap_if(
+            mine.instance is parked.instance and element is not None and element not in NUMBERS,
+            "cannot read from and write to intra-component future/stream with non-numeric payload",
+        )
         if parked.left == 0 and not (self.writes and mine.length == 0):
             other._end(Result.COMPLETED, scheduler)
             return False
@@ -230,11 +235,6 @@ class End(Waitable):
 
 def copy(channel: Channel, writer: Buffer, reader: Buffer, count: int, copied: Copied) -> None:
     """Copies elements from the writer's memory to the reader's."""
-    same = writer.instance is reader.instance
-    trap_if(
-        same and channel.type.element is not None and channel.type.element not in NUMBERS,
-        "cannot read from and write to intra-component future/stream with non-numeric payload",
-    )
     copied(channel, writer, reader, count)
     source, target = writer.element, reader.element
     if source is not None and target is not None:
