@@ -21,7 +21,7 @@ import meld
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 SHARED = {"measure", "running", "inputs", "table"}
-FIRST = ("bridge", "calls", "guard_entries", "lower_multi_memory")
+FIRST = ("bridge", "calls", "guard_entries", "host_memory", "lower_multi_memory")
 
 ABOUT = """\
 # Benchmarks

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from meld.ir.module import Function, Module
 from meld.notes.boundaries import Edge, HostCall, HostExport
-from meld.passes.base import Pass, PassContext
+from meld.passes.base import Pass, PassContext, option
 from meld.rewriting.outer import share_export, share_import
 
 
@@ -19,7 +19,8 @@ class HostMemory(Pass):
 
     A pointer that an instance gives to the host, or gets for it from its `realloc`, is checked inside the module, also
     a nested one. Costs a copy of each value that lies in memory. Functions of numbers stay as they are, and so does a
-    module of one memory.
+    module of one memory, unless ``always`` is given: no pointer leaves that memory, but a bad one makes the host trap,
+    which `guard-entries` does not see.
 
         (import "host" "log" (func $log
           (@meld.host (type (param "s" string)) (lower (memory $app/memory)) …)
@@ -39,11 +40,12 @@ class HostMemory(Pass):
     after = ("expose-resources", "handle-tables", "emit-tasks")
     before = ("adapter-wiring",)
     repeatable = True
+    always: bool = option(False, "whether values are checked in the module also where it has one memory at most")
 
     def run(self, module: Module, cx: PassContext) -> None:
         edges = any(isinstance(n, Edge) for item in module.imports for n in item.notes)
-        if len(module.space("memories")) < 2 and not edges:
-            cx.remark("there is one memory at most; nothing to separate")
+        if len(module.space("memories")) < 2 and not edges and not self.always:
+            cx.remark("there is one memory at most; nothing to separate (always=true checks values all the same)")
             return
         calls = [
             (item, n)

@@ -163,7 +163,7 @@ def uses_memory(t: c.CompFuncType, options: Options, *, imported: bool) -> bool:
     return params.allocates or result.allocates or returned or len(params.flat) > most
 
 
-def _is_checked(t: c.CompFuncType, options: Options, *, imported: bool) -> bool:
+def needs_checks(t: c.CompFuncType, options: Options, *, imported: bool) -> bool:
     """Whether something has to be checked before the host may rely on what it is given: pointers, characters, cases."""
     given = _layouts(options).tuple_of(x for _, x in t.params) if imported else _result(t, options)
     return uses_memory(t, options, imported=imported) or bool(given.kinds() & {Kind.CHAR, Kind.VARIANT})
@@ -182,7 +182,7 @@ def share_import(module: Module, item: Function, call: HostCall) -> bool:
     if call.lower.memory in _state_memory(module):
         return False
     edges = [n for f in module.imports for n in f.notes if isinstance(n, Edge) and n.target is item]
-    if not _is_checked(call.type, call.lower, imported=True):
+    if not needs_checks(call.type, call.lower, imported=True):
         call.lower = replace(call.lower, memory=None, realloc=None)
         for edge in edges:
             edge.inner = edge.outer = call.lower
@@ -212,7 +212,7 @@ def share_export(module: Module, export: HostExport) -> bool:
     if export.lift.memory in _state_memory(module):
         return False
     edges = [n for n in export.target.notes if isinstance(n, Edge)]
-    if not _is_checked(export.type, export.lift, imported=False):
+    if not needs_checks(export.type, export.lift, imported=False):
         export.lift = replace(export.lift, memory=None, realloc=None)
         for edge in edges:
             edge.inner = edge.outer = export.lift

@@ -12,7 +12,8 @@ from meld.binary.debug.dwarf import FILE, line_of
 from meld.driver import Outcome
 from meld.ir.module import Module
 from meld.ir.notes import Instance
-from meld.notes.boundaries import Boundary, CanonCall, Edge, Wired
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, Wired
+from meld.notes.state import StateMemory
 from meld.notes.streams import Domain, Pair, pairs_by_domain
 from meld.notes.tasks import How, Planned, PlannedExport, TaskCall
 from meld.passes.base import Program
@@ -73,7 +74,34 @@ def rows(module: Module) -> list[Row]:
                 found.append(Row("edge", f"{n.label} {show(n.type)}", parties, "pending", "handles to be translated"))
             elif isinstance(n, CanonCall):
                 found.append(Row("built-in", n.builtin, n.instance.name or "", "pending", "an import for now"))
-    return found
+    return [*found, *_host_checks(module)]
+
+
+def _host_checks(module: Module) -> list[Row]:
+    """Who checks what instances give the host; no row where there is nothing to check."""
+    from meld.rewriting.outer import needs_checks
+
+    inside, outside = list[str](), list[str]()
+    state = {note.memory for note in module.notes_of(StateMemory)}
+    given = [(n.label, n.type, n.lift, False) for n in module.notes_of(HostExport)]
+    given += [
+        (n.label, n.type, n.lower, True) for item in module.imports for n in item.notes if isinstance(n, HostCall)
+    ]
+    for label, t, options, imported in given:
+        if needs_checks(t, options, imported=imported):
+            (inside if options.memory in state else outside).append(label)
+    return [
+        Row("host functions", f"{len(labels)} with pointers, characters or cases", _several_names(labels), how, why)
+        for labels, how, why in (
+            (inside, "checked here", "values are copied into the compiler's memory and checked on the way"),
+            (
+                outside,
+                "checked by the host",
+                "not taken by host-memory; a bad value makes the host trap, not the module",
+            ),
+        )
+        if labels
+    ]
 
 
 def _flows(pairs: list[Pair]) -> list[str]:
@@ -82,8 +110,12 @@ def _flows(pairs: list[Pair]) -> list[str]:
 
 
 def _several(instances: tuple[Instance, ...]) -> str:
-    first = ", ".join(i.name or "" for i in instances[:SHOWN])
-    return first if len(instances) <= SHOWN else f"{first} and {len(instances) - SHOWN} more"
+    return _several_names([i.name or "" for i in instances])
+
+
+def _several_names(names: list[str]) -> str:
+    first = ", ".join(names[:SHOWN])
+    return first if len(names) <= SHOWN else f"{first} and {len(names) - SHOWN} more"
 
 
 def _why_task(blocks: str | None) -> str:

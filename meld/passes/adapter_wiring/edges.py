@@ -229,7 +229,7 @@ class EdgeWriter:
     # --- copying adapters ---
 
     def _copy_out(self, body: Body, call: Call, params: Locals) -> Locals:
-        arena, handles = _Arena(self, body), self.writer.handles
+        arena, handles = _Arena(self, body, _in_blocks(call)), self.writer.handles
         before = arena.take()
         scope = handles.begin(body, call)
         arguments = self.writer.lower_params(body, call, params, scope)
@@ -246,7 +246,7 @@ class EdgeWriter:
         return returned
 
     def _copy_in(self, body: Body, call: Call, params: Locals) -> Locals:
-        arena, handles = _Arena(self, body), self.writer.handles
+        arena, handles = _Arena(self, body, _in_blocks(call)), self.writer.handles
         given = arena.take()
         scope = handles.begin(body, call)
         arguments = self.writer.lower_params(body, call, params, scope)
@@ -275,26 +275,37 @@ def _ranges(layout: Layout) -> Iterator[Layout]:
             yield from _ranges(part)
 
 
+def _in_blocks(call: Call) -> bool:
+    """Whether anything of a call lies in the memory of the host's side."""
+    layouts = (call.params[0], call.results[0])
+    return any(layout.allocates for layout in layouts) or any((*call.spills_params, *call.spills_results))
+
+
 @record(frozen=True)
 class _Arena:
-    """Writes calls of the functions over blocks of the state memory (arena.wat)."""
+    """Writes calls of the functions over blocks of the state memory (arena.wat); nothing where there are no blocks."""
 
     edges: EdgeWriter
     body: Body
+    used: bool
 
     def take(self) -> str:
         """Begins a new list of blocks; the local that holds the one before."""
+        if not self.used:
+            return ""
         local = self.body.local(I32)
         self.body.emit(f"(local.set {local} (call {self.edges.function('arena_take')}))")
         return local
 
     def put(self, blocks: str) -> None:
         """Goes on with a list."""
-        self.body.emit(f"(call {self.edges.function('arena_put')} (local.get {blocks}))")
+        if self.used:
+            self.body.emit(f"(call {self.edges.function('arena_put')} (local.get {blocks}))")
 
     def free(self, blocks: str) -> None:
         """Gives the blocks of a list back."""
-        self.body.emit(f"(call {self.edges.function('arena_free')} (local.get {blocks}))")
+        if self.used:
+            self.body.emit(f"(call {self.edges.function('arena_free')} (local.get {blocks}))")
 
     def allocate(self, local: str, layout: Layout) -> None:
         """Makes room for a value."""

@@ -67,9 +67,11 @@ class Handles:
         sides = (call.boundary.caller, call.boundary.callee)
         if OUTSIDE in sides:
             raise MeldError(
-                f"a {show_bare(t)} cannot cross to the host beside handles: {show(call.boundary.type)}",
+                f"a {show_bare(t)} cannot cross to the host beside what is translated or checked: "
+                f"{show(call.boundary.type)}",
                 where=place_of(call.boundary),
-                hint="leave out one of the two, or give them in calls of their own",
+                hint="give it in a call of its own, without handles of resources, and without values in memory where "
+                "host-memory runs",
             )
         known = self.ends is not None and (
             self.ends.error_lift is not None if t is c.Prim.ERROR_CONTEXT else t in self.end_types.numbers

@@ -1,6 +1,6 @@
 ;; With one memory there is nothing to separate.
 ;; meldc: --passes=link,merge,host-memory
-;; remark: there is one memory at most; nothing to separate
+;; remark: there is one memory at most; nothing to separate (always=true checks values all the same)
 ;; check: (import "$root" "log" (func $app/log
 ;; not: @meld.edge
 (component
