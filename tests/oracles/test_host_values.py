@@ -30,7 +30,7 @@ from meld.abi.traps import Trap
 from meld.abi.types import show
 from meld.ir import component as c
 
-PASSES = "--passes=link,merge,handle-tables,expose-resources,adapter-wiring,lower-multi-memory,finish"
+PASSES = "--passes=link,merge,expose-resources,handle-tables,adapter-wiring,lower-multi-memory,finish"
 PARAMS, OUT = 0, 768
 """Where in the memory the core values of parameters stand, 8 bytes each; an address to which the host's result goes."""
 

@@ -562,15 +562,23 @@ def test_overlapping_memory(tmp_path: Path) -> None:
         exports["attack"](store)
 
 
-def test_core_module(files: dict[bool, str]) -> None:
+LOWERED = "link,merge,expose-resources,handle-tables,adapter-wiring,lower-multi-memory,finish"
+"""One memory: handles go through the memory that the host is given, in each call that has a list of them."""
+
+
+@pytest.mark.parametrize("passes", [None, LOWERED], ids=["memories", "one memory"])
+def test_core_module(files: dict[bool, str], passes: str | None) -> None:
     """The host goes by names, and nobody reaches it with a number that it did not give."""
-    ends = compare(False, Core(meld.compile(files[False])), range(SEQUENCES))
+    if passes is not None:
+        passes = passes.replace("expose-resources,", "")
+    ends = compare(False, Core(meld.compile(files[False], passes=passes)), range(SEQUENCES))
     assert len(ends) > 3  # they do not all end in the same way
 
 
+@pytest.mark.parametrize("passes", [None, LOWERED], ids=["memories", "one memory"])
 @pytest.mark.parametrize("exposed", [False, True])
-def test_component(files: dict[bool, str], exposed: bool) -> None:
-    wrapped = meld.compile(files[exposed], wrap=True)
+def test_component(files: dict[bool, str], exposed: bool, passes: str | None) -> None:
+    wrapped = meld.compile(files[exposed], wrap=True, passes=passes)
     compare(exposed, Components(meld.encode(wrapped)), range(SEQUENCES, 2 * SEQUENCES))
 
 
