@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from os import PathLike
@@ -157,13 +158,30 @@ def plan_for(program: Program, options: Options, registry: Registry) -> Plan:
     if options.passes is None:
         plan = plan_default(program, registry, *(FOR_COMPONENTS if options.wrap else ()))
     else:
-        plan = plan_named(parse_pipeline(options.passes, registry), program, registry)
+        text = _with_default(options.passes, program, registry, options.wrap)
+        plan = plan_named(parse_pipeline(text, registry), program, registry)
     if options.wrap and options.stop_after not in (None, WRAP):
         raise MeldError(f"--emit=component runs all passes, --stop-after={options.stop_after} does not")
     if options.wrap and not any(step.name == WRAP for step in plan.steps):
         last = parse_pipeline(WRAP, registry, source="--emit=component")
         plan = plan_named([*plan.steps, *last], program, registry)
     return plan
+
+
+_DEFAULT = re.compile(r"(?:^|(?<=,))\s*default\s*(?=,|$)")
+
+
+def _with_default(text: str, program: Program, registry: Registry, wrap: bool) -> str:
+    """The text of a pipeline with the default one for the word `default`; plugins that it names itself are not run
+    twice."""
+    if not _DEFAULT.search(text):
+        return text
+    named = {name.partition("{")[0].strip() for name in text.split(",")}
+    steps = plan_default(program, registry, *(FOR_COMPONENTS if wrap else ())).steps
+    registry.remarks.clear()
+    kept = [step.instance.spec() for step in steps if step.instance.is_own or step.name not in named]
+    whole = _DEFAULT.sub(lambda _: ",".join(kept), text)
+    return ",".join(part for part in whole.split(",") if part.strip())
 
 
 def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], options: Options) -> Program:

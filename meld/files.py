@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from functools import cache
 from itertools import count
 from mmap import ACCESS_READ, mmap
 from os import PathLike
@@ -13,6 +15,9 @@ from typing import BinaryIO
 from meld.diagnostics import MeldError, did_you_mean
 from meld.ir.module import Module
 from meld.passes.base import Program
+
+STANDARD = "-"
+"""As a file's name: the standard input, or the standard output."""
 
 MAX_INPUT = 1 << 30
 """Bytes; larger inputs are refused."""
@@ -58,7 +63,12 @@ def is_binary(data: bytes | memoryview) -> bool:
 
 
 def read_file(path: Path) -> bytes | memoryview:
-    """The contents of an input, mapped where it is large. Raises MeldError."""
+    """The contents of an input, mapped where it is large; ``-`` is the standard input. Raises MeldError."""
+    if str(path) == STANDARD:
+        data = standard_input()
+        if not data:
+            raise MeldError("the standard input is empty")
+        return data
     try:
         found = path.stat()
         if S_ISDIR(found.st_mode):
@@ -76,6 +86,12 @@ def read_file(path: Path) -> bytes | memoryview:
     if not data:
         raise MeldError("the file is empty", where=str(path))
     return data
+
+
+@cache
+def standard_input() -> bytes:
+    """What comes from the standard input: read once, since a command may load its inputs more than once."""
+    return sys.stdin.buffer.read()
 
 
 def _sibling(path: Path) -> str | None:
@@ -144,7 +160,16 @@ def print_text(program: Program) -> str:
 
 
 def write_file(path: Path, *pieces: bytes | memoryview) -> None:
-    """Writes a file by way of a temporary one beside it, so that it is never half-written. Raises MeldError."""
+    """Writes a file by way of a temporary one beside it, so that it is never half-written; ``-`` is standard output.
+
+    Raises:
+        MeldError: it cannot be written.
+    """
+    if str(path) == STANDARD:
+        sys.stdout.flush()
+        sys.stdout.buffer.writelines(pieces)
+        sys.stdout.buffer.flush()
+        return
     try:
         if path.exists() and not path.is_file():
             with path.open("wb") as special:  # a device or a pipe is written to as it is; a directory is an error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Callable
 
 from meld.binary.bodies import EncodedBody
@@ -66,6 +68,11 @@ def read_module(data: bytes | memoryview, where: str = "", base: int = 0) -> Mod
     return _Reader(data, where, base).read()
 
 
+DATA_INSTRUCTIONS = frozenset({"memory.init", "data.drop", "array.new_data", "array.init_data"})
+_NAMES_DATA = re.compile(rb"\xfc(?:[\x08\x09]|[\x88\x89]\x80*\x00)|\xfb(?:[\x09\x12]|[\x89\x92]\x80*\x00)")
+"""Bytes that may be the opcode of an instruction that names a data segment."""
+
+
 class _Reader:
     def __init__(self, data: bytes | memoryview, where: str, base: int) -> None:
         self.c = Cursor(data, where, base=base)
@@ -123,6 +130,8 @@ class _Reader:
             raise c.error(f"{len(self.declared)} functions and {self.bodies} function bodies")
         if self.data_count not in (None, len(module.datas)):
             raise c.error(f"{self.data_count} data segments announced, {len(module.datas)} there")
+        if self.data_count is None:
+            self.no_data_named()
         if self.names is not None:
             read_names(module, self.names)
         return module
@@ -290,6 +299,20 @@ class _Reader:
             ends.append(c.pos - begin)
             function.body = EncodedBody(section, number, scope)
         self.bodies = count
+
+    def no_data_named(self) -> None:
+        """Without a data count no instruction may name a data segment: who reads in one go cannot know it there."""
+        body = self.module.functions[0].body if self.bodies else None
+        if not isinstance(body, EncodedBody):
+            return
+        section = body.section
+        for match in _NAMES_DATA.finditer(section.data):
+            number = bisect_right(section.starts, match.start()) - 1
+            function = self.module.functions[number]
+            if isinstance(function.body, EncodedBody) and any(
+                one.op in DATA_INSTRUCTIONS for one in function.body.decode().instructions
+            ):
+                raise self.c.error("a function names a data segment, and there is no datacount section", self.c.pos)
 
     def datum(self, c: Cursor) -> None:
         at = c.pos

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meld.driver import Options, Outcome
+    from meld.observers.leftovers import PluginVerifier
     from meld.passes.base import Program
     from meld.passmanager import Observer
 
@@ -25,6 +26,8 @@ examples:
   meldc a.wasm b.wasm --passes=detect-pairs,emit-bridge{slots=16},rewire-calls --emit=wat
   meldc app.wasm library.wasm --emit=component -o app.fused.wasm
   meldc dump.wat --passes=finish -o fused.wasm"""
+
+VERIFY_HELP = "check what each pass leaves, or only the input and the product; by default, what passes of plugins leave"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     watch("--dump-only", metavar="GLOB", help="only what has a name like this")
     watch("--dump-dir", metavar="DIR", help="write dumps to numbered files here, with an index.json")
     watch("--journal", metavar="FILE", help="record the run, for `meldc trace`, `diff` and `report`")
-    watch("--verify", choices=("each", "ends"), help="check what each pass leaves, or only the input and the product")
+    watch("--verify", choices=("each", "ends", "off"), help=VERIFY_HELP)
     watch("--verify-run", choices=("each",), help="run what each pass leaves: --check=CMD, or its exports `test…`")
     watch("--check", metavar="CMD", help="what --verify-run runs; `{}` stands for the file")
     watch("--time", nargs="?", choices=("tree", "json", "chrome"), const="tree", help="say how long each pass took")
@@ -123,7 +126,7 @@ def _compile(args: argparse.Namespace) -> None:
     import time
     from pathlib import Path
 
-    from meld.diagnostics import MeldError
+    from meld.diagnostics import MeldError, PassFailure
     from meld.driver import build
     from meld.files import render, write_file
     from meld.observers.progress import Progress
@@ -132,16 +135,35 @@ def _compile(args: argparse.Namespace) -> None:
     wrap = args.emit == "component"
     if args.manifest is not None and wrap:
         raise MeldError("--manifest is about a core module; a component says itself what it is")
+    if args.output == "-":
+        args.output = None
+        args.emit = args.emit or "wasm"
     form = "wat" if args.output is None or args.output.endswith(".wat") else "wasm"
     emit = args.emit if args.emit and not wrap else form
     if args.output is None and emit == "wasm" and sys.stdout.isatty():
         raise MeldError("will not write a binary to a terminal", hint="name a file with -o, or use --emit=wat")
     options = pipeline_options(args, wrap=wrap)
+    plugins = plugin_verifier(args.inputs, options) if args.verify is None else []
     with Progress(quiet=args.quiet) as progress, watching(args) as watchers:
-        options.observers = [progress, *watchers]
+        options.observers = [progress, *watchers, *plugins]
         outcome = build(args.inputs, options)
         progress.say("writing")
-        product = render(outcome.program, emit)
+        try:
+            for one in plugins:
+                one.product(outcome.program)
+            product = render(outcome.program, emit)
+        except PassFailure as e:
+            e.run = args.inputs, options
+            raise
+        except MeldError:
+            raise
+        except Exception as e:
+            if not (args.plugin and args.verify == "off"):
+                raise
+            said = f"what the plugins left cannot be written: {type(e).__name__}: {e}"
+            raise MeldError(said, hint="without --verify=off it is said which pass left it") from e
+    if plugins and (said_of_plugins := plugins[0].remark()) is not None:
+        outcome.plan.remarks.append(said_of_plugins)
     if args.manifest is not None:
         _write_manifest(outcome.program, Path(args.manifest))
     if args.output is not None:
@@ -160,6 +182,16 @@ def _compile(args: argparse.Namespace) -> None:
         from meld.views.timing import stats_text
 
         say(stats_text(outcome.ran, args.stats), error=True, end="")
+
+
+def plugin_verifier(inputs: Sequence[str], options: Options) -> list[PluginVerifier]:
+    """Who checks what plugins leave."""
+    from dataclasses import replace
+
+    from meld.driver import build
+    from meld.observers.leftovers import PluginVerifier
+
+    return [PluginVerifier(lambda steps: build(inputs, replace(options, observers=()), steps=steps).program)]
 
 
 @contextmanager
@@ -190,7 +222,8 @@ def watching(args: argparse.Namespace) -> Iterator[list[Observer]]:
     if args.check is not None and args.verify_run is None:
         raise MeldError("--check is for --verify-run=each")
     dumps = args.dump_before or args.dump_after
-    if not (dumps or args.journal or args.verify or args.verify_run):
+    verify = None if args.verify == "off" else args.verify
+    if not (dumps or args.journal or verify or args.verify_run):
         yield []
         return
     from meld.observers.dumps import Dumper
@@ -204,8 +237,8 @@ def watching(args: argparse.Namespace) -> Iterator[list[Observer]]:
         watchers.append(
             Dumper(recorder.journal, args.dump_before, args.dump_after, args.dump, args.dump_only, directory)
         )
-    if args.verify or args.verify_run:
-        watchers.append(Verifier(recorder.journal, args.verify, args.verify_run is not None, args.check))
+    if verify or args.verify_run:
+        watchers.append(Verifier(recorder.journal, verify, args.verify_run is not None, args.check))
     try:
         yield watchers
     finally:

@@ -7,6 +7,8 @@ import argparse
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
+    from meld.commands.compile import pipeline_arguments
+
     parser.usage = "meldc run FILE… [options] [--invoke 'NAME(VALUE, …)' | --invoke NAME ARG…]"
     parser.description = "Run a core module under wasmtime, or components, which are fused first."
     parser.epilog = """\
@@ -17,19 +19,19 @@ examples:
   meldc run a.wasm b.wasm --trace-async --invoke 'f()'       the same, with what happens between components"""
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="a core module, or components; .wasm or .wat")
-    add("--link", metavar="A:IMPORT=B[#EXPORT]", action="append", default=[], help="as in `meldc`")
-    add("--stop-after", metavar="PASS", help="run what stands after this pass")
     add("--trace-async", action="store_true", help="print calls, events and copies between components as they happen")
     add("--invoke", nargs=argparse.REMAINDER, metavar=("CALL", "ARG"), help="an export and its arguments; comes last")
+    pipeline_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Runs the program; 1 if it traps."""
+    from meld.commands.compile import pipeline_options, plugin_verifier
     from meld.diagnostics import MeldError
     from meld.runtime.run import run_files
 
     if args.invoke == []:
         raise MeldError("--invoke needs the name of an export")
-    return run_files(
-        args.files, args.invoke or [], links=args.link, stop_after=args.stop_after, trace_async=args.trace_async
-    )
+    options = pipeline_options(args)
+    options.observers = plugin_verifier(args.files, options)
+    return run_files(args.files, args.invoke or [], trace_async=args.trace_async, options=options)

@@ -27,21 +27,41 @@ the comments, in short (docs/golden.md):
 
 pytest runs them too: pytest --meldc tests/golden, or the setting `meldc_golden = tests/golden`."""
     parser.add_argument("paths", nargs="+", metavar="DIR|FILE", help="directories or .wat files")
+    parser.add_argument(
+        "--timeout", metavar="S", type=float, default=60.0, help="seconds that a call may take (default: 60)"
+    )
     parser.add_argument("--bless", action="store_true", help="rewrite what is expected to what comes out")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Runs the tests; 1 if one fails. With --bless, what cannot be blessed still fails."""
+    """Runs the tests; 1 if one fails or is none. With --bless, what cannot be blessed still fails.
+
+    Raises:
+        MeldError: the only file is no test.
+    """
     from meld.commands import COMMANDS
+    from meld.diagnostics import MeldError
     from meld.files import write_file
     from meld.golden.running import CommandLine, run_golden
+    from meld.runtime.interrupt import TIME_LIMIT
     from meld.support.terminal import say
 
     meldc = CommandLine(args.main, COMMANDS)
+    TIME_LIMIT.set(args.timeout)
     failed = blessed = count = 0
-    for path in _files(args.paths):
-        report = run_golden(path, meldc)
+    files = list(_files(args.paths))
+    for path in files:
         count += 1
+        try:
+            report = run_golden(path, meldc)
+        except MeldError as e:
+            if e.span is None and e.where is None:
+                e.where = str(path)
+            if len(files) == 1:
+                raise
+            failed += 1
+            say(f"meldc: error: {e}", error=True)
+            continue
         if args.bless and report.failures:
             if report.blessed != "\n".join(report.golden.lines):
                 write_file(path, report.blessed.encode())
@@ -50,7 +70,7 @@ def main(args: argparse.Namespace) -> int:
         if report.failures:
             failed += 1
             say(report, error=True)
-    said = f"{count} golden tests, {failed} failed"
+    said = f"{count} golden test{'s' * (count != 1)}, {failed} failed"
     say(said + (f", {blessed} rewritten" if args.bless else ""))
     return int(failed > 0)
 

@@ -135,11 +135,15 @@ def _made(
 ) -> tuple[Reproducer, str]:
     """The reproducer, and the program before the pass as text."""
     from meld import __version__
+    from meld.ir.module import Module
+    from meld.observers.leftovers import PluginVerifier
     from meld.observers.verifier import Verifier
 
     before = build(inputs, replace(options, observers=()), steps=failure.number - 1)
     step = before.plan.steps[failure.number - 1]
     verifier = next((o for o in options.observers if isinstance(o, Verifier)), None)
+    watched = any(isinstance(o, PluginVerifier) for o in options.observers)
+    verify = "each" if watched and isinstance(before.program, Module) else None
     allowed = [count for label, count in options.fuel.items() if label in (step.label, f"{step.label}#1")]
     if options.limit is not None:
         allowed.append(max(0, options.limit - sum(len(ran.context.rewrites) for ran in before.ran)))
@@ -148,7 +152,7 @@ def _made(
         step.instance.spec(),
         [(path, digest_of(path)) for path in options.plugins],
         min(allowed, default=None),
-        None if verifier is None else verifier.verify,
+        verify if verifier is None else verifier.verify,
         verifier is not None and verifier.run,
         None if verifier is None else verifier.check,
         __version__,

@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import field
+from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 
@@ -47,6 +48,10 @@ class Kind(Enum):
 
 _OWN_LINE = re.compile(rf"\s*;;\s*({'|'.join(kind.value for kind in Kind)}):(?:[ \t](.*))?$")
 _BEHIND = re.compile(r";;\s*error:[ \t](.*)$")
+_LIKE_ONE = re.compile(r"\s*;;\s*([A-Za-z]+):")
+_LIKE_ERROR = re.compile(r"\S.*;;\s*([A-Za-z]+):[ \t]")
+_PROSE = frozenset({"note", "notes", "hence", "text", "mold"})
+"""Words in front of a colon that are no misspelt directives."""
 _BLOCK = re.compile(r";;(?:   ?(.*)|\s*)$")
 
 
@@ -119,12 +124,29 @@ def read_golden(path: Path, text: str) -> Golden:
         behind = _BEHIND.search(line)
         if behind is not None:
             golden.errors.append(Expectation(Kind.ERROR, behind[1].strip(), number, placed=True))
+        else:
+            _refuse_misspelt(golden, line, number)
         number += 1
     if not golden.cases and (golden.errors or golden.hints):
         golden.cases.append(Case([], None))
     if not golden.cases:
         raise MeldError("is no golden test", where=str(path), hint="it begins with a command: `;; meldc: --passes=…`")
     return golden
+
+
+def _refuse_misspelt(golden: Golden, line: str, number: int) -> None:
+    """Refuses what is meant as a directive and is none: a test must not pass because nobody reads what it expects."""
+    own = _LIKE_ONE.match(line)
+    match = own or _LIKE_ERROR.match(line)
+    if match is None or match[1] in _PROSE:
+        return
+    word, known = match[1], [kind.value for kind in Kind] if own else [Kind.ERROR.value]
+    close = [word.lower()] if word.lower() in known else get_close_matches(word.lower(), known, 1, 0.75)
+    if close:
+        exact = word in known
+        message = f"expected a blank behind `{word}:`" if exact else f"unknown directive `{word}`"
+        hint = None if exact else f"did you mean `{close[0]}`?"
+        raise MeldError(message, span=golden.span(number), hint=hint)
 
 
 def _directive(golden: Golden, kind: Kind, text: str, number: int) -> int:

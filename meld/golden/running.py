@@ -10,11 +10,14 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meld.diagnostics import MeldError
 from meld.golden.expectations import Case, Expectation, Golden, Kind, as_block, block, pattern, read_golden
 from meld.support.records import record
+
+if TYPE_CHECKING:
+    from meld.ir.module import Module
 
 MAX_DIFF = 60
 """Lines of a difference that are shown."""
@@ -271,34 +274,45 @@ def _as_wanted(wanted: str, found: str) -> bool:
 def call_export(product: str, call: str) -> str:
     """Calls an export of a module in text: ``== result`` or ``traps: why``. Raises MeldError."""
     from meld.ir.module import Module
-    from meld.runtime.instantiate import Trapped, instantiate
-    from meld.runtime.run import parse as read_number
-    from meld.runtime.run import show
-    from meld.runtime.typed import call as call_typed
-    from meld.runtime.wave import split_call
+    from meld.runtime.instantiate import Trapped
+    from meld.runtime.interrupt import TIME_LIMIT, stoppable
     from meld.text.reading.program import parse
 
     module = parse(product, "the product")
     if not isinstance(module, Module):
         raise MeldError("the product is a component, which is not run here")
-    try:
-        running = instantiate(module, lenient=True)
-        text = split_call(call)
-        if text is None:
-            raise MeldError("a call is written `name(arguments)`")
-        if text.name in running.functions() and not any(e.label == text.name for e in _typed(module)):
-            types = running.signature(text.name)
-            inner = call.partition("(")[2].rpartition(")")[0]
-            words = [word.strip() for word in inner.split(",")] if inner.strip() else []
-            if len(words) != len(types.params):
-                raise MeldError(f"`{text.name}` takes {len(types.params)} arguments, not {len(words)}")
-            given = [read_number(word, t) for word, t in zip(words, types.params, strict=True)]
-            result = running.call(text.name, *given)
-            values = [result] if len(types.results) == 1 else result or []
-            return "== " + (", ".join(show(v, t) for v, t in zip(values, types.results, strict=True)) or "()")
-        return f"== {call_typed(running, text) or '()'}"
-    except Trapped as e:
-        return f"traps: {str(e).splitlines()[0] if str(e) else 'without a word'}"
+    with stoppable(TIME_LIMIT.get()) as watch:
+        try:
+            return _result(module, call)
+        except Trapped as e:
+            if watch.over:
+                raise MeldError(f"takes more than {watch.seconds:g} s") from None
+            return f"traps: {str(e).splitlines()[0] if str(e) else 'without a word'}"
+
+
+def _result(module: Module, call: str) -> str:
+    """The result of a call as ``== result``. Raises Trapped, MeldError."""
+    from meld.runtime.instantiate import instantiate
+    from meld.runtime.run import parse as read_number
+    from meld.runtime.run import show
+    from meld.runtime.typed import call as call_typed
+    from meld.runtime.wave import split_call
+
+    running = instantiate(module, lenient=True, interruptible=True)
+    text = split_call(call)
+    if text is None:
+        raise MeldError("a call is written `name(arguments)`")
+    if text.name in running.functions() and not any(e.label == text.name for e in _typed(module)):
+        types = running.signature(text.name)
+        inner = call.partition("(")[2].rpartition(")")[0]
+        words = [word.strip() for word in inner.split(",")] if inner.strip() else []
+        if len(words) != len(types.params):
+            raise MeldError(f"`{text.name}` takes {len(types.params)} arguments, not {len(words)}")
+        given = [read_number(word, t) for word, t in zip(words, types.params, strict=True)]
+        result = running.call(text.name, *given)
+        values = [result] if len(types.results) == 1 else result or []
+        return "== " + (", ".join(show(v, t) for v, t in zip(values, types.results, strict=True)) or "()")
+    return f"== {call_typed(running, text) or '()'}"
 
 
 def _typed(module: Any) -> Any:

@@ -211,4 +211,9 @@ class Registry:
                 continue
             if cls.after or cls.before:
                 found.append(cls)
+            elif isinstance(self.sources[name], type):
+                hint = f"--passes=default,{name} runs it at the end"
+                self.remarks.append(
+                    Remark("plugins", f"`{name}` wishes no place by `after` or `before`, so it does not run; {hint}")
+                )
         return found

@@ -76,13 +76,28 @@ def run(
         try:
             program = _run_one(number, step, program, cx)
             done.append(Ran(number, step, cx, begin, time.perf_counter() - begin))
-            for observer in watchers:
-                observer.after(done[-1], program)
+            _show(watchers, done[-1], program)
         except MeldError as e:
             for observer in watchers:
                 observer.failed(number, step, program, e)
             raise
     return program, done
+
+
+def _show(watchers: Iterable[Observer], ran: Ran, program: Program) -> None:
+    """Tells the observers what a step left. One that cannot even look at what a plugin left blames the plugin."""
+    one = ran.step.instance
+    for observer in watchers:
+        try:
+            observer.after(ran, program)
+        except MeldError:
+            raise
+        except Exception as e:
+            if one.is_own:
+                raise
+            message = f"what plugin pass `{one.name}` left is malformed beyond looking at it: {type(e).__name__}: {e}"
+            rewrites = ran.context.rewrites
+            raise PassFailure(message, number=ran.number, label=ran.step.label, own=False, rewrites=rewrites) from e
 
 
 def _run_one(number: int, step: Step, program: Program, cx: PassContext) -> Program:

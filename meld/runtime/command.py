@@ -100,6 +100,7 @@ def run_tests(module: Module) -> MeldError | None:
     """Calls the exports whose names begin with ``test`` and that take nothing."""
     from meld.ir.module import Function
     from meld.runtime.instantiate import Trapped, instantiate
+    from meld.runtime.interrupt import stoppable
 
     names = [
         export.name
@@ -108,10 +109,12 @@ def run_tests(module: Module) -> MeldError | None:
     ]
     if not names:
         return None
-    running = instantiate(module)
-    for name in names:
-        try:
-            running.call(name)
-        except Trapped as e:
-            return MeldError(str(e), where=f"export `{name}`")
+    with stoppable(CHECK_LIMIT) as watch:
+        running = instantiate(module, interruptible=True)
+        for name in names:
+            try:
+                running.call(name)
+            except Trapped as e:
+                said = f"takes more than {CHECK_LIMIT} s" if watch.over else str(e)
+                return MeldError(said, where=f"export `{name}`")
     return None

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from meld.diagnostics import MeldError
@@ -20,6 +21,7 @@ from meld.ir.types import NumType, ValType
 from meld.notes.boundaries import HostExport
 from meld.runtime.boundaries import Interpreter
 from meld.runtime.instantiate import Running, Trapped, instantiate
+from meld.runtime.interrupt import TIME_LIMIT, Watch, stoppable
 from meld.runtime.typed import call, signature
 from meld.runtime.wave import split_call
 from meld.support.terminal import say
@@ -38,6 +40,7 @@ def run_files(
     links: Sequence[str] = (),
     stop_after: str | None = None,
     trace_async: bool = False,
+    options: Options | None = None,
 ) -> int:
     """Runs a module from a file, or components, which are fused first.
 
@@ -50,6 +53,7 @@ def run_files(
         stop_after: the pass after which components are run, instead of at the end.
         trace_async: whether calls, events and copies between components go to standard error as they happen; these are
             what the interpreter serves, so components are run after `merge` if nothing else is said.
+        options: of the compilation; `links` and `stop_after` count beside it.
 
     Returns:
         The exit code: 0, or 1 if the program trapped.
@@ -57,14 +61,20 @@ def run_files(
     Raises:
         MeldError: the files are no program that can run, or name and arguments do not fit it.
     """
-    module = _module(paths, links, stop_after, MERGED if trace_async else None)
+    options = replace(options or Options(), links=[*(options.links if options else ()), *links])
+    options.stop_after = options.stop_after or stop_after
+    module = _module(paths, options, MERGED if trace_async else None)
+    limit = TIME_LIMIT.get()
     if trace_async and not Interpreter(module).serves:
         raise MeldError("nothing is left between components that could be watched", where=module.where or None)
     try:
-        with _interruptible():
-            running = instantiate(module, lenient=True, trace=_trace if trace_async else None)
+        with _interruptible() if limit is None else stoppable(limit) as watch:
+            trace = _trace if trace_async else None
+            running = instantiate(module, lenient=True, trace=trace, interruptible=limit is not None)
             return _invoke(running, invoke)
     except Trapped as trap:
+        if watch is not None and watch.over:
+            raise MeldError(f"the program runs for more than {limit:g} s") from None
         sys.stdout.flush()
         say(f"meldc: the program trapped: {trap}", error=True)
         for function in trap.backtrace:
@@ -76,14 +86,17 @@ def _trace(line: str) -> None:
     say(line, error=True)
 
 
-def _module(paths: Sequence[str], links: Sequence[str], stop_after: str | None, instead: str | None) -> Module:
+def _module(paths: Sequence[str], options: Options, instead: str | None) -> Module:
     """What is to be run: the module in the file, or the components fused; up to `instead` if nothing else is said."""
     program = load(paths[0]) if len(paths) == 1 else None
-    if isinstance(program, Module):
-        if links or stop_after:
+    if isinstance(program, Module) and options.passes is None and not options.plugins:
+        if options.links or options.stop_after:
             raise MeldError("is a module already; --link and --stop-after are about components", where=paths[0])
         return program
-    program = build(paths, Options(links=links, stop_after=stop_after or instead)).program
+    stop_after = options.stop_after
+    if options.passes is None and not isinstance(program, Module):
+        options.stop_after = stop_after or instead
+    program = build(paths, options).program
     if not isinstance(program, Module):
         raise MeldError(f"--stop-after={stop_after}: before `merge` there is no module to run")
     return program
@@ -108,14 +121,14 @@ def _invoke(running: Running, invoke: Sequence[str]) -> int:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible() -> Iterator[Watch | None]:
     """Lets an interrupt from the terminal end the process: Python cannot see it while the program runs."""
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield None
         return
     previous = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        yield
+        yield None
     finally:
         signal.signal(signal.SIGINT, previous)
 

@@ -26,7 +26,7 @@ from meld.verify.program import verify
 if TYPE_CHECKING:
     import wasmtime
 
-_MISSING = re.compile(r"\brequires the .* feature$")
+_MISSING = re.compile(r"\brequires? the .*feature\b|\bfeature required for\b|\bfeature to be enabled\b")
 """The engine refuses what this version of it does not have; that is not the program's fault."""
 _OFFSET = re.compile(r"\s*\(at offset 0x([0-9a-f]+)\)\s*$")
 
@@ -64,7 +64,7 @@ def _component_problem(component: Component) -> Iterator[Problem]:
     from meld.binary.component.writer import write_component
 
     try:
-        Compiled(engine(), write_component(component))
+        Compiled(component_engine(), write_component(component))
     except MeldError as e:
         yield Problem(e.message, e.where or "", span=e.span)
     except wasmtime.WasmtimeError as e:
@@ -81,7 +81,7 @@ def _module_problem(module: Module, where: str) -> Problem | None:
     try:
         wasmtime.Module.validate(engine(), data)
     except wasmtime.WasmtimeError as e:
-        return _placed(module, data, str(e), where)
+        return None if _MISSING.search(str(e)) else _placed(module, data, str(e), where)
     return None
 
 
@@ -137,7 +137,25 @@ def fault_of(program: Program, data: bytes | None = None) -> MeldError | None:
         data = encode(program) if data is None else data
     except MeldError as e:
         return e
+    except Exception as e:  # objects that a pass made, of whatever kind
+        return MeldError(f"it cannot be encoded: {type(e).__name__}: {e}")
     return engine_fault(program, data)
+
+
+def leftover_fault(program: Program) -> MeldError | None:
+    """As `fault_of`; but of a composition, which the engine would compile, it validates the core modules only."""
+    if isinstance(program, Module):
+        return fault_of(program)
+    problems = verify(program)
+    if not problems:
+        try:
+            encode(program)
+            problems = list(_inner_problems(program))
+        except MeldError as e:
+            return e
+        except Exception as e:  # objects that a pass made, of whatever kind
+            return MeldError(f"it cannot be encoded: {type(e).__name__}: {e}")
+    return MeldError(problems[0].message, where=problems[0].place or None) if problems else None
 
 
 def engine_fault(program: Program, data: bytes) -> MeldError | None:
@@ -153,12 +171,15 @@ def engine_fault(program: Program, data: bytes) -> MeldError | None:
         try:
             wasmtime.component.Component(component_engine(), data)
         except wasmtime.WasmtimeError as e:
-            return MeldError(" ".join(str(e).split()))
+            said = " ".join(str(e).split())
+            return None if _MISSING.search(said) else MeldError(said)
         return None
     try:
         wasmtime.Module.validate(engine(), data)
     except wasmtime.WasmtimeError as e:
         message = str(e).strip()
+        if _MISSING.search(message):
+            return None
         offset = re.search(r"offset (0x[0-9a-f]+|\d+)", message)
         where = _function_at(program, data, int(offset[1], 0)) if offset else None
         return MeldError(message.splitlines()[-1].strip(" \t0123456789:") or message, where=where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meld.diagnostics import MeldError
 from meld.ir.component import Component
 from meld.ir.module import Module
 from meld.verify.module import module_problems
@@ -36,6 +37,8 @@ def verify(program: Component | Module, *, decode: bool = False) -> list[Problem
 
             invalid = validate(program)
             problems += [invalidity(invalid, program)] if invalid is not None else []
-    except (AttributeError, TypeError, KeyError, ValueError) as e:  # objects that a pass made, of whatever kind
+    except MeldError as e:
+        problems.append(Problem(e.message, e.where or "", span=e.span, hint=e.hint))
+    except Exception as e:  # objects that a pass made, of whatever kind
         problems.append(Problem(f"the program is malformed beyond checking: {type(e).__name__}: {e}"))
     return problems

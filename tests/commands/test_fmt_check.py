@@ -246,6 +246,41 @@ class TestCheck:
         assert done.returncode == 2
         assert "not implemented" in done.stdout
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "(module (tag $t) (func try throw $t catch $t end))",
+            '(component (import "f" (func (param "x" (list u8 4)))))',
+            '(component (import "f" (func (param "x" (map string u32)))))',
+            """(component (core module $m (memory (export "m") i64 1) (func (export "f") (param i64 i64))
+              (func (export "r") (param i64 i64 i64 i64) (result i64) unreachable))
+              (core instance $i (instantiate $m))
+              (func (export "f") (param "s" string)
+                (canon lift (core func $i "f") (memory (core memory $i "m")) (realloc (core func $i "r")))))""",
+        ],
+    )
+    def test_what_the_engine_does_not_have_is_no_fault(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "m.wat").write_text(text)
+        done = meldc("check", "--engine", tmp_path / "m.wat")
+        assert (done.returncode, done.stdout) == (0, "")
+
+    def test_a_binary_without_a_data_count(self, tmp_path: Path) -> None:
+        """Fine unless a function names a data segment; bytes that merely look like that do not count."""
+        body = {
+            "init": "410041004100fc0800000b",
+            "drop": "fc09000b",
+            "padded": "fc898000000b",
+            "constant": "41fcc80021000b".replace("2100", "1a"),
+        }
+        for name, code in body.items():
+            one = bytes.fromhex("00" + code)
+            data = bytes.fromhex("0061736d01000000010401600000030201000503010001")
+            data += bytes([10, len(one) + 2, 1, len(one)]) + one + bytes.fromhex("0b0401010178")
+            (tmp_path / f"{name}.wasm").write_bytes(data)
+            done = meldc("check", tmp_path / f"{name}.wasm")
+            assert done.returncode == (0 if name == "constant" else 2), (name, done.stdout, done.stderr)
+            assert ("no datacount section" in done.stdout) == (name != "constant"), (name, done.stdout)
+
     def test_what_compiles_is_in_order(self, tmp_path: Path) -> None:
         files = sorted(ROOT.glob("examples/*/*.wat"))
         fused = tmp_path / "fused.wasm"

@@ -99,7 +99,7 @@ def test_blessing_mends(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"{path}:2: `div(7, 2)` == 3, expected `== 4`" in done.stderr
     done = meldc("test", path, "--bless")
-    assert (done.returncode, done.stdout) == (0, "1 golden tests, 0 failed, 1 rewritten\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "1 golden test, 0 failed, 1 rewritten\n"), done.stderr
     lines = path.read_text().split("\n")
     assert lines[1:4] == [
         ";; run: div(7, 2) == 3",
@@ -108,7 +108,7 @@ def test_blessing_mends(tmp_path: Path) -> None:
     ]
     assert lines[5] == ";;   (module"
     assert path.read_text().endswith(f"\n\n{MODULE}")
-    assert meldc("test", path, "--bless").stdout == "1 golden tests, 0 failed, 0 rewritten\n"
+    assert meldc("test", path, "--bless").stdout == "1 golden test, 0 failed, 0 rewritten\n"
 
 
 def test_blessing_errors(tmp_path: Path) -> None:

@@ -122,4 +122,4 @@ def test_broken_packages_beside_it_harm_nothing(tmp_path: Path) -> None:
         assert named.stdout.startswith(f"meldc: error: plugin pass `{name}`")
     listed = shell("COLUMNS=200 meldc passes", tmp_path, site)
     assert (listed.returncode, "mul-to-shift (plugin)" in listed.stdout) == (0, True)
-    assert "1 golden tests, 0 failed" in shell(f"meldc test {EXAMPLE}/tests/mul-to-shift.wat", tmp_path, site).stdout
+    assert "1 golden test, 0 failed" in shell(f"meldc test {EXAMPLE}/tests/mul-to-shift.wat", tmp_path, site).stdout
