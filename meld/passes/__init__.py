@@ -33,6 +33,7 @@ BUILTIN = {
     "adapter-wiring": "meld.passes.adapter_wiring:AdapterWiring",
     "wire-entries": "meld.passes.wire_entries:WireEntries",
     "guard-entries": "meld.passes.guard_entries:GuardEntries",
+    "direct-calls": "meld.passes.direct_calls:DirectCalls",
     "finish": "meld.passes.finish:Finish",
     "lower-multi-memory": "meld.passes.lower_multi_memory:LowerMultiMemory",
     "wrap": "meld.passes.wrap:Wrap",

@@ -289,7 +289,9 @@ def test_an_edit_of_the_whole_is_where_running_again_begins(tmp_path: Path) -> N
     list(session.advance())
     straight = tmp_path / "edited.wat"
     straight.write_text(first)
-    rest = "rewire-calls,plan-tasks,handle-tables,emit-tasks,adapter-wiring,wire-entries,guard-entries,finish"
+    rest = (
+        "rewire-calls,plan-tasks,handle-tables,emit-tasks,adapter-wiring,wire-entries,guard-entries,direct-calls,finish"
+    )
     end = print_text(build([straight], Options(passes=rest)).program)
     assert print_text(session.program) == end
     session.goto(5)
@@ -348,7 +350,9 @@ def test_skipping() -> None:
     assert "skip detect-pairs emit-bridge" in str(caught.value)
     session.skip(["detect-pairs", "emit-bridge", "rewire-calls"])
     list(session.advance())
-    rest = "link,merge,plan-tasks,handle-tables,emit-tasks,adapter-wiring,wire-entries,guard-entries,finish"
+    rest = (
+        "link,merge,plan-tasks,handle-tables,emit-tasks,adapter-wiring,wire-entries,guard-entries,direct-calls,finish"
+    )
     assert print_text(session.program) == print_text(build(STREAM, Options(passes=rest)).program)
     with pytest.raises(MeldError, match="has run already"):
         session.skip(["merge"])

@@ -11,10 +11,22 @@ from typing import Any
 
 import wasmtime
 from smith import WASM_TOOLS
+from wasmtime import _ffi as ffi
 from wasmtime import component as wc
 
 ROOT = Path(__file__).parents[2]
-ENGINE = wasmtime.Engine()
+
+
+def pooled() -> wasmtime.Engine:
+    """An engine as `wasmtime serve` has it: its pooling allocator takes one memory and one table a module."""
+    config = wasmtime.Config()
+    pool = ffi.wasmtime_pooling_allocation_config_new()
+    ffi.wasmtime_pooling_allocation_strategy_set(config.ptr(), pool)
+    ffi.wasmtime_pooling_allocation_config_delete(pool)
+    return wasmtime.Engine(config)
+
+
+ENGINE = pooled()
 
 Hosts = dict[str, Callable[..., Any] | dict[str, Callable[..., Any]]]
 """What the host provides: functions by name, and interfaces as functions by name."""
@@ -79,9 +91,10 @@ class Running:
         hosts: Hosts | None = None,
         wasi: Wasi | None = None,
         resources: dict[str, list[str]] | None = None,
+        engine: wasmtime.Engine = ENGINE,
     ) -> None:
-        self.store = wasmtime.Store(ENGINE)
-        linker = wc.Linker(ENGINE)
+        self.store = wasmtime.Store(engine)
+        linker = wc.Linker(engine)
         if wasi is not None:
             self.store.set_wasi(wasi.config())
             linker.add_wasip2()
@@ -99,7 +112,7 @@ class Running:
                     else:
                         root.add_func(name, _host(given))
         data = path if isinstance(path, bytes) else path.read_bytes()
-        self.instance = linker.instantiate(self.store, wc.Component(ENGINE, data))
+        self.instance = linker.instantiate(self.store, wc.Component(engine, data))
 
     def call(self, name: str, *args: Any) -> Any:
         """Calls ``run`` or ``iface#func``. A trap is the word ``trap``, an exit its code."""

@@ -42,7 +42,7 @@ class Finish(Pass):
 
     Exports, the start function and active segments are live, and so is what they reach. Live, too, is what lifting an
     export or lowering an import of the program needs (memory, `realloc`, `post-return`); these items are exported, as
-    `memory` and `cabi_realloc` where all need the same. The memory that most code uses comes first, and the table too:
+    `memory` and `cabi_realloc` where all need the same. The memory that most functions use comes first, and the table:
     engines and encodings favour index 0. A boundary or a canonical built-in that is still an import is refused.
 
         (import "host" "log" (func $a/log (param i32)))

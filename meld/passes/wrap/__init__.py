@@ -16,6 +16,7 @@ from meld.ir.types import I32
 from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, ResourceExport
 from meld.passes.base import Pass, PassContext
 from meld.passes.wrap.agreement import Agreement
+from meld.passes.wrap.helpers import Helper, arguments, move_out
 from meld.passes.wrap.imports import HostItems, Imports
 from meld.passes.wrap.interface import shim_component
 from meld.rewriting.copying import Copier
@@ -31,7 +32,9 @@ class Wrap(Pass):
     """Wrap the fused module as a component with the same imports and exports as the composition.
 
     Imports of the host are lowered, each with the options of the instance that calls it; exports are lifted. Imports
-    that need the module's memory reach it through a shim. The module itself becomes part of the component.
+    that need the module's memory reach it through a shim. The module itself becomes part of the component. It keeps
+    one memory and one table, those that most functions use; helper modules of one each define the others, since pooling
+    allocators take one of each in a module.
 
         (module $main
           (import "$root" "log" (func $log (@meld.host …) (param i32)))
@@ -62,6 +65,9 @@ class Wrap(Pass):
         module.notes.remove(world)
         component = wrapper.wrap()
         cx.stats["functions by way of the shim"] = len(wrapper.imports.late)
+        cx.stats["helper modules"] = len(wrapper.helpers)
+        for name in wrapper.kept:
+            cx.remark(f"the table `{name}` stays in the module beside another one; a pooling allocator may refuse that")
         return component
 
 
@@ -77,6 +83,8 @@ class _Wrapper:
     imports: Imports = field(init=False)
     main: Definition = field(init=False)
     functions: dict[str, HostExport | HostReexport] = field(init=False)  # by the names they are exported under
+    helpers: list[Helper] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)  # tables that stay beside the first one
     _core: dict[CoreItem, Definition] = field(default_factory=dict)
     _agreement: Agreement = field(default_factory=Agreement)
     _shown: set[str] = field(default_factory=set)  # names of functions that the world exports
@@ -111,6 +119,9 @@ class _Wrapper:
     def _instantiate(self) -> None:
         """Instantiates the module; its start function waits until its imports are in place."""
         args = self.imports.before()
+        self.helpers, self.kept = move_out(self.module, self.out)
+        args += arguments(self.helpers, self.out)
+        self._core |= {helper.item: helper.given for helper in self.helpers}
         start = self.module.start if self.imports.late else None
         if start is not None:
             self.module.start = None

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wasmtime
 from wasmtime import component as wc
-from wrapped import ROOT, Running, Wasi, fuse, meldc, tool, wit
+from wrapped import ENGINE, ROOT, Running, Wasi, fuse, meldc, tool, wit
+
+UNPOOLED = wasmtime.Engine()
+"""For core modules that `wasm-tools component new` wraps: all memories are in one module."""
 
 FIXTURES = ROOT / "../shared/fixtures"
 pytestmark = pytest.mark.skipif(not FIXTURES.exists(), reason="the fixtures are not here")
@@ -47,10 +51,10 @@ CALLS: dict[str, list[tuple[Any, ...]]] = {
 """Calls of a case, in the values of the engine's Python interface."""
 
 
-def answers(path: Path, case: dict[str, Any], directory: Path) -> list[Any]:
+def answers(path: Path, case: dict[str, Any], directory: Path, engine: wasmtime.Engine = ENGINE) -> list[Any]:
     run = case.get("run", {})
     wasi = Wasi(directory, run.get("args", ()), run.get("env", {}), run.get("stdin", ""))
-    running = Running(path, wasi=wasi)
+    running = Running(path, wasi=wasi, engine=engine)
     return [running.call(*call) for call in CALLS[case["case"]]] + list(wasi.left())
 
 
@@ -85,7 +89,7 @@ def test_tools_take_the_core_module(path: str, tmp_path: Path) -> None:
     assert meldc(FIXTURES / path, "-q", "-o", core).returncode == 0
     tool("component", "new", core, "-o", made)
     assert sorted(wit(made).split()) == sorted(wit(FIXTURES / path).split())  # types come in another order
-    assert answers(made, case, tmp_path) == answers(FIXTURES / path, case, tmp_path)
+    assert answers(made, case, tmp_path, UNPOOLED) == answers(FIXTURES / path, case, tmp_path)
 
 
 def test_composes_further(tmp_path: Path) -> None:
@@ -117,7 +121,7 @@ def test_resources_for_others(tmp_path: Path) -> None:
         assert wit(one) == wit(provider)
         for other in (consumer, fuse([consumer], tmp_path / "consumer.wasm")):
             tool("compose", other, "-d", one, "-o", tmp_path / "composed.wasm")
-            assert answers(tmp_path / "composed.wasm", case, tmp_path) == want
+            assert answers(tmp_path / "composed.wasm", case, tmp_path, UNPOOLED) == want
 
 
 def test_text_and_dumps(tmp_path: Path) -> None:

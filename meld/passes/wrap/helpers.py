@@ -1,0 +1,137 @@
+"""Helper modules: a memory or a table of the fused module in a core module of its own, which exports it.
+
+Engines that pool their instances (wasmtime's pooling allocator, the default of `wasmtime serve`) take modules that
+define one memory and one table at most; those that are imported do not count. So the fused module keeps one of each,
+those that most functions use, and imports the others. Data that engines may map, since nothing can tell when they are
+written, move along: engines map data only into memories of the module that holds them.
+
+Source: WebAssembly Core Specification, "Instantiation"; wasmtime, `PoolingAllocationConfig`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meld.ir import component as c
+from meld.ir.component import Definition, Sort
+from meld.ir.instructions import Instruction
+from meld.ir.module import KEYWORD_OF, DataSegment, Export, ImportName, Memory, Module, Table
+from meld.ir.types import AbstractHeap
+from meld.rewriting.constants import integer, is_in_bounds
+from meld.rewriting.liveness import body_uses
+from meld.support.records import record
+
+IMPORTED_FROM = "meld:helper"
+"""The module name of the imports that helper modules serve."""
+
+
+@record()
+class Helper:
+    """A memory or a table that the module imports now, and the core item of the component that it gets."""
+
+    item: Memory | Table
+    given: Definition
+
+
+def move_out(module: Module, into: list[Definition]) -> tuple[list[Helper], list[str]]:
+    """Makes helper modules for all memories and tables of a module but one each, and instantiates them.
+
+    Args:
+        module: its first memory and table stay, unless another one cannot be moved.
+        into: where the helper modules and their instances go.
+
+    Returns:
+        What was moved, and the names of tables that cannot be, though others stay as well: those that have an initial
+        value, or elements of a type that the module defines.
+    """
+    fixed = [table for table in module.tables if not _can_move(table)]
+    everything: list[Memory | Table] = [*module.memories, *module.tables]
+    keep = {*module.memories[:1], *(fixed or module.tables[:1])}
+    movable = [item for item in everything if item not in keep]
+    if not movable:
+        return [], []
+    data = _movable_data(module)
+    helpers = [_helper(item, data.get(item, []), into) for item in movable]
+    moved_data = {segment for item in movable for segment in data.get(item, ())}
+    module.datas = [segment for segment in module.datas if segment not in moved_data]
+    module.memories = [memory for memory in module.memories if memory in keep]
+    module.tables = [table for table in module.tables if table in keep]
+    taken: set[str] = set()
+    for helper in helpers:
+        helper.item.imported = ImportName(IMPORTED_FROM, _fresh(helper.item, taken))
+        module.imports.append(helper.item)
+    return helpers, [table.name or "table" for table in fixed[1:]]
+
+
+def arguments(helpers: list[Helper], into: list[Definition]) -> Iterator[tuple[str, Definition]]:
+    """What the module is instantiated with to get what was moved out of it."""
+    if helpers:
+        exports = [(helper.item.imported.field, helper.given) for helper in helpers if helper.item.imported]
+        into.append(c.CoreInlineInstance(exports))
+        yield IMPORTED_FROM, into[-1]
+
+
+def _can_move(table: Table) -> bool:
+    return table.init is None and isinstance(table.type.heap, AbstractHeap)
+
+
+def _fresh(item: Memory | Table, taken: set[str]) -> str:
+    """The name of an import: that of the item, with a number if it is taken."""
+    label, n = _name(item), 1
+    while label in taken:
+        n += 1
+        label = f"{_name(item)} {n}"
+    taken.add(label)
+    return label
+
+
+def _name(item: Memory | Table) -> str:
+    return item.name or KEYWORD_OF[type(item)]
+
+
+def _movable_data(module: Module) -> dict[Memory | Table, list[DataSegment]]:
+    """The data of each memory that may be written when it is made: constant, in bounds, named by no code.
+
+    What stands behind data that may not is written behind them.
+    """
+    named = {used for function in module.functions for used in body_uses(function) if isinstance(used, DataSegment)}
+    found: dict[Memory | Table, list[DataSegment]] = {}
+    closed: set[Memory] = set()
+    for segment in module.datas:
+        if segment.memory is None or segment.memory in closed:
+            continue
+        if segment in named or not is_in_bounds(segment):
+            closed.add(segment.memory)
+        else:
+            found.setdefault(segment.memory, []).append(segment)
+    return found
+
+
+def _helper(item: Memory | Table, data: list[DataSegment], into: list[Definition]) -> Helper:
+    """Makes and instantiates the helper module of a memory or a table."""
+    made = Module(name=_name(item))
+    copy: Memory | Table
+    match item:
+        case Memory():
+            copy, sort = Memory(item.limits, name=item.name), Sort.CORE_MEMORY
+            made.memories.append(copy)
+            made.datas += [_copied(segment, copy) for segment in data]
+        case Table():
+            copy, sort = Table(item.type, item.limits, name=item.name), Sort.CORE_TABLE
+            made.tables.append(copy)
+    name = KEYWORD_OF[type(item)]
+    made.exports.append(Export(name, copy))
+    core = c.CoreModule(made, name=made.name)
+    instance = c.CoreInstance(core, name=made.name)
+    given = c.CoreExportAlias(instance, name, sort)
+    into += [core, instance, given]
+    return Helper(item, given)
+
+
+def _copied(segment: DataSegment, memory: Memory) -> DataSegment:
+    """A data segment of constant offset, for another memory."""
+    width = 64 if memory.limits.is64 else 32
+    start = integer(segment.offset or [])
+    assert start is not None
+    signed = start - (1 << width) * (start >> width - 1)
+    return DataSegment(data=segment.data, memory=memory, offset=[Instruction(f"i{width}.const", (signed,))])
