@@ -12,7 +12,7 @@ from typing import Any
 from meld.diagnostics import MeldError, PassFailure, Remark
 from meld.files import load
 from meld.ir.component import Component, NestedComponent
-from meld.notes.linking import HostOnly, Input, Wanted
+from meld.notes.linking import DroppedExport, HostOnly, Input, KeptExport, Wanted
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, plan_named, run
@@ -45,6 +45,7 @@ class Options:
         limit, fuel: how many rewrites may happen, in all and by step (`meld.passes.base.Gate`).
         reproducer: the file that the command line writes if a pass fails (`meld.faults.reproducer`); None: it does not.
         host_only: patterns of names of imports that no input feeds.
+        keep_exports, drop_exports: patterns of names of exports: if there are some to keep, others go.
         trust_notes: whether to believe the notes of the single input, whatever it is.
     """
 
@@ -58,6 +59,8 @@ class Options:
     fuel: Mapping[str, int] = field(default_factory=dict)
     reproducer: str | None = REPRODUCER
     host_only: Sequence[str] = ()
+    keep_exports: Sequence[str] = ()
+    drop_exports: Sequence[str] = ()
     trust_notes: bool = False
 
 
@@ -114,6 +117,7 @@ def plan_inputs(
             raise MeldError("is a WIT package: types, and no code", where=str(path), hint=FROM_WIT)
     remarks = admit(programs, paths, options)
     program = compose(programs, paths, options)
+    _choose_exports(program, options)
     plan = plan_for(program, options, registry)
     plan.remarks = [*remarks, *plan.remarks]
     return program, plan
@@ -208,6 +212,14 @@ def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], o
     composition.notes += wanted
     composition.notes += [HostOnly(pattern) for pattern in options.host_only]
     return composition
+
+
+def _choose_exports(program: Program, options: Options) -> None:
+    """Notes which exports the user wants, or does not want. Raises MeldError."""
+    wishes = [*map(KeptExport, options.keep_exports), *map(DroppedExport, options.drop_exports)]
+    if wishes and not (isinstance(program, Component) and "merged" not in program.facts):
+        raise MeldError("--keep-exports and --drop-exports are for components, and this is a core module")
+    program.notes += wishes
 
 
 def _fresh(stem: str, taken: set[str]) -> str:

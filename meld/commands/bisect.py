@@ -122,6 +122,8 @@ def pipeline_words(args: argparse.Namespace, label: str = "") -> list[str]:
     words = [f"--passes={args.passes}"] if args.passes is not None else []
     words += [f"--link={link}" for link in args.link] + [f"--plugin={file}" for file in args.plugin]
     words += [f"--host-only={pattern}" for pattern in args.host_only] + ["--trust-notes"] * args.trust_notes
+    words += [f"--keep-exports={pattern}" for pattern in args.keep_exports]
+    words += [f"--drop-exports={pattern}" for pattern in args.drop_exports]
     words += [f"--limit={args.limit}"] if args.limit is not None else []
     return words + [f"--fuel={text}" for text in args.fuel if text.rpartition(":")[0] not in fueled]
 

@@ -89,6 +89,14 @@ def pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="feed no import with such a name from another input, for example `wasi:*`",
     )
+    for option, what in (("keep", "leave out all exports but those with"), ("drop", "leave out exports with")):
+        add(
+            f"--{option}-exports",
+            metavar="GLOB",
+            action="append",
+            default=[],
+            help=f"{what} such a name, and what only they need",
+        )
     add("--trust-notes", action="store_true", help="believe the annotations of the single input, also if it is no dump")
     add("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
     add("--limit", metavar="N", type=int, help="do only the first N rewrites of all passes together")
@@ -111,6 +119,7 @@ def pipeline_options(args: argparse.Namespace, *, wrap: bool = False) -> Options
         raise MeldError(f"--limit={args.limit}", hint="a number of rewrites, from 0")
     options = Options(args.passes, args.stop_after, args.link, args.plugin, wrap=wrap, limit=args.limit, fuel=fuel)
     options.host_only, options.trust_notes = args.host_only, args.trust_notes
+    options.keep_exports, options.drop_exports = args.keep_exports, args.drop_exports
     options.reproducer = args.reproducer or options.reproducer
     return options
 

@@ -53,3 +53,17 @@ class HostOnly(Note):
     """On a composition: imports that only the host may serve, by a pattern of their names (``--host-only=GLOB``)."""
 
     pattern: str = text(positional=True)
+
+
+@note("kept-export")
+class KeptExport(Note):
+    """On a composition: exports that stay, by a pattern of their names; others go (``--keep-exports=GLOB``)."""
+
+    pattern: str = text(positional=True)
+
+
+@note("dropped-export")
+class DroppedExport(Note):
+    """On a composition: exports that go, by a pattern of their names (``--drop-exports=GLOB``)."""
+
+    pattern: str = text(positional=True)

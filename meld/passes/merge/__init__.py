@@ -22,6 +22,7 @@ from meld.passes.base import Pass, PassContext
 from meld.passes.merge.bare_modules import is_reserved
 from meld.passes.merge.budget import Budget, Kind
 from meld.passes.merge.evaluate import Evaluator
+from meld.passes.merge.kept import left_out
 from meld.passes.merge.start import order_start
 from meld.passes.merge.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
 from meld.passes.merge.world import MAX_DEPTH, world_of
@@ -86,7 +87,8 @@ class Merge(Pass):
         module.notes += evaluator.stream_uses
         _carry_links(program, evaluator, module)
         exporter = _Exporter(module, cx, evaluator.budget)
-        exporter.export(exports, "")
+        hidden = left_out(program)
+        exporter.export(exports, "", hidden=hidden)
         for bare, owner in evaluator.bare_exports:
             for name, item in bare.items():
                 exporter.add_bare(name, item, owner.name or "")
@@ -96,7 +98,7 @@ class Merge(Pass):
         order_start(module, evaluator.events)
         _carry_customs(evaluator, module, cx)
         try:
-            attach_world(module, world_of(program, evaluator.root))
+            attach_world(module, world_of(program, evaluator.root, hidden))
         except MeldError as e:
             cx.remark(f"the program cannot be wrapped as a component again: {e.message}")
         cx.stats["core instances"] = len(evaluator.events)
@@ -143,11 +145,14 @@ class _Exporter:
     taken: dict[str, CoreItem] = field(default_factory=dict)
     without_form: set[str] = field(default_factory=set)  # names of exports that have no core form
 
-    def export(self, value: InstanceValue, prefix: str, depth: int = 0) -> None:
+    def export(self, value: InstanceValue, prefix: str, depth: int = 0, hidden: frozenset[str] = frozenset()) -> None:
+        """Exports what an instance exports, but for `hidden` names."""
         self.budget.spend(Kind.HOST, len(value.exports))
         if depth > MAX_DEPTH:
             raise MeldError(f"the program exports instances nested more than {MAX_DEPTH} deep")
         for name, item in value.exports.items():
+            if name in hidden:
+                continue
             full = f"{prefix}{name}"
             self.budget.spend(Kind.BYTES, len(full))
             match item:

@@ -35,18 +35,18 @@ MAX_NAMES = 64
 """Names of names of a type that are looked at: a chain of exports may be as long as a component."""
 
 
-def world_of(program: c.Component, env: Env) -> c.ComponentType:
+def world_of(program: c.Component, env: Env, hidden: frozenset[str] = frozenset()) -> c.ComponentType:
     """The type of the root component, instantiated in `env`: its imports and exports in order, and their types.
 
-    An export that fusion cannot keep (a component, a core module) is declared with an empty type, which `wrap` refuses
-    by name.
+    Exports with `hidden` names are left out. An export that fusion cannot keep (a component, a core module) is declared
+    with an empty type, which `wrap` refuses by name.
 
     Raises:
         MeldError: a function mentions a resource that is neither imported nor exported.
     """
     world = _Scope()
     for item in program.definitions:
-        if isinstance(item, c.Import | c.Export):
+        if isinstance(item, c.Import | c.Export) and (isinstance(item, c.Import) or str(item.extern) not in hidden):
             world.declare(type(item) is c.Import, item.extern, env.get(item), item)
     return c.ComponentType(world.decls)
 
