@@ -92,8 +92,9 @@ def main() -> None:
     bridged = {domain for domain in fused.notes_of(Domain) if domain.bridged}
     for pair in fused.notes_of(Pair):
         if pair.domain in bridged:
+            writers, readers = (", ".join(f"`{one.name}`" for one in side) for side in (pair.producer, pair.consumer))
             console.print(
-                f"`{pair.producer.name}` writes what `{pair.consumer.name}` reads, so their streams were moved into "
+                f"What {writers} writes {readers} reads, so their streams were moved into "
                 "the module: rings in a memory of its own, and no call leaves it.",
                 highlight=False,
             )

@@ -380,7 +380,7 @@ def test_trace(meldc: Any) -> None:
         (["trace", "o.wasm"], "is not a journal"),
         (["trace", "none.json"], "cannot read"),
         (["diff", "a.json", "merge", "finnish"], "did you mean `finish`"),
-        (["diff", "a.json", "77"], "it has steps 0 to 12"),
+        (["diff", "a.json", "77"], "it has steps 0 to 13"),
         (["report", "o.wasm"], "is not a journal"),
         (["report", "a.json", "-o", "no/such/place.html"], "cannot write"),
     ],
@@ -406,7 +406,7 @@ def test_diff(meldc: Any) -> None:
 
 def test_two_runs(meldc: Any) -> None:
     _, out, _ = meldc("diff", "a.json", "a.json")
-    assert out == "the same after each of 12 steps\n"
+    assert out == "the same after each of 13 steps\n"
     _, out, _ = meldc("diff", "a.json", "b.json", "--stat")
     lines = out.splitlines()
     assert lines[0].startswith(" 4 emit-bridge | emit-bridge{slots=4}: ")
