@@ -60,7 +60,7 @@ def test_a_session(tmp_path: Path) -> None:
     """Break, step, back, edit, run, save, and go on from what was saved."""
     changes = editor(tmp_path, 'text = text.replace("i32.const 7", "i32.const 6")')
     with session(*GREET, cwd=tmp_path, EDITOR=changes, VISUAL="") as terminal:
-        assert "12 steps" in terminal.text
+        assert "13 steps" in terminal.text
         assert terminal.command("break adapter-wiring") == "breakpoint 1  before adapter-wiring"
         assert terminal.command("continue").endswith("stopped before adapter-wiring (breakpoint 1)")
         assert terminal.text.endswith("(8 emit-tasks)")
@@ -204,7 +204,7 @@ def test_a_script_from_a_pipe_a_file_and_the_command_line(tmp_path: Path) -> Non
         ("stpe; goto 1", 2, "did you mean `step`"),
         ("s s", 2, "expected a number, not `s`"),
         ("print nothing", 2, "no symbol `nothing`"),
-        ("goto 15", 2, "numbered from 1 to 12"),
+        ("goto 15", 2, "numbered from 1 to 13"),
         ("goto mege", 2, "did you mean `merge`"),
         ('print "x', 2, "no closing quotation"),
         ("s; ste; st", 2, "`st` may be `step` or `stats`"),
@@ -301,7 +301,7 @@ def test_the_session_of_the_specification(tmp_path: Path, monkeypatch: pytest.Mo
     (command,) = re.findall(r"^    meldc (replay .*)$", SPEC, re.M)
     assert (tmp_path / "here.wat").read_text().startswith(f";; to go on: meldc {command}\n")
     assert main(shlex.split(command)) == 0
-    shell.session.goto(13)
+    shell.session.goto(14)
     straight = shell.session.program
     assert (tmp_path / "out.wasm").read_bytes() == encode(straight)
 

@@ -274,7 +274,7 @@ def test_an_edit_is_a_step_that_is_done_again() -> None:
     assert [d.symbol.name for d in session.diff(3, 4)] == [name]
     session.undo()
     assert session.done == len(session.entries) == 12
-    assert print_text(session.program) == compiled(tuple(STREAM), 12)
+    assert print_text(session.program) == compiled(tuple(STREAM), 13)
     with pytest.raises(MeldError, match="nothing was edited"):
         session.undo()
 
@@ -359,7 +359,7 @@ def test_skipping() -> None:
     session.goto(2)
     session.skip(["detect-pairs", "emit-bridge", "rewire-calls"], False)
     list(session.advance())
-    assert print_text(session.program) == compiled(tuple(STREAM), 12)
+    assert print_text(session.program) == compiled(tuple(STREAM), 13)
 
 
 def test_options() -> None:
@@ -377,7 +377,7 @@ def test_options() -> None:
         session.set("emit-bridge", ["slots=many"])
     session.undo()
     list(session.advance())
-    assert print_text(session.program) == compiled(tuple(STREAM), 12)
+    assert print_text(session.program) == compiled(tuple(STREAM), 13)
 
 
 # --- looking and running -------------------------------------------------------------------------------------------
