@@ -74,6 +74,41 @@ def test_a_bad_character_closes_a_program_without_memory(name: str, bad: int, tm
     assert why(program.call, "run", 65) == ENTER
 
 
+WIDE = """(component
+  (import "h" (func $h (param "s" string)))
+  (core module $mem (memory (export "memory") i64 1) (data (i64.const 8) "hello"))
+  (core instance $mem (instantiate $mem))
+  (core func $h' (canon lower (func $h) (memory $mem "memory")))
+  (core module $m
+    (import "" "h" (func $h (param i64 i64)))
+    (func (export "run") (param i64 i64) (call $h (local.get 0) (local.get 1))))
+  (core instance $i (instantiate $m (with "" (instance (export "h" (func $h'))))))
+  (func (export "run") (param "at" u64) (param "length" u64) (canon lift (core func $i "run"))))"""
+"""A memory with 64-bit addresses; the host is given 32-bit ones."""
+
+
+@pytest.mark.parametrize(
+    ("at", "length", "sees"),
+    [
+        (8, 5, 5),
+        (65536, 0, 0),
+        (65537, 0, None),
+        (1 << 32, 1, None),
+        ((1 << 32) + 8, 5, None),
+        (8, (1 << 32) + 5, None),
+        (-8, 16, None),
+    ],
+)
+def test_addresses_of_64_bits_are_checked_whole(at: int, length: int, sees: int | None, tmp_path: Path) -> None:
+    (path,) = written(tmp_path, wide=WIDE)
+    program, seen = checked(path, tmp_path)
+    if sees is None:
+        assert why(program.call, "run", at, length) == STRING and not seen
+    else:
+        program.call("run", at, length)
+        assert [size for _, size in seen] == [sees]
+
+
 @pytest.mark.skipif(not CASES.is_dir(), reason="needs ../shared/cases")
 def test_a_program_of_one_memory_is_left_alone_unless_asked(tmp_path: Path) -> None:
     done = fused(
