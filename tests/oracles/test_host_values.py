@@ -185,7 +185,8 @@ class Trapped:
 KINDS = {
     "bounds": r"(list|string) (content out-of-bounds|pointer/length out of bounds of memory)"
     r"|realloc return: beyond end of memory|pointer out of bounds( of memory)?|out of bounds memory access",
-    "alignment": r"unaligned pointer|((list|return|string) )?pointer (is )?not aligned( to 2)?|realloc return: result not aligned",
+    "alignment": r"unaligned pointer|((list|return|string) )?pointer (is )?not aligned( to 2)?"
+    r"|realloc return: result not aligned",
     "char": r"invalid `char` bit pattern|converted integer out of range for `char`",
     "discriminant": r"invalid variant discriminant|discriminant \d+ out of range \[0\.\.\d+\)"
     r"|invalid (expected|option) discriminant",
