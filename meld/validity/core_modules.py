@@ -14,7 +14,7 @@ from meld.ir import component as c
 from meld.ir.module import Function, Global, Memory, Table
 from meld.ir.types import RecGroup, TypeDef
 from meld.validity.core_items import Mismatch, check_limits, fit_core
-from meld.validity.core_types import is_plain
+from meld.validity.core_types import check_order, is_plain
 from meld.validity.entities import CoreModuleType, exported_names
 from meld.validity.meanings import Meanings
 
@@ -33,6 +33,8 @@ class CoreModules:
     def module(self, item: c.CoreModule) -> CoreModuleType:
         module = item.module
         check_counts(module)
+        if not all(map(is_plain, module.types)):
+            check_order(module.types)
         self._add(module.types)
         imports = {(i.imported.module, i.imported.field): i for i in module.imports if i.imported is not None}
         exports = {export.name: export.item for export in module.exports}

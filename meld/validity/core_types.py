@@ -41,6 +41,28 @@ def is_plain(group: RecGroup) -> bool:
     return t.final and not t.supers and type(t.shape) is FuncType and not any(map(names_type, _parts(t.shape)))
 
 
+def check_order(groups: Iterable[RecGroup]) -> None:
+    """Raises MeldError if a type of a module refers to a later group, or to a later type of its own as its supertype.
+
+    Source: WebAssembly 3.0, section 3.2.4 (recursive types): text can name what is not there yet.
+    """
+    known: set[TypeDef] = set()
+    for group in groups:
+        own = set(group.types)
+        for t in group.types:
+            for above in t.supers:
+                if above not in known:
+                    raise MeldError(f"{_called(t)} has the supertype {_called(above)}, which comes later", span=t.span)
+            for part in _parts(t.shape):
+                if names_type(part) and part.heap not in known and part.heap not in own:
+                    raise MeldError(
+                        f"{_called(t)} refers to {_called(part.heap)}, which comes later",
+                        span=t.span,
+                        hint="put both into one `(rec …)`",
+                    )
+            known.add(t)
+
+
 def names_type(t: Any) -> bool:
     """Whether a value type refers to a type definition."""
     return type(t) is RefType and type(t.heap) is TypeDef

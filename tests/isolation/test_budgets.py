@@ -64,6 +64,11 @@ REFUSED = {
     "fields": (h.started(f"(type $t (struct (field {'i32 ' * 10_001})))", NULL), "10001 fields; engines take 10000"),
     "locals": (h.started("", f"(local {'i32 ' * 50_001})"), "50001 locals; engines take 50000 at most"),
     "a final supertype": (h.started("(type $s (struct)) (type $t (sub $s (struct)))", NULL), "which is final"),
+    "a later supertype": (h.started("(type $t (sub $s (struct))) (type $s (sub (struct)))", NULL), "which comes later"),
+    "a later type": (
+        h.started("(type $t (struct (field (ref null $s)))) (type $s (struct))", NULL),
+        "refers to the type `s`, which comes later",
+    ),
     "another supertype": (
         h.started("(type $s (sub (struct (field i32)))) (type $t (sub $s (struct (field i64))))", NULL),
         "does not match its supertype, the type `s`",
