@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from meld.commands import add_diagnostics
+from meld.commands.wasm_opt import LEVELS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--emit",
         choices=("wasm", "wat", "component"),
         help="form of the product; by OUT's suffix without it. component: wrapped as a component again",
+    )
+    add(
+        "--optimize",
+        nargs="?",
+        choices=LEVELS,
+        const="2",
+        metavar="LEVEL",
+        help=f"run `wasm-opt` on the product: one of {', '.join(LEVELS)}, 2 without LEVEL (write --optimize=LEVEL)",
     )
     add("--manifest", metavar="FILE", help="write how to call the module and where its functions come from, as JSON")
     add("--explain", action="store_true", help="say what was done with each stream domain and boundary, and why")
@@ -135,6 +144,7 @@ def _compile(args: argparse.Namespace) -> None:
     import time
     from pathlib import Path
 
+    from meld.commands.wasm_opt import find_tool, optimize
     from meld.diagnostics import MeldError, PassFailure
     from meld.driver import build
     from meld.files import render, write_file
@@ -152,6 +162,7 @@ def _compile(args: argparse.Namespace) -> None:
     if args.output is None and emit == "wasm" and sys.stdout.isatty():
         raise MeldError("will not write a binary to a terminal", hint="name a file with -o, or use --emit=wat")
     options = pipeline_options(args, wrap=wrap)
+    tool = find_tool() if args.optimize else None
     plugins = plugin_verifier(args.inputs, options) if args.verify is None else []
     with Progress(quiet=args.quiet) as progress, watching(args) as watchers:
         options.observers = [progress, *watchers, *plugins]
@@ -160,6 +171,8 @@ def _compile(args: argparse.Namespace) -> None:
         try:
             for one in plugins:
                 one.product(outcome.program)
+            if tool is not None:
+                outcome.program = optimize(outcome.program, args.optimize, tool)
             product = render(outcome.program, emit)
         except PassFailure as e:
             e.run = args.inputs, options

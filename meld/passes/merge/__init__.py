@@ -23,6 +23,8 @@ from meld.passes.merge.bare_modules import is_reserved
 from meld.passes.merge.budget import Budget, Kind
 from meld.passes.merge.evaluate import Evaluator
 from meld.passes.merge.kept import left_out
+from meld.passes.merge.producers import SECTION as PRODUCERS
+from meld.passes.merge.producers import merged
 from meld.passes.merge.start import order_start
 from meld.passes.merge.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
 from meld.passes.merge.world import MAX_DEPTH, world_of
@@ -114,24 +116,36 @@ def _carry_links(program: Component, evaluator: Evaluator, module: Module) -> No
 
 
 def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> None:
-    """Custom sections of the core modules, each once; those that would speak of wrong places are dropped."""
+    """Custom sections of the core modules, each once; those that would speak of wrong places are dropped.
+
+    Their `producers` become one.
+    """
     seen: set[tuple[str, bytes]] = set()
     dropped: dict[str, int] = {}
     debug = False
+    producers: list[bytes | memoryview] = []
     for source in evaluator.modules_used:
         for section in source.customs:
             if section.name.startswith(".debug_"):
                 debug = True  # the code that it speaks of keeps it: `CodeSection.debug`
+            elif section.name == PRODUCERS:
+                producers.append(section.data)
             elif section.name.startswith(DROPPED_CUSTOMS):
                 dropped[section.name] = dropped.get(section.name, 0) + len(section.data)
             elif (key := (section.name, bytes(section.data))) not in seen:
                 seen.add(key)
                 module.customs.append(CustomSection(section.name, section.data))
+    made, malformed = merged(producers)
+    if made:
+        module.customs.append(CustomSection(PRODUCERS, made))
+    if malformed:
+        dropped[PRODUCERS] = malformed
     if debug:
         cx.remark("of the debugging information of the inputs, functions and lines are carried, the rest is dropped")
     if dropped:
         names = ", ".join(f"`{name}` ({size} bytes)" for name, size in sorted(dropped.items()))
-        cx.remark(f"custom sections dropped, since they speak of places, a world or one module alone: {names}")
+        why = "since they speak of places, a world or one module alone, or are malformed"
+        cx.remark(f"custom sections dropped, {why}: {names}")
 
 
 @record()
