@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from meld.abi.options import Options
@@ -10,6 +10,7 @@ from meld.abi.types import Resource, show
 from meld.binary.bodies import EncodedBody
 from meld.binary.debug.source_lines import lines_of
 from meld.diagnostics import MeldError
+from meld.ir.component import CompFuncType
 from meld.ir.module import (
     HELD_BACK,
     CoreItem,
@@ -34,6 +35,7 @@ from meld.passes.finish.merge_types import merge_types
 from meld.rewriting.edge import export_options, is_host_call, names_apart
 from meld.rewriting.liveness import DROPPED, reachable
 from meld.rewriting.memory_use import order_by_use
+from meld.rewriting.outer import uses_memory
 from meld.rewriting.rebind import rebind_notes
 
 
@@ -67,6 +69,8 @@ class Finish(Pass):
         before = sum(1 for _ in module.items())
         if not cx.gate.refused and HELD_BACK not in module.facts:
             _refuse_pending(module)
+        if cx.asks("drop options"):
+            cx.stats["unused options"] = _drop_options(module)
         _drop_dead(module, cx)
         if cx.asks("order memories"):
             order_by_use(module)
@@ -189,6 +193,28 @@ def _type_of(item: CoreItem) -> Any:
             return item.limits
         case Global():
             return (item.type, item.mutable)
+
+
+def _drop_options(module: Module) -> int:
+    """Drops memories and `realloc`s that a call of the host or an export names, and its type has no use for."""
+    dropped = 0
+    for item in module.imports:
+        for n in item.notes:
+            if isinstance(n, HostCall):
+                n.lower, count = _used(n.lower, n.type, imported=True)
+                dropped += count
+    for n in module.notes_of(HostExport):
+        n.lift, count = _used(n.lift, n.type, imported=False)
+        dropped += count
+    return dropped
+
+
+def _used(options: Options, t: CompFuncType, *, imported: bool) -> tuple[Options, int]:
+    """The options without those that a plain call of a type does not use, and how many these are."""
+    unused = sum(one is not None for one in (options.memory, options.realloc))
+    if not unused or options.is_async or uses_memory(t, options, imported=imported):
+        return options, 0
+    return replace(options, memory=None, realloc=None), unused
 
 
 # --- liveness ------------------------------------------------------------------------------------------------------
