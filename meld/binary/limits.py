@@ -32,7 +32,7 @@ WAYS_OUT = {
 }
 
 MAX_NAME = 100_000
-"""Bytes of the name of an import or export."""
+"""Bytes of a name of an import, an export, a field or the like."""
 
 MAX_PARAMS = 1_000
 """Parameters, and results, of a function."""
@@ -57,12 +57,11 @@ def check_counts(module: Module) -> None:
     for item in module.imports:
         space = SPACE_OF[type(item)]
         imported[space] = imported.get(space, 0) + 1
-        if item.imported is not None and max(len(item.imported.module), len(item.imported.field)) > MAX_NAME // 4:
-            _check_name(item.imported.module)
-            _check_name(item.imported.field)
+        if item.imported is not None:
+            check_length(item.imported.module)
+            check_length(item.imported.field)
     for export in module.exports:
-        if len(export.name) > MAX_NAME // 4:
-            _check_name(export.name)
+        check_length(export.name)
     for kind, limit in COUNTS.items():
         count = len(getattr(module, kind)) + imported.get(kind, 0)
         if count > limit:
@@ -70,7 +69,10 @@ def check_counts(module: Module) -> None:
             raise MeldError(f"the module has {count} {what}; engines take {limit} at most", hint=WAYS_OUT.get(kind))
 
 
-def _check_name(name: str) -> None:
+def check_length(name: str) -> None:
+    """Raises MeldError if a name takes more bytes than engines take."""
+    if len(name) <= MAX_NAME // 4:
+        return
     size = len(name.encode())
     if size > MAX_NAME:
         raise MeldError(f"the name `{name[:40]}…` takes {size} bytes; engines take {MAX_NAME} at most")

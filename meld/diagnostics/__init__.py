@@ -84,6 +84,14 @@ class Span:
         return f"{line}\n{pad}{'^' * min(width, 80)}"
 
 
+LONGEST = 4_000
+"""Letters of a place, or of a message, that are shown: an input may have names of any length."""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 200]}…{text[-200:]}"
+
+
 class MeldError(Exception):
     """Something the user can mend: bad input, a wrong option, a program that cannot be fused.
 
@@ -107,7 +115,7 @@ class MeldError(Exception):
 
     def __str__(self) -> str:
         place = str(self.span) if self.span else self.where
-        text = f"{place}: {self.message}" if place else self.message
+        text = f"{_cut(place)}: {_cut(self.message)}" if place else _cut(self.message)
         if self.span:
             text += "\n" + self.span.excerpt()
         return f"{text}\nhint: {self.hint}" if self.hint else text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from meld.binary.limits import check_length
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import ExternName, Sort
@@ -36,6 +37,7 @@ def check_name(extern: ExternName, entity: Entity, context: NameContext) -> None
     """Raises MeldError if a name is not right. Notes it in the context, but for what it is of."""
     way, keys, _, _ = context
     name = extern.name
+    check_length(name)
     try:
         found = parse_name(name)
     except MeldError as e:

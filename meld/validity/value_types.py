@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sized
 from typing import Any
 
+from meld.binary.limits import check_length
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Prim
@@ -91,6 +92,8 @@ def check_count(found: Sized, what: str) -> None:
 def labels(found: Iterable[str], what: str, if_none: str | None = None) -> None:
     """Checks labels. Raises MeldError."""
     found = list(found)
+    for label in found:
+        check_length(label)
     check_count(found, f"{what}s")
     if not found and if_none is not None:
         raise MeldError(if_none, hint="leave the type out, or give it one")

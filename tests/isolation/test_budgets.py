@@ -63,6 +63,9 @@ REFUSED = {
     "core results": (h.started(f"(type $t (func (result {'i32 ' * 1001})))", NULL), "1001 results"),
     "fields": (h.started(f"(type $t (struct (field {'i32 ' * 10_001})))", NULL), "10001 fields; engines take 10000"),
     "locals": (h.started("", f"(local {'i32 ' * 50_001})"), "50001 locals; engines take 50000 at most"),
+    "a long name": (f'(component (type $t u32) (export "{"a-" * 50_000}a" (type $t)))', "takes 100001 bytes"),
+    "a long label": (f'(component (type (flags "{"a-" * 50_000}a")))', "takes 100001 bytes"),
+    "a long core name": (f'(component (core module (func (export "{"a" * 100_001}"))))', "takes 100001 bytes"),
     "a final supertype": (h.started("(type $s (struct)) (type $t (sub $s (struct)))", NULL), "which is final"),
     "a later supertype": (h.started("(type $t (sub $s (struct))) (type $s (sub (struct)))", NULL), "which comes later"),
     "a later type": (
