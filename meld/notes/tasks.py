@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import ClassVar
 
 from meld.abi.options import Options, read_options, write_options
 from meld.abi.types import read_func_type, write_func_type
@@ -155,6 +156,29 @@ class TaskFunctions(Note):
     new: Function = ref("functions")
     call: Function = ref("functions")
     let_go: Function = ref("functions")
+
+
+@note("frames")
+class FrameFunctions(Note):
+    """On the module: what takes frames of tasks off the stack (`frames.wat`), for `resumable-frames`.
+
+    Attributes:
+        state, top, limit, grow: of the carrier of frames, which lie in the state memory.
+        movable: an immutable global, 1 if frames can leave.
+        suspend: the function that has the frames below it leave.
+        drive, drive_event: the functions that run the code of a task from its start, or from an event.
+    """
+
+    state: Global = ref("globals")
+    top: Global = ref("globals")
+    limit: Global = ref("globals")
+    grow: Function = ref("functions")
+    movable: Global = ref("globals")
+    suspend: Function = ref("functions")
+    drive: Function = ref("functions")
+    drive_event: Function = ref("functions")
+
+    names: ClassVar[tuple[str, ...]] = ("state", "top", "limit", "grow", "movable", "suspend", "drive", "drive_event")
 
 
 MAY_BLOCK, HELD = 1, 8

@@ -32,6 +32,7 @@ BUILTIN = {
     "host-memory": "meld.passes.host_memory:HostMemory",
     "adapter-wiring": "meld.passes.adapter_wiring:AdapterWiring",
     "wire-entries": "meld.passes.wire_entries:WireEntries",
+    "resumable-frames": "meld.passes.resumable_frames:ResumableFrames",
     "guard-entries": "meld.passes.guard_entries:GuardEntries",
     "direct-calls": "meld.passes.direct_calls:DirectCalls",
     "finish": "meld.passes.finish:Finish",

@@ -23,6 +23,7 @@ from meld.ir.types import I32, I64
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
 from meld.notes.tasks import (
     ContextSlots,
+    FrameFunctions,
     How,
     Planned,
     PlannedExport,
@@ -255,7 +256,7 @@ class _Emitter:
         task_calls = TaskCalls(self.module, self.text, tables, self.called, FOR_COMPONENTS in self.module.facts)
         self.outside = tables.state.reserve(task_bytes(0))
         nested = tables.state.reserve(task_bytes(0))
-        queues = tables.state.reserve(16)
+        queues = tables.state.reserve(24)
         params = {
             "least": task_bytes(0),
             "most": task_bytes(MAX_FLAT_PARAMS),
@@ -264,6 +265,7 @@ class _Emitter:
             "nested_flags": nested + 32,
             "ready": queues,
             "later": queues + 8,
+            "waiting": queues + 16,
             "most_yields": MOST_YIELDS,
             "most_tasks": most_tasks(len(self.module.notes_of(Instance))),
             "swap_context": "",
@@ -275,6 +277,7 @@ class _Emitter:
         if task_calls.borrows:
             params["end_scope"] = END_SCOPE
         self.text.add(template_text(__package__, "tasks.wat", params))
+        self.text.add(template_text(__package__, "frames.wat", params))
         self.boundaries = task_calls.emit()
         self.halves = task_calls.halves
         for planned in self.module.notes_of(PlannedExport):
@@ -311,6 +314,8 @@ class _Emitter:
                 functions["let_go"],
             )
             self.module.notes.append(note)
+            frames = (functions[f"frames.{name}"] for name in FrameFunctions.names)
+            self.module.notes.append(FrameFunctions(*frames))
             self.module.imports += self.halves
         return new
 

@@ -16,7 +16,7 @@
 ;;
 ;; What blocks without a callback stays on the stack, and runs other work above itself: a frame, 16 bytes: +0 next among
 ;; the waiters of a set, +4 0, +8 address of the word that is not 0 when it can go on, +12 the frame below. The scheduler
-;; runs above a frame only. Only the innermost frame can go on: where another one would have to, the program traps.
+;; runs above a frame only. Only the innermost frame can go on: where another one could, it leaves (`frames.wat`).
 
   (global $task (export "task") (mut i32) (i32.const {outside}))  ;; the task that runs; one that must not block if none does
   (global $frame (mut i32) (i32.const 0))                         ;; the innermost frame
@@ -85,7 +85,7 @@
   ;; A call begins: its callee starts, or waits until it may.
   (func $begin (param $task i32)
     (if (call $enterable (local.get $task))
-      (then (call $start (local.get $task)))
+      (then (call $drive (local.get $task)))
       (else (call $append (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task)))))
 
   ;; The parameters have been lowered.
@@ -241,17 +241,20 @@
   ;; Runs what is ready first, or else what has yielded first; 0 if there is nothing.
   (func $step (result i32)
     (local $task i32)
+    (if (call $resume) (then (return (i32.const 1))))
     (local.set $task (call $first (i32.const {ready})))
     (if (i32.eqz (local.get $task))
       (then
         (local.set $task (call $first (i32.const {later})))
         (if (i32.eqz (local.get $task)) (then (return (i32.const 0))))
+        (if (i32.eqz (i32.load $state offset=4 (local.get $task)))
+          (then (call $back (local.get $task)) (return (i32.const 1))))
         (if (i32.eqz (i32.load $state (i32.load $state offset=8 (global.get $frame)))) (then (call $count_yield)))))
     (if (call $enterable (local.get $task))
       (then
         (if (i32.load $state offset=8 (local.get $task))
-          (then (call $deliver (local.get $task)))
-          (else (call $start (local.get $task)))))
+          (then (call $drive_event (local.get $task)))
+          (else (call $drive (local.get $task)))))
       (else (call $append (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task))))
     (i32.const 1))
 
@@ -272,8 +275,12 @@
 
   ;; Whether a frame could go on, if those above it were not in its way.
   (func $outer_ready (result i32)
-    (local $frame i32)
-    (local.set $frame (global.get $frame))
+    (call $ready_from (global.get $frame)))
+
+  (func $below_ready (param $frame i32) (result i32)
+    (call $ready_from (i32.load $state offset=12 (local.get $frame))))
+
+  (func $ready_from (param $frame i32) (result i32)
     (loop $more
       (if (i32.eqz (local.get $frame)) (then (return (i32.const 0))))
       (if (i32.load $state (i32.load $state offset=8 (local.get $frame))) (then (return (i32.const 1))))
@@ -285,6 +292,8 @@
   (func $run_until (param $word i32)
     (loop $more
       (if (i32.load $state (local.get $word)) (then (return)))
+      (if (call $may_leave)
+        (then (if (call $outer_ready) (then (call $suspend) (br $more)))))
       (br_if $more (call $step)))
     (if (call $outer_ready) (then (call {trap OUT_OF_ORDER}) (unreachable)))
     (call {trap DEADLOCK})
@@ -327,6 +336,14 @@
     (if (i32.eqz (call $may_block)) (then (return (i32.const 0))))
     (call $count_yield)
     (local.set $frame (call $frame_push (i32.const 0)))
+    (if (call $may_leave)
+      (then
+        (if (call $below_ready (local.get $frame))
+          (then
+            (call $suspend)
+            (global.set $frame (i32.load $state offset=12 (local.get $frame)))
+            (call $block_free (local.get $frame) (i32.const 16))
+            (return (i32.const 0))))))
     (local.set $task (i32.load $state (i32.const {later})))
     (block $counted
       (loop $more
@@ -363,13 +380,16 @@
 
   ;; A call that is lowered synchronously, or the host's: returns when the task has resolved.
   (func $call_sync (export "call_sync") (param $task i32)
-    (local $frame i32)
+    (local $frame i32) (local $driven i32)
+    (local.set $driven (global.get $driven))
+    (if (i32.eqz (i32.load $state offset=44 (local.get $task))) (then (global.set $driven (i32.const 0))))
     (local.set $frame (call $frame_push (i32.add (local.get $task) (i32.const 28))))
     (call $begin (local.get $task))
     (if (i32.eqz (i32.load $state offset=28 (local.get $task)))
       (then
         (if (i32.load $state offset=44 (local.get $task)) (then (call $check_blocking)))
         (call $run_until (i32.add (local.get $task) (i32.const 28)))))
+    (global.set $driven (local.get $driven))
     (call $frame_pop (local.get $frame)))
 
   ;; The task of a function of asynchronous type that is lifted and lowered synchronously: it may block if its caller may.
@@ -447,7 +467,7 @@
       (local.get $task))
     (call $wakes (local.get $task))
     (if (call $enterable (local.get $task))
-      (then (call $deliver (local.get $task)))
+      (then (call $drive_event (local.get $task)))
       (else (call $append (i32.const {ready}) (local.get $task)))))
 
   (func $subtask_drop (param $record i32) (param $handle i32)

@@ -1,0 +1,121 @@
+;; Frames off the stack. What blocks without a callback stays on the stack as long as only frames above it have to go on
+;; first. Otherwise it leaves: `resumable-frames` makes the functions between a driver below and `$suspend` resumable, and
+;; sets $movable; the protocol stands in `meld.rewriting.resumable`. Without that pass a frame that would have to leave traps.
+;;
+;; What left, 48 bytes: +0 next in its queue  +4 0, where a task has the number of its call  +8 the task
+;;   +12 the frame (`tasks.wat`)  +16, +20, +24 base, top and limit of its room, in the heap  +28 1 if an event began it
+;;   +32 what ran: the task, or a synchronous call in it
+
+  (global $frames.state (export "frames.state") (mut i32) (i32.const 0))  ;; 0 running, 1 leaving, 2 coming back
+  (global $frames.base (mut i32) (i32.const 0))
+  (global $frames.top (export "frames.top") (mut i32) (i32.const 0))
+  (global $frames.limit (export "frames.limit") (mut i32) (i32.const 0))
+  (global $movable (export "frames.movable") i32 (i32.const 0))
+  (global $driven (mut i32) (i32.const 0))  ;; whether a driver is below, and no call of the host in between
+
+  ;; Makes room for a frame: twice the room, in a new block.
+  (func $frames.grow (export "frames.grow") (param $size i32)
+    (local $bytes i32) (local $room i32) (local $used i32)
+    (local.set $bytes (i32.sub (global.get $frames.limit) (global.get $frames.base)))
+    (local.set $used (i32.sub (global.get $frames.top) (global.get $frames.base)))
+    (local.set $room
+      (call $block_new (i32.add (i32.shl (local.get $bytes) (i32.const 1)) (i32.add (local.get $size) (i32.const 256)))))
+    (memory.copy $state $state (local.get $room) (global.get $frames.base) (local.get $used))
+    (if (local.get $bytes) (then (call $block_free (global.get $frames.base) (local.get $bytes))))
+    (global.set $frames.base (local.get $room))
+    (global.set $frames.top (i32.add (local.get $room) (local.get $used)))
+    (global.set $frames.limit
+      (i32.add (local.get $room) (i32.add (i32.shl (local.get $bytes) (i32.const 1)) (i32.add (local.get $size) (i32.const 256))))))
+
+  (func $no_room
+    (global.set $frames.base (i32.const 0))
+    (global.set $frames.top (i32.const 0))
+    (global.set $frames.limit (i32.const 0)))
+
+  ;; Whether the innermost frame can leave.
+  (func $may_leave (result i32)
+    (i32.and (global.get $movable) (global.get $driven)))
+
+  ;; The frames of the running task leave, and the call returns when they are back.
+  (func $suspend (export "frames.suspend")
+    (if (i32.eq (global.get $frames.state) (i32.const 2))
+      (then
+        (global.set $frames.state (i32.const 0))
+        (call $block_free
+          (global.get $frames.base)
+          (i32.sub (global.get $frames.limit) (global.get $frames.base)))
+        (call $no_room)
+        (return)))
+    (global.set $frames.state (i32.const 1)))
+
+  ;; The drivers: they run the code of a task until it blocks or is over.
+  (func $drive (export "frames.drive") (param $task i32)
+    (local $driven i32)
+    (local.set $driven (global.get $driven))
+    (global.set $driven (i32.const 1))
+    (call $start (local.get $task))
+    (if (global.get $frames.state) (then (call $off (local.get $task) (i32.const 0))))
+    (global.set $driven (local.get $driven)))
+
+  (func $drive_event (export "frames.drive_event") (param $task i32)
+    (local $driven i32)
+    (local.set $driven (global.get $driven))
+    (global.set $driven (i32.const 1))
+    (call $deliver (local.get $task))
+    (if (global.get $frames.state) (then (call $off (local.get $task) (i32.const 1))))
+    (global.set $driven (local.get $driven)))
+
+  ;; The frames of a task have left: its record waits in a queue. One that yields is behind what has yielded before.
+  (func $off (param $task i32) (param $event i32)
+    (local $record i32) (local $frame i32)
+    (local.set $record (call $block_new (i32.const 48)))
+    (local.set $frame (global.get $frame))
+    (i32.store $state offset=4 (local.get $record) (i32.const 0))
+    (i32.store $state offset=8 (local.get $record) (local.get $task))
+    (i32.store $state offset=12 (local.get $record) (local.get $frame))
+    (i32.store $state offset=16 (local.get $record) (global.get $frames.base))
+    (i32.store $state offset=20 (local.get $record) (global.get $frames.top))
+    (i32.store $state offset=24 (local.get $record) (global.get $frames.limit))
+    (i32.store $state offset=28 (local.get $record) (local.get $event))
+    (i32.store $state offset=32 (local.get $record) (global.get $task))
+    (global.set $frame (i32.load $state offset=12 (local.get $frame)))
+    (call $no_room)
+    (global.set $frames.state (i32.const 0))
+    (call $leave (local.get $task))
+    (call $append
+      (select (i32.const {later}) (i32.const {waiting})
+        (i32.eq (i32.load $state offset=8 (local.get $frame)) (i32.add (local.get $frame) (i32.const 8))))
+      (local.get $record)))
+
+  ;; The frames come back, and go on.
+  (func $back (param $record i32)
+    (local $task i32) (local $frame i32) (local $event i32)
+    (local.set $task (i32.load $state offset=8 (local.get $record)))
+    (local.set $frame (i32.load $state offset=12 (local.get $record)))
+    (local.set $event (i32.load $state offset=28 (local.get $record)))
+    (i32.store $state offset=12 (local.get $frame) (global.get $frame))
+    (global.set $frame (local.get $frame))
+    (call $enter (local.get $task))
+    (global.set $task (i32.load $state offset=32 (local.get $record)))
+    (global.set $frames.base (i32.load $state offset=16 (local.get $record)))
+    (global.set $frames.top (i32.load $state offset=20 (local.get $record)))
+    (global.set $frames.limit (i32.load $state offset=24 (local.get $record)))
+    (call $block_free (local.get $record) (i32.const 48))
+    (global.set $frames.state (i32.const 2))
+    (if (local.get $event)
+      (then (call $drive_event (local.get $task)))
+      (else (call $drive (local.get $task)))))
+
+  ;; Brings the first frames back that can go on; 0 if there are none.
+  (func $resume (result i32)
+    (local $record i32)
+    (local.set $record (i32.load $state (i32.const {waiting})))
+    (block $found
+      (loop $more
+        (if (i32.eqz (local.get $record)) (then (return (i32.const 0))))
+        (br_if $found (i32.load $state (i32.load $state offset=8 (i32.load $state offset=12 (local.get $record)))))
+        (local.set $record (i32.load $state (local.get $record)))
+        (br $more)))
+    (call $take_out (i32.const {waiting}) (local.get $record))
+    (call $back (local.get $record))
+    (i32.const 1))

@@ -1,0 +1,67 @@
+"""The pass `resumable-frames`: what blocks without a callback can leave the stack, and come back.
+
+The scheduler of `emit-tasks` runs above what blocks, so the innermost frame has to go on first. Where another could,
+the frames of the running task are taken off: every function between the driver that runs the task and the function that
+blocks saves its locals and returns, and is called again when the task can go on. Exactly those functions are rewritten
+(`meld.rewriting.resumable`); code that no task blocks in stays as it is, and so does the synchronous root.
+"""
+
+from __future__ import annotations
+
+from meld.diagnostics import MeldError
+from meld.ir.instructions import Instruction
+from meld.ir.module import Module
+from meld.notes.tasks import FrameFunctions
+from meld.passes.base import Pass, PassContext
+from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
+from meld.rewriting.state import State
+
+
+class ResumableFrames(Pass):
+    """Make the functions that may block inside a task resumable, so that tasks go on in any order.
+
+    Costs code in these functions: after each call that may block a test, and what saves and restores the locals.
+
+        (func $app/work (param $x i32) (result i32)
+          (call $app/waitable-set.wait …)
+          …)
+    becomes
+        (func $app/work (param $x i32) (result i32)
+          …                                   ;; coming back: restore the locals, go to the call
+          (call $app/waitable-set.wait …)
+          (if (i32.eq (global.get $frames.state) (i32.const 1)) …)  ;; leaving: save the locals, return
+          …)
+    """
+
+    name = "resumable-frames"
+    requires = frozenset({"wired"})
+    establishes = frozenset({"resumable"})
+    after = ("wire-entries", "adapter-wiring")
+    before = ("guard-entries", "finish")
+
+    def run(self, module: Module, cx: PassContext) -> None:
+        for functions in module.notes_of(FrameFunctions):
+            _make_resumable(module, functions, cx)
+
+
+def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) -> None:
+    graph = CallGraph(module)
+    drivers = (functions.drive, functions.drive_event)
+    roots = [callee for driver in drivers for callee in graph.direct[driver]]
+    for callees in graph.direct.values():
+        for driver in drivers:
+            callees.pop(driver, None)  # what a driver runs leaves no further than to the driver
+    found = must_be_resumable(module, [functions.suspend], roots, graph)
+    if not found or not cx.asks("resumable frames"):
+        return
+    carrier = Carrier(functions.state, State.of(module).memory, functions.top, functions.limit, functions.grow)
+    try:
+        done = make_resumable(module, [functions.suspend], found, carrier=carrier, graph=graph)
+    except MeldError as e:
+        paths = {f.name: path for f, path in found.items()}
+        path = next((path for name, path in paths.items() if name and f"`{name}`" in e.message), None)
+        raise MeldError(
+            e.message, where=e.where, hint=e.hint or (f"it may block by {path}" if path else None)
+        ) from None
+    functions.movable.init = [Instruction("i32.const", (1,))]
+    cx.stats["resumable functions"] = len(done.frames)
