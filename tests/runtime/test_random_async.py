@@ -9,7 +9,6 @@ import pytest
 from both import fused, unfused
 from random_async import Program, generate, misuses
 
-from meld.abi.traps import Trap
 from meld.files import decode
 from meld.ir.module import Module
 from meld.passes import Registry
@@ -51,17 +50,12 @@ def plain(answers: list[Any]) -> list[Any]:
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_random_programs(block: int) -> None:
     """What each call answers, or why it traps, and what each instance saw: answers, events, delivered bytes."""
-    answered = 0
     for seed in range(block, CASES, BLOCKS):
         program = generate(seed)
         want, got = unfused(program.wasm, program.calls), fused(program.wasm, program.calls)
         once = unfused(program.wasm, (program.calls[0], program.calls[2]))
         assert interpreted(program) == plain(once), program
-        if any(Trap.OUT_OF_ORDER.value in str(answer) for answer in got):
-            continue
         assert got == want, program
-        answered += 1
-    assert answered >= CASES // BLOCKS // 2
 
 
 MISUSES = misuses()

@@ -455,7 +455,7 @@ class _Writer:
         r.choice(choices)()
         if r.random() < 0.02:  # whatever it means
             name = r.choice(OPS[1:]).name
-            if not name.startswith("cb-") and name not in ("return", "task.cancel", "yield"):
+            if not name.startswith("cb-") and name not in ("return", "task.cancel"):
                 self.step(name, *(r.randrange(REGISTERS) for _ in range(2)), r.randrange(3), r.randrange(REGISTERS))
 
     def new(self) -> None:
@@ -578,10 +578,7 @@ class _Writer:
         r = self.r
         which = r.random()
         if which < 0.4:
-            if self.script.lift == "callback" and (not self.root or r.random() < 0.6):
-                self.step("cb-yield")
-            elif self.root:  # a frame that yields above its caller may go on at once, or give control back to it
-                self.step("yield")
+            self.step("cb-yield" if self.script.lift == "callback" and r.random() < 0.6 else "yield")
         elif which < 0.6:
             self.step("context", r.randrange(256))
         elif which < 0.7:
@@ -654,8 +651,8 @@ def misuses() -> list[tuple[str, Program]]:
                 continue
             step = (name, 1, 3, 2, 1)
             root = Script("f", "stackful", [*made, step, ("return", 5, 0, 0, 0), ("end", 0, 0, 0, 0)])
-            waits = Script("f", "callback", [("cb-yield", 0, 0, 0, 0)] * 3 + [("return", 1, 0, 0, 0)])
-            soon = Script("f", "callback", [("cb-yield", 0, 0, 0, 0), ("return", 2, 0, 0, 0)])
+            waits = Script("f", "stackful", [("yield", 0, 0, 0, 0)] * 3 + [("return", 1, 0, 0, 0)])
+            soon = Script("f", "stackful", [("yield", 0, 0, 0, 0), ("return", 2, 0, 0, 0)])
             takes = Script("g", "stackful", [("take", 1, 0, 0, 0), ("return", 3, 0, 0, 0)])
             found.append((f"{name} of {kind}", Program(0, "u8", [Instance([root]), Instance([waits, soon, takes])])))
     return found

@@ -179,11 +179,14 @@ class _Planner:
             self.asks += more
 
     def _plan_exports(self, asking: dict[Any, Any]) -> None:
-        """An export needs a task if it is lifted so, if it may block, or if its instance must not be entered twice."""
+        """An export of asynchronous type needs a task if it is lifted so, may block, or may have to wait for its turn.
+
+        A function of synchronous type waits for nobody (CanonicalABI.md, `Task.enter`).
+        """
         entered = {n.callee for f, n in self.boundaries.items() if self._is_task(f, n)}
         entered |= {n.instance for n in self.exported if n.lift.is_async}
         for n in self.exported:
-            is_task = n.lift.is_async or n.instance in entered or (n.type.is_async and n.target in asking)
+            is_task = n.lift.is_async or (n.type.is_async and (n.instance in entered or n.target in asking))
             self.calls += is_task
             self.exports.append(
                 PlannedExport(
