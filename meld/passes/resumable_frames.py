@@ -3,7 +3,7 @@
 The scheduler of `emit-tasks` runs above what blocks, so the innermost frame has to go on first. Where another could,
 the frames of the running task are taken off: every function between the driver that runs the task and the function that
 blocks saves its locals and returns, and is called again when the task can go on. Exactly those functions are rewritten
-(`meld.rewriting.resumable`); code that no task blocks in stays as it is, and so does the synchronous root.
+(`meld.rewriting.resumable`); code that no task blocks in stays as it is.
 """
 
 from __future__ import annotations
