@@ -15,7 +15,7 @@ from meld.passmanager import Plan, parse_pipeline, plan_default, plan_named, run
 
 DEFAULT = (
     "link,merge,detect-pairs,emit-bridge,rewire-calls,plan-tasks,handle-tables,emit-tasks,adapter-wiring,wire-entries,"
-    "guard-entries,direct-calls,finish"
+    "resumable-frames,guard-entries,direct-calls,finish"
 )
 
 
@@ -80,7 +80,7 @@ class TestOrder:
     def test_default_goes_on_from_facts(self) -> None:
         facts = ("linked", "merged", "stream-pairs", "stream-bridge")
         rest = "rewire-calls,plan-tasks,handle-tables,emit-tasks,adapter-wiring,wire-entries"
-        rest += ",guard-entries,direct-calls,finish"
+        rest += ",resumable-frames,guard-entries,direct-calls,finish"
         assert plan_default(module(*facts), Registry()).spec() == rest
 
     def test_plain_module_has_nothing_to_run(self) -> None:
