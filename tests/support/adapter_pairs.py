@@ -446,7 +446,7 @@ REASONS = {trap.value for trap in Trap} | {t.format(i) for t in OF_INDEX.values(
 def reason(error: Exception) -> str:
     """Why something trapped: the engine's message, or what our trap is called (`meld.abi.traps`)."""
     text = str(error)
-    cause = re.search(r"(?:Caused by:\s+|^)(?:wasm trap: )?([^\n]*)\Z", text.strip())
+    cause = re.search(r"(?:Caused by:\s+|^|\n +\d+: )(?:wasm trap: )?([^\n]*)\Z", text.strip())
     frame = re.search(r" 0: +0x\w+ - [^!]*!(.*)", text)
     assert cause is not None, text
     if cause[1] == "wasm `unreachable` instruction executed" and frame and frame[1] in REASONS:

@@ -31,6 +31,7 @@ from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, Boundary, Canon
 from meld.notes.tasks import TaskHalf
 from meld.passes.base import Pass, PassContext, option
 from meld.passes.finish import signature_manifest as manifest
+from meld.passes.finish.empty_memories import drop_empty
 from meld.passes.finish.merge_types import merge_types
 from meld.rewriting.edge import export_options, is_host_call, names_apart
 from meld.rewriting.liveness import DROPPED, reachable
@@ -44,8 +45,9 @@ class Finish(Pass):
 
     Exports, the start function and active segments are live, and so is what they reach. Live, too, is what lifting an
     export or lowering an import of the program needs (memory, `realloc`, `post-return`); these items are exported, as
-    `memory` and `cabi_realloc` where all need the same. The memory that most functions use comes first, and the table:
-    engines and encodings favour index 0. A boundary or a canonical built-in that is still an import is refused.
+    `memory` and `cabi_realloc` where all need the same. A private memory that is empty for good goes, too: whatever
+    accesses it traps. The memory that most functions use comes first, and the table: engines and encodings favour
+    index 0. A boundary or a canonical built-in that is still an import is refused.
 
         (import "host" "log" (func $a/log (param i32)))
         (import "host" "log" (func $b/log (param i32)))
@@ -71,6 +73,7 @@ class Finish(Pass):
             _refuse_pending(module)
         if cx.asks("drop options"):
             cx.stats["unused options"] = _drop_options(module)
+        cx.stats["empty memories"] = drop_empty(module, cx)
         _drop_dead(module, cx)
         if cx.asks("order memories"):
             order_by_use(module)
