@@ -127,8 +127,8 @@ def make_server(*, engine: bool = False) -> Server:
     @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
     async def changed(params: lsp.DidChangeTextDocumentParams) -> None:
         await asyncio.sleep(PAUSE)
-        document = server.workspace.text_documents.get(params.text_document.uri)
-        if document is not None and document.version == params.text_document.version:
+        document = server.workspace.get_text_document(params.text_document.uri)  # the client may spell it otherwise
+        if document.version == params.text_document.version:
             server.check(params.text_document.uri)
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)

@@ -204,11 +204,9 @@ def component_engine() -> wasmtime.Engine:
 
 def _function_at(module: Module, data: bytes, offset: int) -> str | None:
     """The function whose body is at an offset of the module's binary."""
-    from meld.binary.bodies import EncodedBody
-    from meld.binary.reader import read_module
-
-    for function, read in zip(module.functions, read_module(data, where="product").functions, strict=True):
-        body = read.body
-        if isinstance(body, EncodedBody) and body.offset <= offset < body.offset + body.size:
-            return f"function {identifier(function.name or '?')}, byte {offset - body.offset} of its body"
+    for number, (function, (start, end)) in enumerate(zip(module.functions, _bodies(data), strict=False)):
+        if start <= offset < end:
+            first = sum(isinstance(item, Function) for item in module.imports)
+            name = identifier(function.name) if function.name else str(first + number)
+            return f"function {name}, byte {offset - start} of its body"
     return None

@@ -8,7 +8,7 @@ parser takes instructions and the text has no other token, a stretch of instruct
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from meld.diagnostics import MeldError, Source, Span
 from meld.text.grammar.lalr import Parser, Terminal, Token
@@ -26,6 +26,11 @@ _LEXEME = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _WORD = re.compile(r"[a-z][0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]*")
+_LABEL = re.compile(r'\(@([0-9A-Za-z!#$%&\'*+\-./:<=>?@\\^_`|~]+|"[^"\\]*(?:\\.[^"\\]*)*")', re.DOTALL)
+_PLACED = re.compile(r'\(@(?:name|custom)[\s"();]')
+"""Annotations that mean something in certain places only (WebAssembly 3.0, appendix, custom annotations)."""
+_ENDS = frozenset(("", *" \t\n\r();"))
+"""What may follow a token; two that touch are one, which is reserved."""
 _LINE_END = re.compile(r"[\n\r]")
 _MARK = re.compile(r'[()";]')
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -62,16 +67,15 @@ class WatLexer:
             pos, value = match.end(), match[0]
             match match.lastgroup:
                 case "annotation":
-                    pos = scanner.close(start)
-                    if "ANNOTATION" in accepts and parser.takes("ANNOTATION"):
-                        yield Token("ANNOTATION", text[start:pos], start, pos)
-                    pos = scanner.skip(pos)
+                    pos = scanner.skip((yield from self._annotations(scanner, start, parser)))
                     continue
                 case "open":
                     at = scanner.skip(pos)
                     word = _WORD.match(text, at)
                     if word is not None:
                         value, pos = "(" + word[0], word.end()
+            if value[-1] not in "()" and text[pos : pos + 1] not in _ENDS:
+                raise scanner.touching(pos)
             candidates = self.alike.get(match.lastgroup or "") or self.known.get(value)
             if candidates is None:
                 candidates = self.candidates(value)
@@ -93,6 +97,28 @@ class WatLexer:
                     value = ""
             yield Token(kind, value, start, pos)
             pos = scanner.skip(pos)
+
+    def _annotations(self, scanner: Scanner, start: int, parser: Parser) -> Generator[Token, None, int]:
+        """The annotations from a place on, as far as the parser can take them, behind the name if one follows.
+
+        Returns:
+            The end of what was read.
+        """
+        text, end = scanner.text, scanner.annotations_end(start)
+        follows = scanner.skip(end)
+        name = _LEXEME.match(text, follows)
+        found = scanner.annotations(start)
+        if name is not None and name.lastgroup == "name" and parser.takes("NAME"):
+            end = name.end()
+            if text[end : end + 1] not in _ENDS:
+                raise scanner.touching(end)
+            yield Token("NAME", name[0], follows, end)
+        for at, close in found:
+            if "ANNOTATION" in parser.accepts() and parser.takes("ANNOTATION"):
+                yield Token("ANNOTATION", text[at:close], at, close)
+            elif _PLACED.match(text, at):
+                raise scanner.error("this annotation is misplaced: it would mean nothing here", at, close)
+        return end
 
     def candidates(self, value: str) -> list[str]:
         """The terminals that a piece of text can be; remembered unless it is one of many."""
@@ -138,6 +164,33 @@ class Scanner:
             if not depth:
                 return part.end()
         raise self.error("this comment is never closed", start, start + 2)
+
+    def annotation_end(self, start: int) -> int:
+        """The place behind the annotation at `start`, whose label has to be one."""
+        label = _LABEL.match(self.text, start)
+        if label is None:
+            raise self.error("expected the name of an annotation behind `(@`", start, start + 2)
+        if label[1][0] == '"':
+            from meld.text.literals import string_text
+
+            if not string_text(label[1]):
+                raise self.error("malformed name of an annotation", start + 2, label.end())
+        return self.close(start)
+
+    def annotations(self, start: int) -> Iterator[tuple[int, int]]:
+        """The places of the annotations from a place on, up to the next token that is none."""
+        while self.text.startswith("(@", start):
+            end = self.annotation_end(start)
+            yield start, end
+            start = self.skip(end)
+
+    def annotations_end(self, start: int) -> int:
+        """The place behind the last of the annotations from a place on."""
+        return max((end for _, end in self.annotations(start)), default=start)
+
+    def touching(self, pos: int) -> MeldError:
+        """The error of a token that ends where the next one begins."""
+        return self.error("a blank is missing between two tokens", pos)
 
     def close(self, start: int) -> int:
         """The place behind the parenthesis that closes the one at `start`."""

@@ -141,6 +141,8 @@ class Open(Enum):
     ELSE = auto()  # ( if … (then …) (else …)
     TRY = auto()  # ( try …, in front of `do`
     DO = auto()  # ( try (do …), behind it
+    CAUGHT = auto()  # ( try (do …) (catch …), which no `delegate` follows
+    CAUGHT_ALL = auto()  # ( try (do …) (catch_all …), which nothing follows
     DELEGATED = auto()  # ( try (do …) (delegate …)
     CLAUSE = auto()  # ( then …, ( else …, ( do …, ( catch …
     FLAT = auto()  # block … end
@@ -178,11 +180,18 @@ class BodyReader(ImmediateReader):
         found: list[tuple[str, int]] = []
         while (pos := scanner.skip(pos)) < end:
             if source.text.startswith("(@", pos):
-                stop = scanner.close(pos)
+                stop = scanner.annotation_end(pos)
+                if _CUSTOM.match(source.text, pos):
+                    raise scanner.error("this annotation is misplaced: it would mean nothing here", pos, stop)
+                if not _UNDERSTOOD.match(source.text, pos):
+                    pos = stop
+                    continue
             else:
                 match = _TOKEN.match(source.text, pos)
                 assert match is not None
                 stop = match.end()
+                if stop < end and match[0] not in ("(", ")") and source.text[stop] not in " \t\n\r();":
+                    raise scanner.touching(stop)
             found.append((source.text[pos:stop], pos))
             pos = stop
         return found
@@ -299,9 +308,9 @@ class BodyReader(ImmediateReader):
                 self.clause(Open.ELSE, index, opener)
             case Open.TRY, "do":
                 self.clause(Open.DO, index, opener)
-            case Open.DO, ("catch" | "catch_all"):
+            case ((Open.DO | Open.CAUGHT), ("catch" | "catch_all")):
                 self.out.append(Instruction(op, self.immediates(op)))
-                self.clause(Open.DO, index, opener)
+                self.clause(Open.CAUGHT if op == "catch" else Open.CAUGHT_ALL, index, opener)
             case Open.DO, "delegate":
                 self.labels.pop()
                 instruction = Instruction(op, self.immediates(op))
@@ -310,7 +319,12 @@ class BodyReader(ImmediateReader):
             case _ if op not in READERS:
                 raise self.unknown(op, index)
             case _ if kind not in _TAKE_FOLDED or op in _DIVIDERS:
-                wanted = {Open.THEN: "`(else` or `)`", Open.TRY: "`(do`", Open.DO: "`(catch` or `)`"}.get(kind, "`)`")
+                wanted = {
+                    Open.THEN: "`(else` or `)`",
+                    Open.TRY: "`(do`",
+                    Open.DO: "`(catch` or `)`",
+                    Open.CAUGHT: "`(catch` or `)`",
+                }.get(kind, "`)`")
                 where = wanted if kind not in _TAKE_FOLDED else "an instruction"
                 raise self.error(index, f"expected {where}, found `({op}`")
             case _ if op in LABELLED:
@@ -337,7 +351,7 @@ class BodyReader(ImmediateReader):
         match kind:
             case Open.FOLDED:
                 self.out.append(instruction)
-            case Open.BLOCK | Open.THEN | Open.ELSE | Open.DO:
+            case Open.BLOCK | Open.THEN | Open.ELSE | Open.DO | Open.CAUGHT | Open.CAUGHT_ALL:
                 self.labels.pop()
                 self.out.append(Instruction("end"))
             case Open.CLAUSE | Open.DELEGATED:
@@ -350,7 +364,7 @@ class BodyReader(ImmediateReader):
     def block(self, op: str) -> Instruction:
         """A label, and the block type and the catch clauses behind it."""
         label = self.label_name()
-        if label is not None and self.tokens[self.at].startswith("(@name"):
+        if self.tokens[self.at].startswith("(@name"):
             name = debug_name(self.span(self.at))
             self.at += 1
             instruction = Instruction(op, self.immediates(op), label=label)
@@ -358,9 +372,19 @@ class BodyReader(ImmediateReader):
             return instruction
         return Instruction(op, self.immediates(op), label=label)
 
+    def branch_hint(self, token: str) -> None:
+        """A hint stands in front of a conditional branch, alone."""
+        source, end = self.text.context.source, self.span(self.at).end
+        if not _HINTED.match(source.text, Scanner(source.text, source).skip(end)):
+            raise self.error(self.at, "a branch hint stands in front of `br_if` or `if`, and there is one only")
+
     def annotation(self, token: str) -> None:
         """A note on the instruction in front of it; annotations of others are skipped."""
         label, parts = read_annotation(self.text.context.source, self.span(self.at).start, self.text.end)
+        if label == "name":
+            raise self.error(self.at, "this name is misplaced: it belongs to a block, behind its word and its label")
+        if label == "metadata.code.branch_hint":
+            self.branch_hint(token)
         if label.startswith("meld."):
             span = self.span(self.at)
             if self.open and self.open[-1][0] is Open.FOLDED:
@@ -376,5 +400,9 @@ class BodyReader(ImmediateReader):
         self.at += 1
 
 
-_SLOW = re.compile(r"[;@]")
+_SLOW = re.compile(r"[;@\"]")
+_UNDERSTOOD = re.compile(r"\(@(?:meld\.|name[\s\"();]|metadata\.code\.branch_hint)")
+"""Annotations that instructions have; others may stand anywhere, and are skipped."""
+_CUSTOM = re.compile(r"\(@custom[\s\"();]")
+_HINTED = re.compile(r"\(?\s*(?:br_if|if)(?![\w.])")
 _DIVIDERS = frozenset({"else", "end", "catch", "catch_all", "delegate"})

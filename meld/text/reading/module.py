@@ -104,11 +104,13 @@ class _ModuleReader:
         self.plain: dict[FuncType, TypeDef] = {}
         self.definitions: list[tuple[TypeDef, Head]] = []
         self.declared: list[Declared | Tree | Span] = []
+        self.named, self.first = False, len(context.source.text)
 
     def read(self, nodes: list[Node]) -> Module:
         """The module, from the fields and what stands in front of them."""
         fields = [node for node in nodes if not isinstance(node, Token) or node.type == "ANNOTATION"]
         self.module_name(nodes)
+        self.first = next((_start(node) for node in fields if isinstance(node, Tree)), self.first)
         self.read_types(fields)
         for node in fields:
             self.declare(node)
@@ -264,8 +266,12 @@ class _ModuleReader:
         """An annotation among the fields."""
         label, parts = read_annotation(span.source, span.start, span.end)
         if label == "name":
-            self.module.name = debug_name(span)
+            if self.named or span.start > self.first:
+                raise MeldError("the name of a module stands in front of its fields, once", span=span)
+            self.module.name, self.named = debug_name(span), True
             return
+        if label.startswith("metadata.code."):
+            raise MeldError(f"`@{label}` is for instructions", span=span)
         custom = custom_section(label, parts, span)
         if custom is not None:
             self.module.customs.append(custom)
@@ -481,6 +487,11 @@ _SPACE_OF_KEYWORD = {
 def _tree(node: Node) -> Tree:
     assert isinstance(node, Tree)
     return node
+
+
+def _start(tree: Tree) -> int:
+    """Where a field begins."""
+    return next((t.start_pos for t in tree.walk() if isinstance(t, Token)), 0)
 
 
 def _token(node: Node) -> Token:

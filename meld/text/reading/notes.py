@@ -93,6 +93,8 @@ class NoteReader:
         load_notes()
         label, parts = read_annotation(span.source, span.start, span.end)
         tag = label.removeprefix("meld.")
+        if label == "custom":
+            raise MeldError("a custom section stands among the fields of a module", span=span)
         if not label.startswith("meld.") or tag not in NOTES:
             return Opaque(label, parts, span=span)
         declared = self.declared.get(span.start)

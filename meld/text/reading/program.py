@@ -38,7 +38,9 @@ def parse(text: str, name: str, *, located: bool = False) -> Module | Component:
         MeldError: the text is malformed, or a name in it means nothing; the error shows the line.
     """
     source = Source(name, text, located)
-    start = Scanner(text, source).skip(0)
+    scanner = Scanner(text, source)
+    start = scanner.skip(0)
+    start = scanner.skip(scanner.annotations_end(start))
     keyword = _KEYWORD.match(text, start)
     if keyword is not None and keyword[1] == "component":
         from meld.text.reading.component.component import parse_component

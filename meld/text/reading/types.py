@@ -175,6 +175,13 @@ class TextTypes:
                 into.indices[name] = index
                 into.names[index] = self.shown_name(nodes[1:-1], name)
                 nodes = nodes[-1:]
+            annotations = [node for node in nodes if isinstance(node, Token) and node.type == "ANNOTATION"]
+            nodes = nodes[len(annotations) :]
+            shown = self.shown_name(list(annotations), "")
+            if shown and len(nodes) == 1:
+                into.names[len(into.types)] = shown
+            elif shown:
+                raise self.error(annotations[0], f"a name is for one {what}, not for {len(nodes)}")
             into.types += [self.local_type(node) if lazy else self.valtype(node) for node in nodes]
 
     def shown_name(self, annotations: list[Node], name: str) -> str:

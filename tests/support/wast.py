@@ -1,0 +1,83 @@
+"""Scripts of the core specification's test suite (`.wast`): their modules and the assertions about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from meld.text.grammar.lexer import Scanner
+from meld.text.literals import string_bytes
+
+
+class Form(Enum):
+    """How a module is written down."""
+
+    TEXT = "text"
+    QUOTE = "quote"
+    BINARY = "binary"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command about a module: `what` is ``module`` or the name of the assertion; `line` counts from 1."""
+
+    what: str
+    form: Form
+    data: bytes
+    line: int
+    message: str = ""
+
+
+ABOUT_MODULES = ("assert_malformed", "assert_invalid", "assert_malformed_custom", "assert_invalid_custom")
+
+
+def commands(text: str) -> Iterator[Command]:
+    """The modules of a script, and what is asserted to be no module."""
+    scanner = Scanner(text)
+    pos = scanner.skip(0)
+    while pos < len(text):
+        end = scanner.close(pos)
+        word, at = _word(text, scanner, pos + 1)
+        line = text.count("\n", 0, pos) + 1
+        if word == "module" and _word(text, scanner, at)[0] != "instance":
+            form, data = _module(text, scanner, pos, end)
+            yield Command("module", form, data, line)
+        elif word in ABOUT_MODULES:
+            start = scanner.skip(at)
+            close = scanner.close(start)
+            if _word(text, scanner, start + 1)[0] == "module":
+                form, data = _module(text, scanner, start, close)
+                yield Command(word, form, data, line, text[close : end - 1].strip())
+        pos = scanner.skip(end)
+
+
+def _word(text: str, scanner: Scanner, pos: int) -> tuple[str, int]:
+    pos = end = scanner.skip(pos)
+    while end < len(text) and (text[end].isalnum() or text[end] in "_$.-"):
+        end += 1
+    return text[pos:end], end
+
+
+def _module(text: str, scanner: Scanner, start: int, end: int) -> tuple[Form, bytes]:
+    _, pos = _word(text, scanner, start + 1)
+    next_word, after = _word(text, scanner, pos)
+    head = "(module"
+    if next_word == "definition":
+        pos = after
+        next_word, after = _word(text, scanner, pos)
+    named = pos
+    if next_word.startswith("$"):
+        named = after
+        next_word, after = _word(text, scanner, named)
+    if next_word not in ("quote", "binary"):
+        return Form.TEXT, (head + " " + text[pos:end]).encode()
+    pieces = []
+    pos = scanner.skip(after)
+    while text[pos] == '"':
+        close = scanner.string_end(pos)
+        data = string_bytes(text[pos:close])
+        assert data is not None, text[pos:close]
+        pieces.append(data)
+        pos = scanner.skip(close)
+    return Form(next_word), (b" " if next_word == "quote" else b"").join(pieces)
