@@ -219,7 +219,7 @@ def test_notes_come_back() -> None:
     a, b = (note for note in module.notes if note.tag == "instance")
     function = module.functions[0]
     assert (function.owner, function.origin) == (b, (4, 1))
-    assert module.notes[0].producer is a  # type: ignore[attr-defined]
+    assert module.notes[0].producer == (a,)  # type: ignore[attr-defined]
     assert module.memories[1].synthetic == "stream-bridge"
     assert function.instructions[0].args[0].item is module.memories[1]
     assert function.instructions[1].notes is not None
