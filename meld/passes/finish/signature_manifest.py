@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, Layouts, pointer_of
+from meld.abi.layout import MAX_FLAT_PARAMS, Kind, Layout, Layouts, pointer_of
 from meld.abi.options import Options
 from meld.abi.wit_text import wit
 from meld.diagnostics import MeldError
@@ -124,22 +124,25 @@ def core_row(t: FuncType) -> Row:
 
 
 def _call(note: HostExport, core: FuncType, names: dict[CoreItem, str]) -> Row:
-    """The row for an exported function. Raises MeldError if this version cannot describe it."""
-    if note.type.is_async or note.lift.is_async:
-        raise MeldError("it is asynchronous, which a manifest of this version does not describe")
+    """The row for an exported function. Raises MeldError if its core function is not called like a plain one."""
+    if note.lift.is_async:
+        raise MeldError("it is lifted asynchronously: what it returns is a code for the scheduler of a component")
     memory = note.lift.memory
     layouts = Layouts(pointer_of(memory is not None and memory.limits.is64))
     params = layouts.tuple_of(x for _, x in note.type.params)
     result = None if note.type.result is None else layouts.of(note.type.result)
     allocates = params.allocates or len(params.flat) > MAX_FLAT_PARAMS
-    returned = result is not None and len(result.flat) > MAX_FLAT_RESULTS
+    # the entry of an asynchronous lift returns what `task.return` got, which may be several values
+    returned = result is not None and len(result.flat) > len(core.results)
+    points = result is not None and result.allocates
     counts: dict[int, int] = {}
     return {
         "instance": note.instance.name,
         "wit": wit_row(note.type),
+        "async": note.type.is_async,
         "core": core_row(core),
         "flat_param_count": sum(_flat_count(layout, counts) for _, layout in params.fields),
-        "needs": {"memory": allocates or returned, "realloc": allocates},
+        "needs": {"memory": allocates or returned or points, "realloc": allocates},
         **options_row(note.lift, names),
         "return_area": _area(note.type.result, result) if returned and result is not None else None,
     }

@@ -17,6 +17,7 @@ import meld
 from meld.binary.reader import read_module
 from meld.cli import main
 from meld.text.reading.program import parse
+from meld.views.manifest import manifest as manifest_of
 from tests.commands.test_inspect import HOSTED
 from tests.observers.test_attribution import RESOURCES, STREAM
 from tests.oracles.test_downstream import compiled, entries, section
@@ -58,6 +59,44 @@ CALLED = """(component
         string-encoding=latin1+utf16))
     (func (export "join") (param "v" $v) (param "c" char) (param "f" $f) (result f64)
       (canon lift (core func $i "join"))))
+  (instance $p (instantiate $provider))
+  (export "lab:a/b@1.0.0" (instance $p)))"""
+
+ASYNC = """(component
+  (component $provider
+    (core module $mem
+      (memory (export "memory") 1)
+      (global $next (mut i32) (i32.const 1024))
+      (func (export "alloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+        (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+        (global.set $next (i32.add (local.get $at) (local.get 3)))
+        (local.get $at)))
+    (core instance $mem (instantiate $mem))
+    (type $said' (record (field "text" string) (field "size" u64)))
+    (export $said "said" (type $said'))
+    (type $wide (tuple u8 u8 u8 u8 u8 u8 u8 u8 u8 u8 u8 u8 u8 u8 u8 u8 u64))
+    (core func $r1 (canon task.return (result $said) (memory (core memory $mem "memory"))))
+    (core func $r2 (canon task.return (result $wide) (memory (core memory $mem "memory"))))
+    (core module $m
+      (import "m" "memory" (memory 1))
+      (import "m" "r1" (func $r1 (param i32 i32 i64)))
+      (import "m" "r2" (func $r2 (param i32)))
+      (func (export "twice") (param $at i32) (param $size i32) (result i32)
+        (call $r1 (local.get $at) (local.get $size) (i64.extend_i32_u (i32.mul (local.get $size) (i32.const 2))))
+        (i32.const 0))
+      (func (export "wide") (result i32)
+        (i32.store8 offset=15 (i32.const 64) (i32.const 7))
+        (i64.store offset=16 (i32.const 64) (i64.const -5))
+        (call $r2 (i32.const 64)) (i32.const 0))
+      (func (export "plain") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+      (func (export "cb") (param i32 i32 i32) (result i32) unreachable))
+    (core instance $i (instantiate $m (with "m" (instance
+      (export "memory" (memory $mem "memory")) (export "r1" (func $r1)) (export "r2" (func $r2))))))
+    (func (export "twice") async (param "s" string) (result $said) (canon lift (core func $i "twice") async
+      (callback (core func $i "cb")) (memory (core memory $mem "memory")) (realloc (core func $mem "alloc"))))
+    (func (export "wide") async (result $wide) (canon lift (core func $i "wide") async
+      (callback (core func $i "cb")) (memory (core memory $mem "memory"))))
+    (func (export "plain") async (param "x" u32) (result u32) (canon lift (core func $i "plain"))))
   (instance $p (instantiate $provider))
   (export "lab:a/b@1.0.0" (instance $p)))"""
 
@@ -136,7 +175,41 @@ def test_flattening(tmp_path: Path) -> None:
     assert host.call(row["export"], 1, 2, 65, 3) == 0.5
 
 
-@pytest.mark.parametrize("text", [CALLED, HOSTED, RESOURCES], ids=["called", "hosted", "resources"])
+def test_asynchronous_functions_are_called_by_it(tmp_path: Path) -> None:
+    host = Host(meld.encode(compiled(ASYNC, tmp_path)))
+    twice, wide, plain = (host.rows[f"{PREFIX}{name}"] for name in ("twice", "wide", "plain"))
+    assert all(row["async"] for row in (twice, wide, plain))
+    assert (twice["needs"], twice["return_area"]) == ({"memory": True, "realloc": True}, None)
+    text = "größer".encode()
+    at = host.call(twice["realloc"], 0, 0, 1, len(text))
+    host.memory(twice).write(host.store, text, at)
+    pointer, size, count = host.call(twice["export"], at, len(text))
+    assert host.memory(twice).read(host.store, pointer, pointer + size) == text and count == 2 * len(text)
+    assert twice["core"]["results"] == ["i32", "i32", "i64"]
+
+    assert wide["needs"] == {"memory": True, "realloc": False}
+    area = host.call(wide["export"])
+    where = {part["field"]: part["offset"] for part in wide["return_area"]["layout"]}
+    raw = host.memory(wide).read(host.store, area, area + wide["return_area"]["size"])
+    assert (raw[where["15"]], struct.unpack_from("<q", raw, where["16"])[0]) == (7, -5)
+
+    assert plain["needs"] == {"memory": False, "realloc": False} and host.call(plain["export"], 4) == 5
+    assert manifest(meld.encode(compiled(ASYNC, tmp_path)))["omitted"] == []
+
+
+def test_what_is_not_asynchronous_says_so(tmp_path: Path) -> None:
+    assert not any(row["async"] for row in rows(meld.encode(compiled(CALLED, tmp_path))).values())
+
+
+def test_before_wire_entries_they_are_omitted(tmp_path: Path) -> None:
+    """There the core function returns a code for the scheduler of a component."""
+    found = manifest_of(compiled(ASYNC, tmp_path, stop_after="merge"))
+    assert [row["export"] for row in found["exports"]] == [f"{PREFIX}plain"]
+    assert {row["export"] for row in found["omitted"]} >= {f"{PREFIX}twice", f"{PREFIX}wide"}
+    assert "lifted asynchronously" in found["omitted"][0]["reason"]
+
+
+@pytest.mark.parametrize("text", [CALLED, HOSTED, RESOURCES, ASYNC], ids=["called", "hosted", "resources", "async"])
 def test_core_signatures_are_those_of_the_module(text: str, tmp_path: Path) -> None:
     data = meld.encode(compiled(text, tmp_path))
     found = {}
