@@ -173,6 +173,7 @@ def _compile(args: argparse.Namespace) -> None:
                 one.product(outcome.program)
             if tool is not None:
                 outcome.program = optimize(outcome.program, args.optimize, tool)
+            _drop_stale(args.inputs, outcome)
             product = render(outcome.program, emit)
         except PassFailure as e:
             e.run = args.inputs, options
@@ -214,6 +215,24 @@ def plugin_verifier(inputs: Sequence[str], options: Options) -> list[PluginVerif
     from meld.observers.leftovers import PluginVerifier
 
     return [PluginVerifier(lambda steps: build(inputs, replace(options, observers=()), steps=steps).program)]
+
+
+def _drop_stale(inputs: Sequence[str], outcome: Outcome) -> None:
+    """Drops what speaks of places in a module that was read from a binary and has changed since."""
+    from meld.ir.module import Module
+
+    module = outcome.program
+    if len(inputs) != 1 or not isinstance(module, Module) or not module.customs:
+        return
+    from pathlib import Path
+
+    from meld.binary.stale import drop_stale, speaks_of_places
+    from meld.files import encode, is_binary, read_file
+
+    before = read_file(Path(inputs[0])) if speaks_of_places(module) else b""
+    if is_binary(before) and before[4:8] == b"\x01\0\0\0":
+        remark = drop_stale(module, before, encode(module))
+        outcome.plan.remarks += [remark] if remark is not None else []
 
 
 @contextmanager

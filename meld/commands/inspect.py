@@ -67,12 +67,11 @@ def _module(paths: Sequence[str], links: Sequence[str]) -> Module:
 
 def _show(found: dict[str, Any]) -> None:
     """One table per kind of thing that there is; columns that say nothing are left out."""
-    from rich.console import Console
     from rich.table import Table
 
-    from meld.support.terminal import cell
+    from meld.support.terminal import cell, table_console
 
-    console = Console()
+    console = table_console()
     if found["facts"]:
         console.print(cell(f"facts: {', '.join(found['facts'])}"))
     for key, title in TITLES.items():

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from inspect import cleandoc
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from meld.passes import Registry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.description = "List the passes, or describe one."
     parser.add_argument("name", nargs="?", metavar="NAME")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of what is printed")
     parser.add_argument("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
 
 
@@ -37,9 +42,13 @@ def main(args: argparse.Namespace) -> int:
     from meld.diagnostics import MeldError
     from meld.passes import BUILTIN, Registry
     from meld.passes.base import options_of, summary_of
-    from meld.support.terminal import cell
+    from meld.support.terminal import cell, json_text, say, table_console
 
     registry = Registry.standard(args.plugin)
+    if args.format == "json":
+        names = [args.name] if args.name is not None else list(registry.names())
+        say(json_text([_row(registry, name) for name in names]))
+        return 0
     console = Console()
     if args.name is not None:
         cls = registry.get(args.name)
@@ -69,5 +78,32 @@ def main(args: argparse.Namespace) -> int:
         language = f"{cls.reads.__name__.lower()} → {cls.writes.__name__.lower()}"
         needs = ", ".join(sorted(cls.requires))
         table.add_row(*map(cell, (each + origin, language, needs, summary_of(cls))))
-    console.print(table)
+    table_console().print(table)
     return 0
+
+
+def _row(registry: Registry, name: str) -> dict[str, Any]:
+    """What there is to know of a pass, for programs. A plugin that does not load says why."""
+    from meld.diagnostics import MeldError
+    from meld.passes.base import options_of, summary_of
+
+    try:
+        cls = registry.get(name)
+    except MeldError as e:
+        if name not in registry.broken:
+            raise
+        return {"name": name, "broken": e.message}
+    return {
+        "name": name,
+        "summary": summary_of(cls),
+        "plugin": not cls.is_own,
+        "reads": cls.reads.__name__.lower(),
+        "writes": cls.writes.__name__.lower(),
+        "requires": sorted(cls.requires),
+        "establishes": sorted(cls.establishes),
+        "after": list(cls.after),
+        "before": list(cls.before),
+        "options": [
+            {"name": o.name, "type": o.type.__name__, "default": o.default, "help": o.help} for o in options_of(cls)
+        ],
+    }

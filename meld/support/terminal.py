@@ -14,8 +14,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
 
+WIDE = 1000
+"""Columns of a table that goes to a file or another program: so many that nothing is cut."""
 DIFF_COLOURS = {"+": "32", "-": "31", "@": "36"}
 
 _DIFF_LINE = re.compile(r"^ *([-+@])")
@@ -60,6 +63,14 @@ def painted(line: str, *, margin: bool = True) -> str:
 def painted_all(diff: str) -> str:
     """A unified diff in its colours."""
     return "\n".join(painted(line, margin=False) for line in diff.split("\n"))
+
+
+def table_console() -> Console:
+    """A console for tables: as wide as the terminal (or as COLUMNS says), as wide as it takes where there is none."""
+    from rich.console import Console
+
+    wide = not sys.stdout.isatty() and not os.environ.get("COLUMNS")
+    return Console(width=WIDE if wide else None)
 
 
 def cell(value: object) -> Text:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,3 +44,14 @@ def test_commands(tmp_path: Path, args: list[str], said: bytes) -> None:
 def test_nothing_comes(tmp_path: Path) -> None:
     done = meldc("-", data=b"", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, b"meldc: error: the standard input is empty\n")
+
+
+def test_tables_are_not_cut_where_nobody_looks(tmp_path: Path) -> None:
+    """Without a terminal a table is as wide as it takes; JSON says the same."""
+    clean = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    command = [sys.executable, "-m", "meld", "passes"]
+    text = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=clean).stdout
+    rows = json.loads(subprocess.run([*command, "--format=json"], capture_output=True, text=True, cwd=tmp_path).stdout)
+    assert {"link", "merge", "finish"} <= {row["name"] for row in rows}
+    for row in rows:
+        assert row["summary"] in text

@@ -1,0 +1,42 @@
+"""Custom sections that speak of places in other sections: they are right as long as those stay as they were."""
+
+from __future__ import annotations
+
+from meld.binary.cursor import Cursor
+from meld.diagnostics import Remark
+from meld.ir.module import Module
+
+SPEAK_OF_PLACES = (".debug_", "reloc.", "metadata.code.", "linking", "sourceMappingURL", "external_debug_info")
+"""How the names of such sections begin (tool conventions, DWARF for WebAssembly, code metadata)."""
+
+
+def drop_stale(module: Module, before: bytes | memoryview, after: bytes) -> Remark | None:
+    """Drops sections that speak of places if the binary of a module is another than the one it was read from.
+
+    Args:
+        before, after: binaries; of their custom sections nothing matters.
+
+    Returns:
+        What was dropped; None if nothing was.
+    """
+    stale = [custom for custom in module.customs if custom.name.startswith(SPEAK_OF_PLACES)]
+    if not stale or _sections(before) == _sections(after):
+        return None
+    module.customs = [custom for custom in module.customs if custom not in stale]
+    names = ", ".join(f"`{name}`" for name in dict.fromkeys(custom.name for custom in stale))
+    return Remark("writing", f"dropped, since they speak of places that have changed: {names}")
+
+
+def speaks_of_places(module: Module) -> bool:
+    """Whether a module has such sections."""
+    return any(custom.name.startswith(SPEAK_OF_PLACES) for custom in module.customs)
+
+
+def _sections(data: bytes | memoryview) -> list[tuple[int, bytes]]:
+    cursor, found = Cursor(data, start=8), []
+    while cursor.more():
+        number = cursor.u8("section")
+        section = cursor.sub(cursor.u32("size"), "section")
+        if number:
+            found.append((number, bytes(section.data[section.pos : section.end])))
+    return found
