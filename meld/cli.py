@@ -1,7 +1,7 @@
 """The command line: which command, its arguments, exit codes; no logic.
 
-Exit codes: 0 done; 1 a run program trapped or failed, or the answer is a no or is doubted (`fmt --check`, `test`, `diff`,
-`bisect`); 2 bad input or usage, a plugin that breaks; 70 a defect of meldc; 130 interrupted.
+Exit codes: 0 done; 1 a run program trapped or failed, or the answer is a no or is doubted (`fmt --check`, `test`,
+`diff`, `bisect`); 2 bad input or usage, a plugin that breaks; 70 a defect of meldc; 130 interrupted.
 """
 
 from __future__ import annotations

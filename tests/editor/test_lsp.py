@@ -343,3 +343,16 @@ class TestHighlighting:
 
         assert get_lexer_by_name("meld").name == "WebAssembly text of meldc"
         assert guess_lexer_for_filename("x.meld.wat", MODULE).name == "WebAssembly text of meldc"
+
+
+@pytest.mark.parametrize("uri", ["file:///work/a%20b.wat", "file:///work/%C3%A4.wat", "file:///c%3A/work/t.wat"])
+def test_diagnostics_after_an_edit_whatever_the_uri(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client may escape a URI otherwise than the server would."""
+    monkeypatch.setattr(sys.modules[__name__], "URI", uri)
+
+    async def body(one: Session) -> None:
+        assert await one.open("(module (func $f))") == []
+        (found,) = await one.change("(func $f)", "(func $f call $g)")
+        assert found.message.startswith("unknown function `$g`")
+
+    session(body)
