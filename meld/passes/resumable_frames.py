@@ -11,7 +11,7 @@ from __future__ import annotations
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Instruction
 from meld.ir.module import Module
-from meld.notes.tasks import FrameFunctions
+from meld.notes.tasks import FrameFunctions, PlannedExport, TaskCall
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
 from meld.rewriting.state import State
@@ -40,6 +40,9 @@ class ResumableFrames(Pass):
     before = ("guard-entries", "finish")
 
     def run(self, module: Module, cx: PassContext) -> None:
+        planned = [*module.notes_of(PlannedExport), *(n for f in module.functions for n in f.notes)]
+        if not any(isinstance(n, PlannedExport | TaskCall) and n.blocks for n in planned):
+            return  # tasks wait in their callbacks only: no call graph has to be made
         for functions in module.notes_of(FrameFunctions):
             _make_resumable(module, functions, cx)
 
