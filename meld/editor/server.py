@@ -17,8 +17,10 @@ from meld.diagnostics import Span
 from meld.diagnostics.forms import Diagnostic, Severity
 from meld.editor.hover import hover
 from meld.editor.index import Entry, Index, index_text, outline
+from meld.ir.opcodes import OPS
 from meld.support.records import record
 from meld.text.format import format_text
+from meld.text.literals import identifier
 from meld.verify.check import check_text
 from meld.version import __version__
 
@@ -159,6 +161,41 @@ def make_server(*, engine: bool = False) -> Server:
         index, document = server.index(params.text_document.uri)
         text = hover(index, server.offset(document, params.position))
         return None if text is None else lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, text))
+
+    @server.feature(lsp.TEXT_DOCUMENT_RENAME)
+    def rename(params: lsp.RenameParams) -> lsp.WorkspaceEdit | None:
+        uri = params.text_document.uri
+        index, document = server.index(uri)
+        use = index.at(server.offset(document, params.position))
+        if use is None or index.program is None:
+            return None
+        shown = identifier(params.new_name.removeprefix("$"))
+        named = [each.span for each in index.of(use.target) if document.source.startswith("$", each.span.start)]
+        edits = [lsp.TextEdit(server.range(document, span), shown) for span in named]
+        return lsp.WorkspaceEdit(changes={uri: edits}) if edits else None
+
+    @server.feature(lsp.TEXT_DOCUMENT_FOLDING_RANGE)
+    def folding(params: lsp.FoldingRangeParams) -> list[lsp.FoldingRange]:
+        index, document = server.index(params.text_document.uri)
+        places = [server.range(document, Span(index.source, g.start, g.end)) for g in index.groups]
+        return [lsp.FoldingRange(p.start.line, p.end.line) for p in places if p.end.line > p.start.line]
+
+    @server.feature(lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=["$", "."]))
+    def complete(params: lsp.CompletionParams) -> list[lsp.CompletionItem]:
+        index, document = server.index(params.text_document.uri)
+        end = server.offset(document, params.position)
+        start = end
+        while start and document.source[start - 1] not in ' \t\r\n()";':
+            start -= 1
+        word = document.source[start:end]
+        place = server.range(document, Span(index.source, start, end))
+        if word.startswith("$"):
+            kind = lsp.CompletionItemKind.Variable
+            words = sorted({index.source.text[u.span.start : u.span.end] for u in index.uses if u.definition})
+        else:
+            kind, words = lsp.CompletionItemKind.Keyword, sorted(OPS)
+        fitting = [each for each in words if each.startswith(word) and each != "$"]
+        return [lsp.CompletionItem(each, kind=kind, text_edit=lsp.TextEdit(place, each)) for each in fitting]
 
     @server.feature(lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
     def symbols(params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:

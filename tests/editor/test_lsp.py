@@ -356,3 +356,22 @@ def test_diagnostics_after_an_edit_whatever_the_uri(uri: str, monkeypatch: pytes
         assert found.message.startswith("unknown function `$g`")
 
     session(body)
+
+
+def test_rename_folding_and_completion() -> None:
+    async def body(one: Session) -> None:
+        await one.open(MODULE)
+        edit = await one.client.text_document_rename_async(lsp.RenameParams(new_name="aid", **one.at("$helper")))
+        assert edit is not None and edit.changes is not None
+        assert [(one.word(e.range), e.new_text) for e in edit.changes[URI]] == [("$helper", "$aid")] * 2
+        document = lsp.TextDocumentIdentifier(URI)
+        folds = await one.client.text_document_folding_range_async(lsp.FoldingRangeParams(document))
+        assert folds is not None and (0, 13) in {(f.start_line, f.end_line) for f in folds}
+        params = lsp.CompletionParams(document, one.position("$helper\n", 3))
+        found = await one.client.text_document_completion_async(params)
+        assert isinstance(found, list) and [item.label for item in found] == ["$helper"]
+        params = lsp.CompletionParams(document, one.position("i32.load", 6))
+        found = await one.client.text_document_completion_async(params)
+        assert isinstance(found, list) and "i32.load8_s" in {item.label for item in found}
+
+    session(body)
