@@ -209,6 +209,23 @@ def test_before_wire_entries_they_are_omitted(tmp_path: Path) -> None:
     assert "lifted asynchronously" in found["omitted"][0]["reason"]
 
 
+@pytest.mark.parametrize(
+    ("text", "call", "answer"),
+    [
+        (ASYNC, f'{PREFIX}twice("größer")', '{text: "größer", size: 16}'),
+        (CALLED, f'{PREFIX}twice("größer")', '{text: "größer", size: 8}'),
+    ],
+    ids=["async", "sync"],
+)
+def test_finished_text_runs_by_component_types(
+    text: str, call: str, answer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dump = tmp_path / "finished.wat"
+    dump.write_text(meld.print_text(compiled(text, tmp_path)))
+    assert main(["run", str(dump), "--invoke", call]) == 0
+    assert capsys.readouterr().out.strip() == answer
+
+
 @pytest.mark.parametrize("text", [CALLED, HOSTED, RESOURCES, ASYNC], ids=["called", "hosted", "resources", "async"])
 def test_core_signatures_are_those_of_the_module(text: str, tmp_path: Path) -> None:
     data = meld.encode(compiled(text, tmp_path))
