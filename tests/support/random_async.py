@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 import meld
 from meld.text.reading.program import parse
@@ -134,7 +135,7 @@ class Program:
         return meld.encode(parse(self.text, "random.wat"))
 
     @property
-    def calls(self) -> tuple[tuple[object, ...], ...]:
+    def calls(self) -> tuple[tuple[Any, ...], ...]:
         """Two runs of the root, then the logs: a number for each instance."""
         return (("run", 0), ("run", 0), *((f"log{k}",) for k in range(len(self.instances))))
 

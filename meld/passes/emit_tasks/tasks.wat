@@ -336,31 +336,37 @@
     (if (i32.eqz (call $may_block)) (then (return (i32.const 0))))
     (call $count_yield)
     (local.set $frame (call $frame_push (i32.const 0)))
-    (if (call $may_leave)
-      (then
-        (if (call $below_ready (local.get $frame))
-          (then
-            (call $suspend)
-            (global.set $frame (i32.load $state offset=12 (local.get $frame)))
-            (call $block_free (local.get $frame) (i32.const 16))
-            (return (i32.const 0))))))
-    (local.set $task (i32.load $state (i32.const {later})))
-    (block $counted
+    (block $leave
+      (br_if $leave (call $must_leave (local.get $frame)))
+      (local.set $task (i32.load $state (i32.const {later})))
+      (block $counted
+        (loop $more
+          (br_if $counted (i32.eqz (local.get $task)))
+          (local.set $count (i32.add (local.get $count) (i32.const 1)))
+          (local.set $task (i32.load $state (local.get $task)))
+          (br $more)))
       (loop $more
-        (br_if $counted (i32.eqz (local.get $task)))
-        (local.set $count (i32.add (local.get $count) (i32.const 1)))
-        (local.set $task (i32.load $state (local.get $task)))
-        (br $more)))
-    (loop $more
-      (if (i32.load $state (i32.const {ready})) (then (drop (call $step)) (br $more)))
-      (if (local.get $count)
-        (then
-          (local.set $count (i32.sub (local.get $count) (i32.const 1)))
-          (drop (call $step))
-          (br $more))))
-    (global.set $frame (i32.load $state offset=12 (local.get $frame)))
-    (call $block_free (local.get $frame) (i32.const 16))
+        (if (i32.or (i32.load $state (i32.const {ready})) (local.get $count))
+          (then
+            (local.set $count
+              (select (local.get $count) (i32.sub (local.get $count) (i32.const 1)) (i32.load $state (i32.const {ready}))))
+            (drop (call $step))
+            (br_if $leave (call $must_leave (local.get $frame)))
+            (br $more))))
+      (call $yielded (local.get $frame))
+      (return (i32.const 0)))
+    (call $suspend)
+    (call $yielded (local.get $frame))
     (i32.const 0))
+
+  (func $yielded (param $frame i32)
+    (global.set $frame (i32.load $state offset=12 (local.get $frame)))
+    (call $block_free (local.get $frame) (i32.const 16)))
+
+  ;; Whether a frame that yields has to leave: one below it can go on.
+  (func $must_leave (param $frame i32) (result i32)
+    (if (i32.eqz (call $may_leave)) (then (return (i32.const 0))))
+    (call $below_ready (local.get $frame)))
 
   ;; --- calls
 
