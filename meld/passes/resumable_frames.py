@@ -13,7 +13,6 @@ from meld.ir.instructions import Instruction
 from meld.ir.module import Module
 from meld.notes.tasks import FrameFunctions, PlannedExport, TaskCall
 from meld.passes.base import Pass, PassContext
-from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
 from meld.rewriting.state import State
 
 
@@ -48,6 +47,8 @@ class ResumableFrames(Pass):
 
 
 def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) -> None:
+    from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
+
     graph = CallGraph(module)
     drivers = (functions.drive, functions.drive_event)
     roots = [callee for driver in drivers for callee in graph.direct[driver]]
