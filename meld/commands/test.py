@@ -39,15 +39,23 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         MeldError: the only file is no test.
     """
+    from meld.runtime.interrupt import TIME_LIMIT
+
+    before = TIME_LIMIT.set(args.timeout)
+    try:
+        return _run(args)
+    finally:
+        TIME_LIMIT.reset(before)
+
+
+def _run(args: argparse.Namespace) -> int:
     from meld.commands import COMMANDS
     from meld.diagnostics import MeldError
     from meld.files import write_file
     from meld.golden.running import CommandLine, run_golden
-    from meld.runtime.interrupt import TIME_LIMIT
     from meld.support.terminal import say
 
     meldc = CommandLine(args.main, COMMANDS)
-    TIME_LIMIT.set(args.timeout)
     failed = blessed = count = 0
     files = list(_files(args.paths))
     for path in files:

@@ -56,7 +56,7 @@ def test_dumps(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "d").iterdir())
     assert names[:3] == ["01-after-link.wat", "02-after-merge.wat", "02-before-merge.wat"]
-    assert names[-2:] == ["13-after-finish.wat", "index.json"]
+    assert names[-2:] == ["14-after-finish.wat", "index.json"]
     for path in (tmp_path / "d").glob("*.wat"):
         subprocess.run([WASM_TOOLS, "validate", "--features", "all", path], check=True)
 

@@ -25,7 +25,7 @@ COMPONENT = f"""(component $root
     (func $trap (@name "trap{NAME}") (result i32) (unreachable))
     (func (export "f{NAME}") (result i32) (call $trap)))
   (component $lib (@name "lib{NAME}")
-    (core module $l (func (export "n") (@name "leaf{NAME}") (result i32) (i32.const 1)))
+    (core module $l (func (@name "leaf{NAME}") (export "n") (result i32) (i32.const 1)))
     (core instance $l (instantiate $l))
     (func (export "n") (result u32) (canon lift (core func $l "n"))))
   (instance $lib (@name "inst{NAME}") (instantiate $lib))

@@ -95,7 +95,7 @@ def test_the_graph_is_seen(browser: Browser, dark: bool, tmp_path: Path) -> None
 @needs_browser
 def test_steps_open_and_show_what_changed(browser: Browser, tmp_path: Path) -> None:
     opened(browser, made(STREAM, tmp_path))
-    assert count(browser, ".step") == 13
+    assert count(browser, ".step") == 15  # the input, and the passes
     assert count(browser, ".step pre") == 0  # made when they are opened
     browser.run("document.querySelectorAll('.step')[5].querySelector('summary').focus()")
     browser.press("Enter", 13)
