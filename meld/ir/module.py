@@ -170,6 +170,11 @@ class ElementSegment(Item):
     declarative: bool = False
     explicit_table: bool = False
 
+    @property
+    def entries(self) -> list[Any]:
+        """The functions, or the constant expressions."""
+        return self.functions if self.functions is not None else self.expressions or []
+
 
 @record(eq=False, kw_only=True)
 class DataSegment(Item):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from enum import Enum
-from typing import ClassVar
 
 from meld.abi.options import Options, read_options, write_options
 from meld.abi.types import read_func_type, write_func_type
@@ -178,8 +178,9 @@ class FrameFunctions(Note):
     drive: Function = ref("functions")
     drive_event: Function = ref("functions")
 
-    names: ClassVar[tuple[str, ...]] = ("state", "top", "limit", "grow", "movable", "suspend", "drive", "drive_event")
 
+FRAME_ITEMS = tuple(f.name for f in fields(FrameFunctions) if f.type in ("Global", "Function"))
+"""The fields that are items, by the names that they have in the template."""
 
 MAY_BLOCK, HELD = 1, 8
 """Flags of a new task: it is of asynchronous type; its caller holds on to it."""

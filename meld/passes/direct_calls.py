@@ -19,7 +19,7 @@ from meld.ir.types import TypeDef
 from meld.notes.boundaries import HostExport
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.constants import integer, is_in_bounds
-from meld.rewriting.liveness import body_uses
+from meld.rewriting.liveness import users_of
 from meld.rewriting.rebind import rebind_notes
 
 DIRECT = {"call_indirect": "call", "return_call_indirect": "return_call"}
@@ -76,12 +76,7 @@ class DirectCalls(Pass):
 def _users(module: Module) -> dict[Table, list[Function]]:
     """The functions that use each table that only the module itself reaches."""
     shown = {export.item for export in module.exports}
-    found: dict[Table, list[Function]] = {t: [] for t in module.tables if t not in shown and t.init is None}
-    for function in module.functions if found else ():
-        for item in dict.fromkeys(body_uses(function)):
-            if isinstance(item, Table) and item in found:
-                found[item].append(function)
-    return found
+    return users_of(module, [t for t in module.tables if t not in shown and t.init is None])
 
 
 def _may_match(function: Function, pattern: re.Pattern[bytes]) -> bool:

@@ -70,16 +70,12 @@ def _linked(program: Component, inputs: list[Input]) -> _Linker:
     linker = _Linker(program, inputs, unify_versions=True)
     try:
         linker.run()
-        program.validated = None
-        check(program)
     except MeldError:
         if not linker.newest:
             raise
         program.definitions = before
         linker = _Linker(program, inputs, unify_versions=False)
         linker.run()
-        program.validated = None
-        check(program)
     return linker
 
 
@@ -121,6 +117,8 @@ class _Linker:
             self._instantiate(name, by_input[name])
         self.program.definitions = in_order(self.program.definitions)
         self._export_the_rest()
+        self.program.validated = None
+        check(self.program)
 
     def _check(self, wish: Wanted) -> None:
         for name in (wish.importer, wish.exporter):

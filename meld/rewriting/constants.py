@@ -69,10 +69,15 @@ def _value(item: Global) -> list[Instruction] | None:
         return None
     number = integer(item.init)
     if number is not None and item.type in (I32, I64):
-        bits = 32 if item.type == I32 else 64
-        return [Instruction(f"i{bits}.const", (number - (1 << bits) * (number >> bits - 1),))]
+        return [constant(number, is64=item.type == I64)]
     plain = all(i.op in CONSTANTS or i.op in EXTENDED or i.op == "global.get" for i in item.init)
     return item.init if plain and len(item.init) <= LONGEST else None
+
+
+def constant(value: int, *, is64: bool) -> Instruction:
+    """The instruction for an integer, given unsigned."""
+    bits = 64 if is64 else 32
+    return Instruction(f"i{bits}.const", (value - (1 << bits) * (value >> bits - 1),))
 
 
 def integer(instructions: list[Instruction], depth: int = DEEPEST) -> int | None:
@@ -112,5 +117,4 @@ def is_in_bounds(segment: DataSegment | ElementSegment) -> bool:
         return start + len(segment.data) <= memory.limits.minimum * page
     table: Table | None = segment.table
     assert table is not None
-    count = len(segment.functions if segment.functions is not None else segment.expressions or ())
-    return start + count <= table.limits.minimum
+    return start + len(segment.entries) <= table.limits.minimum

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from meld.binary.bodies import EncodedBody, items_of
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope
@@ -13,6 +13,8 @@ from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExpor
 from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, functions_of_exports
 from meld.rewriting.constants import is_in_bounds
 from meld.rewriting.edge import option_items
+
+_Used = TypeVar("_Used", bound=Item)
 
 DROPPED = ("elements", "datas", "functions", "tables", "globals", "memories", "tags", "imports")
 """Lists of the module, those that use before those that are used."""
@@ -122,6 +124,16 @@ def uses_of(item: Any) -> list[Item]:
 def segment_uses(target: Table | Memory | None, offset: list[Instruction] | None) -> list[Item]:
     """The items that an active segment uses: its table or memory, and the items of its offset."""
     return [] if target is None else [target, *item_uses(offset or ())]
+
+
+def users_of(module: Module, items: Iterable[_Used]) -> dict[_Used, list[Function]]:
+    """The functions that use each of some items, in the order of the module; bodies are scanned if there are items."""
+    found: dict[_Used, list[Function]] = {item: [] for item in items}
+    for function in module.functions if found else ():
+        for item in dict.fromkeys(body_uses(function)):
+            if item in found:
+                found[item].append(function)
+    return found
 
 
 def body_uses(function: Function) -> Iterable[Item]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import TypeVar
 
 from meld.ir.module import Memory, Module, Table
-from meld.rewriting.liveness import body_uses
+from meld.rewriting.liveness import users_of
 
 _Item = TypeVar("_Item", Memory, Table)
 
@@ -24,14 +23,9 @@ def order_by_use(module: Module) -> None:
 
 def functions_by_use(module: Module) -> Mapping[Memory | Table, int]:
     """The number of functions that use each memory and table: the same whether bodies are bytes, text or decoded."""
-    found: Counter[Memory | Table] = Counter()
-    if len(module.memories) < 2 and len(module.tables) < 2:
-        return found
-    for function in module.functions:
-        for item in dict.fromkeys(body_uses(function)):
-            if isinstance(item, Memory | Table):
-                found[item] += 1
-    return found
+    items: list[Memory | Table] = [*module.memories, *module.tables]
+    several = len(module.memories) > 1 or len(module.tables) > 1
+    return {item: len(users) for item, users in users_of(module, items if several else ()).items()}
 
 
 def _first(items: list[_Item], uses: Mapping[Memory | Table, int]) -> None:

@@ -17,8 +17,8 @@ from meld.text.reading.program import parse
 ELEMENTS = ("", "u8", "u32", "(option u8)", "string", "(list u8)", "(tuple u8 u32)")
 LIFTS = ("sync", "stackful", "callback")
 REGISTERS = 12
-SCRIPT, LOG, DATA, READ = 0, 0x4000, 0x8000, 0xA000
-"""Addresses: the scripts (256 bytes each), the log (its length first), what is written, what is read."""
+LOG, DATA = 0x4000, 0x8000
+"""Addresses: the log (its length first), and what is written."""
 
 
 @dataclass(frozen=True)

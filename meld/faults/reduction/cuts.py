@@ -187,7 +187,7 @@ def _shorten(program: Program, numbers: Sequence[int]) -> None:
 def _entries(program: Program) -> list[tuple[list[Any], int]]:
     """The entries of element segments: the list that each stands in, and its place there."""
     segments = (element for module in modules(program) for element in module.elements)
-    lists = [e.functions if e.functions is not None else e.expressions or [] for e in segments]
+    lists = [e.entries for e in segments]
     return [(entries, at) for entries in lists for at in range(len(entries))]
 
 

@@ -22,6 +22,7 @@ from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
 from meld.notes.tasks import (
+    FRAME_ITEMS,
     ContextSlots,
     FrameFunctions,
     How,
@@ -314,7 +315,7 @@ class _Emitter:
                 functions["let_go"],
             )
             self.module.notes.append(note)
-            frames = (functions[f"frames.{name}"] for name in FrameFunctions.names)
+            frames = (functions[f"frames.{name}"] for name in FRAME_ITEMS)
             self.module.notes.append(FrameFunctions(*frames))
             self.module.imports += self.halves
         return new

@@ -16,7 +16,7 @@ from meld.binary.bodies import EncodedBody
 from meld.ir.instructions import Instruction, references
 from meld.ir.module import Function, Memory, Module
 from meld.passes.base import PassContext
-from meld.rewriting.liveness import body_uses
+from meld.rewriting.liveness import body_uses, users_of
 from meld.rewriting.splice import splice
 from meld.rewriting.template import generated
 
@@ -64,13 +64,7 @@ def _empty(module: Module) -> dict[Memory, list[Function]]:
                 shown.add(value)
             elif isinstance(value, Options):
                 shown.add(value.memory)
-    found: dict[Memory, list[Function]] = {
-        m: [] for m in module.memories if m not in shown and not m.limits.minimum and _is_plain(m)
-    }
-    for function in module.functions if found else ():
-        for item in dict.fromkeys(body_uses(function)):
-            if isinstance(item, Memory) and item in found:
-                found[item].append(function)
+    found = users_of(module, [m for m in module.memories if m not in shown and not m.limits.minimum and _is_plain(m)])
     return {m: users for m, users in found.items() if users and not any(_may_grow(f, m) for f in users)}
 
 

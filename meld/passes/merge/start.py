@@ -85,11 +85,10 @@ class _Early:
 
 
 def _write_elements(segment: ElementSegment) -> list[Instruction]:
-    count = len(segment.functions if segment.functions is not None else segment.expressions or ())
     code = [
         *(segment.offset or ()),
         Instruction("i32.const", (0,)),
-        Instruction("i32.const", (count,)),
+        Instruction("i32.const", (len(segment.entries),)),
         Instruction("table.init", (segment.table, segment)),
         Instruction("elem.drop", (segment,)),
     ]

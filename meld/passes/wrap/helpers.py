@@ -14,10 +14,9 @@ from collections.abc import Iterator
 
 from meld.ir import component as c
 from meld.ir.component import Definition, Sort
-from meld.ir.instructions import Instruction
 from meld.ir.module import KEYWORD_OF, DataSegment, Export, ImportName, Memory, Module, Table
 from meld.ir.types import AbstractHeap
-from meld.rewriting.constants import integer, is_in_bounds
+from meld.rewriting.constants import constant, integer, is_in_bounds
 from meld.rewriting.liveness import body_uses
 from meld.support.records import record
 
@@ -130,8 +129,6 @@ def _helper(item: Memory | Table, data: list[DataSegment], into: list[Definition
 
 def _copied(segment: DataSegment, memory: Memory) -> DataSegment:
     """A data segment of constant offset, for another memory."""
-    width = 64 if memory.limits.is64 else 32
     start = integer(segment.offset or [])
     assert start is not None
-    signed = start - (1 << width) * (start >> width - 1)
-    return DataSegment(data=segment.data, memory=memory, offset=[Instruction(f"i{width}.const", (signed,))])
+    return DataSegment(data=segment.data, memory=memory, offset=[constant(start, is64=memory.limits.is64)])

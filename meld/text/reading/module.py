@@ -383,7 +383,7 @@ class _ModuleReader:
         is64 = len(rest) > 2 and rest[0] == "i64"
         item.type = self.types.reftype(rest[-2])
         self.entries(inline, _tree(rest[-1]).children[1:], item.type)
-        size = len(inline.functions if inline.functions is not None else inline.expressions or ())
+        size = len(inline.entries)
         item.limits = Limits(size, size, is64)
         inline.table, inline.offset = item, [Instruction("i64.const" if is64 else "i32.const", (0,))]
 
