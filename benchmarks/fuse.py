@@ -26,7 +26,7 @@ LARGE_TIMES = 5
 FLOOR = """
 import sys
 from pathlib import Path
-from meld.driver import load
+from meld.files import load
 from meld.ir.component import CoreModule, NestedComponent
 from meld.ir.instructions import Scope
 from meld.binary.kernel import Kernel

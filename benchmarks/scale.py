@@ -19,7 +19,7 @@ COMPONENTS = (2, 16, 64, 128, 256)
 
 READ = """
 import gc, sys
-from meld.driver import load
+from meld.files import load
 gc.disable()
 programs = [load(path) for path in sys.argv[1:]]
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from meld.diagnostics import MeldError, PassFailure, Remark
-from meld.files import load
+from meld.files import read_file, read_program
 from meld.ir.component import Component, NestedComponent
 from meld.notes.linking import DroppedExport, HostOnly, Input, KeptExport, Wanted
 from meld.passes import Registry
@@ -105,7 +105,15 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int
 
 def prepare(inputs: Sequence[str | PathLike[str]], options: Options) -> tuple[Program, Plan]:
     """The inputs as one program, and the passes that will run on it. Raises MeldError."""
-    return plan_inputs([load(path) for path in inputs], inputs, options, Registry.standard(list(options.plugins)))
+    programs = [_load(path, options.observers) for path in inputs]
+    return plan_inputs(programs, inputs, options, Registry.standard(list(options.plugins)))
+
+
+def _load(path: str | PathLike[str], observers: Sequence[Observer]) -> Program:
+    data = read_file(Path(path))
+    for observer in observers:
+        observer.loaded(path, data)
+    return read_program(data, path)
 
 
 def plan_inputs(

@@ -271,17 +271,15 @@ def watching(args: argparse.Namespace) -> Iterator[list[Observer]]:
     from meld.observers.recorder import Recorder
     from meld.observers.verifier import Verifier
 
-    recorder = Recorder.of_files(args.argv, args.inputs)
-    watchers: list[Observer] = [recorder]
+    recorder = Recorder.of_command(args.argv)
     if dumps:
         directory = Path(args.dump_dir) if args.dump_dir else None
-        watchers.append(
-            Dumper(recorder.journal, args.dump_before, args.dump_after, args.dump, args.dump_only, directory)
-        )
+        dumper = Dumper(args.dump_before, args.dump_after, args.dump, args.dump_only, directory)
+        recorder.listeners.append(dumper)
     if verify or args.verify_run:
-        watchers.append(Verifier(recorder.journal, verify, args.verify_run is not None, args.check))
+        recorder.listeners.append(Verifier(verify, args.verify_run is not None, args.check))
     try:
-        yield watchers
+        yield [recorder]
     finally:
         if args.journal and recorder.journal.steps:
             recorder.journal.save(args.journal)

@@ -129,7 +129,6 @@ def _options(reproducer: Reproducer, plugins: list[str]) -> Options:
     from meld.driver import Options
     from meld.observers.recorder import Recorder
     from meld.observers.verifier import Verifier
-    from meld.passmanager import Observer
 
     options = Options(
         passes=reproducer.passes,
@@ -140,8 +139,6 @@ def _options(reproducer: Reproducer, plugins: list[str]) -> Options:
     if reproducer.fuel is not None:
         options.fuel = {reproducer.passes.partition("{")[0]: reproducer.fuel}
     if reproducer.verify or reproducer.run:
-        recorder = Recorder()
-        observers: list[Observer] = [recorder]
-        observers.append(Verifier(recorder.journal, reproducer.verify, reproducer.run, reproducer.check))
-        options.observers = observers
+        verifier = Verifier(reproducer.verify, reproducer.run, reproducer.check)
+        options.observers = [Recorder(listeners=[verifier])]
     return options

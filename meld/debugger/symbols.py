@@ -14,7 +14,7 @@ from meld.ir.describe import item_type
 from meld.ir.module import SPACE_OF, Export, Function, Item, Module
 from meld.ir.notes import Note
 from meld.journal import Symbol, find
-from meld.observers.recorder import parts_of, symbol_of, text_of
+from meld.observers.parts import parts_of, symbol_of, text_of
 from meld.observers.texts import DefinitionPrinter, ItemPrinter, StableNames, wish
 from meld.passes.base import Program
 

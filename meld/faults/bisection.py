@@ -206,12 +206,12 @@ class Bisection:
         if culprit.rewrite is None:
             whole = OneStep(culprit.number)
             build(self.inputs, replace(self.options, observers=[whole]), steps=culprit.number)
-            return list(whole.journal.between(0, culprit.number))
+            return list(whole.of_run().differences())
         sides = []
         for fuel in (culprit.rewrite.number - 1, culprit.rewrite.number):
             sides.append(OneStep(culprit.number))
             build(self.inputs, self._fueled(culprit, fuel, sides[-1]), steps=culprit.number)
-        return between_runs(sides[0].journal, sides[1].journal)
+        return between_runs(sides[0].of_run(), sides[1].of_run())
 
 
 def build_or_none(inputs: Sequence[str | PathLike[str]], options: Options, steps: int) -> Outcome | None:

@@ -137,11 +137,13 @@ def _made(
     from meld import __version__
     from meld.ir.module import Module
     from meld.observers.leftovers import PluginVerifier
+    from meld.observers.recorder import Recorder
     from meld.observers.verifier import Verifier
 
     before = build(inputs, replace(options, observers=()), steps=failure.number - 1)
     step = before.plan.steps[failure.number - 1]
-    verifier = next((o for o in options.observers if isinstance(o, Verifier)), None)
+    told = [one for o in options.observers if isinstance(o, Recorder) for one in o.listeners]
+    verifier = next((o for o in told if isinstance(o, Verifier)), None)
     watched = any(isinstance(o, PluginVerifier) for o in options.observers)
     verify = "each" if watched and isinstance(before.program, Module) else None
     allowed = [count for label, count in options.fuel.items() if label in (step.label, f"{step.label}#1")]

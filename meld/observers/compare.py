@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from meld.journal import Change, Difference, Journal, Symbol, What
-from meld.observers.recorder import Recorder
+from meld.observers.recorder import Recorded, Recorder
 from meld.passes.base import Program
 from meld.passmanager import Observer, Ran, Step
 from meld.support.records import record
@@ -16,31 +16,33 @@ class OneStep(Observer):
     """Records one step of a run, by its number: step 0 of the journal is what stands before it."""
 
     number: int
-    recorder: Recorder = field(default_factory=Recorder)
-
-    @property
-    def journal(self) -> Journal:
-        return self.recorder.journal
+    _recorded: Recorded | None = None
+    _recorder: Recorder = field(default_factory=Recorder)
 
     def before(self, number: int, step: Step, program: Program) -> None:
         if number == self.number:
-            self.recorder.before(number, step, program)
+            self._recorder.before(number, step, program)
 
     def after(self, ran: Ran, program: Program) -> None:
         if ran.number == self.number:
-            self.recorder.after(ran, program)
+            self._recorded = self._recorder.record_step(ran, program)
+
+    def of_run(self) -> Recorded:
+        """What was recorded, once the step has run."""
+        assert self._recorded is not None
+        return self._recorded
 
 
-def between_runs(first: Journal, second: Journal) -> list[Difference]:
-    """What differs after the last step of two journals that are the same before it."""
-    sides = [_changes(journal) for journal in (first, second)]
+def between_runs(first: Recorded, second: Recorded) -> list[Difference]:
+    """What differs after a step of two runs that are the same before it."""
+    sides = [_changes(recorded) for recorded in (first, second)]
     found = []
     for key, (symbol, _) in (sides[0] | sides[1]).items():
         changes = [side[key][1] if key in side else None for side in sides]
         there = [_there(changes[i], changes[1 - i]) for i in (0, 1)]
         texts = [
-            _text(changes[i], changes[1 - i], journal, other)
-            for i, (journal, other) in enumerate(((first, second), (second, first)))
+            _text(changes[i], changes[1 - i], one.journal, other.journal)
+            for i, (one, other) in enumerate(((first, second), (second, first)))
         ]
         if there == [False, False] or (all(there) and texts[0] == texts[1]):
             continue
@@ -49,9 +51,9 @@ def between_runs(first: Journal, second: Journal) -> list[Difference]:
     return found
 
 
-def _changes(journal: Journal) -> dict[tuple[str, str], tuple[Symbol, Change]]:
-    """The changes of the last step by the kind and name of their symbol."""
-    named = ((journal.symbols[change.symbol], change) for change in journal.steps[-1].changes)
+def _changes(recorded: Recorded) -> dict[tuple[str, str], tuple[Symbol, Change]]:
+    """The changes of a step by the kind and name of their symbol."""
+    named = ((recorded.journal.symbols[change.symbol], change) for change in recorded.step.changes)
     return {(symbol.kind, symbol.name): (symbol, change) for symbol, change in named}
 
 

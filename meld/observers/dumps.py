@@ -16,9 +16,10 @@ from typing import Any
 from meld.diagnostics import MeldError
 from meld.files import print_text, write_file
 from meld.ir.module import Module
-from meld.journal import Difference, Journal, StepRecord
+from meld.journal import Difference, StepRecord
+from meld.observers.recorder import Listener, Recorded
 from meld.passes.base import Program
-from meld.passmanager import Observer, Plan, Ran, Step
+from meld.passmanager import Plan, Ran, Step
 from meld.support.records import record
 from meld.support.terminal import harmless, painted_all, say
 from meld.text.printing.module import ModulePrinter
@@ -31,18 +32,16 @@ ALWAYS, CHANGED, FAILED = "all", "changed", "failed"
 
 
 @record()
-class Dumper(Observer):
-    """Writes dumps.
+class Dumper(Listener):
+    """Writes dumps; forms other than the full one are of what a recorder recorded.
 
     Attributes:
-        journal: of the run, which must be recorded before this observer is told.
         steps_before, steps_after: labels of steps, or `ALWAYS`, for the latter also `CHANGED` and `FAILED`.
         form: ``full``, ``diff`` or ``stat``; before a step there is only the full form.
         only: a pattern of the names of what is shown; everything if None.
         directory: where numbered files and ``index.json`` go; standard error if None.
     """
 
-    journal: Journal
     steps_before: Sequence[str] = ()
     steps_after: Sequence[str] = ()
     form: str = "full"
@@ -60,18 +59,18 @@ class Dumper(Observer):
         if ALWAYS in self.steps_before or any(step.matches(name) for name in self.steps_before):
             self._write("before", number, step, self._full(program), "full")
 
-    def after(self, ran: Ran, program: Program) -> None:
-        record = self.journal.steps[-1]
+    def recorded(self, ran: Ran, program: Program, recorded: Recorded) -> None:
+        record = recorded.step
         named = ALWAYS in self.steps_after or any(ran.step.matches(name) for name in self.steps_after)
         if named or (CHANGED in self.steps_after and record.changes):
             match self.form:
                 case "full":
                     text = self._full(program)
                 case "diff":
-                    text = "".join(line + "\n" for line in diff_lines(self._differences(record)))
+                    text = "".join(line + "\n" for line in diff_lines(self._chosen(recorded)))
                 case _:
-                    text = "".join(line + "\n" for line in stat_lines(record, self._differences(record)))
-            self._write("after", ran.number, ran.step, text, self.form)
+                    text = "".join(line + "\n" for line in stat_lines(record, self._chosen(recorded)))
+            self._write("after", ran.number, ran.step, text, self.form, len(record.changes))
 
     def failed(self, number: int, step: Step, program: Program, error: MeldError) -> None:
         if FAILED in self.steps_after:
@@ -81,16 +80,15 @@ class Dumper(Observer):
                 text = f";; cannot be printed: {e.message}\n"
             self._write("failed", number, step, text, "full")
 
-    def _differences(self, record: StepRecord) -> list[Difference]:
-        found = self.journal.between(record.number - 1, record.number)
-        return [d for d in found if self.only is None or fnmatchcase(d.symbol.name, self.only)]
+    def _chosen(self, recorded: Recorded) -> list[Difference]:
+        return [d for d in recorded.differences() if self.only is None or fnmatchcase(d.symbol.name, self.only)]
 
     def _full(self, program: Program) -> str:
         if self.only is None or not isinstance(program, Module):
             return print_text(program)
         return "".join(line + "\n" for line in _matching(program, self.only))
 
-    def _write(self, when: str, number: int, step: Step, text: str, form: str) -> None:
+    def _write(self, when: str, number: int, step: Step, text: str, form: str, changes: int | None = None) -> None:
         if self.directory is None:
             head = f";; {when} {step.label} (pass {number})\n"
             if form == "diff" and sys.stderr.isatty():
@@ -104,7 +102,6 @@ class Dumper(Observer):
             raise MeldError(f"cannot make the directory: {e.strerror}", where=str(self.directory)) from e
         name = f"{number:02}-{when}-{step.label}.{FORMS[form]}"
         write_file(self.directory / name, text.encode())
-        changes = len(self.journal.steps[-1].changes) if when == "after" else None
         row = {"file": name, "step": number, "pass": step.label, "when": when, "form": form, "changes": changes}
         self._index.append(row)
         write_file(self.directory / "index.json", (json.dumps(self._index, indent=1) + "\n").encode())

@@ -5,21 +5,16 @@ A fault is a `PassFailure` of the step: it names the pass, the item, the place, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from meld.diagnostics import MeldError, PassFailure
 from meld.files import encode
 from meld.ir.module import Module
-from meld.journal import Journal
+from meld.observers.recorder import Listener, Recorded
 from meld.passes.base import Program
-from meld.passmanager import Observer, Plan, Ran, Step
+from meld.passmanager import Plan, Ran, Step
 from meld.runtime.command import run_command, run_tests
 from meld.support.records import record
 from meld.text.literals import identifier
 from meld.verify.engine import fault_of
-
-if TYPE_CHECKING:
-    pass
 
 EACH, ENDS = "each", "ends"
 
@@ -28,18 +23,16 @@ SHOWN = 24
 
 
 @record()
-class Verifier(Observer):
+class Verifier(Listener):
     """Checks programs after steps.
 
     Attributes:
-        journal: of the run, recorded before this observer is told.
         verify: `EACH` step, or both `ENDS`; None: never.
         run: whether each module is run as well.
         check: the command that runs one: ``{}`` stands for the file, which otherwise comes last. None: the exports of
             the module whose names begin with ``test`` are called; none may trap.
     """
 
-    journal: Journal
     verify: str | None = None
     run: bool = False
     check: str | None = None
@@ -54,19 +47,19 @@ class Verifier(Observer):
             if fault is not None:
                 raise MeldError(f"the input is not valid: {fault.message}", where=fault.where, hint=fault.hint)
 
-    def after(self, ran: Ran, program: Program) -> None:
+    def recorded(self, ran: Ran, program: Program, recorded: Recorded) -> None:
         if self.verify == EACH or (self.verify == ENDS and ran.number == self.last):
             fault = fault_of(program)
             if fault is not None:
-                raise self._failure(ran, "what it left is not valid", fault)
+                raise self._failure(ran, recorded, "what it left is not valid", fault)
         if self.run and isinstance(program, Module):
             fault = self._run(program)
             if fault is not None:
-                raise self._failure(ran, "what it left fails when it is run", fault)
+                raise self._failure(ran, recorded, "what it left fails when it is run", fault)
 
-    def _failure(self, ran: Ran, what: str, fault: MeldError) -> PassFailure:
+    def _failure(self, ran: Ran, recorded: Recorded, what: str, fault: MeldError) -> PassFailure:
         message = f"{what}: {f'{fault.where}: ' if fault.where else ''}{fault.message}"
-        shown = self._difference(fault.where or "")
+        shown = _difference(recorded, fault.where or "")
         if shown:
             message += "\n" + "\n".join(shown)
         return PassFailure(
@@ -78,15 +71,6 @@ class Verifier(Observer):
             rewrites=ran.context.rewrites,
         )
 
-    def _difference(self, where: str) -> list[str]:
-        """What the last step changed in the item that an error speaks of."""
-        number = self.journal.steps[-1].number
-        for one in self.journal.between(number - 1, number):
-            if f"{identifier(one.symbol.name)}," in f"{where},":
-                lines = one.lines()
-                return lines[:SHOWN] + ["…"] * (len(lines) > SHOWN)
-        return []
-
     def _run(self, module: Module) -> MeldError | None:
         try:
             data = None if self.check is None else encode(module)
@@ -96,3 +80,12 @@ class Verifier(Observer):
             return e
         assert self.check is not None
         return run_command(self.check, data)
+
+
+def _difference(recorded: Recorded, where: str) -> list[str]:
+    """What a step changed in the item that an error speaks of."""
+    for one in recorded.differences():
+        if f"{identifier(one.symbol.name)}," in f"{where},":
+            lines = one.lines()
+            return lines[:SHOWN] + ["…"] * (len(lines) > SHOWN)
+    return []

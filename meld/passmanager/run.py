@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 
 from meld.diagnostics import MeldError, PassFailure
@@ -30,6 +31,9 @@ class Ran:
 
 class Observer:
     """Somebody who watches a run. None of the methods may change the program."""
+
+    def loaded(self, path: str | PathLike[str], data: bytes | memoryview) -> None:
+        """An input has been read: the bytes of that file."""
 
     def planned(self, plan: Plan) -> None:
         """This is what will run. MeldError if what the observer was asked for does not fit it."""

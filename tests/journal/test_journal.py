@@ -24,7 +24,8 @@ from meld.journal.lines import blocks, unified
 from meld.journal.report import page
 from meld.journal.runs import compare
 from meld.journal.trace import blame, life_row, lives, steps_text
-from meld.observers.recorder import Recorder, parts_of, text_of
+from meld.observers.parts import parts_of, text_of
+from meld.observers.recorder import Recorder
 from meld.observers.texts import DefinitionPrinter, ItemPrinter, StableNames
 from meld.passes import Registry
 from meld.passes.base import Program
@@ -96,7 +97,7 @@ class Everything(Observer):
 
 
 def record(inputs: list[Path], passes: str | None = None, **more: Any) -> tuple[Journal, bytes, Everything]:
-    recorder, everything = Recorder.of_files([], [str(path) for path in inputs]), Everything()
+    recorder, everything = Recorder(), Everything()
     outcome = build(inputs, Options(passes=passes, observers=[recorder, everything], **more))
     return recorder.journal, encode(outcome.program), everything
 

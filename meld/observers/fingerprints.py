@@ -1,6 +1,28 @@
-"""States of things: values that are equal as long as the text of a thing is the same, and far cheaper than the text.
+"""Fingerprints: values that are equal only if the texts of a part of a program are, and far cheaper than the text.
 
-The reverse does not hold: where states differ, the texts decide.
+A recorder asks after each step which parts of the program have another text than before. Printing everything would
+answer that, and takes many times as long as compiling. So each part has a fingerprint, and only where the fingerprints
+before and after a step differ are texts printed. The reverse need not hold: two fingerprints may differ though the
+texts are equal (a definition was replaced by an equal one); then the texts decide.
+
+There are three kinds.
+
+- A **lazy body** (`BodyFingerprint`) has not been decoded by any pass. Its fingerprint is what it was read from (a
+  range of a code section, or of a text) and the *meaning* of its scope: the objects that its indices stand for. A pass
+  that replaces an item everywhere changes the scope and touches no body. Then a body counts as changed only if it names
+  an entry that means something else now, which its scan tells without decoding.
+- A **data segment** of a large program (`SegmentFingerprint`) keeps its bytes by reference.
+- **Everything else** (`fingerprint_of`): the tuple of its fields, with instructions and notes taken apart, since passes
+  change both in place.
+
+The first two can be turned back into the part as it was (`shown`), so that a recorder need not keep its text.
+
+A program has tens of thousands of functions, and a pass touches a dozen. So `Fingerprints` does not look at each of
+them either: functions with lazy bodies that stand one behind the other are a *run* of a thousand, and two runs are
+compared as a few lists, without a loop in Python. Only where runs differ are their parts looked at.
+
+`Fingerprints` holds what one step leaves for the next: the runs, and what each scope meant. A meaning is one object as
+long as nothing in it changes, so meanings are compared by identity.
 """
 
 from __future__ import annotations
@@ -29,6 +51,7 @@ from meld.ir.module import (
 from meld.ir.notes import Note
 from meld.ir.types import TypeDef
 from meld.observers.texts import Printed, StableNames, is_plain
+from meld.passes.base import Program
 from meld.support.records import record
 
 _head = attrgetter("name", "owner", "origin", "synthetic", "imported", "type", "type.shape", "body")
@@ -39,8 +62,8 @@ _FIELDS: dict[type[Any], Callable[[Any], tuple[Any, ...]]] = {
 
 
 @record()
-class LazyState:
-    """What a function with a lazy body was.
+class BodyFingerprint:
+    """Of a function with a lazy body.
 
     Attributes:
         head: its fields, as `_head` gives them.
@@ -55,12 +78,12 @@ class LazyState:
     meant: Meaning
 
     @classmethod
-    def of(cls, function: Function, names: StableNames, meant: Meaning) -> LazyState:
-        """The state of a function whose body is lazy."""
+    def of(cls, function: Function, names: StableNames, meant: Meaning) -> BodyFingerprint:
+        """The fingerprint of a function whose body is lazy."""
         return cls(_head(function), _notes(function.notes, names), _named(function), meant)
 
     def is_of(self, function: Function, meant: Meaning) -> bool:
-        """Whether the function has this state for sure; False if that takes a closer look."""
+        """Whether the function has this fingerprint for sure; False if that takes a closer look."""
         return (
             meant is self.meant
             and _head(function) == self.head
@@ -68,7 +91,7 @@ class LazyState:
             and not (self.notes or self.named)
         )
 
-    def same(self, other: LazyState) -> bool:
+    def same(self, other: BodyFingerprint) -> bool:
         """Whether the text is the same for sure."""
         *mine, typedef, shape, body = self.head
         *others, other_type, other_shape, other_body = other.head
@@ -111,15 +134,15 @@ _segment = attrgetter(*_SEGMENT)
 
 
 @record()
-class SegmentState:
-    """What a data segment without notes was: its fields, and the offset as `_instructions` gives it."""
+class SegmentFingerprint:
+    """Of a data segment without notes: its fields, and the offset as `_instructions` gives it."""
 
     fields: tuple[Any, ...]
     offset: list[Any] | None
 
     @classmethod
-    def of(cls, segment: DataSegment) -> SegmentState | None:
-        """The state of a segment; None if it has notes."""
+    def of(cls, segment: DataSegment) -> SegmentFingerprint | None:
+        """The fingerprint of a segment; None if it has notes."""
         if segment.notes or any(i.notes for i in segment.offset or ()):
             return None
         return cls(_segment(segment), None if segment.offset is None else _instructions(segment.offset))
@@ -189,7 +212,7 @@ class Run:
     """Functions with lazy bodies, or data segments, that stand one behind the other and have no notes.
 
     Attributes:
-        heads: what they are, as far as states tell.
+        heads: their fields, as fingerprints of the parts have them.
         meanings: what the scopes of their bodies mean.
     """
 
@@ -226,23 +249,81 @@ def runs_of(module: Module, meaning: Callable[[Scope], Meaning]) -> list[Run]:
     return found
 
 
-def state_of(thing: Any) -> Any:
-    """The state of a thing that has no lazy body; None if only its text tells."""
-    match thing:
+@record()
+class Fingerprints:
+    """The fingerprints of the parts of a program, taken after each step.
+
+    Attributes:
+        names: of everything that a fingerprint keeps as text.
+        by_reference: whether bytes of data segments are kept by reference; otherwise their text is kept anyway.
+    """
+
+    names: StableNames
+    by_reference: bool = False
+    _runs: dict[Any, Run] = field(default_factory=dict)
+    _meanings: dict[int, Meaning] = field(default_factory=dict)
+    _last: dict[int, Meaning] = field(default_factory=dict)
+
+    def after_step(self, program: Program) -> set[Any]:
+        """Begins with the program that a step left; returns the parts that have not changed for sure."""
+        self._last, self._meanings = self._meanings, {}
+        runs = [] if not isinstance(program, Module) else runs_of(program, self._meaning)
+        known, self._runs = self._runs, {run.items[0]: run for run in runs}
+        found: set[Any] = set()
+        for first, run in self._runs.items():
+            if first in known and run.same(known[first]):
+                found.update(run.items)
+        return found
+
+    def of(self, part: Any, last: Any) -> Any:
+        """The fingerprint of a part, None if only its text tells; `last` itself if it has not changed for sure."""
+        match part:
+            case Function(body=LazyBody() as body):
+                meant = self._meaning(body.scope)
+                if isinstance(last, BodyFingerprint) and last.is_of(part, meant):
+                    return last
+                return BodyFingerprint.of(part, self.names, meant)
+            case DataSegment() if self.by_reference:
+                return SegmentFingerprint.of(part) or fingerprint_of(part)
+        return fingerprint_of(part)
+
+    def _meaning(self, scope: Scope) -> Meaning:
+        """What a scope means now; one object as long as that is the same."""
+        found = self._meanings.get(id(scope))
+        if found is None:
+            found = self._last.get(id(scope))
+            if found is None or found.changed(scope):
+                found = Meaning(scope, self.names)
+            self._meanings[id(scope)] = found
+        return found
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two fingerprints of a part say that its text is the same."""
+    if one is None or other is None:
+        return False
+    if isinstance(one, BodyFingerprint):
+        return one is other or (isinstance(other, BodyFingerprint) and one.same(other))
+    return bool(one == other)
+
+
+def fingerprint_of(part: Any) -> Any:
+    """The fingerprint of a part that has no lazy body; None if only its text tells."""
+    match part:
         case Function(body=Code() as body):
             code = list(body.locals), _instructions(body.instructions)
-            return _head(thing)[:-1], _fields_of(thing.notes), _named(thing), code
+            return _head(part)[:-1], _fields_of(part.notes), _named(part), code
         case Function():
-            return _head(thing), _fields_of(thing.notes), _named(thing)
+            return _head(part), _fields_of(part.notes), _named(part)
         case Export():
-            return thing.name, thing.item
+            return part.name, part.item
         case CustomSection():
-            return thing.name, thing.data, thing.place
-    get = _FIELDS.get(type(thing))
+            return part.name, part.data, part.place
+    get = _FIELDS.get(type(part))
     if get is None:
         return None
-    values = [_frozen(v) if type(v) is list else v for v in get(thing)]
-    return values, _fields_of(thing.notes) if thing.notes else None
+    values = [_frozen(v) if type(v) is list else v for v in get(part)]
+    return values, _fields_of(part.notes) if part.notes else None
 
 
 def _instructions(code: Iterable[Instruction]) -> list[Any]:
