@@ -349,7 +349,7 @@ _PIECE = re.compile(r"^  \(func \$(\w+)(?:.*\n)*?(?=^$|\Z)", re.MULTILINE)
 @cache
 def _pieces() -> dict[str, str]:
     found: dict[str, str] = {}
-    for file in ("adapter.wat", "strings.wat", "transcode.wat"):
+    for file in ("adapter.wat", "strings.wat", "wide.wat", "transcode.wat"):
         text = packaged(__package__, file)
         found |= {match[1]: match[0].rstrip() for match in _PIECE.finditer(text)}
     return found

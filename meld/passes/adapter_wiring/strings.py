@@ -62,7 +62,7 @@ def _tag(side: Side) -> str:
 
 @record(frozen=True)
 class _Strings:
-    """The pieces of `strings.wat` and `transcode.wat` for one pair of memories."""
+    """The pieces of `strings.wat`, `wide.wat` and `transcode.wat` for one pair of memories."""
 
     adapters: AdapterModule
     source: Side
@@ -108,7 +108,15 @@ class _Strings:
             """A number of bytes as `memory.copy` takes it: 64 bits only if both memories have 64-bit addresses."""
             return f"(i32.wrap_i64 (local.get {local}))" if q is I64 and p is I32 else f"(local.get {local})"
 
-        rest, zeros = f"({p.value}.sub (local.get $end) (local.get $stop))", "(i32.ctz (local.get $mask))"
+        def heads(count: int) -> str:
+            """Bytes of the code units for the chars that begin in the first so many bytes."""
+            bits = f"(i32.and (local.get $heads) (i32.const {(1 << count) - 1}))"
+            size = f"(i32.shl (i32.popcnt {bits}) (i32.const 1))"
+            return size if q is I32 else f"(i64.extend_i32_u {size})"
+
+        rest = f"({p.value}.sub (local.get $end) (local.get $stop))"
+        ends = [f"(i64.and (i64.shr_u (local.get $ends) (i64.const {8 * k})) (i64.const 0xff))" for k in range(8)]
+        plain = "(local.get $plain)"
         return {
             "p": p.value,
             "q": q.value,
@@ -125,7 +133,10 @@ class _Strings:
             "rest": f"(i32.wrap_i64 {rest})" if p is I64 and q is I32 else rest,
             "units": count("$units"),
             "bytes": count("$bytes"),
-            "mask_zeros": zeros if p is I32 else f"(i64.extend_i32_u {zeros})",
+            "plain_from": plain if p is I64 else f"(i32.wrap_i64 {plain})",
+            "plain_to": plain if q is I64 else f"(i32.wrap_i64 {plain})",
+            **{f"heads_{n}": heads(n) for n in (4, 8, 12, 16)},
+            **{f"end_{k}": end if q is I64 else f"(i32.wrap_i64 {end})" for k, end in enumerate(ends)},
         }
 
     def _allocate(self) -> str:

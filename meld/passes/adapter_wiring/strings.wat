@@ -447,8 +447,8 @@
       end
     end)
 
-  ;; Narrows code units below 0x80 to bytes; returns where the first other one is, or the end.
-  (func $narrow_ascii (param $at {p}) (param $end {p}) (param $out {q}) (result {p})
+  ;; Narrows code units that have none of the bits $above to bytes; returns where the first other one is, or the end.
+  (func $narrow (param $at {p}) (param $end {p}) (param $out {q}) (param $above i32) (result {p})
     (local $low v128) (local $high v128) (local $unit i32)
     block $tail
       loop $plain
@@ -459,7 +459,7 @@
         (v128.any_true
           (v128.and
             (v128.or (local.get $low) (local.get $high))
-            (v128.const i16x8 0xff80 0xff80 0xff80 0xff80 0xff80 0xff80 0xff80 0xff80)))
+            (i16x8.splat (local.get $above))))
         br_if $tail
         (v128.store {to} align=1 (local.get $out) (i8x16.narrow_i16x8_u (local.get $low) (local.get $high)))
         (local.set $at ({p}.add (local.get $at) ({p}.const 32)))
@@ -471,7 +471,7 @@
       loop $next
         ({p}.eq (local.get $at) (local.get $end))
         br_if $done
-        (i32.ge_u (local.tee $unit (i32.load16_u {from} (local.get $at))) (i32.const 0x80))
+        (i32.and (local.tee $unit (i32.load16_u {from} (local.get $at))) (local.get $above))
         br_if $done
         (i32.store8 {to} (local.get $out) (local.get $unit))
         (local.set $at ({p}.add (local.get $at) ({p}.const 2)))

@@ -89,65 +89,9 @@
     local.get $to
     ({q}.shr_u (local.get $out) ({q}.const 1)))
 
-  ;; Widens what is known to be UTF-8; returns where the code units end.
-  (func $widen_valid (param $at {p}) (param $end {p}) (param $out {q}) (result {q})
-    (local $a i32)
-    loop $next
-      ({p}.eq (local.get $at) (local.get $end))
-      if
-        (return (local.get $out))
-      end
-      (local.set $a (i32.load8_u {from} (local.get $at)))
-      (i32.lt_u (local.get $a) (i32.const 0x80))
-      if
-        ({p}.ge_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 8))
-        if
-          (i64.eqz (i64.and (i64.load {from} align=1 (local.get $at)) (i64.const 0x8080808080808080)))
-          if
-            (v128.store {to} align=2 (local.get $out)
-              (v128.load8x8_u {from} align=1 (local.get $at)))
-            (local.set $at ({p}.add (local.get $at) ({p}.const 8)))
-            (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
-            br $next
-          end
-        end
-        (i32.store16 {to} (local.get $out) (local.get $a))
-        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
-        br $next
-      end
-      (i32.lt_u (local.get $a) (i32.const 0xe0))
-      if
-        (i32.store16 {to} (local.get $out)
-          (i32.or
-            (i32.shl (i32.and (local.get $a) (i32.const 0x1f)) (i32.const 6))
-            (i32.and (i32.load8_u {from} offset=1 (local.get $at)) (i32.const 0x3f))))
-        (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
-        br $next
-      end
-      (i32.lt_u (local.get $a) (i32.const 0xf0))
-      if
-        (i32.store16 {to} (local.get $out)
-          (i32.or
-            (i32.shl (local.get $a) (i32.const 12))
-            (i32.or
-              (i32.shl (i32.and (i32.load8_u {from} offset=1 (local.get $at)) (i32.const 0x3f)) (i32.const 6))
-              (i32.and (i32.load8_u {from} offset=2 (local.get $at)) (i32.const 0x3f)))))
-        (local.set $at ({p}.add (local.get $at) ({p}.const 3)))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
-        br $next
-      end
-      (call {decode_utf8} (local.get $at) (local.get $end))
-      local.set $at
-      local.set $a
-      (local.set $out (call {encode_utf16} (local.get $out) (local.get $a)))
-      br $next
-    end
-    unreachable)
-
   (func $utf8_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
     (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
+    (local $eight i64) (local $plain i64)
     (local.set $units {length})
     (local.set $end ({p}.add (local.get $from) (local.get $length)))
     (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
@@ -166,14 +110,28 @@
           end
           (return (local.get $to) (local.get $out))
         end
-        (call {decode_utf8} (local.get $from) (local.get $end))
-        local.set $stop
-        (i32.ge_u (local.tee $char) (i32.const 0x100))
-        br_if $wide
-        (i32.store8 {to} (local.get $out) (local.get $char))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
-        (local.set $from (local.get $stop))
-        br $next
+        loop $char
+          (call {decode_utf8} (local.get $from) (local.get $end))
+          local.set $stop
+          (i32.ge_u (local.tee $char) (i32.const 0x100))
+          br_if $wide
+          (i32.store8 {to} (local.get $out) (local.get $char))
+          (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+          (local.set $from (local.get $stop))
+          loop $plain
+            ({p}.lt_u ({p}.sub (local.get $end) (local.get $from)) ({p}.const 8))
+            br_if $next
+            (local.set $eight (i64.load {from} align=1 (local.get $from)))
+            (local.set $plain
+              (i64.shr_u (i64.ctz (i64.and (local.get $eight) (i64.const 0x8080808080808080))) (i64.const 3)))
+            (i64.store {to} align=1 (local.get $out) (local.get $eight))
+            (local.set $from ({p}.add (local.get $from) {plain_from}))
+            (local.set $out ({q}.add (local.get $out) {plain_to}))
+            (i64.eq (local.get $plain) (i64.const 8))
+            br_if $plain
+          end
+          br $char
+        end
       end
     end
     (local.set $out ({q}.sub (local.get $out) (local.get $to)))
@@ -181,17 +139,8 @@
     (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 2) (local.get $worst)))
     (call {inflate} (local.get $to) (local.get $out))
     (local.set $out ({q}.add (local.get $to) ({q}.shl (local.get $out) ({q}.const 1))))
-    block $done
-      loop $next
-        ({p}.eq (local.get $from) (local.get $end))
-        br_if $done
-        (call {decode_utf8} (local.get $from) (local.get $end))
-        local.set $from
-        local.set $char
-        (local.set $out (call {encode_utf16} (local.get $out) (local.get $char)))
-        br $next
-      end
-    end
+    (call {validate_utf8} (local.get $from) (local.get $end))
+    (local.set $out (call {widen_valid} (local.get $from) (local.get $end) (local.get $out)))
     (local.set $out ({q}.sub (local.get $out) (local.get $to)))
     ({q}.lt_u (local.get $out) (local.get $worst))
     if
@@ -219,7 +168,7 @@
     (local.set $units {length})
     (local.set $end ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
     (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 1) (local.get $units)))
-    (local.set $stop (call {narrow_ascii} (local.get $from) (local.get $end) (local.get $to)))
+    (local.set $stop (call {narrow} (local.get $from) (local.get $end) (local.get $to) (i32.const 0xff80)))
     ({p}.eq (local.get $stop) (local.get $end))
     if
       (return (local.get $to) (local.get $units))
@@ -230,30 +179,15 @@
     (local.set $from (local.get $stop))
     block $done
       loop $next
-        loop $char
-          ({p}.eq (local.get $from) (local.get $end))
-          br_if $done
-          (local.set $char (i32.load16_u {from} (local.get $from)))
-          (i32.lt_u (i32.sub (local.get $char) (i32.const 0x80)) (i32.const 0x780))
-          if
-            (i32.store16 {to} align=1 (local.get $out)
-              (i32.or
-                (i32.or (i32.shr_u (local.get $char) (i32.const 6)) (i32.const 0x80c0))
-                (i32.shl (i32.and (local.get $char) (i32.const 0x3f)) (i32.const 8))))
-            (local.set $from ({p}.add (local.get $from) ({p}.const 2)))
-            (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
-            br $char
-          end
-          (call {decode_utf16} (local.get $from) (local.get $end))
-          local.set $from
-          local.set $char
-          (local.set $out (call {encode_utf8} (local.get $out) (local.get $char)))
-          (i32.ge_u (local.get $char) (i32.const 0x80))
-          br_if $char
-        end
-        (local.set $stop (call {narrow_ascii} (local.get $from) (local.get $end) (local.get $out)))
-        (local.set $out ({q}.add (local.get $out) ({q}.shr_u {stop_from} ({q}.const 1))))
-        (local.set $from (local.get $stop))
+        (call {encode_units} (local.get $from) (local.get $end) (local.get $out))
+        local.set $out
+        local.set $from
+        ({p}.eq (local.get $from) (local.get $end))
+        br_if $done
+        (call {decode_utf16} (local.get $from) (local.get $end))
+        local.set $from
+        local.set $char
+        (local.set $out (call {encode_utf8} (local.get $out) (local.get $char)))
         br $next
       end
     end
@@ -277,30 +211,17 @@
     {length})
 
   (func $utf16_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
-    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
+    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p})
     (local.set $units {length})
     (local.set $end ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
     (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
-    (local.set $out (local.get $to))
-    block $wide
-      loop $next
-        (local.set $stop (call {narrow_ascii} (local.get $from) (local.get $end) (local.get $out)))
-        (local.set $out ({q}.add (local.get $out) ({q}.shr_u {stop_from} ({q}.const 1))))
-        (local.set $from (local.get $stop))
-        ({p}.eq (local.get $from) (local.get $end))
-        if
-          (return (local.get $to) (local.get $units))
-        end
-        (local.set $char (i32.load16_u {from} (local.get $from)))
-        (i32.ge_u (local.get $char) (i32.const 0x100))
-        br_if $wide
-        (i32.store8 {to} (local.get $out) (local.get $char))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
-        (local.set $from ({p}.add (local.get $from) ({p}.const 2)))
-        br $next
-      end
+    (local.set $stop (call {narrow} (local.get $from) (local.get $end) (local.get $to) (i32.const 0xff00)))
+    ({p}.eq (local.get $stop) (local.get $end))
+    if
+      (return (local.get $to) (local.get $units))
     end
-    (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+    (local.set $out ({q}.shr_u {stop_from} ({q}.const 1)))
+    (local.set $from (local.get $stop))
     (local.set $worst ({q}.shl (local.get $units) ({q}.const 1)))
     (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 2) (local.get $worst)))
     (call {inflate} (local.get $to) (local.get $out))
@@ -325,7 +246,9 @@
     (local.set $worst ({q}.shl (local.get $units) ({q}.const 1)))
     (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 1) (local.get $worst)))
     (local.set $out ({q}.add (local.get $to) {stop_from}))
-    (local.set $from (local.get $stop))
+    (call {encode_latin1} (local.get $stop) (local.get $end) (local.get $out))
+    local.set $out
+    local.set $from
     block $done
       loop $next
         ({p}.eq (local.get $from) (local.get $end))

@@ -15,9 +15,10 @@ import meld
 from meld.passes.adapter_wiring import INLINED_CALLS
 from meld.runtime.instantiate import Running, Trapped, instantiate
 
-FROM, TO = 1 << 10, 1 << 14
+FROM, TO, LARGEST = 1 << 10, 1 << 14, 8
 SEEDS = max(1, int(os.environ.get("MELD_SEEDS", "8")) // 8)
 """More of them, more cases: a call that traps takes its time."""
+TAG, COMPACT = 1 << 31, "latin1+utf16"
 CODECS = {"utf8": "utf-8", "utf16": "utf-16-le"}
 Give = Callable[[bytes, int], bytes]
 """Gives bytes with a length; what arrived, as bytes of the callee's memory."""
@@ -46,7 +47,10 @@ def pair(directory: Path, type_: str, lower: str = "utf8", lift: str = "utf8", a
     callee = f"""(component $callee
   (core module $main
     (memory (export "memory") 1)
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const {TO}))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (if (i32.gt_u (local.get 3) (i32.load (i32.const {LARGEST})))
+        (then (i32.store (i32.const {LARGEST}) (local.get 3))))
+      (i32.const {TO}))
     (func (export "take") (param i32 i32) (result i64) (i64.extend_i32_u (local.get 1))))
   (core instance $i (instantiate $main))
   (func $take (param "s" {type_}) (result u64)
@@ -68,10 +72,14 @@ def giver(running: Running, unit: int) -> Give:
 
     def give(data: bytes, length: int) -> bytes:
         running.memory(source)[FROM : FROM + len(data)] = data
+        running.memory(target)[LARGEST : LARGEST + 4] = bytes(4)
         running.memory(target)[TO - 64 : TO + 4096] = b"\xee" * (4096 + 64)
-        arrived = running.call("give", FROM, length) * unit
+        arrived = running.call("give", FROM, length)
+        arrived = (arrived & 0x7FFFFFFF) * 2 if arrived & TAG else arrived * unit
         memory = bytes(running.memory(target))
+        end = TO + int.from_bytes(memory[LARGEST : LARGEST + 4], "little")
         assert memory[TO - 64 : TO] == b"\xee" * 64, "bytes in front are written"
+        assert not memory[end : TO + 4096].strip(b"\xee"), "bytes behind the block are written"
         return memory[TO : TO + arrived]
 
     return give
@@ -80,6 +88,16 @@ def giver(running: Running, unit: int) -> Give:
 def texts(rng: random.Random, count: int) -> Iterator[str]:
     """Texts of any length, plain for the most part or not at all, long enough for every loop."""
     alphabets = ["abc de", "aé", "abcdefghijklmnopé", "Ωж", "中日a", "😀a", "aé中😀", "a" * 40 + "😀"]
+    alphabets += [
+        "où était l'été",
+        "Ξεσκεπάζω τὴν",
+        "Съешь ещё",
+        "色は匂へど、",
+        "色は匂",
+        "色é",
+        "".join(map(chr, range(256))),
+    ]
+    alphabets += ["".join(chr(rng.choice((rng.randrange(0xD800), rng.randrange(0x800)))) for _ in range(40))]
     for n in range(count):
         yield "".join(rng.choices(rng.choice(alphabets), k=n % 300))
 
@@ -95,6 +113,38 @@ def test_text_arrives_as_it_is(lower: str, lift: str, adapters: int, tmp_path: P
         data = text.encode(CODECS[lower])
         length = len(data) if lower == "utf8" else len(data) // 2
         assert give(data, length) == text.encode(CODECS[lift]), text
+
+
+def compact(text: str) -> tuple[bytes, int]:
+    """Text in latin1+utf16, with its length."""
+    if max(text, default="") < "\u0100":
+        return text.encode("latin-1"), len(text)
+    data = text.encode("utf-16-le")
+    return data, len(data) // 2 | TAG
+
+
+@pytest.mark.parametrize(
+    ("lower", "lift"), [(COMPACT, other) for other in (*CODECS, COMPACT)] + [(c, COMPACT) for c in CODECS]
+)
+def test_text_in_two_encodings_arrives(lower: str, lift: str, tmp_path: Path) -> None:
+    give = giver(pair(tmp_path, "string", lower, lift), 2 if lift == "utf16" else 1)
+    for text in texts(random.Random(lower + lift), 900):
+        data, length = compact(text)
+        if lower != COMPACT:
+            data = text.encode(CODECS[lower])
+            length = len(data) if lower == "utf8" else len(data) // 2
+        expected = compact(text)[0] if lift == COMPACT else text.encode(CODECS[lift])
+        assert give(data, length) == expected, text
+
+
+@pytest.mark.parametrize("lower", [*CODECS, COMPACT])
+def test_utf16_that_fits_latin1_becomes_latin1(lower: str, tmp_path: Path) -> None:
+    give = giver(pair(tmp_path, "string", COMPACT, lower), 2 if lower == "utf16" else 1)
+    for text in texts(random.Random(lower), 300):
+        narrow = "".join(char for char in text if char < "\u0100")
+        data = narrow.encode("utf-16-le")
+        expected = narrow.encode("latin-1" if lower == COMPACT else CODECS[lower])
+        assert give(data, len(narrow) | TAG) == expected, narrow
 
 
 def broken_utf8(rng: random.Random) -> Iterator[bytes]:
@@ -113,23 +163,25 @@ def broken_utf8(rng: random.Random) -> Iterator[bytes]:
         yield bytes(data[: rng.randint(0, len(data))])
 
 
-@pytest.mark.parametrize(("lift", "adapters"), [*itertools.product(CODECS, [1]), ("utf8", INLINED_CALLS + 1)])
+@pytest.mark.parametrize(
+    ("lift", "adapters"), [*itertools.product((*CODECS, COMPACT), [1]), ("utf8", INLINED_CALLS + 1)]
+)
 def test_bytes_that_are_no_utf8_trap(lift: str, adapters: int, tmp_path: Path) -> None:
-    give = giver(pair(tmp_path, "string", "utf8", lift, adapters), 1 if lift == "utf8" else 2)
+    give = giver(pair(tmp_path, "string", "utf8", lift, adapters), 2 if lift == "utf16" else 1)
     for data in broken_utf8(random.Random(lift)):
-        _as_python_decodes(give, data, len(data), "utf-8", CODECS[lift], "invalid utf8 encoding")
+        _as_python_decodes(give, data, len(data), "utf-8", lift, "invalid utf8 encoding")
 
 
-@pytest.mark.parametrize("lift", CODECS)
+@pytest.mark.parametrize("lift", [*CODECS, COMPACT])
 def test_code_units_that_are_no_utf16_trap(lift: str, tmp_path: Path) -> None:
-    give = giver(pair(tmp_path, "string", "utf16", lift), 1 if lift == "utf8" else 2)
+    give = giver(pair(tmp_path, "string", "utf16", lift), 2 if lift == "utf16" else 1)
     rng = random.Random(lift)
     for text in texts(rng, 450 * SEEDS):
         units = [text.encode("utf-16-le")[i : i + 2] for i in range(0, len(text.encode("utf-16-le")), 2)]
         for _ in range(rng.randint(0, 2) if units else 0):
             units[rng.randrange(len(units))] = rng.choice((b"\0\xd8", b"\xff\xdb", b"\0\xdc", b"\xff\xdf", b"\0\xe0"))
         data = b"".join(units)
-        _as_python_decodes(give, data, len(units), "utf-16-le", CODECS[lift], "invalid utf16 encoding")
+        _as_python_decodes(give, data, len(units), "utf-16-le", lift, "invalid utf16 encoding")
 
 
 def _as_python_decodes(give: Give, data: bytes, length: int, codec: str, to: str, trap: str) -> None:
@@ -140,7 +192,8 @@ def _as_python_decodes(give: Give, data: bytes, length: int, codec: str, to: str
             give(data, length)
         assert re.search(re.escape(trap), " ".join(caught.value.backtrace)), data.hex()
     else:
-        assert give(data, length) == text.encode(to), data.hex()
+        expected = compact(text)[0] if to == COMPACT else text.encode(CODECS[to])
+        assert give(data, length) == expected, data.hex()
 
 
 def test_lists_of_chars(tmp_path: Path) -> None:

@@ -1,0 +1,287 @@
+;; Runs of strings that are transcoded eight code units at a time, whatever their chars. The parameters in braces are as
+;; in strings.wat; {end_k} is where the bytes of unit k end. The bytes of each unit stand in a lane, and each lane is
+;; stored where the lane before it ends: what it stores beyond that is stored again by the next. So the last eight units
+;; are left to others.
+
+  ;; UTF-16 to UTF-8, up to the first surrogate; returns where both sides stand.
+  (func $encode_units (param $at {p}) (param $end {p}) (param $out {q}) (result {p} {q})
+    (local $units v128) (local $long v128) (local $sizes v128) (local $ends i64) (local $low v128) (local $high v128)
+    (local $last v128) (local $six v128)
+    block $done
+      loop $next
+        ({p}.le_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+        br_if $done
+        (local.set $units (v128.load {from} align=2 (local.get $at)))
+        block $stored
+          block $long
+            (v128.any_true (v128.and (local.get $units) (i16x8.splat (i32.const 0xff80))))
+            br_if $long
+            (v128.store64_lane {to} align=1 0 (local.get $out)
+              (i8x16.narrow_i16x8_u (local.get $units) (local.get $units)))
+            (local.set $out ({q}.add (local.get $out) ({q}.const 8)))
+            br $stored
+          end
+          block $three
+            (v128.any_true (v128.and (local.get $units) (i16x8.splat (i32.const 0xf800))))
+            br_if $three
+            (local.set $long (i16x8.gt_s (local.get $units) (i16x8.splat (i32.const 0x7f))))
+            (local.set $low
+              (v128.bitselect
+                (v128.or
+                  (v128.or
+                    (i16x8.shr_u (local.get $units) (i32.const 6))
+                    (i16x8.shl (v128.and (local.get $units) (i16x8.splat (i32.const 0x3f))) (i32.const 8)))
+                  (i16x8.splat (i32.const 0x80c0)))
+                (local.get $units)
+                (local.get $long)))
+            (local.set $sizes (i8x16.sub (i8x16.splat (i32.const 1)) (i8x16.narrow_i16x8_s (local.get $long) (local.get $long))))
+            (local.set $ends (i64.mul (i64x2.extract_lane 0 (local.get $sizes)) (i64.const 0x0101010101010101)))
+            (v128.store16_lane {to} align=1 0 (local.get $out) (local.get $low))
+            (v128.store16_lane {to} align=1 1 ({q}.add (local.get $out) {end_0}) (local.get $low))
+            (v128.store16_lane {to} align=1 2 ({q}.add (local.get $out) {end_1}) (local.get $low))
+            (v128.store16_lane {to} align=1 3 ({q}.add (local.get $out) {end_2}) (local.get $low))
+            (v128.store16_lane {to} align=1 4 ({q}.add (local.get $out) {end_3}) (local.get $low))
+            (v128.store16_lane {to} align=1 5 ({q}.add (local.get $out) {end_4}) (local.get $low))
+            (v128.store16_lane {to} align=1 6 ({q}.add (local.get $out) {end_5}) (local.get $low))
+            (v128.store16_lane {to} align=1 7 ({q}.add (local.get $out) {end_6}) (local.get $low))
+            (local.set $out ({q}.add (local.get $out) {end_7}))
+            br $stored
+          end
+          (v128.any_true
+            (i16x8.eq
+              (v128.and (local.get $units) (i16x8.splat (i32.const 0xf800)))
+              (i16x8.splat (i32.const 0xd800))))
+          br_if $done
+          (local.set $low (i32x4.extend_low_i16x8_u (local.get $units)))
+          (local.set $last (v128.and (local.get $low) (i32x4.splat (i32.const 0x3f))))
+          (local.set $six (i32x4.shr_u (local.get $low) (i32.const 6)))
+          (local.set $low
+            (v128.bitselect
+              (v128.or
+                (v128.or
+                  (i32x4.shr_u (local.get $low) (i32.const 12))
+                  (i32x4.shl (v128.and (local.get $six) (i32x4.splat (i32.const 0x3f))) (i32.const 8)))
+                (v128.or (i32x4.shl (local.get $last) (i32.const 16)) (i32x4.splat (i32.const 0x8080e0))))
+              (v128.bitselect
+                (v128.or
+                  (v128.or (local.get $six) (i32x4.shl (local.get $last) (i32.const 8)))
+                  (i32x4.splat (i32.const 0x80c0)))
+                (local.get $low)
+                (i32x4.gt_s (local.get $low) (i32x4.splat (i32.const 0x7f))))
+              (i32x4.gt_s (local.get $low) (i32x4.splat (i32.const 0x7ff)))))
+          (local.set $high (i32x4.extend_high_i16x8_u (local.get $units)))
+          (local.set $last (v128.and (local.get $high) (i32x4.splat (i32.const 0x3f))))
+          (local.set $six (i32x4.shr_u (local.get $high) (i32.const 6)))
+          (local.set $high
+            (v128.bitselect
+              (v128.or
+                (v128.or
+                  (i32x4.shr_u (local.get $high) (i32.const 12))
+                  (i32x4.shl (v128.and (local.get $six) (i32x4.splat (i32.const 0x3f))) (i32.const 8)))
+                (v128.or (i32x4.shl (local.get $last) (i32.const 16)) (i32x4.splat (i32.const 0x8080e0))))
+              (v128.bitselect
+                (v128.or
+                  (v128.or (local.get $six) (i32x4.shl (local.get $last) (i32.const 8)))
+                  (i32x4.splat (i32.const 0x80c0)))
+                (local.get $high)
+                (i32x4.gt_s (local.get $high) (i32x4.splat (i32.const 0x7f))))
+              (i32x4.gt_s (local.get $high) (i32x4.splat (i32.const 0x7ff)))))
+          (local.set $long (i16x8.gt_u (local.get $units) (i16x8.splat (i32.const 0x7f))))
+          (local.set $last (i16x8.gt_u (local.get $units) (i16x8.splat (i32.const 0x7ff))))
+          (local.set $long (i16x8.add (local.get $long) (local.get $last)))
+          (local.set $sizes (i8x16.sub (i8x16.splat (i32.const 1)) (i8x16.narrow_i16x8_s (local.get $long) (local.get $long))))
+          (local.set $ends (i64.mul (i64x2.extract_lane 0 (local.get $sizes)) (i64.const 0x0101010101010101)))
+          (i16x8.all_true (local.get $last))
+          if
+            (local.set $high (i8x16.swizzle (local.get $high) (v128.const i8x16 0 1 2 4 5 6 8 9 10 12 13 14 16 16 16 16)))
+            (v128.store {to} align=1 (local.get $out)
+              (i8x16.swizzle (local.get $low) (v128.const i8x16 0 1 2 4 5 6 8 9 10 12 13 14 16 16 16 16)))
+            (v128.store64_lane {to} offset=12 align=1 0 (local.get $out) (local.get $high))
+            (v128.store32_lane {to} offset=20 align=1 2 (local.get $out) (local.get $high))
+            (local.set $out ({q}.add (local.get $out) ({q}.const 24)))
+            br $stored
+          end
+          (v128.store32_lane {to} align=1 0 (local.get $out) (local.get $low))
+          (v128.store32_lane {to} align=1 1 ({q}.add (local.get $out) {end_0}) (local.get $low))
+          (v128.store32_lane {to} align=1 2 ({q}.add (local.get $out) {end_1}) (local.get $low))
+          (v128.store32_lane {to} align=1 3 ({q}.add (local.get $out) {end_2}) (local.get $low))
+          (v128.store32_lane {to} align=1 0 ({q}.add (local.get $out) {end_3}) (local.get $high))
+          (v128.store32_lane {to} align=1 1 ({q}.add (local.get $out) {end_4}) (local.get $high))
+          (v128.store32_lane {to} align=1 2 ({q}.add (local.get $out) {end_5}) (local.get $high))
+          (v128.store32_lane {to} align=1 3 ({q}.add (local.get $out) {end_6}) (local.get $high))
+          (local.set $out ({q}.add (local.get $out) {end_7}))
+        end
+        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+        br $next
+      end
+    end
+    local.get $at
+    local.get $out)
+
+  ;; Latin-1 to UTF-8; returns where both sides stand.
+  (func $encode_latin1 (param $at {p}) (param $end {p}) (param $out {q}) (result {p} {q})
+    (local $units v128) (local $long v128) (local $sizes v128) (local $ends i64) (local $low v128)
+    block $done
+      loop $next
+        ({p}.le_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 8))
+        br_if $done
+        (local.set $units (v128.load8x8_u {from} align=1 (local.get $at)))
+        block $stored
+          block $long
+            (v128.any_true (v128.and (local.get $units) (i16x8.splat (i32.const 0xff80))))
+            br_if $long
+            (v128.store64_lane {to} align=1 0 (local.get $out)
+              (i8x16.narrow_i16x8_u (local.get $units) (local.get $units)))
+            (local.set $out ({q}.add (local.get $out) ({q}.const 8)))
+            br $stored
+          end
+          (local.set $long (i16x8.gt_s (local.get $units) (i16x8.splat (i32.const 0x7f))))
+          (local.set $low
+            (v128.bitselect
+              (v128.or
+                (v128.or
+                  (i16x8.shr_u (local.get $units) (i32.const 6))
+                  (i16x8.shl (v128.and (local.get $units) (i16x8.splat (i32.const 0x3f))) (i32.const 8)))
+                (i16x8.splat (i32.const 0x80c0)))
+              (local.get $units)
+              (local.get $long)))
+          (local.set $sizes (i8x16.sub (i8x16.splat (i32.const 1)) (i8x16.narrow_i16x8_s (local.get $long) (local.get $long))))
+          (local.set $ends (i64.mul (i64x2.extract_lane 0 (local.get $sizes)) (i64.const 0x0101010101010101)))
+          (v128.store16_lane {to} align=1 0 (local.get $out) (local.get $low))
+          (v128.store16_lane {to} align=1 1 ({q}.add (local.get $out) {end_0}) (local.get $low))
+          (v128.store16_lane {to} align=1 2 ({q}.add (local.get $out) {end_1}) (local.get $low))
+          (v128.store16_lane {to} align=1 3 ({q}.add (local.get $out) {end_2}) (local.get $low))
+          (v128.store16_lane {to} align=1 4 ({q}.add (local.get $out) {end_3}) (local.get $low))
+          (v128.store16_lane {to} align=1 5 ({q}.add (local.get $out) {end_4}) (local.get $low))
+          (v128.store16_lane {to} align=1 6 ({q}.add (local.get $out) {end_5}) (local.get $low))
+          (v128.store16_lane {to} align=1 7 ({q}.add (local.get $out) {end_6}) (local.get $low))
+          (local.set $out ({q}.add (local.get $out) {end_7}))
+        end
+        (local.set $at ({p}.add (local.get $at) ({p}.const 8)))
+        br $next
+      end
+    end
+    local.get $at
+    local.get $out)
+
+  ;; Widens what is known to be UTF-8; returns where the code units end. Of sixteen bytes each is decoded as if a char of
+  ;; at most three bytes began there; then those where none begins are left out, of four at a time: bit k of a nibble
+  ;; says whether a char begins at byte k, and a table of sixteen has the places of its bits, each in two bits.
+  (func $widen_valid (param $at {p}) (param $end {p}) (param $out {q}) (result {q})
+    (local $a i32) (local $heads i32) (local $bytes v128) (local $places v128)
+    (local $first v128) (local $second v128) (local $low v128) (local $high v128) (local $order v128)
+    loop $next
+      block $char
+        loop $run
+          ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 18))
+          br_if $char
+          (local.set $bytes (v128.load {from} align=1 (local.get $at)))
+          (i32.eqz (i8x16.bitmask (local.get $bytes)))
+          if
+            (v128.store {to} align=2 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $bytes)))
+            (v128.store {to} offset=16 align=2 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $bytes)))
+            (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+            (local.set $out ({q}.add (local.get $out) ({q}.const 32)))
+            br $run
+          end
+          (v128.any_true (i8x16.ge_u (local.get $bytes) (i8x16.splat (i32.const 0xf0))))
+          br_if $char
+          (local.set $places (i8x16.gt_s (local.get $bytes) (i8x16.splat (i32.const -65))))
+          (local.set $heads (i8x16.bitmask (local.get $places)))
+          (local.set $places
+            (i8x16.swizzle
+              (v128.const i8x16 0 0 1 4 2 8 9 36 3 12 13 52 14 56 57 228)
+              (i32x4.extadd_pairwise_i16x8_u
+                (i16x8.extadd_pairwise_i8x16_u
+                  (v128.and (local.get $places) (v128.const i8x16 1 2 4 8 1 2 4 8 1 2 4 8 1 2 4 8))))))
+          (local.set $first (v128.load8x8_u {from} align=1 (local.get $at)))
+          (local.set $low
+            (i16x8.add
+              (i16x8.shl (local.get $first) (i32.const 6))
+              (v128.load8x8_u {from} offset=1 align=1 (local.get $at))))
+          (local.set $second (v128.load8x8_u {from} offset=8 align=1 (local.get $at)))
+          (local.set $high
+            (i16x8.add
+              (i16x8.shl (local.get $second) (i32.const 6))
+              (v128.load8x8_u {from} offset=9 align=1 (local.get $at))))
+          (v128.any_true (i8x16.ge_u (local.get $bytes) (i8x16.splat (i32.const 0xe0))))
+          if
+            (local.set $low
+              (v128.bitselect
+                (i16x8.add
+                  (i16x8.add
+                    (i16x8.shl (local.get $low) (i32.const 6))
+                    (v128.load8x8_u {from} offset=2 align=1 (local.get $at)))
+                  (i16x8.splat (i32.const 0x1000)))
+                (local.get $low)
+                (i16x8.gt_s (local.get $first) (i16x8.splat (i32.const 0xdf)))))
+            (local.set $high
+              (v128.bitselect
+                (i16x8.add
+                  (i16x8.add
+                    (i16x8.shl (local.get $high) (i32.const 6))
+                    (v128.load8x8_u {from} offset=10 align=1 (local.get $at)))
+                  (i16x8.splat (i32.const 0x1000)))
+                (local.get $high)
+                (i16x8.gt_s (local.get $second) (i16x8.splat (i32.const 0xdf)))))
+          end
+          (local.set $order
+            (v128.and
+              (i16x8.mul
+                (i8x16.shuffle 0 16 0 16 0 16 0 16 4 16 4 16 4 16 4 16
+                  (local.get $places) (i8x16.splat (i32.const 0)))
+                (v128.const i16x8 64 16 4 1 64 16 4 1))
+              (i16x8.splat (i32.const 0xc0))))
+          (local.set $low
+            (i8x16.swizzle
+              (v128.bitselect
+                (i16x8.sub (local.get $low) (i16x8.splat (i32.const 0x3080)))
+                (local.get $first)
+                (i16x8.gt_s (local.get $first) (i16x8.splat (i32.const 0x7f))))
+              (i16x8.add
+                (i16x8.add (i16x8.shr_u (local.get $order) (i32.const 5)) (i16x8.shl (local.get $order) (i32.const 3)))
+                (v128.const i16x8 0x0100 0x0100 0x0100 0x0100 0x0908 0x0908 0x0908 0x0908))))
+          (v128.store64_lane {to} align=2 0 (local.get $out) (local.get $low))
+          (v128.store64_lane {to} align=2 1 ({q}.add (local.get $out) {heads_4}) (local.get $low))
+          (local.set $order
+            (v128.and
+              (i16x8.mul
+                (i8x16.shuffle 8 16 8 16 8 16 8 16 12 16 12 16 12 16 12 16
+                  (local.get $places) (i8x16.splat (i32.const 0)))
+                (v128.const i16x8 64 16 4 1 64 16 4 1))
+              (i16x8.splat (i32.const 0xc0))))
+          (local.set $high
+            (i8x16.swizzle
+              (v128.bitselect
+                (i16x8.sub (local.get $high) (i16x8.splat (i32.const 0x3080)))
+                (local.get $second)
+                (i16x8.gt_s (local.get $second) (i16x8.splat (i32.const 0x7f))))
+              (i16x8.add
+                (i16x8.add (i16x8.shr_u (local.get $order) (i32.const 5)) (i16x8.shl (local.get $order) (i32.const 3)))
+                (v128.const i16x8 0x0100 0x0100 0x0100 0x0100 0x0908 0x0908 0x0908 0x0908))))
+          (v128.store64_lane {to} align=2 0 ({q}.add (local.get $out) {heads_8}) (local.get $high))
+          (v128.store64_lane {to} align=2 1 ({q}.add (local.get $out) {heads_12}) (local.get $high))
+          (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+          (local.set $out ({q}.add (local.get $out) {heads_16}))
+          br $run
+        end
+      end
+      loop $tail
+        ({p}.eq (local.get $at) (local.get $end))
+        if
+          (return (local.get $out))
+        end
+        (local.set $a (i32.load8_u {from} (local.get $at)))
+        (i32.eq (i32.and (local.get $a) (i32.const 0xc0)) (i32.const 0x80))
+        if
+          (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+          br $tail
+        end
+      end
+      (call {decode_utf8} (local.get $at) (local.get $end))
+      local.set $at
+      local.set $a
+      (local.set $out (call {encode_utf16} (local.get $out) (local.get $a)))
+      br $next
+    end
+    unreachable)
