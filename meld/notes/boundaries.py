@@ -12,6 +12,7 @@ from typing import Any
 
 from meld.abi.options import Options, read_options, write_options
 from meld.abi.types import Resource, read_func_type, read_type, write_func_type, write_type
+from meld.ir.builtins import BUILTINS, Blocking
 from meld.ir.component import CompFuncType
 from meld.ir.module import Function
 from meld.ir.notes import (
@@ -77,6 +78,24 @@ class CanonCall(Note):
     slot: int | None = number(default=None)
     table: Any = ref("tables", default=None)
     cancellable: bool = flag(default=False)
+
+    @property
+    def blocks(self) -> bool:
+        """Whether a call suspends its task."""
+        builtin = BUILTINS.get(self.builtin)
+        return builtin is not None and builtin.blocks(self.options.is_async)
+
+    @property
+    def checks(self) -> bool:
+        """Whether a call, which does not block itself, traps where its task must not block."""
+        builtin = BUILTINS.get(self.builtin)
+        return builtin is not None and builtin.blocking is Blocking.CHECKED and not self.options.is_async
+
+    @property
+    def leaves(self) -> bool:
+        """Whether a call traps while its instance must not be left (`may_leave`)."""
+        builtin = BUILTINS.get(self.builtin)
+        return builtin is None or builtin.leaves
 
 
 def resource_of(n: Note) -> Resource | None:

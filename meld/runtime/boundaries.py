@@ -24,8 +24,7 @@ import wasmtime
 
 from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts
 from meld.abi.options import Options
-from meld.abi.signatures import BUILTINS as TYPES
-from meld.abi.signatures import lifted_type, lowered_type, task_return_type
+from meld.abi.signatures import builtin_type, lifted_type, lowered_type, task_return_type
 from meld.abi.types import Resource, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
@@ -43,7 +42,7 @@ from meld.runtime.lowering import lower_values
 from meld.runtime.remains import Remains, remaining_items
 from meld.runtime.streams import HostTrap
 from meld.runtime.tables import AtExport, Held, Inside, Outside, Scope, Table
-from meld.runtime.tasks.builtins import ANY_TIME, BUILTINS, BuiltinCall
+from meld.runtime.tasks.builtins import PERFORMED, BuiltinCall
 from meld.runtime.tasks.calls import DTOR, Calls, lower
 from meld.runtime.tasks.channels import Carried
 from meld.runtime.tasks.frames import Frames
@@ -261,16 +260,16 @@ class Interpreter:
         return (self._plain(function, args) or [0])[0]
 
     def _builtin(self, note: CanonCall, wanted: Function) -> Callable[..., Any]:
-        perform = BUILTINS.get(note.builtin)
+        perform = PERFORMED.get(note.builtin)
         if perform is None or (note.builtin.startswith("resource.") and not _is_ours(note)):
             return _pending(f"the canonical built-in {note.builtin} of `{note.instance.name}`")
-        if wanted.signature != _builtin_type(note, wanted.signature):
+        if not _is_of_type(wanted.signature, note):
             raise MeldError(f"the import {wanted.imported} is not of the type of {note.builtin}")
         assert self._tasks is not None
         call = BuiltinCall(note, self._state(note.instance), self._tasks)
 
         def start(*cores: int) -> Any:
-            if note.builtin not in ANY_TIME:
+            if note.leaves:
                 call.instance.check_leave()
             return perform(call, *cores)
 
@@ -478,21 +477,9 @@ def _is_ours(note: CanonCall) -> bool:
     return isinstance(note.type, c.Own) and isinstance(note.type.resource, Resource)
 
 
-def _builtin_type(note: CanonCall, given: FuncType) -> FuncType:
-    """The core type of a built-in. Slots of contexts are i32 or i64, which the note does not say."""
-    match note.builtin:
-        case "task.return":
-            return task_return_type(note.type, note.options)
-        case "context.get" if given in (FuncType((), (I32,)), FuncType((), (I64,))):
-            return given
-        case "context.set" if given in (FuncType((I32,)), FuncType((I64,))):
-            return given
-        case "context.get" | "context.set":
-            return FuncType((I32,), (I32,))  # none that it could have
-    memory = note.options.memory
-    pointer = I64 if memory is not None and memory.limits.is64 else I32
-    params, results = TYPES[note.builtin]
-    return FuncType(tuple(pointer if isinstance(p, str) else p for p in params), results)
+def _is_of_type(given: FuncType, note: CanonCall) -> bool:
+    """Whether a core type is that of a built-in. Slots of contexts are i32 or i64, which the note does not say."""
+    return any(given == builtin_type(note.builtin, note.options, note.type, slot) for slot in (I32, I64))
 
 
 def _pending(what: str) -> Callable[..., Any]:

@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any
 
 from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts
-from meld.abi.signatures import BUILTINS
 from meld.diagnostics import MeldError
 from meld.ir import component as c
+from meld.ir.builtins import BUILTINS, Operand, Part
 from meld.ir.component import Prim
 from meld.ir.types import I32, I64, FuncType, NumType
 from meld.validity.core_items import UNKNOWN, core_functype, core_limits, show_core
@@ -174,54 +174,68 @@ class Canonical:
 
     def builtin(self, item: c.CanonBuiltin) -> Any:
         """The core type of a built-in."""
-        name, options, meaning = item.builtin, item.options, self.meanings.meaning
-        family = name.split(".")[0]
-        element: Any = None
-        local = (I32,)
+        name, options = item.builtin, item.options
         pointer = self._check_options(options) if options.order or options.memory is not None else I32
-        if family == "resource":
-            found = self.meanings.a(Res, item.type, "a resource type")
-            if name != "resource.drop":
-                rep = self.meanings.scope.defined.get(found.resource)
-                if rep is None:
-                    raise MeldError(
-                        f"`{name}` is only for resource types that this component defines",
-                        hint="the component that defines the resource can hand a function out",
-                    )
-                local = (rep,)
-            return {
-                "resource.new": FuncType(local, (I32,)),
-                "resource.rep": FuncType((I32,), local),
-                "resource.drop": FuncType((I32,)),
-            }[name]
-        if family in ("stream", "future"):
-            found = meaning[item.type]  # type: ignore[index]
-            kind = c.Stream if family == "stream" else c.Future
-            if type(found) is not Defined or type(found.shape) is not kind:
-                raise MeldError(f"a {family} type is wanted here, not {describe(found)}")
-            element = found.parts[0] if found.parts else None
-        if name in _TRANSFERS or name.startswith("error-context"):
-            self._for_lowering(options)
-        if element is not None and name in _TRANSFERS:
-            self._need(options, "memory", f"`{name}` passes items in memory")
-            if name.endswith("read") and self._allocates(self._layouts(pointer), (element,)):
-                self._need(options, "realloc", "items hold strings or lists")
-        if name in ("error-context.new", "error-context.debug-message"):
-            self._need(options, "memory", "messages are passed in memory")
-            if name.endswith("message"):
-                self._need(options, "realloc", "messages are passed in memory")
-            if options.is_async:
-                raise MeldError(f"`{name}` is never `async`")
-        if name == "task.return":
-            return self._task_return(item, pointer)
-        if name in ("context.get", "context.set"):
-            return self._context(item)
-        if name not in BUILTINS or pointer is I64 or options.gc:
+        parts: dict[Part, tuple[Any, ...]] = {Part.POINTER: (pointer,)}
+        match name.partition(".")[0]:
+            case "resource":
+                parts[Part.REP] = (self._rep(item),)
+            case "stream" | "future" as family:
+                self._check_channel(item, family, pointer)
+            case "error-context":
+                self._check_message(name, options)
+            case "task" if name == "task.return":
+                parts[Part.RESULT] = self._task_return(item, pointer)
+            case "context":
+                parts[Part.SLOT] = (self._slot(item),)
+            case _:
+                pass
+        builtin = BUILTINS.get(name)
+        if builtin is None or (len(parts) == 1 and (pointer is I64 or options.gc)):
             return UNKNOWN
-        params, results = BUILTINS[name]
-        return FuncType(tuple(I32 if isinstance(p, str) else p for p in params), results)
+        return builtin.signature(parts) or UNKNOWN
 
-    def _task_return(self, item: c.CanonBuiltin, pointer: Any) -> FuncType:
+    def _rep(self, item: c.CanonBuiltin) -> Any:
+        """The representation of the resource type of a built-in, as far as the built-in needs to know it."""
+        found = self.meanings.a(Res, item.type, "a resource type")
+        if item.builtin == "resource.drop":
+            return I32
+        rep = self.meanings.scope.defined.get(found.resource)
+        if rep is None:
+            raise MeldError(
+                f"`{item.builtin}` is only for resource types that this component defines",
+                hint="the component that defines the resource can hand a function out",
+            )
+        return rep
+
+    def _check_channel(self, item: c.CanonBuiltin, family: str, pointer: Any) -> None:
+        """Whether a built-in of streams or futures has a type of its family, and the options that its items need."""
+        name, options = item.builtin, item.options
+        found = self.meanings.meaning[item.type]  # type: ignore[index]
+        kind = c.Stream if family == "stream" else c.Future
+        if type(found) is not Defined or type(found.shape) is not kind:
+            raise MeldError(f"a {family} type is wanted here, not {describe(found)}")
+        if Operand.OPTIONS not in BUILTINS[name].operands:
+            return
+        self._for_lowering(options)
+        if found.parts:
+            self._need(options, "memory", f"`{name}` passes items in memory")
+            if name.endswith("read") and self._allocates(self._layouts(pointer), (found.parts[0],)):
+                self._need(options, "realloc", "items hold strings or lists")
+
+    def _check_message(self, name: str, options: c.CanonOptions) -> None:
+        """Whether a built-in of error contexts has the options that messages need."""
+        self._for_lowering(options)
+        if name == "error-context.drop":
+            return
+        self._need(options, "memory", "messages are passed in memory")
+        if name.endswith("message"):
+            self._need(options, "realloc", "messages are passed in memory")
+        if options.is_async:
+            raise MeldError(f"`{name}` is never `async`")
+
+    def _task_return(self, item: c.CanonBuiltin, pointer: Any) -> tuple[Any, ...]:
+        """The core types of the result that `task.return` takes."""
         options = item.options
         for what in ("realloc", "post_return", "callback"):
             if getattr(options, what) is not None:
@@ -229,16 +243,17 @@ class Canonical:
         if options.is_async:
             raise MeldError("`task.return` is never `async`")
         if item.result is None:
-            return FuncType()
+            return ()
         result = item.result
         if type(result) is not Prim:
             result = self.meanings.a(Defined, result, "a value type")
         layout = self._layouts(pointer).of(result)
         if layout.allocates or len(layout.flat) > MAX_FLAT_PARAMS:
             self._need(options, "memory", "the result is passed in memory")
-        return FuncType(layout.flat if len(layout.flat) <= MAX_FLAT_PARAMS else (pointer,))
+        return layout.flat if len(layout.flat) <= MAX_FLAT_PARAMS else (pointer,)
 
-    def _context(self, item: c.CanonBuiltin) -> FuncType:
+    def _slot(self, item: c.CanonBuiltin) -> Any:
+        """The type of the context slots of the component, which all its built-ins share."""
         t, number = item.slot or (I32, 0)
         if number > 1:
             raise MeldError(f"`{item.builtin}` has the slots 0 and 1, not {number}")
@@ -248,7 +263,4 @@ class Canonical:
         if scope.slot not in (None, t):
             raise MeldError(f"`{item.builtin}` is of another type than those before it")
         scope.slot = t
-        return FuncType((), (t,)) if item.builtin == "context.get" else FuncType((t,))
-
-
-_TRANSFERS = ("stream.read", "stream.write", "future.read", "future.write")
+        return t

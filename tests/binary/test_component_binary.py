@@ -273,4 +273,4 @@ def leb(value: int) -> bytes:
 
 
 def test_operands_of_builtins_are_all_known() -> None:
-    assert {operand for _, operands in BUILTINS.values() for operand in operands} == set(Operand)
+    assert {operand for builtin in BUILTINS.values() for operand in builtin.operands} == set(Operand)

@@ -8,7 +8,7 @@ from meld.binary.component.codes import ENCODING_BY_CODE, OPTION_BY_CODE, Option
 from meld.binary.component.pieces import reference, typed_reference, zero
 from meld.binary.component.types import TypeReader
 from meld.binary.cursor import Cursor
-from meld.ir.builtins import BUILTIN_BY_CODE, BUILTINS, Operand
+from meld.ir.builtins import BUILTIN_BY_CODE, Builtin, Operand
 from meld.ir.component import (
     CanonBuiltin,
     CanonLift,
@@ -57,10 +57,11 @@ class CanonReader:
             case _:
                 raise c.error(f"unknown canonical definition {code:#04x}", at)
 
-    def builtin(self, c: Cursor, name: str) -> CanonBuiltin:
+    def builtin(self, c: Cursor, builtin: Builtin) -> CanonBuiltin:
         """The operands of a built-in."""
+        name = builtin.name
         found = CanonBuiltin(name)
-        for operand in BUILTINS[name][1]:
+        for operand in builtin.operands:
             match operand:
                 case Operand.TYPE:
                     kind, what = SUBJECTS[name.split(".")[0]]

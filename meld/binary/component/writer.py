@@ -152,15 +152,15 @@ class _Writer:
 
     def builtin(self, item: CanonBuiltin) -> bytes:
         """A built-in with its operands."""
-        if item.builtin not in BUILTINS:
+        builtin = BUILTINS.get(item.builtin)
+        if builtin is None:
             raise MeldError(f"unknown canonical built-in `{item.builtin}`")
         if item.cancellable:
             raise MeldError(
                 f"`{item.builtin}` is marked as cancellable", hint="`cancellable` is not part of the format any more"
             )
-        code, operands = BUILTINS[item.builtin]
-        out = bytes((code,))
-        for operand in operands:
+        out = bytes((builtin.code,))
+        for operand in builtin.operands:
             match operand:
                 case Operand.TYPE:
                     out += self.index(item.type, Sort.TYPE)

@@ -33,10 +33,6 @@ from meld.rewriting.state import State
 from meld.rewriting.template import generated
 from meld.support.records import record
 
-UNGUARDED = frozenset({"resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"})
-"""Built-ins that an instance may call at any time. `task.return` of a prompt callee, still an import, asks itself."""
-
-
 INLINED_CALLS = 4
 """Calls of one function that copies strings up to which each is inlined; with more the size counts."""
 
@@ -306,7 +302,8 @@ def _guardable(module: Module) -> list[tuple[Function, Instance, str]]:
     found = [(f, call.instance, call.label) for f, call in _noted(module, HostCall)]
     found += [(f, call.caller, call.label) for f, call in _noted(module, TaskCall)]
     for f, call in _noted(module, CanonCall):
-        if call.builtin not in UNGUARDED and (call.builtin != "task.return" or f.imported is None):
+        # `task.return` of a prompt callee, still an import, asks itself
+        if call.leaves and (call.builtin != "task.return" or f.imported is None):
             found.append((f, call.instance, call.builtin))
     return found
 

@@ -460,7 +460,7 @@ class Evaluator:
             table,
             item.cancellable,
         )
-        core = builtin_type(item, of, options)
+        core = builtin_type(item.builtin, options, of, item.slot[0] if item.slot else None)
         name = ImportName(CANON_MODULE, item.builtin)
         return self._add_import(name, core.params, core.results, env, item.builtin, call)
 

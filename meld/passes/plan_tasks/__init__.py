@@ -23,11 +23,6 @@ from meld.rewriting.calls import CallGraph, path
 from meld.support.records import record
 
 CONTEXT = frozenset({"context.get", "context.set"})
-ALWAYS_BLOCKING = frozenset({"waitable-set.wait", "thread.yield"})
-SYNC_BLOCKING = frozenset({"stream.read", "stream.write", "future.read", "future.write", "subtask.cancel"})
-"""Built-ins that block in their synchronous form. Cancels of streams and futures inside the module never do."""
-SYNC_ASKING = frozenset({"stream.cancel-read", "stream.cancel-write", "future.cancel-read", "future.cancel-write"})
-"""Built-ins that in their synchronous form trap where the task must not block, and never block themselves."""
 OF_THE_TASK = frozenset({"task.return", "task.cancel"})
 
 
@@ -115,8 +110,8 @@ class _Planner:
     def plan(self) -> None:
         """Finds `planned` and `exports`."""
         builtins = self.builtins.items()
-        self.waits = [f for f, n in builtins if _blocks(n)]
-        self.asks = [f for f, n in builtins if _blocks(n) or n.builtin in OF_THE_TASK or _asks(n)]
+        self.waits = [f for f, n in builtins if n.blocks]
+        self.asks = [f for f, n in builtins if n.blocks or n.checks or n.builtin in OF_THE_TASK]
         self.context = self.graph.leading_to(f for f, n in builtins if n.builtin in CONTEXT)
         self.blocking = self._blocking()
         for function, n in self.boundaries.items():
@@ -216,14 +211,6 @@ class _Planner:
     def _name(self, item: Function) -> str:
         builtin = self.builtins.get(item)
         return builtin.builtin if builtin is not None else item.name or "a function without a name"
-
-
-def _blocks(n: CanonCall) -> bool:
-    return n.builtin in ALWAYS_BLOCKING or (n.builtin in SYNC_BLOCKING and not n.options.is_async)
-
-
-def _asks(n: CanonCall) -> bool:
-    return n.builtin in SYNC_ASKING and not n.options.is_async
 
 
 def _noted(module: Module, kind: type[Any]) -> Iterator[tuple[Function, Any]]:

@@ -6,11 +6,12 @@ Source: Component Model, CanonicalABI.md: Canonical Definitions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from meld.abi.layout import Kind, Layout
 from meld.abi.types import Resource
 from meld.ir import component as c
+from meld.ir.builtins import BUILTINS
 from meld.notes.boundaries import CanonCall
 from meld.runtime.canonical import Side, trap_if
 from meld.runtime.lifting import lift_flat
@@ -22,8 +23,6 @@ from meld.runtime.tasks.scheduler import MAX_BACKPRESSURE, Coroutine, InstanceSt
 from meld.runtime.tasks.waitables import BLOCKED, Event, Subtask, Waitable, WaitableSet
 from meld.support.records import record
 
-ANY_TIME = frozenset({"resource.rep", "context.get", "context.set", "backpressure.inc", "backpressure.dec"})
-"""Built-ins that an instance may call while it must not call out."""
 BAD_RETURN = "invalid `task.return` signature and/or options for current task"
 OVERFLOW = "backpressure counter overflow"
 
@@ -52,17 +51,36 @@ class BuiltinCall:
         return end_of(self.instance.table, self.note.type, handle, writes=writes)
 
 
+Perform: TypeAlias = Callable[..., Any]
+
+PERFORMED: dict[str, Perform] = {}
+"""What a built-in does, by its name. Threads that a guest makes itself are not here: no engine accepts them yet."""
+
+
+def performs(*names: str) -> Callable[[Perform], Perform]:
+    """Registers a function as what built-ins do: it takes the call and the core arguments."""
+
+    def registered(function: Perform) -> Perform:
+        PERFORMED.update({BUILTINS[name].name: function for name in names})
+        return function
+
+    return registered
+
+
 # --- resources ---
 
 
+@performs("resource.new")
 def resource_new(call: BuiltinCall, rep: int) -> int:
     return call.instance.table.new(_resource(call), rep)
 
 
+@performs("resource.rep")
 def resource_rep(call: BuiltinCall, handle: int) -> int:
     return call.instance.table.rep(_resource(call), handle)
 
 
+@performs("resource.drop")
 def resource_drop(call: BuiltinCall, handle: int) -> Coroutine:
     resource = _resource(call)
     rep = call.instance.table.drop(resource, handle)
@@ -78,19 +96,23 @@ def _resource(call: BuiltinCall) -> Resource:
 # --- tasks ---
 
 
+@performs("context.get")
 def context_get(call: BuiltinCall) -> int:
     return call.thread.context[call.note.slot or 0]
 
 
+@performs("context.set")
 def context_set(call: BuiltinCall, value: int) -> None:
     call.thread.context[call.note.slot or 0] = value
 
 
+@performs("backpressure.inc")
 def backpressure_inc(call: BuiltinCall) -> None:
     call.instance.backpressure += 1
     trap_if(call.instance.backpressure == MAX_BACKPRESSURE, OVERFLOW)
 
 
+@performs("backpressure.dec")
 def backpressure_dec(call: BuiltinCall) -> None:
     call.instance.backpressure -= 1
     trap_if(call.instance.backpressure < 0, OVERFLOW)
@@ -98,6 +120,7 @@ def backpressure_dec(call: BuiltinCall) -> None:
         call.calls.scheduler.admit(call.instance)
 
 
+@performs("task.return")
 def task_return(call: BuiltinCall, *cores: int) -> None:
     task, options = call.thread.task, call.note.options
     trap_if(task.resolved, TWICE)
@@ -111,6 +134,7 @@ def task_return(call: BuiltinCall, *cores: int) -> None:
     call.calls.resolve(task, list(cores))
 
 
+@performs("task.cancel")
 def task_cancel(call: BuiltinCall) -> None:
     task = call.thread.task
     trap_if(task.resolved, TWICE)
@@ -118,6 +142,7 @@ def task_cancel(call: BuiltinCall) -> None:
     call.calls.resolve(task, None)
 
 
+@performs("thread.yield")
 def thread_yield(call: BuiltinCall) -> Coroutine:
     call.calls.scheduler.rest(call.thread)
     yield
@@ -127,6 +152,7 @@ def thread_yield(call: BuiltinCall) -> Coroutine:
 # --- subtasks ---
 
 
+@performs("subtask.cancel")
 def subtask_cancel(call: BuiltinCall, handle: int) -> Coroutine:
     subtask = call.instance.table.get(Subtask, handle)
     if not call.note.options.is_async:
@@ -151,6 +177,7 @@ def _until(done: Callable[[], bool], waitable: Waitable, call: BuiltinCall) -> C
     waitable.waiter = None
 
 
+@performs("subtask.drop")
 def subtask_drop(call: BuiltinCall, handle: int) -> None:
     subtask = call.instance.table.get(Subtask, handle)
     trap_if(not subtask.released, "cannot drop a subtask which has not yet resolved")
@@ -161,10 +188,12 @@ def subtask_drop(call: BuiltinCall, handle: int) -> None:
 # --- waitable sets ---
 
 
+@performs("waitable-set.new")
 def waitable_set_new(call: BuiltinCall) -> int:
     return call.instance.table.add(WaitableSet())
 
 
+@performs("waitable-set.wait")
 def waitable_set_wait(call: BuiltinCall, handle: int, at: int) -> Coroutine:
     joined = call.instance.table.get(WaitableSet, handle)
     while not joined.ready:
@@ -172,6 +201,7 @@ def waitable_set_wait(call: BuiltinCall, handle: int, at: int) -> Coroutine:
     return _put_event(call, joined.poll(), at)
 
 
+@performs("waitable-set.poll")
 def waitable_set_poll(call: BuiltinCall, handle: int, at: int) -> int:
     return _put_event(call, call.instance.table.get(WaitableSet, handle).poll(), at)
 
@@ -187,6 +217,7 @@ def _put_event(call: BuiltinCall, event: Event, at: int) -> int:
     return code
 
 
+@performs("waitable-set.drop")
 def waitable_set_drop(call: BuiltinCall, handle: int) -> None:
     dropped = call.instance.table.get(WaitableSet, handle)
     trap_if(bool(dropped.waiting), "cannot drop waitable set with waiters")
@@ -194,6 +225,7 @@ def waitable_set_drop(call: BuiltinCall, handle: int) -> None:
     call.instance.table.take(handle)
 
 
+@performs("waitable.join")
 def waitable_join(call: BuiltinCall, handle: int, to: int) -> None:
     waitable = call.instance.table.get(Waitable, handle)
     joined = call.instance.table.get(WaitableSet, to) if to else None
@@ -204,6 +236,7 @@ def waitable_join(call: BuiltinCall, handle: int, to: int) -> None:
 # --- streams and futures ---
 
 
+@performs("stream.new", "future.new")
 def channel_new(call: BuiltinCall) -> int:
     readable, writable = Channel.new(call.note.type).ends
     for end in (readable, writable):
@@ -211,6 +244,7 @@ def channel_new(call: BuiltinCall) -> int:
     return readable.handle | writable.handle << 32
 
 
+@performs("stream.read", "stream.write", "future.read", "future.write")
 def channel_copy(call: BuiltinCall, handle: int, at: int, count: int = 1) -> Coroutine:
     end = call.end(handle, writes=call.note.builtin.endswith("write"))
     side, element = call.side, call.note.type.element
@@ -226,6 +260,7 @@ def channel_copy(call: BuiltinCall, handle: int, at: int, count: int = 1) -> Cor
     return result
 
 
+@performs("stream.cancel-read", "stream.cancel-write", "future.cancel-read", "future.cancel-write")
 def channel_cancel(call: BuiltinCall, handle: int) -> int:
     end = call.end(handle, writes=call.note.builtin.endswith("write"))
     if not call.note.options.is_async:
@@ -234,6 +269,7 @@ def channel_cancel(call: BuiltinCall, handle: int) -> int:
     return result
 
 
+@performs("stream.drop-readable", "stream.drop-writable", "future.drop-readable", "future.drop-writable")
 def channel_drop(call: BuiltinCall, handle: int) -> None:
     writes = call.note.builtin.endswith("writable")
     end = call.end(handle, writes=writes)
@@ -246,12 +282,14 @@ def channel_drop(call: BuiltinCall, handle: int) -> None:
 # --- error contexts ---
 
 
+@performs("error-context.new")
 def error_context_new(call: BuiltinCall, at: int, length: int) -> int:
     side = call.side
     message = lift_flat(side, call.calls.layout(side, [c.Prim.STRING]), [at, length])[0]
     return call.instance.table.add(ErrorContext(message))
 
 
+@performs("error-context.debug-message")
 def error_context_debug_message(call: BuiltinCall, handle: int, at: int) -> None:
     context = call.instance.table.get(ErrorContext, handle)
     side = call.side
@@ -262,35 +300,7 @@ def error_context_debug_message(call: BuiltinCall, handle: int, at: int) -> None
     call.instance.closed = False
 
 
+@performs("error-context.drop")
 def error_context_drop(call: BuiltinCall, handle: int) -> None:
     call.instance.table.get(ErrorContext, handle)
     call.instance.table.take(handle)
-
-
-BUILTINS: dict[str, Callable[..., Any]] = {
-    "resource.new": resource_new,
-    "resource.rep": resource_rep,
-    "resource.drop": resource_drop,
-    "context.get": context_get,
-    "context.set": context_set,
-    "backpressure.inc": backpressure_inc,
-    "backpressure.dec": backpressure_dec,
-    "task.return": task_return,
-    "task.cancel": task_cancel,
-    "thread.yield": thread_yield,
-    "subtask.cancel": subtask_cancel,
-    "subtask.drop": subtask_drop,
-    "waitable-set.new": waitable_set_new,
-    "waitable-set.wait": waitable_set_wait,
-    "waitable-set.poll": waitable_set_poll,
-    "waitable-set.drop": waitable_set_drop,
-    "waitable.join": waitable_join,
-    **{f"{kind}.new": channel_new for kind in ("stream", "future")},
-    **{f"{kind}.{verb}": channel_copy for kind in ("stream", "future") for verb in ("read", "write")},
-    **{f"{kind}.cancel-{verb}": channel_cancel for kind in ("stream", "future") for verb in ("read", "write")},
-    **{f"{kind}.drop-{end}": channel_drop for kind in ("stream", "future") for end in ("readable", "writable")},
-    "error-context.new": error_context_new,
-    "error-context.debug-message": error_context_debug_message,
-    "error-context.drop": error_context_drop,
-}
-"""By their names in text. Threads that a guest makes itself are not here: no engine accepts them yet."""

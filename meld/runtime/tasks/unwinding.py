@@ -25,12 +25,6 @@ BOTTOM = 8
 RUNNING, LEAVING, COMING_BACK = 0, 1, 2
 """Values of the carrier's `state`."""
 
-BLOCKING = frozenset({"waitable-set.wait", "thread.yield"})
-BLOCKING_IF_SYNC = frozenset(
-    {"stream.read", "stream.write", "future.read", "future.write", "subtask.cancel"},
-)
-"""Built-ins that may wait. Cancelling an operation on a channel of the program never does."""
-
 
 @record(eq=False)
 class FramesInModule:
@@ -118,7 +112,7 @@ def may_wait(item: Function) -> bool:
             case Boundary():
                 return note.type.is_async and not note.lower.is_async
             case CanonCall():
-                return note.builtin in BLOCKING or (note.builtin in BLOCKING_IF_SYNC and not note.options.is_async)
+                return note.blocks
     return False
 
 

@@ -99,17 +99,17 @@ class CanonReader(DeclarationReader):
     # --- built-ins ---
 
     def builtin(self, nodes: list[Node]) -> Definition:
-        """``(canon stream.new t)`` and the like: what each takes is in the table of the binary format."""
+        """``(canon stream.new t)`` and the like: the table of built-ins has the operands of each."""
         _, name, *rest = nodes
-        operands = BUILTINS.get(str(name), (0, None))[1]
-        if operands is None:
+        builtin = BUILTINS.get(str(name))
+        if builtin is None:
             from difflib import get_close_matches
 
             close = get_close_matches(str(name), BUILTINS, 1, 0.6)
             hint = f"did you mean `{close[0]}`?" if close else None
             raise self.error(token(name), f"unknown built-in `{name}`", hint)
         item = CanonBuiltin(str(name))
-        for operand in operands:
+        for operand in builtin.operands:
             if operand in _OPERANDS and not rest:
                 raise self.error(token(name), f"`{name}` needs {_OPERANDS[operand]}")
             match operand:
