@@ -101,10 +101,11 @@ def _failed(e: Exception, args: Sequence[str], form: str = "text") -> int:
 
 def _leave_reproducer(failure: PassFailure, args: Sequence[str]) -> None:
     from meld.diagnostics import MeldError
+    from meld.driver import FailedRun
     from meld.faults.reproducer import leave
 
     try:
-        said = leave(failure, args)
+        said = leave(failure, args) if isinstance(failure, FailedRun) else None
     except MeldError as e:
         said = f"there is no reproducer: {e}"
     failure.hint = "; ".join(filter(None, (failure.hint, said))) or None

@@ -64,6 +64,22 @@ class Options:
     trust_notes: bool = False
 
 
+class FailedRun(PassFailure):
+    """The failure of a pass, with the inputs and options of the run that it ended, which a reproducer needs."""
+
+    def __init__(self, failure: PassFailure, inputs: Sequence[str | PathLike[str]], options: Options) -> None:
+        super().__init__(
+            failure.message,
+            number=failure.number,
+            label=failure.label,
+            own=failure.own,
+            hint=failure.hint,
+            rewrites=failure.rewrites,
+        )
+        self.inputs = inputs
+        self.options = options
+
+
 @record()
 class Outcome:
     """The program at the end, and how it came about. `plan` may be longer than what `ran`."""
@@ -85,7 +101,7 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int
     run yet). `None` runs as many as `options` ask for.
 
     Raises:
-        MeldError: bad input, an impossible plan, a failing pass (`PassFailure`).
+        MeldError: bad input, an impossible plan, a failing pass (`FailedRun`).
     """
     program, plan = prepare(inputs, options)
     for observer in options.observers:
@@ -98,8 +114,7 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int
     try:
         program, ran = run(plan, program, observers=options.observers, steps=steps, gate=gate)
     except PassFailure as e:
-        e.run = inputs, options
-        raise
+        raise FailedRun(e, inputs, options) from e
     return Outcome(program, plan, ran)
 
 

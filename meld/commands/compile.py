@@ -146,7 +146,7 @@ def _compile(args: argparse.Namespace) -> None:
 
     from meld.commands.wasm_opt import find_tool, optimize
     from meld.diagnostics import MeldError, PassFailure
-    from meld.driver import build
+    from meld.driver import FailedRun, build
     from meld.files import render, write_file
     from meld.observers.progress import Progress
 
@@ -176,8 +176,7 @@ def _compile(args: argparse.Namespace) -> None:
             _drop_stale(args.inputs, outcome)
             product = render(outcome.program, emit)
         except PassFailure as e:
-            e.run = args.inputs, options
-            raise
+            raise FailedRun(e, args.inputs, options) from e
         except MeldError:
             raise
         except Exception as e:

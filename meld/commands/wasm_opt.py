@@ -70,7 +70,7 @@ def optimize(program: Program, level: str, tool: str) -> Program:
         for core in cores:
             core.module = _optimized(core.module, level, tool)
         return program
-    if any(isinstance(n, Boundary) for item in program.imports for n in item.notes):
+    if any(True for _ in program.noted(Boundary)):
         raise MeldError("--optimize is about products, and this module has calls that are pending", hint="run finish")
     return _optimized(program, level, tool)
 

@@ -135,9 +135,6 @@ class PassFailure(MeldError):
         label: of the step: ``finish``, ``finish#2``.
         own: whether it is a pass of the compiler; the exit code is 70 then, for a plugin 2.
         rewrites: those that the pass asked for (`meld.passes.base.Rewrite`).
-
-    Attributes:
-        run: the inputs and `meld.driver.Options` of the run that it ended.
     """
 
     def __init__(
@@ -155,7 +152,6 @@ class PassFailure(MeldError):
         self.label = label
         self.own = own
         self.rewrites = rewrites
-        self.run: tuple[Sequence[Any], Any] | None = None
 
 
 @record(frozen=True)

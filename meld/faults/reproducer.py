@@ -17,11 +17,10 @@ import hashlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import field, replace
-from os import PathLike
 from pathlib import Path
 
-from meld.diagnostics import MeldError, PassFailure
-from meld.driver import Options, build
+from meld.diagnostics import MeldError
+from meld.driver import FailedRun, build
 from meld.files import print_text, write_file
 from meld.support.records import record
 
@@ -110,29 +109,27 @@ def digest_of(path: str) -> str:
         return ""
 
 
-def leave(failure: PassFailure, command: Sequence[str]) -> str | None:
+def leave(failure: FailedRun, command: Sequence[str]) -> str | None:
     """Writes the reproducer of a failure where the options of its run say; returns what replays it.
 
-    None if there is nothing to write: the run is not known, or what stood before the pass cannot be printed.
+    None if there is nothing to write: no file is named, or what stood before the pass cannot be printed.
 
     Raises:
         MeldError: the file cannot be written.
     """
-    if failure.run is None or failure.run[1].reproducer is None:
+    file = failure.options.reproducer
+    if file is None:
         return None
-    inputs, options = failure.run
     try:
-        reproducer, program = _made(failure, inputs, options, command)
+        reproducer, program = _made(failure, command)
     except MeldError:
         return None
-    write_file(Path(options.reproducer), reproducer.text(program).encode())
+    write_file(Path(file), reproducer.text(program).encode())
     allowed = "; it names plugins or a command, which --allow-commands allows" if reproducer.runs_code else ""
-    return f"`meldc replay {options.reproducer}` runs the pass again{allowed}"
+    return f"`meldc replay {file}` runs the pass again{allowed}"
 
 
-def _made(
-    failure: PassFailure, inputs: Sequence[str | PathLike[str]], options: Options, command: Sequence[str]
-) -> tuple[Reproducer, str]:
+def _made(failure: FailedRun, command: Sequence[str]) -> tuple[Reproducer, str]:
     """The reproducer, and the program before the pass as text."""
     from meld import __version__
     from meld.ir.module import Module
@@ -140,7 +137,8 @@ def _made(
     from meld.observers.recorder import Recorder
     from meld.observers.verifier import Verifier
 
-    before = build(inputs, replace(options, observers=()), steps=failure.number - 1)
+    options = failure.options
+    before = build(failure.inputs, replace(options, observers=()), steps=failure.number - 1)
     step = before.plan.steps[failure.number - 1]
     told = [one for o in options.observers if isinstance(o, Recorder) for one in o.listeners]
     verifier = next((o for o in told if isinstance(o, Verifier)), None)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from meld.diagnostics import Span
 from meld.ir.instructions import Code, Instruction, LazyBody, Scope, references, substitute
@@ -21,6 +21,8 @@ from meld.ir.named import Named
 from meld.ir.notes import Instance, Note
 from meld.ir.types import FuncType, Limits, RecGroup, RefType, TypeDef, ValType
 from meld.support.records import record
+
+N = TypeVar("N", bound=Note)
 
 
 @record(frozen=True)
@@ -53,6 +55,10 @@ class Item(Named):
     synthetic: str | None = None
     notes: list[Note] = field(default_factory=list)
     span: Span | None = None
+
+    def note(self, kind: type[N]) -> N | None:
+        """Its first note of a class; None if it has none."""
+        return next((note for note in self.notes if isinstance(note, kind)), None)
 
 
 NO_NAMES: Mapping[int, str] = MappingProxyType({})
@@ -244,9 +250,16 @@ class Module(Named):
         for space in SPACE_OF.values():
             yield from getattr(self, space)
 
-    def notes_of(self, kind: type[Any]) -> list[Any]:
+    def notes_of(self, kind: type[N]) -> list[N]:
         """The module's own notes of a class, in order."""
-        return [item for item in self.notes if isinstance(item, kind)]
+        return [note for note in self.notes if isinstance(note, kind)]
+
+    def noted(self, kind: type[N], among: Iterable[CoreItem] | None = None) -> Iterator[tuple[CoreItem, N]]:
+        """(item, note) for each note of a class on items; `among`: which ones, the imports if None."""
+        for item in self.imports if among is None else among:
+            for note in item.notes:
+                if isinstance(note, kind):
+                    yield item, note
 
     def add(self, item: CoreItem) -> None:
         """Adds an item at the end of its list."""

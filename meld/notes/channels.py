@@ -123,10 +123,8 @@ class EndTypes:
 def _types(module: Module) -> Iterator[Type]:
     """The stream and future types that instances use, and those that calls between them carry; also inside others."""
     given = [use.type for use in module.notes_of(StreamUse) if use.type is not None]
-    for item in module.imports:
-        for n in item.notes:
-            if isinstance(n, Boundary):
-                given += function_types(n.type)
+    for _, n in module.noted(Boundary):
+        given += function_types(n.type)
     for t in given:
         for part in parts_of(t):
             if isinstance(part, c.Stream | c.Future):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from meld.ir.component import ComponentInstance
 from meld.ir.notes import Instance, Note, note, ref, text
 
 
@@ -23,7 +24,7 @@ class Partner(Note):
     For a link that a validator would refuse as a `with` argument: a core module imported under an empty module type.
     """
 
-    to: Any = ref("instance", positional=True)
+    to: ComponentInstance = ref("instance", positional=True)
     label: str = text(default="link")
 
 

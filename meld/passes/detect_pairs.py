@@ -130,15 +130,8 @@ def _size(stream: c.Stream | c.Future) -> int:
 def _clusters(module: Module) -> list[set[Instance]]:
     """The connected clusters of linked instances."""
     links = {frozenset((link.importer, link.exporter)) for link in module.notes_of(Link)}
-    links |= {frozenset((n.caller, n.callee)) for n in _boundaries(module)}
+    links |= {frozenset((n.caller, n.callee)) for _, n in module.noted(Boundary)}
     return _connected(module.notes_of(Instance), links)
-
-
-def _boundaries(module: Module) -> Iterator[Boundary]:
-    for item in module.imports:
-        for n in item.notes:
-            if isinstance(n, Boundary):
-                yield n
 
 
 def _connected(instances: list[Instance], links: set[frozenset[Instance]]) -> list[set[Instance]]:
@@ -176,7 +169,7 @@ def _carriers(module: Module) -> dict[Type, set[frozenset[Instance]]]:
     """Which instances calls connect that can carry an end of a stream or future, by its type."""
     carriers: dict[Type, set[frozenset[Instance]]] = {}
     known: dict[int, set[Type]] = {}  # by id of the types of functions, which the notes keep alive
-    for n in _boundaries(module):
+    for _, n in module.noted(Boundary):
         carried = known.get(id(n.type))
         if carried is None:
             carried = known[id(n.type)] = _streams_in(n.type)
@@ -251,13 +244,11 @@ class _Program:
 
     def __init__(self, module: Module) -> None:
         self.joiners = {use.instance for use in module.notes_of(StreamUse) if "waitable.join" in use.builtins}
-        self.entries = {n.instance for item in module.items() for n in item.notes if isinstance(n, IntrinsicEntry)}
+        self.entries = {n.instance for _, n in module.noted(IntrinsicEntry, module.items())}
         self._count = 0
         self._host_facing: dict[Type, dict[Instance, tuple[int, str]]] = {}
-        for item in module.imports:
-            for n in item.notes:
-                if isinstance(n, HostCall):
-                    self._add(n.type, n.instance, f"import `{n.label}`")
+        for _, n in module.noted(HostCall):
+            self._add(n.type, n.instance, f"import `{n.label}`")
         for export in module.notes_of(HostExport):
             self._add(export.type, export.instance, f"export `{export.label}`")
 
@@ -313,12 +304,7 @@ def _keep_sharers_on_host(candidates: list[_Candidate]) -> None:
 
 def _canonical_uses(module: Module) -> set[tuple[Instance, Type]]:
     """Whose code can reach a canonical built-in of which stream or future type; to declare it is no use."""
-    declared = {
-        item: (n.instance, n.type)
-        for item in module.imports
-        for n in item.notes
-        if isinstance(n, CanonCall) and _is_stream(n.type)
-    }
+    declared = {item: (n.instance, n.type) for item, n in module.noted(CanonCall) if _is_stream(n.type)}
     live = reachable(module) if declared else set()
     return {use for item, use in declared.items() if item in live}
 

@@ -65,7 +65,7 @@ class GuardEntries(Pass):
         if not exports:
             return
         state = Global(I32, True, [_const(0)], name="entered", synthetic=KIND)
-        calls = [i for i in module.imports if isinstance(i, Function) and any(isinstance(n, HostCall) for n in i.notes)]
+        calls = [i for i in module.imports if isinstance(i, Function) and i.note(HostCall) is not None]
         opened = [item for item in calls if cx.asks("open call", item)]
         trap = trap_function(module, Trap.ENTER)
         entered = _trap_if([_get(state)], trap)
@@ -99,8 +99,7 @@ class GuardEntries(Pass):
 
 def _guard_reallocs(module: Module, state: Global, running: list[Instruction], cx: PassContext) -> list[Function]:
     """Guards each `realloc` that the host calls, unless built-ins of the host may call one while the program runs."""
-    noted = [n for item in module.imports for n in item.notes]
-    if any(isinstance(n, CanonCall) for n in noted):
+    if any(True for _ in module.noted(CanonCall)):
         return []
     made: dict[Function, Function] = {}
 
@@ -113,11 +112,10 @@ def _guard_reallocs(module: Module, state: Global, running: list[Instruction], c
             module.add(made[function])
         return replace(options, realloc=made.get(function, function))
 
-    for n in module.notes_of(HostExport):
-        n.lift = guarded(n.lift)
-    for n in noted:
-        if isinstance(n, HostCall):
-            n.lower = guarded(n.lower)
+    for export in module.notes_of(HostExport):
+        export.lift = guarded(export.lift)
+    for _, call in module.noted(HostCall):
+        call.lower = guarded(call.lower)
     return list(made.values())
 
 

@@ -43,17 +43,11 @@ class HostMemory(Pass):
     always: bool = option(False, "whether values are checked in the module also where it has one memory at most")
 
     def run(self, module: Module, cx: PassContext) -> None:
-        edges = any(isinstance(n, Edge) for item in module.imports for n in item.notes)
+        edges = any(True for _ in module.noted(Edge))
         if len(module.space("memories")) < 2 and not edges and not self.always:
             cx.remark("there is one memory at most; nothing to separate (always=true checks values all the same)")
             return
-        calls = [
-            (item, n)
-            for item in module.imports
-            if isinstance(item, Function)
-            for n in item.notes
-            if type(n) is HostCall
-        ]
+        calls = [(item, n) for item, n in module.noted(HostCall) if isinstance(item, Function)]
         for item, call in calls:
             if cx.asks("separate", item) and share_import(module, item, call):
                 cx.stats["host calls"] += 1

@@ -87,6 +87,7 @@ class _Linker:
         self.host_only = [n.pattern for n in program.notes_of(HostOnly)]
         self.remarks: list[str] = []
         self.left = 0
+        self.partners: list[tuple[ComponentInstance, str, str]] = []  # importer, name of the exporter, import
         self.inputs: dict[str, NestedComponent] = {note.label: note.component for note in inputs}
         self.wanted: dict[tuple[str, str], dict[str, str]] = {}  # import → exporter → export, or "" for what fits
         self.instances: dict[str, ComponentInstance] = {}
@@ -116,6 +117,8 @@ class _Linker:
         for name in self._order(feeds):
             self._instantiate(name, by_input[name])
         self.program.definitions = in_order(self.program.definitions)
+        for instance, other, label in self.partners:
+            instance.notes.append(Partner(self.instances[other], label))
         self._export_the_rest()
         self.program.validated = None
         check(self.program)
@@ -255,7 +258,6 @@ class _Linker:
         nested = self.inputs[name]
         instance = ComponentInstance(nested, name=name)
         copier = Copier(self.program.definitions)
-        partners: list[tuple[str, str]] = []
         for item, providers in feeds.items():
             label = str(item.extern)
             self.used.update((other, str(export.extern)) for other, export in providers)
@@ -265,14 +267,13 @@ class _Linker:
                 self.program.definitions.append(given)
             else:
                 given = self._outer_import(item, copier)
-                partners += [(other, label) for other, _ in providers]
+                self.partners += [(instance, other, label) for other, _ in providers]
                 if not providers:
                     self.left += 1
             copier.map[item] = given
             instance.args.append((label, given))
         self.program.definitions.append(instance)
         self.instances[name] = instance
-        instance.notes += [Partner(other, label) for other, label in partners]  # names now, instances at the end
 
     def _outer_import(self, item: Import, copier: Copier) -> Definition:
         """The composition's own import for one that no input feeds.
@@ -292,10 +293,6 @@ class _Linker:
         return copy
 
     def _export_the_rest(self) -> None:
-        for instance in self.instances.values():
-            for note in instance.notes:
-                if isinstance(note, Partner):
-                    note.to = self.instances[note.to]
         taken: dict[str, str] = {}
         for name, nested in self.inputs.items():
             for export in _exports(nested):

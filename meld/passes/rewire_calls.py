@@ -27,7 +27,7 @@ class RewireCalls(Pass):
     establishes = frozenset({"rewired"})
 
     def run(self, module: Module, cx: PassContext) -> None:
-        shims = {n.replaces: f for f in module.functions for n in f.notes if isinstance(n, Shim)}
+        shims = {n.replaces: f for f, n in module.noted(Shim, module.functions)}
         makers = {item for item in shims if _makes_handles(item)}
         rebound = {item: f for item, f in shims.items() if item not in makers and cx.asks("rewire", f)}
         if len(rebound) + len(makers) == len(shims):

@@ -66,7 +66,7 @@ class WireEntries(Pass):
     before = ("guard-entries", "finish")
 
     def run(self, module: Module, cx: PassContext) -> None:
-        planned: dict[str, PlannedExport] = {n.label: n for n in module.notes_of(PlannedExport)}
+        planned = {n.label: n for n in module.notes_of(PlannedExport)}
         wiring = _Wiring(module, Text(module, KIND), "exposed-resources" in module.facts)
         for n in module.notes_of(HostExport):
             plan = planned.get(n.label)
@@ -102,7 +102,7 @@ class _Wiring:
 
     def empty(self, n: HostExport) -> None:
         """A function, or its `post-return`, after which the context slots are empty."""
-        slots: ContextSlots = self.module.notes_of(ContextSlots)[0]
+        slots = self.module.notes_of(ContextSlots)[0]
         last = n.lift.post_return or n.target
         emptied = []
         for slot in (slots.first, slots.second):
@@ -116,7 +116,7 @@ class _Wiring:
 
     def enter(self, n: HostExport, plan: PlannedExport) -> None:
         """A function that begins a task and returns when it has its result."""
-        functions: TaskFunctions = self.module.notes_of(TaskFunctions)[0]
+        functions = self.module.notes_of(TaskFunctions)[0]
         tables = Tables.of(self.module)
         self.text.give("$state", tables.state.memory)
         params = _numbers(n.target.signature.params)
@@ -153,10 +153,8 @@ class _Wiring:
 
     def _result(self, n: HostExport, results: Sequence[NumType]) -> None:
         """Passes the result of a task to the host's `task.return`, if `emit-tasks` has left an import for it."""
-        for item in self.module.imports:
-            if not isinstance(item, Function) or not any(
-                isinstance(note, TaskResult) and note.label == n.label for note in item.notes
-            ):
+        for item, note in self.module.noted(TaskResult):
+            if not isinstance(item, Function) or note.label != n.label:
                 continue
             given = "".join(f" (local.get {i + 1})" for i in range(len(results)))
             name = self.results[item] = f"{n.label}.result"

@@ -35,10 +35,8 @@ class CallGraph:
                     graph._add(function, body.uses())
                 case None:
                     pass
-        for item in module.imports:
-            for n in item.notes:
-                if isinstance(n, Edge):
-                    graph._add(item, (n.target, n.inner.realloc, n.inner.post_return))
+        for item, n in module.noted(Edge):
+            graph._add(item, (n.target, n.inner.realloc, n.inner.post_return))
         for element in module.elements:
             if element.table is not None:
                 entries = [used for expression in element.expressions or () for used in item_uses(expression)]

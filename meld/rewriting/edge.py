@@ -31,7 +31,7 @@ def option_items(options: Options) -> Iterator[CoreItem]:
 
 def host_options(module: Module) -> list[Options]:
     """The options of all calls of the host and of all exports to it, exports first."""
-    calls = [n.lower for item in module.imports for n in item.notes if isinstance(n, HostCall)]
+    calls = [n.lower for _, n in module.noted(HostCall)]
     return [*(n.lift for n in module.notes_of(HostExport)), *calls]
 
 
@@ -76,10 +76,9 @@ def names_apart(module: Module) -> dict[Function, str]:
     so that a host that goes by names alone refuses the module, and does not read the wrong memory.
     """
     names: dict[ImportName, dict[Options, list[Function]]] = {}
-    for item in module.imports:
-        for n in item.notes:
-            if isinstance(n, HostCall) and isinstance(item, Function) and item.imported is not None:
-                names.setdefault(item.imported, {}).setdefault(n.lower, []).append(item)
+    for item, n in module.noted(HostCall):
+        if isinstance(item, Function) and item.imported is not None:
+            names.setdefault(item.imported, {}).setdefault(n.lower, []).append(item)
     exported = {export.name: export.item for export in module.exports}
     taken = {item.imported for item in module.imports}
     found: dict[Function, str] = {}
@@ -98,7 +97,8 @@ def _is_plain(options: Options, exported: Mapping[str, CoreItem]) -> bool:
 
 
 def _fresh_field(name: ImportName, item: Function, taken: set[ImportName | None]) -> str:
-    call = next(n for n in item.notes if isinstance(n, HostCall))
+    call = item.note(HostCall)
+    assert call is not None
     field, n = f"{call.instance.name}/{name.field}", 1
     while ImportName(name.module, field) in taken:
         n += 1

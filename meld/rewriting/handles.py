@@ -10,7 +10,7 @@ from dataclasses import field
 from typing import Any
 
 from meld.ir.module import Function, Module
-from meld.ir.notes import Instance
+from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import Boundary, CanonCall, resource_of
 from meld.notes.handles import FUNCTIONS, RECORD_BYTES, HandleFunctions, HandleTable
 from meld.rewriting.state import State
@@ -88,11 +88,10 @@ def most_tasks(instances: int) -> int:
 def _object_bytes(module: Module) -> int:
     """The largest block that a handle of a program can stand for: a task, or a channel."""
     found = 0
-    for item in module.imports:
-        for n in item.notes:
-            match n:
-                case Boundary(lower=lower) if lower.is_async:
-                    return TASK_BYTES
-                case CanonCall() if resource_of(n) is None:
-                    found = CHANNEL_BYTES
+    for _, n in module.noted(Note):
+        match n:
+            case Boundary(lower=lower) if lower.is_async:
+                return TASK_BYTES
+            case CanonCall() if resource_of(n) is None:
+                found = CHANNEL_BYTES
     return found

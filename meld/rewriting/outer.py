@@ -29,6 +29,7 @@ from meld.abi.types import Resource, function_types, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Export, Function, ImportName, Memory, Module
+from meld.ir.notes import Note
 from meld.ir.types import I32
 from meld.notes.boundaries import (
     BOUNDARY_MODULE,
@@ -97,12 +98,11 @@ def _refusal(where: str, t: c.CompFuncType) -> MeldError:
 def close_imports(module: Module) -> None:
     """Puts an edge in front of each function of the host that takes or returns handles."""
     new: dict[Any, Any] = {}
-    for item in module.imports:
-        for n in item.notes:
-            if isinstance(n, HostCall) and isinstance(item, Function) and crosses(n.type):
-                if n.lower.is_async:
-                    raise _refusal(f"import `{n.label}` of `{n.instance.name}`", n.type)
-                new[item] = _import_edge(module, item, n)
+    for item, n in module.noted(HostCall):
+        if isinstance(item, Function) and crosses(n.type):
+            if n.lower.is_async:
+                raise _refusal(f"import `{n.label}` of `{n.instance.name}`", n.type)
+            new[item] = _import_edge(module, item, n)
     module.replace_uses(new)
     rebind_notes(module, new)
     for outer, edge in new.items():
@@ -126,7 +126,7 @@ def _watch(module: Module, edges: list[Edge]) -> None:
             made = state.link(__package__, "watched.wat", params, {"realloc": realloc}, kind=KIND, shared=False)
             watched[realloc] = made["realloc"]
         note.watch = list(watched).index(realloc) + 1
-    for n in (*module.notes_of(HostExport), *(n for item in module.imports for n in item.notes)):
+    for n in (*module.notes_of(HostExport), *(n for _, n in module.noted(Note))):
         match n:
             case HostExport() if n.lift.realloc in watched:
                 n.lift = replace(n.lift, realloc=watched[n.lift.realloc])
@@ -181,7 +181,7 @@ def share_import(module: Module, item: Function, call: HostCall) -> bool:
     """
     if call.lower.memory in _state_memory(module):
         return False
-    edges = [n for f in module.imports for n in f.notes if isinstance(n, Edge) and n.target is item]
+    edges = [n for _, n in module.noted(Edge) if n.target is item]
     if not needs_checks(call.type, call.lower, imported=True):
         call.lower = replace(call.lower, memory=None, realloc=None)
         for edge in edges:

@@ -29,7 +29,7 @@ from meld.abi.types import Resource, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Module
-from meld.ir.notes import Instance
+from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, I64, FuncType, NumType
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, OuterCall
 from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, type_numbers
@@ -324,7 +324,7 @@ class Interpreter:
         if "entered" in self.module.facts or not self._is_async:
             return None
         exported: dict[str, CoreItem] = {export.name: export.item for export in self.module.exports}
-        exports: list[HostExport] = self.module.notes_of(HostExport)
+        exports = self.module.notes_of(HostExport)
         for export in exports:
             if export.label == name and exported.get(name) is export.target:
                 return export
@@ -333,14 +333,10 @@ class Interpreter:
     @property
     def _is_async(self) -> bool:
         """Whether anything is left that asks for the current task."""
-        notes = [note for item in self.module.imports for note in item.notes]
         return (
             self._remains.tasks is not None
-            or any(
-                (isinstance(n, Boundary) and (n.type.is_async or n.lower.is_async or n.lift.is_async))
-                or (isinstance(n, CanonCall) and not n.builtin.startswith("resource."))
-                for n in notes
-            )
+            or any(n.type.is_async or n.lower.is_async or n.lift.is_async for _, n in self.module.noted(Boundary))
+            or any(not n.builtin.startswith("resource.") for _, n in self.module.noted(CanonCall))
             or any(n.lift.is_async for n in self.module.notes_of(HostExport))
         )
 
@@ -424,21 +420,20 @@ def _needed(module: Module) -> dict[CoreItem, None]:
     def options(o: Options) -> None:
         add(o.memory, o.realloc, o.post_return, o.callback)
 
-    for item in module.imports:
-        for note in item.notes:
-            match note:
-                case Boundary():
-                    add(note.target)
-                    options(note.lower)
-                    options(note.lift)
-                case CanonCall(type=c.Own(resource=Resource(dtor=dtor))) | OuterCall(resource=Resource(dtor=dtor)):
-                    add(dtor)
-                case Edge():
-                    add(note.target)
-                    options(note.inner)
-                    options(note.outer)
-                case CanonCall():
-                    options(note.options)
+    for _, note in module.noted(Note):
+        match note:
+            case Boundary():
+                add(note.target)
+                options(note.lower)
+                options(note.lift)
+            case CanonCall(type=c.Own(resource=Resource(dtor=dtor))) | OuterCall(resource=Resource(dtor=dtor)):
+                add(dtor)
+            case Edge():
+                add(note.target)
+                options(note.inner)
+                options(note.outer)
+            case CanonCall():
+                options(note.options)
     for export in module.notes_of(HostExport):
         add(export.target)
         options(export.lift)

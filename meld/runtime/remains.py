@@ -142,7 +142,7 @@ class Remains:
 
     def around(self, wanted: Function, work: Coroutine) -> Coroutine:
         """A call that is no task, with the running task that its callee is to find."""
-        planned = next((note for note in wanted.notes if isinstance(note, Planned)), None)
+        planned = wanted.note(Planned)
         if self.tasks is None or planned is None or planned.running == Running.CALLER.value:
             return (yield from work)
         running = self.items.reach(self.tasks.running)
@@ -162,7 +162,7 @@ class Remains:
         if "entered" in self.module.facts:
             flat = not lift.is_async and export.type.is_async and export.target.signature.results == returned.params
             return Entry(None, lift, MAX_FLAT_PARAMS) if flat else None
-        plans: list[PlannedExport] = self.module.notes_of(PlannedExport)
+        plans = self.module.notes_of(PlannedExport)
         plan = next((plan for plan in plans if plan.label == export.label), None)
         if self.tasks is None or plan is None or plan.how != "task":
             return None
@@ -193,7 +193,7 @@ class Remains:
         return answer
 
     def _export(self, label: str) -> HostExport:
-        exports: list[HostExport] = self.module.notes_of(HostExport)
+        exports = self.module.notes_of(HostExport)
         return next(export for export in exports if export.label == label)
 
     def _call(self, function: Function, *args: int) -> int:
@@ -212,10 +212,9 @@ def remaining_items(module: Module) -> list[CoreItem | None]:
         for o in given:
             found.extend((o.memory, o.realloc))
 
-    for item in module.imports:
-        for note in item.notes:
-            if isinstance(note, TaskHalf | ElementCopy):
-                options(note.lower, note.lift)
+    for _, note in module.noted(Note):
+        if isinstance(note, TaskHalf | ElementCopy):
+            options(note.lower, note.lift)
     for ends in module.notes_of(EndFunctions):
         found += [ends.end_lift, ends.end_lower, ends.error_lift, ends.error_lower]
     for tasks in module.notes_of(TaskFunctions):

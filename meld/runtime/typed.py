@@ -18,7 +18,7 @@ def find_export(module: Module, name: str) -> HostExport:
     Raises:
         MeldError: there is none, or several interfaces have it, or the module says nothing of component functions.
     """
-    exports: list[HostExport] = module.notes_of(HostExport)
+    exports = module.notes_of(HostExport)
     if not exports:
         raise MeldError(
             f"`{name}(…)` is a call by component types, of which the module says nothing",

@@ -25,7 +25,7 @@ def _has_instances(module: Module) -> Broken:
 
 def _nothing_at_boundaries(module: Module) -> Broken:
     for item in module.imports:
-        if any(isinstance(note, Boundary) for note in item.notes):
+        if item.note(Boundary) is not None:
             yield "is a call between components that is still to be adapted", item
 
 

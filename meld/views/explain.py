@@ -11,7 +11,7 @@ from meld.abi.types import show
 from meld.binary.debug.dwarf import FILE, line_of
 from meld.driver import Outcome
 from meld.ir.module import Module
-from meld.ir.notes import Instance
+from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, Wired
 from meld.notes.state import StateMemory
 from meld.notes.streams import Domain, Pair, pairs_by_domain
@@ -53,26 +53,24 @@ def rows(module: Module) -> list[Row]:
     for wired in module.notes_of(Wired):
         parties = f"{wired.caller.name} → {wired.callee.name}"
         found.append(Row("boundary", f"{wired.label} {show(wired.type)}", parties, wired.how, wired.reason))
-    for function in module.functions:
-        for n in function.notes:
-            if isinstance(n, TaskCall):
-                parties = f"{n.caller.name} → {n.callee.name}"
-                found.append(Row("boundary", f"{n.label} {show(n.type)}", parties, "task", _why_task(n.blocks)))
+    for _, call in module.noted(TaskCall, module.functions):
+        parties = f"{call.caller.name} → {call.callee.name}"
+        found.append(Row("boundary", f"{call.label} {show(call.type)}", parties, "task", _why_task(call.blocks)))
     for planned in module.notes_of(PlannedExport):
         if planned.how == How.TASK.value:
             found.append(Row("export", planned.label, "host", "task", _why_task(planned.blocks)))
-    for item in module.imports:
-        for n in item.notes:
-            if isinstance(n, Boundary):
+    for item, n in module.noted(Note):
+        match n:
+            case Boundary():
                 parties = f"{n.caller.name} → {n.callee.name}"
-                planned = next((p for p in item.notes if isinstance(p, Planned)), None)
-                how = "pending" if planned is None else planned.how
-                why = "not yet wired" if planned is None else _why_planned(planned)
+                plan = item.note(Planned)
+                how = "pending" if plan is None else plan.how
+                why = "not yet wired" if plan is None else _why_planned(plan)
                 found.append(Row("boundary", f"{n.label} {show(n.type)}", parties, how, why))
-            elif isinstance(n, Edge):
+            case Edge():
                 parties = f"{n.instance.name} → host" if n.way == "out" else f"host → {n.instance.name}"
                 found.append(Row("edge", f"{n.label} {show(n.type)}", parties, "pending", "handles to be translated"))
-            elif isinstance(n, CanonCall):
+            case CanonCall():
                 found.append(Row("built-in", n.builtin, n.instance.name or "", "pending", "an import for now"))
     return [*found, *_host_checks(module)]
 
@@ -84,9 +82,7 @@ def _host_checks(module: Module) -> list[Row]:
     inside, outside = list[str](), list[str]()
     state = {note.memory for note in module.notes_of(StateMemory)}
     given = [(n.label, n.type, n.lift, False) for n in module.notes_of(HostExport)]
-    given += [
-        (n.label, n.type, n.lower, True) for item in module.imports for n in item.notes if isinstance(n, HostCall)
-    ]
+    given += [(n.label, n.type, n.lower, True) for _, n in module.noted(HostCall)]
     for label, t, options, imported in given:
         if needs_checks(t, options, imported=imported):
             (inside if options.memory in state else outside).append(label)

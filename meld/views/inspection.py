@@ -14,7 +14,7 @@ from meld.abi.types import Resource
 from meld.abi.wit_text import wit, wit_function
 from meld.ir.describe import item_type
 from meld.ir.module import KEYWORD_OF, CoreItem, Memory, Module
-from meld.ir.notes import Instance
+from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, Wired
 from meld.notes.linking import Link
 from meld.notes.streams import Carried, Domain, Pair, pairs_by_domain
@@ -129,18 +129,17 @@ def _memory(number: int, memory: Memory) -> Row:
 def _calls(module: Module) -> Iterator[Row]:
     for wired in module.notes_of(Wired):
         yield _call(_name(wired.caller), _name(wired.callee), wired.label, wit_function(wired.type), wired.how)
-    for item in module.imports:
-        for note in item.notes:
-            match note:
-                case Boundary():
-                    yield _call(_name(note.caller), _name(note.callee), note.label, wit_function(note.type), "pending")
-                case HostCall():
-                    assert item.imported is not None
-                    interface = "" if item.imported.module == "$root" else f"{item.imported.module}#"
-                    yield _call(_name(note.instance), HOST, interface + note.label, wit_function(note.type), "host")
-                case CanonCall():
-                    of = f" {wit(note.type)}" if note.type is not None else ""
-                    yield _call(_name(note.instance), CANON, note.builtin + of, item_type(item), "built-in")
+    for item, note in module.noted(Note):
+        match note:
+            case Boundary():
+                yield _call(_name(note.caller), _name(note.callee), note.label, wit_function(note.type), "pending")
+            case HostCall():
+                assert item.imported is not None
+                interface = "" if item.imported.module == "$root" else f"{item.imported.module}#"
+                yield _call(_name(note.instance), HOST, interface + note.label, wit_function(note.type), "host")
+            case CanonCall():
+                of = f" {wit(note.type)}" if note.type is not None else ""
+                yield _call(_name(note.instance), CANON, note.builtin + of, item_type(item), "built-in")
 
 
 def _call(caller: str | None, callee: str | None, function: str, type_: str, how: str) -> Row:

@@ -55,7 +55,7 @@ def _imports(module: Module) -> Iterator[Row]:
         }
         if isinstance(item, Function):
             row["core"] = core_row(item.signature)
-            call = next((n for n in item.notes if isinstance(n, HostCall)), None)
+            call = item.note(HostCall)
             row |= {"wit": None} if call is None else import_row(item, call, names)
         else:
             row["type"] = item_type(item)

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cache, partial
-from typing import Any
+from typing import TypeVar
 
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Instruction
 from meld.ir.module import CoreItem, Function, Global, Item, Module
-from meld.ir.notes import Instance
+from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, NumType, TypeDef, ValType
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, Wired
 from meld.notes.channels import ElementCopy
@@ -32,6 +32,8 @@ from meld.rewriting.splice import splice
 from meld.rewriting.state import State
 from meld.rewriting.template import generated
 from meld.support.records import record
+
+N = TypeVar("N", bound=Note)
 
 INLINED_CALLS = 4
 """Calls of one function that copies strings up to which each is inlined; with more the size counts."""
@@ -89,8 +91,8 @@ class AdapterWiring(Pass):
         flags = _make_flags(module, closed, _calling_out(module, calls.values(), edges.values()))
         catches = any(True for _ in _tags(module))
         tasks = _make_tasks(module, adapters, calls.values())
-        slots: list[ContextSlots] = module.notes_of(ContextSlots)
-        scheduler: list[TaskFunctions] = module.notes_of(TaskFunctions)
+        slots = module.notes_of(ContextSlots)
+        scheduler = module.notes_of(TaskFunctions)
         surroundings = Surroundings(adapters, slots[0] if slots else None, scheduler[0] if scheduler else None)
         may_leave = {i: adapters.global_(g) for i, g in flags.items()}
         writer = AdapterWriter(adapters, may_leave, catches, handles, surroundings, tasks)
@@ -119,7 +121,7 @@ def _choose(module: Module, adapters: AdapterModule, handles: Handles, cx: PassC
     """The pending boundaries that are wired now, analysed."""
     calls: dict[Function, Call] = {}
     for function, boundary in _noted(module, Boundary):
-        call = analyse(adapters, boundary, function, _planned(function))
+        call = analyse(adapters, boundary, function, function.note(Planned))
         if _carried(handles, call, cx) and cx.asks("wire", function):
             calls[function] = call
     return calls
@@ -147,11 +149,6 @@ def _carried(handles: Handles, call: Call, cx: PassContext) -> bool:
             raise
         return False
     return True
-
-
-def _planned(function: Function) -> Planned | None:
-    """The note that `plan-tasks` left on a call; None if there is none."""
-    return next((n for n in function.notes if isinstance(n, Planned)), None)
 
 
 def _write(
@@ -274,15 +271,10 @@ def _inline_strings(module: Module, adapters: Iterable[CoreItem], cx: PassContex
     )
 
 
-def _noted(module: Module, kind: type[Any]) -> list[tuple[Function, Any]]:
+def _noted(module: Module, kind: type[N]) -> list[tuple[Function, N]]:
     """The functions with a note of a class, and the note."""
-    return [
-        (item, found)
-        for item in (*module.imports, *module.functions)
-        if item.notes and isinstance(item, Function)  # few have notes
-        for found in item.notes
-        if isinstance(found, kind)
-    ]
+    noted = module.noted(kind, (*module.imports, *module.functions))
+    return [(item, n) for item, n in noted if isinstance(item, Function)]
 
 
 def _tags(module: Module) -> Iterable[CoreItem]:

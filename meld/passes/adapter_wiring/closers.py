@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from meld.abi.options import Options
 from meld.ir.module import Export, Function, Module
-from meld.ir.notes import Instance
+from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import CanonCall, HostCall, HostExport
 
 Called = tuple[Function, Instance]
@@ -48,7 +48,7 @@ def _is_closer(function: Function) -> bool:
 def _host_options(module: Module) -> Iterator[tuple[Options, Instance]]:
     for export in module.notes_of(HostExport):
         yield export.lift, export.instance
-    for n in (n for item in module.imports for n in item.notes):
+    for _, n in module.noted(Note):
         match n:
             case HostCall():
                 yield n.lower, n.instance
@@ -87,7 +87,7 @@ def call_closed(module: Module, closed: Mapping[Called, Function]) -> None:
         export.lift = options(export.lift, export.instance)
         if before is not None and export.lift.post_return is not before:
             _reexport(module, before, export.lift.post_return, f"cabi_post_{export.label}")
-    for n in (n for item in module.imports for n in item.notes):
+    for _, n in module.noted(Note):
         match n:
             case HostCall():
                 n.lower = options(n.lower, n.instance)

@@ -276,17 +276,16 @@ def _obstacle(module: Module, domain: Domain, ring: int) -> str | None:
 def _entries(module: Module) -> dict[Instance, dict[str, Function]]:
     """For each instance, the functions that it calls for intrinsics, by their names."""
     found: dict[Instance, dict[str, Function]] = {}
-    for item in module.items():
-        for n in item.notes:
-            if isinstance(n, IntrinsicEntry) and isinstance(item, Function):
-                found.setdefault(n.instance, {})[n.intrinsic] = item
+    for item, n in module.noted(IntrinsicEntry, module.items()):
+        if isinstance(item, Function):
+            found.setdefault(n.instance, {})[n.intrinsic] = item
     return found
 
 
 def _entry_of(module: Module, instance: Instance) -> IntrinsicEntry | None:
     """The note on one of the intrinsics of an instance; the notes of all of them name the same memories."""
-    notes = (n for item in module.items() for n in item.notes)
-    return next((n for n in notes if isinstance(n, IntrinsicEntry) and n.instance is instance), None)
+    notes = (n for _, n in module.noted(IntrinsicEntry, module.items()))
+    return next((n for n in notes if n.instance is instance), None)
 
 
 def _memory_of(module: Module, instance: Instance) -> Memory | None:

@@ -132,7 +132,7 @@ class EmitTasks(Pass):
 
 def _refuse_outside(module: Module) -> None:
     """Refuses asynchronous functions of the host that are called. Raises MeldError."""
-    asynchronous = [(f, n) for f in module.imports for n in f.notes if isinstance(n, HostCall) and n.type.is_async]
+    asynchronous = [(f, n) for f, n in module.noted(HostCall) if n.type.is_async]
     live = reachable(module) if asynchronous else set()
     for item, n in asynchronous:
         if item in live:
@@ -149,19 +149,18 @@ def _builtins(module: Module) -> Iterator[tuple[Function, CanonCall]]:
     """The built-ins that this pass knows."""
     known = {*CONTEXT, *BACKPRESSURE, *WITHOUT_TASKS, *BUILTINS}
     prompt = {n.callee for _, n, planned in _planned(module) if planned.how == How.PROMPT.value}
-    for item in module.imports:
-        for n in item.notes:
-            if not isinstance(item, Function) or not isinstance(n, CanonCall) or n.builtin not in known:
-                continue
-            if n.builtin != "task.return" or n.instance not in prompt:  # else adapter-wiring writes it
-                yield item, n
+    for item, n in module.noted(CanonCall):
+        if not isinstance(item, Function) or n.builtin not in known:
+            continue
+        if n.builtin != "task.return" or n.instance not in prompt:  # else adapter-wiring writes it
+            yield item, n
 
 
 def _planned(module: Module) -> Iterator[tuple[Function, Boundary, Planned]]:
     """The calls that are planned."""
     for item in module.imports:
-        planned = next((n for n in item.notes if isinstance(n, Planned)), None)
-        boundary = next((n for n in item.notes if isinstance(n, Boundary)), None)
+        planned = item.note(Planned)
+        boundary = item.note(Boundary)
         if planned is not None and boundary is not None and isinstance(item, Function):
             yield item, boundary, planned
 
@@ -170,7 +169,7 @@ def _called(module: Module) -> list[TaskCalled]:
     """The calls that are tasks, by their numbers."""
     task = How.TASK.value
     found = [of_boundary(planned.call, item, n) for item, n, planned in _planned(module) if planned.how == task]
-    exports: dict[str, HostExport] = {n.label: n for n in module.notes_of(HostExport)}
+    exports = {n.label: n for n in module.notes_of(HostExport)}
     found += [of_export(n.call, exports[n.label]) for n in module.notes_of(PlannedExport) if n.how == task]
     return sorted(found, key=lambda call: call.number)
 
@@ -300,8 +299,8 @@ class _Emitter:
         new: dict[Any, Any] = {}
         for item, name in self.boundaries.items():
             function = new[item] = made[name]
-            n = next(n for n in item.notes if isinstance(n, Boundary))
-            planned = next(n for n in item.notes if isinstance(n, Planned))
+            n, planned = item.note(Boundary), item.note(Planned)
+            assert n is not None and planned is not None
             function.name, function.owner = item.name, n.caller
             function.notes = [TaskCall(n.caller, n.callee, n.label, n.type, planned.blocks)]
         if self.called:
@@ -339,7 +338,7 @@ class _Emitter:
                 value = "(i64.extend_i32_u (local.get 0))" if narrow else "(local.get 0)"
                 self._stub(item, f"(global.set $context.{n.slot} {value})")
         for function in self.module.functions:
-            if any(isinstance(n, UsesContext) for n in function.notes):
+            if function.note(UsesContext) is not None:
                 self._wrap_realloc(function, core)
 
     def _wrap_realloc(self, realloc: Function, core: str) -> None:

@@ -271,10 +271,8 @@ def _has_errors(module: Module, calls: Iterable[CanonCall]) -> bool:
 
 def _carried(module: Module) -> Iterator[tuple[Boundary, Type]]:
     """The types of values that calls between instances carry, with the call."""
-    for item in module.imports:
-        for n in item.notes:
-            if isinstance(n, Boundary):
-                yield from ((n, t) for t in function_types(n.type))
+    for _, n in module.noted(Boundary):
+        yield from ((n, t) for t in function_types(n.type))
 
 
 # --- the shapes of stubs ----------------------------------------------------------------------------------------------

@@ -182,7 +182,8 @@ def _tell_apart(module: Module, cx: PassContext) -> None:
 
 def _options_of(item: CoreItem) -> Options | None:
     """The options of a call of the host: with another memory it is another function."""
-    return next((n.lower for n in item.notes if isinstance(n, HostCall)), None)
+    call = item.note(HostCall)
+    return None if call is None else call.lower
 
 
 def _type_of(item: CoreItem) -> Any:
@@ -201,11 +202,9 @@ def _type_of(item: CoreItem) -> Any:
 def _drop_options(module: Module) -> int:
     """Drops memories and `realloc`s that a call of the host or an export names, and its type has no use for."""
     dropped = 0
-    for item in module.imports:
-        for n in item.notes:
-            if isinstance(n, HostCall):
-                n.lower, count = _used(n.lower, n.type, imported=True)
-                dropped += count
+    for _, call in module.noted(HostCall):
+        call.lower, count = _used(call.lower, call.type, imported=True)
+        dropped += count
     for n in module.notes_of(HostExport):
         n.lift, count = _used(n.lift, n.type, imported=False)
         dropped += count

@@ -44,7 +44,7 @@ def signatures(module: Module) -> Row:
         ``imports``, if there are any: a row for each import of a function that the host knows by another name;
         ``trapped``: the export by which a host says that it trapped, if there is one.
     """
-    described: dict[tuple[str, Function], HostExport] = {(n.label, n.target): n for n in module.notes_of(HostExport)}
+    described = {(n.label, n.target): n for n in module.notes_of(HostExport)}
     helpers = {
         item
         for n in described.values()

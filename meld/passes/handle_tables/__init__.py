@@ -18,7 +18,7 @@ from meld.abi.types import Resource
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import Function, Module
-from meld.ir.notes import Instance
+from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, ValType
 from meld.notes.boundaries import Boundary, CanonCall, Edge, resource_of
 from meld.notes.handles import exporters, has_handles, type_numbers
@@ -86,16 +86,15 @@ class HandleTables(Pass):
 
 def _holders(module: Module) -> Iterator[Instance]:
     """The instances that have handles of resources."""
-    for item in module.imports:
-        for n in item.notes:
-            match n:
-                case CanonCall() if resource_of(n) is not None:
-                    yield n.instance
-                case Boundary() if has_handles(n.type):
-                    yield n.caller
-                    yield n.callee
-                case Edge():
-                    yield n.instance
+    for _, n in module.noted(Note):
+        match n:
+            case CanonCall() if resource_of(n) is not None:
+                yield n.instance
+            case Boundary() if has_handles(n.type):
+                yield n.caller
+                yield n.callee
+            case Edge():
+                yield n.instance
     yield from exporters(module)
 
 

@@ -118,15 +118,14 @@ def _host_pointers(module: Module) -> list[tuple[str, Memory]]:
     for n in module.notes_of(HostExport):
         if uses_memory(n.type, n.lift, imported=False) and n.lift.memory is not None:
             found.append((f"export `{n.label}`", n.lift.memory))
-    for item in module.imports:
-        for one in item.notes:
-            match one:
-                case HostCall() if uses_memory(one.type, one.lower, imported=True) and one.lower.memory is not None:
-                    found.append((f"import `{one.label}`", one.lower.memory))
-                case CanonCall() if one.options.memory is not None:
-                    found.append((f"built-in `{one.builtin}`", one.options.memory))
-                case _:
-                    pass
+    for _, one in module.noted(Note):
+        match one:
+            case HostCall() if uses_memory(one.type, one.lower, imported=True) and one.lower.memory is not None:
+                found.append((f"import `{one.label}`", one.lower.memory))
+            case CanonCall() if one.options.memory is not None:
+                found.append((f"built-in `{one.builtin}`", one.options.memory))
+            case _:
+                pass
     return [(what, memory) for what, memory in found if memory not in trusted]
 
 
@@ -135,7 +134,7 @@ def _in_order(module: Module) -> list[Memory]:
     memories: list[Memory] = module.space("memories")
     seen_by_host = {export.item for export in module.exports if isinstance(export.item, Memory)}
     options = [n.lift for n in module.notes_of(HostExport)]
-    options += [n.lower for item in module.imports for n in item.notes if isinstance(n, HostCall)]
+    options += [n.lower for _, n in module.noted(HostCall)]
     seen_by_host |= {o.memory for o in options if o.memory is not None}
     if len(seen_by_host) > 1:
         names = ", ".join(f"`{_name(m, number)}`" for number, m in enumerate(memories) if m in seen_by_host)

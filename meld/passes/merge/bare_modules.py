@@ -87,14 +87,19 @@ def fill_memory_shim(shim: Function, host: CoreItem, intrinsic: Intrinsic, memor
 
 @record()
 class BareModule:
-    """A bare module that is being instantiated: `host` is what its imports become, `shims` maps memory numbers."""
+    """A bare module that is being instantiated.
+
+    Attributes:
+        host: what its imports become.
+        shims: for an import that takes the number of a memory, the function that maps it, in front of the host's.
+        called: the intrinsics that it imports.
+    """
 
     source: Module
     instance: Instance
     host: dict[CoreItem, CoreItem] = field(default_factory=dict)
     shims: dict[CoreItem, Function] = field(default_factory=dict)
-    numbered: dict[CoreItem, Intrinsic] = field(default_factory=dict)
-    entries: list[IntrinsicEntry] = field(default_factory=list)
+    called: dict[CoreItem, Intrinsic] = field(default_factory=dict)
 
     def imports(self, module: Module) -> dict[CoreItem, CoreItem]:
         """A binding for each import of the source, added to the fused module."""
@@ -105,22 +110,21 @@ class BareModule:
             intrinsic = intrinsic_of(wanted)
             if intrinsic is None:
                 continue
+            self.called[wanted] = intrinsic
             if intrinsic.mem is not None and memories:
-                entry = self.shims[wanted] = memory_shim(entry)
-                self.numbered[wanted] = intrinsic
-                module.add(entry)
-            self.entries.append(IntrinsicEntry(intrinsic.name, self.instance))
-            entry.notes.append(self.entries[-1])
+                self.shims[wanted] = memory_shim(entry)
+                module.add(self.shims[wanted])
         return self.host | self.shims
 
     def settle(self, spliced: Spliced) -> None:
-        """Gives shims and notes the memories of the instance."""
+        """Notes the entries, and gives the shims their bodies, now that the memories of the instance are there."""
         memories = [spliced.new.get(memory, memory) for memory in self.source.space("memories")]
-        for note in self.entries:
-            note.memory = memories[0] if memories else None
-            note.memories = len(memories)
+        first = memories[0] if memories else None
+        for wanted, intrinsic in self.called.items():
+            entry = self.shims.get(wanted, self.host[wanted])
+            entry.notes.append(IntrinsicEntry(intrinsic.name, self.instance, first, len(memories)))
         for wanted, shim in self.shims.items():
-            fill_memory_shim(shim, self.host[wanted], self.numbered[wanted], memories)
+            fill_memory_shim(shim, self.host[wanted], self.called[wanted], memories)
 
 
 def _host_item(wanted: CoreItem, instance: Instance) -> CoreItem:

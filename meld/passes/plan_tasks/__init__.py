@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
-from typing import Any
+from typing import Any, TypeVar
 
 from meld.ir.module import Function, Module
+from meld.ir.notes import Note
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, resource_of
 from meld.notes.tasks import How, Planned, PlannedExport, Running, UsesContext
 from meld.passes.base import Pass, PassContext
@@ -24,6 +25,8 @@ from meld.support.records import record
 
 CONTEXT = frozenset({"context.get", "context.set"})
 OF_THE_TASK = frozenset({"task.return", "task.cancel"})
+
+N = TypeVar("N", bound=Note)
 
 
 class PlanTasks(Pass):
@@ -56,22 +59,21 @@ class PlanTasks(Pass):
             cx.stats[planned.how] += 1
         module.notes += planner.exports
         for realloc in planner.reallocs:
-            if realloc in planner.context and not any(isinstance(n, UsesContext) for n in realloc.notes):
+            if realloc in planner.context and realloc.note(UsesContext) is None:
                 realloc.notes.append(UsesContext())
 
 
 def _asynchronous(module: Module) -> Iterator[Any]:
     """The notes that speak of anything asynchronous."""
-    for n in module.notes_of(HostExport):
-        if n.type.is_async or n.lift.is_async:
-            yield n
-    for item in module.imports:
-        for n in item.notes:
-            match n:
-                case CanonCall() if resource_of(n) is None:
-                    yield n
-                case Boundary(type=type) | HostCall(type=type) if type.is_async or n.lower.is_async:
-                    yield n
+    for export in module.notes_of(HostExport):
+        if export.type.is_async or export.lift.is_async:
+            yield export
+    for _, n in module.noted(Note):
+        match n:
+            case CanonCall() if resource_of(n) is None:
+                yield n
+            case Boundary(type=type) | HostCall(type=type) if type.is_async or n.lower.is_async:
+                yield n
 
 
 @record()
@@ -103,9 +105,9 @@ class _Planner:
     def of(cls, module: Module) -> _Planner:
         """The planner of a module."""
         graph = CallGraph.of(module)
-        boundaries = dict(_noted(module, Boundary))
+        boundaries = _noted(module, Boundary)
         prompt = prompt_calls(module, boundaries, graph)
-        return cls(module, graph, boundaries, dict(_noted(module, CanonCall)), module.notes_of(HostExport), prompt)
+        return cls(module, graph, boundaries, _noted(module, CanonCall), module.notes_of(HostExport), prompt)
 
     def plan(self) -> None:
         """Finds `planned` and `exports`."""
@@ -213,10 +215,6 @@ class _Planner:
         return builtin.builtin if builtin is not None else item.name or "a function without a name"
 
 
-def _noted(module: Module, kind: type[Any]) -> Iterator[tuple[Function, Any]]:
-    """The imported functions with a note of a class, and the note."""
-    for item in module.imports:
-        if isinstance(item, Function):
-            for n in item.notes:
-                if isinstance(n, kind):
-                    yield item, n
+def _noted(module: Module, kind: type[N]) -> dict[Function, N]:
+    """The imported functions with a note of a class."""
+    return {item: n for item, n in module.noted(kind) if isinstance(item, Function)}

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from meld.abi.types import function_types
 from meld.ir import component as c
 from meld.ir.module import Function, Module
-from meld.ir.notes import Instance
+from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, resource_of
 from meld.rewriting.calls import CallGraph
 
@@ -49,15 +49,14 @@ def _calls(module: Module, boundaries: Mapping[Function, Boundary]) -> dict[Inst
     for n in boundaries.values():
         calls.setdefault(n.caller, set()).add(n.callee)
     exporting = {export.instance for export in module.notes_of(HostExport)}
-    for item in module.imports:
-        for note in item.notes:
-            match note:
-                case CanonCall(builtin="resource.drop", instance=instance):
-                    resource = resource_of(note)
-                    if resource is not None and resource.owner is not None and resource.dtor is not None:
-                        calls.setdefault(instance, set()).add(resource.owner)
-                case HostCall(instance=instance):
-                    calls.setdefault(instance, set()).update(exporting)
+    for _, note in module.noted(Note):
+        match note:
+            case CanonCall(builtin="resource.drop", instance=instance):
+                resource = resource_of(note)
+                if resource is not None and resource.owner is not None and resource.dtor is not None:
+                    calls.setdefault(instance, set()).add(resource.owner)
+            case HostCall(instance=instance):
+                calls.setdefault(instance, set()).update(exporting)
     return calls
 
 

@@ -90,7 +90,8 @@ class _Wrapper:
     _shown: set[str] = field(default_factory=set)  # names of functions that the world exports
 
     def __post_init__(self) -> None:
-        self.functions = {n.label: n for kind in (HostReexport, HostExport) for n in self.module.notes_of(kind)}
+        self.functions = {n.label: n for n in self.module.notes_of(HostReexport)}
+        self.functions |= {n.label: n for n in self.module.notes_of(HostExport)}
         self.copier = Copier(self.out, self.map)
         self.imports = Imports(self.module, self.out, HostItems(self.out), self._core_item, self._options)
 

@@ -149,7 +149,7 @@ class Imports:
         """
         calls = [_call(item) for item in self.module.imports]
         late = {call.function: self._add(call.function, partial(self._lower, call)) for call in calls if call.is_late}
-        exposed: list[Resource] = [n.resource for n in self.module.notes_of(ResourceExport) if n.resource.is_outer]
+        exposed = [n.resource for n in self.module.notes_of(ResourceExport) if n.resource.is_outer]
         dtors = {r: self._add(r.dtor, partial(self.core, r.dtor)) for r in exposed if r.dtor is not None}
         self._instantiate_shim()
         for resource in exposed:

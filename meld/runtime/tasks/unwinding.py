@@ -119,8 +119,8 @@ def may_wait(item: Function) -> bool:
 def _roots(module: Module) -> list[Function]:
     """The functions that are called for tasks whose frames may have to go."""
     found: dict[Function, None] = {}
-    boundaries = [note for item in module.imports for note in item.notes if isinstance(note, Boundary)]
-    exports: list[HostExport] = module.notes_of(HostExport)
+    boundaries = [note for _, note in module.noted(Boundary)]
+    exports = module.notes_of(HostExport)
     lifts = [(note.target, note.lift) for note in boundaries if note.type.is_async or note.lift.is_async]
     lifts += [(note.target, note.lift) for note in exports if note.lift.is_async]
     for target, lift in lifts:
