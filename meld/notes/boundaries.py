@@ -131,7 +131,7 @@ class Edge(Note):
         target: the import of the host, or the core function that `canon lift` wraps.
         inner: the options of the instance's `canon lower` or `canon lift`.
         outer: those that the host sees. With the same memory, handles are translated where they are; with another one,
-            values are copied from one to the other.
+            values are copied from one to the other. Never asynchronous: what is called so answers when it has returned.
         watch: the number of the instance's `realloc` if what it gives the host for the result must not overlap, else 0.
     """
 
@@ -146,8 +146,8 @@ class Edge(Note):
 
     @property
     def copies(self) -> bool:
-        """Whether the host has another memory than the instance."""
-        return self.outer.memory is not self.inner.memory
+        """Whether the host has another memory than the instance, or another way to be called."""
+        return self.outer.memory is not self.inner.memory or self.inner.is_async
 
     def problems(self, holder: Any, program: Any) -> Iterator[str]:
         """The function has the core type that its component type is lowered to, or lifted from."""

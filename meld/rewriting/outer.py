@@ -11,7 +11,9 @@ wherever a handle crosses. `adapter-wiring` makes an adapter of it. There are tw
   beside their handles, since a replaced handle could lie across those.
 * Otherwise the host reads and writes the state memory, and the adapter copies the values from there and to there.
 
-Asynchronous calls with such handles are refused.
+A call of an asynchronous function of the host that is lowered asynchronously gets an edge, too. Behind it the host's
+function is lowered synchronously: it blocks until it has its result, which the edge copies to where the instance wants
+it, and answers that the call has returned. Exports that are lifted asynchronously and have such handles are refused.
 
 Source: Component Model, CanonicalABI.md: lift_own, lift_borrow, lower_own, lower_borrow.
 """
@@ -96,12 +98,13 @@ def _refusal(where: str, t: c.CompFuncType) -> MeldError:
 
 
 def close_imports(module: Module) -> None:
-    """Puts an edge in front of each function of the host that takes or returns handles."""
+    """Puts an edge in front of each function of the host that takes or returns handles, or is lowered asynchronously.
+
+    Streams, futures and error contexts cannot cross it: a function that has them, and no handles, is left as it is.
+    """
     new: dict[Any, Any] = {}
     for item, n in module.noted(HostCall):
-        if isinstance(item, Function) and crosses(n.type):
-            if n.lower.is_async:
-                raise _refusal(f"import `{n.label}` of `{n.instance.name}`", n.type)
+        if isinstance(item, Function) and _needs_edge(n):
             new[item] = _import_edge(module, item, n)
     module.replace_uses(new)
     rebind_notes(module, new)
@@ -109,6 +112,16 @@ def close_imports(module: Module) -> None:
         edge.notes[0].target = outer
         module.imports.append(edge)
     _watch(module, [edge.notes[0] for edge in new.values()])
+
+
+def _needs_edge(call: HostCall) -> bool:
+    if crosses(call.type):
+        return True
+    return call.lower.is_async and not any(map(_is_end, function_types(call.type)))
+
+
+def _is_end(t: Any) -> bool:
+    return isinstance(t, c.Stream | c.Future) or t is c.Prim.ERROR_CONTEXT
 
 
 def _watch(module: Module, edges: list[Edge]) -> None:
@@ -142,7 +155,9 @@ def _import_edge(module: Module, outer: Function, call: HostCall) -> Function:
     inner = call.lower
     note = Edge(call.instance, way="out", label=call.label, target=outer, type=call.type, inner=inner, outer=inner)
     edge = Function(outer.type, name=outer.name, imported=name, owner=outer.owner, notes=[note])
-    if _copies(call.type, inner, imported=True):
+    if inner.is_async:
+        _lower_synchronously(module, note, call)
+    elif _copies(call.type, inner, imported=True):
         _separate(module, note, call)
     outer.name = f"{call.label}.outer"
     return edge
@@ -151,6 +166,14 @@ def _import_edge(module: Module, outer: Function, call: HostCall) -> Function:
 def _separate(module: Module, edge: Edge, call: HostCall) -> None:
     """Has the import behind an edge use the state memory."""
     edge.outer = call.lower = _copied(module, edge.inner)
+    shape = lowered_type(call.type, edge.outer)
+    edge.target.type = module.func_type(shape.params, shape.results)
+
+
+def _lower_synchronously(module: Module, edge: Edge, call: HostCall) -> None:
+    """Has the import behind an edge block, with the state memory if values lie in memory."""
+    plain = Options(edge.inner.encoding)
+    edge.outer = call.lower = _copied(module, plain) if uses_memory(call.type, plain, imported=True) else plain
     shape = lowered_type(call.type, edge.outer)
     edge.target.type = module.func_type(shape.params, shape.results)
 

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import wasmtime
 
-from meld.abi.layout import MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts
+from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout, Layouts
 from meld.abi.options import Options
 from meld.abi.signatures import builtin_type, lifted_type, lowered_type, task_return_type
 from meld.abi.types import Resource, show
@@ -49,6 +49,7 @@ from meld.runtime.tasks.frames import Frames
 from meld.runtime.tasks.scheduler import InstanceState, Scheduler, State, Task, Thread
 from meld.runtime.tasks.trace import Trace
 from meld.runtime.tasks.unwinding import unwindable
+from meld.runtime.tasks.waitables import Status
 from meld.support.records import record
 
 T = TypeVar("T")
@@ -225,7 +226,8 @@ class Interpreter:
         """A call over the edge for which the host has the state memory; as `_passing`."""
         (up, down), out, instance = sides, note.way == "out", self._state(note.instance)
         assert down.handles is not None
-        values = lift_values(up, params[0], cores, MAX_FLAT_PARAMS)
+        most = MAX_FLAT_ASYNC_PARAMS if note.inner.is_async else MAX_FLAT_PARAMS
+        values = lift_values(up, params[0], cores, most)
         spilled = len(results[0].flat) > MAX_FLAT_RESULTS
         if out:
             passed = lower_values(down, params[1], values, MAX_FLAT_PARAMS)
@@ -235,6 +237,9 @@ class Interpreter:
         returned = self._plain(note.target, passed)
         result = lift_values(down, results[1], passed[-1:] if out and spilled else returned, MAX_FLAT_RESULTS)
         down.handles.end_borrows()
+        if out and note.inner.is_async:
+            lower(instance, up, results[0], result, 0, cores[-1] if results[0].flat else None)
+            return [int(Status.RETURNED)], []
         if out:
             at = cores[-1] if spilled else None
             return lower(instance, up, results[0], result, MAX_FLAT_RESULTS, at), []

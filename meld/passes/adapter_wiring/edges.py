@@ -18,6 +18,7 @@ from meld.ir.types import I32, I64, NumType
 from meld.notes.boundaries import Edge
 from meld.passes.adapter_wiring.adapter_module import Body
 from meld.passes.adapter_wiring.call import Call
+from meld.passes.adapter_wiring.tasks import RETURNED
 from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator, widen
 from meld.passes.adapter_wiring.writer import AdapterWriter, cores, gets
 from meld.rewriting.state import State
@@ -124,6 +125,8 @@ class EdgeWriter:
             returned = (self._copy_out if edge.way == "out" else self._copy_in)(body, call, params)
         for local, _ in returned:
             body.emit(f"local.get {local}")
+        if edge.way == "out" and edge.inner.is_async:
+            body.emit(f"i32.const {RETURNED}")
         return self.writer.adapters.add(body, name)
 
     def _call(self, body: Body, call: Call, arguments: Locals) -> Locals:

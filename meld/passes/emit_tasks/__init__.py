@@ -131,16 +131,20 @@ class EmitTasks(Pass):
 
 
 def _refuse_outside(module: Module) -> None:
-    """Refuses asynchronous functions of the host that are called. Raises MeldError."""
-    asynchronous = [(f, n) for f, n in module.noted(HostCall) if n.type.is_async]
+    """Refuses calls of asynchronous functions of the host that carry streams, futures or error contexts.
+
+    Raises:
+        MeldError: one that is called asynchronously; edges stand in front of all others.
+    """
+    asynchronous = [(f, n) for f, n in module.noted(HostCall) if n.lower.is_async]
     live = reachable(module) if asynchronous else set()
     for item, n in asynchronous:
         if item in live:
             interface = item.imported.module if item.imported is not None else ""
             wanted = f"`{n.label}`" if interface in ("", "$root") else f"`{interface}`"
             raise MeldError(
-                f"`{n.instance.name}` calls `{n.label}` {show(n.type)} of the host, which is asynchronous; "
-                "a core module cannot wait for its host yet",
+                f"`{n.instance.name}` calls `{n.label}` {show(n.type)} of the host with a stream, a future or an error "
+                "context, which cannot be passed to the host yet",
                 hint=f"give a component that exports {wanted} as another input",
             )
 

@@ -1,10 +1,11 @@
-;; A core module cannot wait for its host: an asynchronous function of the host that is called is refused.
+;; A stream cannot be passed to the host: a function that takes one is refused if it is called asynchronously.
 ;; meldc: --passes=plan-tasks,emit-tasks
-;; error: `a` calls `sleep` (func async (param "ms" u32)) of the host, which is asynchronous; a core module cannot wait
-;; hint: give a component that exports `test:clock/api` as another input
+;; error: `a` calls `drain` (func async (param "data" (stream u8))) of the host with a stream, a future or an error
+;; hint: give a component that exports `test:sink/api` as another input
 (module
   (@meld.facts linked merged)
   (@meld.instance $a)
-  (import "test:clock/api" "sleep" (func $sleep (@meld.owner $a)
-    (@meld.host (instance $a) (label "sleep") (type async (param "ms" u32))) (param i32)))
-  (func (@meld.owner $a) (export "run") (call $sleep (i32.const 10))))
+  (import "test:sink/api" "drain" (func $drain (@meld.owner $a)
+    (@meld.host (instance $a) (label "drain") (type async (param "data" (stream u8))) (lower async))
+    (param i32) (result i32)))
+  (func (@meld.owner $a) (export "run") (drop (call $drain (i32.const 10)))))
