@@ -104,22 +104,10 @@ def _sibling(path: Path) -> str | None:
 
 
 def load_text(text: str, name: str, *, located: bool = False) -> Program:
-    """Reads text by our grammar; text that it does not take, and that has no annotations, by the engine's.
-
-    Raises:
-        MeldError: neither takes it.
-    """
+    """Reads text. Raises MeldError, which shows the line."""
     from meld.text.reading.program import parse
 
-    try:
-        return parse(text, name, located=located)
-    except MeldError:
-        if "(@" in text or not text.lstrip().startswith(("(", ";")):
-            raise
-        binary = _engine_parse(text)
-        if binary is None:
-            raise
-        return decode(binary, name)
+    return parse(text, name, located=located)
 
 
 def decode_text(data: bytes | memoryview, name: str) -> str:
@@ -128,15 +116,6 @@ def decode_text(data: bytes | memoryview, name: str) -> str:
         return str(data, "utf-8")
     except UnicodeDecodeError as e:
         raise MeldError("neither a WebAssembly binary nor UTF-8 text", where=f"{name}: offset {e.start:#x}") from None
-
-
-def _engine_parse(text: str) -> bytes | None:
-    import wasmtime
-
-    try:
-        return bytes(wasmtime.wat2wasm(text))
-    except wasmtime.WasmtimeError:
-        return None
 
 
 def encode(program: Program) -> bytes:

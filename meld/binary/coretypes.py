@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from meld.binary.cursor import Cursor
 from meld.binary.leb import signed, unsigned, vector
+from meld.diagnostics import MeldError
+from meld.ir import proposals
 from meld.ir.types import (
     AbstractHeap,
     ArrayType,
@@ -46,6 +48,14 @@ REF_NULL, REF = 0x63, 0x64
 MAX_SUPERS = 1
 
 
+def unknown_code(c: Cursor, message: str, at: int, known: Mapping[int, str]) -> MeldError:
+    """The error of a byte that means nothing: names the proposal of `known` that it belongs to, if there is one."""
+    proposal = known.get(c.data[at])
+    if proposal is None:
+        return c.error(message, at)
+    return c.error(proposals.unsupported(proposal, f"byte {c.data[at]:#04x}"), at, hint=proposals.HINT)
+
+
 class CoreTypeReader:
     """Reads types; `types` is the type index space so far, to which recursion groups are added."""
 
@@ -78,7 +88,7 @@ class CoreTypeReader:
             return self._at(c, value, at)
         abstract = HEAP_BY_CODE.get(value & 0x7F) if value >= -64 else None
         if abstract is None:
-            raise c.error("malformed heap type", at)
+            raise unknown_code(c, "malformed heap type", at, proposals.HEAP_CODES)
         return abstract
 
     def valtype(self, c: Cursor) -> ValType:
@@ -97,7 +107,7 @@ class CoreTypeReader:
             return RefType(byte == REF_NULL, self.heaptype(c))
         if byte in HEAP_BY_CODE:
             return RefType(True, HEAP_BY_CODE[byte])
-        raise c.error(f"malformed type {byte:#04x}", at)
+        raise unknown_code(c, f"malformed type {byte:#04x}", at, proposals.HEAP_CODES)
 
     def storage(self, c: Cursor) -> StorageType:
         """A storage type."""
@@ -115,7 +125,8 @@ class CoreTypeReader:
         """The byte that says whether a field or a global may change."""
         byte = c.u8("mutability")
         if byte > 1:
-            raise c.error(f"malformed mutability {byte:#04x}", c.pos - 1)
+            proposal = {byte: proposals.THREADS} if byte & ~1 == proposals.SHARED else {}
+            raise unknown_code(c, f"malformed mutability {byte:#04x}", c.pos - 1, proposal)
         return byte == 1
 
     def limits(self, c: Cursor, what: str) -> Limits:
@@ -123,7 +134,8 @@ class CoreTypeReader:
         at = c.pos
         flags = c.u8(f"limits of a {what}")
         if flags & ~(0x0F if what == "memory" else 0x05):
-            raise c.error(f"malformed limits flags {flags:#04x}", at)
+            known = {flags: proposals.THREADS} if flags & ~5 == proposals.SHARED else {}
+            raise unknown_code(c, f"malformed limits flags {flags:#04x}", at, known)
         is64 = bool(flags & 4)
         bound = c.u64 if is64 else c.u32
         minimum = bound("minimum")
@@ -182,7 +194,7 @@ class CoreTypeReader:
             case 0x5E:
                 typedef.shape = ArrayType(self.field(c))
             case other:
-                raise c.error(f"malformed type definition {other:#04x}", at)
+                raise unknown_code(c, f"malformed type definition {other:#04x}", at, proposals.TYPE_FORMS)
 
 
 class CoreTypeWriter:

@@ -6,6 +6,7 @@ Source: WebAssembly 3.0, section 5.4 (instructions).
 from __future__ import annotations
 
 from meld.binary.cursor import Cursor
+from meld.ir import proposals
 from meld.ir.module import CLOSING, LABELLED
 from meld.ir.opcodes import BY_CODE, Imm, Op
 
@@ -54,6 +55,9 @@ def opcode_at(c: Cursor, byte: int, at: int) -> tuple[int, int]:
     key = (byte, c.u32("opcode")) if byte in PREFIXES else (0, byte)
     if key not in BY_CODE:
         shown = f"{byte:#04x} {key[1]:#04x}" if key[0] else f"{byte:#04x}"
+        proposal = proposals.of_opcode(*key)
+        if proposal is not None:
+            raise c.error(proposals.unsupported(proposal, f"opcode {shown}"), at, hint=proposals.HINT)
         raise c.error(f"unknown opcode {shown}", at)
     return key
 

@@ -7,12 +7,13 @@ from bisect import bisect_right
 from collections.abc import Callable
 
 from meld.binary.bodies import EncodedBody
-from meld.binary.coretypes import CoreTypeReader
+from meld.binary.coretypes import CoreTypeReader, unknown_code
 from meld.binary.cursor import Cursor
 from meld.binary.decode import InstructionReader
 from meld.binary.limits import MAX_BODY
 from meld.binary.names import read_names
 from meld.binary.section import CodeSection
+from meld.ir import proposals
 from meld.ir.instructions import Instruction, Scope
 from meld.ir.module import (
     SPACE_OF,
@@ -193,7 +194,7 @@ class _Reader:
                 return Global(*self.types.globaltype(c), imported=imported)
             case 4:
                 return Tag(self.types.tag(c), imported=imported)
-        raise c.error(f"malformed kind {kind:#04x} of an import", c.pos - 1)
+        raise unknown_code(c, f"malformed kind {kind:#04x} of an import", c.pos - 1, proposals.IMPORT_KINDS)
 
     def declare_functions(self) -> None:
         functions = [Function(typedef) for typedef in self.declared]

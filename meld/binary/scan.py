@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE
+from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE, unknown_code
 from meld.binary.cursor import Cursor
 from meld.binary.limits import MAX_LOCALS
 from meld.binary.plans import CLOSE, OPEN, PLANS, PREFIXES, SPACE_OF_IMM, Step, fence, opcode_at
+from meld.ir import proposals
 from meld.ir.instructions import Scope
 from meld.ir.opcodes import Imm
 from meld.support.records import record
@@ -216,7 +217,7 @@ class Scanner:
                 self.padded.add(start)
             self.sites.append((start, c.pos, "types", value, SIGNED))
         elif value < -64 or value & 0x7F not in HEAP_BY_CODE:
-            raise c.error("malformed heap type", start)
+            raise unknown_code(c, "malformed heap type", start, proposals.HEAP_CODES)
         elif c.pos - start > 1:
             self.canonical = False
         return value
@@ -230,7 +231,7 @@ class Scanner:
             if heap < 0 and byte == 0x63:
                 self.canonical = False  # there is a shorter form
         elif byte not in NUM_BY_CODE and byte not in HEAP_BY_CODE:
-            raise c.error(f"malformed type {byte:#04x}", c.pos - 1)
+            raise unknown_code(c, f"malformed type {byte:#04x}", c.pos - 1, proposals.HEAP_CODES)
         return byte, heap
 
     def blocktype(self) -> None:
@@ -244,7 +245,7 @@ class Scanner:
             start = c.pos
             value = c.s33("block type")
             if value < 0:
-                raise c.error("malformed block type", start)
+                raise unknown_code(c, "malformed block type", start, proposals.HEAP_CODES)
             self.check("types", value, start)
             if self.is_padded(start, 0x40):
                 self.padded.add(start)

@@ -188,6 +188,8 @@ class Canonical:
                 parts[Part.RESULT] = self._task_return(item, pointer)
             case "context":
                 parts[Part.SLOT] = (self._slot(item),)
+            case "thread" if name == "thread.new-indirect":
+                self._check_start(item)
             case _:
                 pass
         builtin = BUILTINS.get(name)
@@ -222,6 +224,15 @@ class Canonical:
             self._need(options, "memory", f"`{name}` passes items in memory")
             if name.endswith("read") and self._allocates(self._layouts(pointer), (found.parts[0],)):
                 self._need(options, "realloc", "items hold strings or lists")
+
+    def _check_start(self, item: c.CanonBuiltin) -> None:
+        """Whether what a thread begins with takes one number, its argument, and returns nothing."""
+        found: Any = item.type
+        while isinstance(found, c.OuterAlias):
+            found = found.target
+        shape = getattr(getattr(found, "type", None), "shape", None)  # a module type has none
+        if shape not in (FuncType((I32,)), FuncType((I64,))):
+            raise MeldError(f"`{item.builtin}` needs a function type with one parameter, of i32, and no result")
 
     def _check_message(self, name: str, options: c.CanonOptions) -> None:
         """Whether a built-in of error contexts has the options that messages need."""

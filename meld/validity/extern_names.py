@@ -87,7 +87,7 @@ def _is_elsewhere(text: str) -> bool:
     build = r"[0-9a-zA-Z-]+"
     version = rf"{number}\.{number}\.{number}(?:-{before}(?:\.{before})*)?(?:\+{build}(?:\.{build})*)?"
     label = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
-    package = rf"{label}(?::{label})+"
+    package = rf"{label}(?::{label})+(?:/{label})*"
     some = rf"@(?:\*|\{{(?:>={version}|<{version}|>={version} <{version})\}})"
     hashed = r"sha(?:256|384|512)-[A-Za-z0-9+/]+={0,2}(?:\?[!-~]*)?"
     integrity = rf"integrity=<\s*{hashed}(?:\s+{hashed})*\s*>"

@@ -26,7 +26,10 @@ from meld.verify.program import verify
 if TYPE_CHECKING:
     import wasmtime
 
-_MISSING = re.compile(r"\brequires? the .*feature\b|\bfeature required for\b|\bfeature to be enabled\b")
+_MISSING = re.compile(
+    r"\brequires? the .*feature\b|\bfeature required for\b|\bfeature to be enabled\b|\bfeature is not active\b"
+    r"|\bmust be enabled\b|\bis not enabled\b|\bimports are not supported\b"
+)
 """The engine refuses what this version of it does not have; that is not the program's fault."""
 _OFFSET = re.compile(r"\s*\(at offset 0x([0-9a-f]+)\)\s*$")
 

@@ -1,4 +1,4 @@
-"""Scripts of the core specification's test suite (`.wast`): their modules and the assertions about them."""
+"""Scripts of test suites (`.wast`): their modules and components, and the assertions about them."""
 
 from __future__ import annotations
 
@@ -20,35 +20,41 @@ class Form(Enum):
 
 @dataclass(frozen=True)
 class Command:
-    """One command about a module: `what` is ``module`` or the name of the assertion; `line` counts from 1."""
+    """One command about a program: `what` is ``module``, ``component`` or the name of the assertion.
+
+    `line` counts from 1.
+    """
 
     what: str
     form: Form
     data: bytes
     line: int
     message: str = ""
+    component: bool = False
 
 
-ABOUT_MODULES = ("assert_malformed", "assert_invalid", "assert_malformed_custom", "assert_invalid_custom")
+PROGRAMS = ("module", "component")
+ABOUT_PROGRAMS = ("assert_malformed", "assert_invalid", "assert_malformed_custom", "assert_invalid_custom")
 
 
 def commands(text: str) -> Iterator[Command]:
-    """The modules of a script, and what is asserted to be no module."""
+    """The modules and components of a script, and what is asserted to be none."""
     scanner = Scanner(text)
     pos = scanner.skip(0)
     while pos < len(text):
         end = scanner.close(pos)
         word, at = _word(text, scanner, pos + 1)
         line = text.count("\n", 0, pos) + 1
-        if word == "module" and _word(text, scanner, at)[0] != "instance":
-            form, data = _module(text, scanner, pos, end)
-            yield Command("module", form, data, line)
-        elif word in ABOUT_MODULES:
+        if word in PROGRAMS and _word(text, scanner, at)[0] != "instance":
+            form, data = _program(text, scanner, pos, end, word)
+            yield Command(word, form, data, line, component=word == "component")
+        elif word in ABOUT_PROGRAMS:
             start = scanner.skip(at)
             close = scanner.close(start)
-            if _word(text, scanner, start + 1)[0] == "module":
-                form, data = _module(text, scanner, start, close)
-                yield Command(word, form, data, line, text[close : end - 1].strip())
+            kind = _word(text, scanner, start + 1)[0]
+            if kind in PROGRAMS:
+                form, data = _program(text, scanner, start, close, kind)
+                yield Command(word, form, data, line, text[close : end - 1].strip(), kind == "component")
         pos = scanner.skip(end)
 
 
@@ -59,10 +65,10 @@ def _word(text: str, scanner: Scanner, pos: int) -> tuple[str, int]:
     return text[pos:end], end
 
 
-def _module(text: str, scanner: Scanner, start: int, end: int) -> tuple[Form, bytes]:
+def _program(text: str, scanner: Scanner, start: int, end: int, kind: str) -> tuple[Form, bytes]:
     _, pos = _word(text, scanner, start + 1)
     next_word, after = _word(text, scanner, pos)
-    head = "(module"
+    head = f"({kind}"
     if next_word == "definition":
         pos = after
         next_word, after = _word(text, scanner, pos)

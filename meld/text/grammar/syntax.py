@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from meld.diagnostics import MeldError, Source, Span
+from meld.ir.proposals import HINT, of_word, unsupported
 from meld.support import cache
 from meld.support.packaged import packaged
 from meld.text.grammar.lalr import END, Parser, Tables, Token, Tree, Unexpected, compiled
@@ -25,6 +26,7 @@ _PHRASES = {
     "PRIM": "a primitive type",
     "BUILTIN": "a built-in",
     "ENCODING": "`string-encoding=…`",
+    "VERSION_SUFFIX": "`(version-suffix`",
     "$END": "the end of the text",
 }
 _SILENT = frozenset({"ANNOTATION", "CANCELLABLE", "ALWAYS_TASK_RETURN"})
@@ -80,6 +82,10 @@ class Syntax:
         found = f"`{source.text[start : min(end, start + 40)]}`"
         if token.type in STRETCHES:
             found, end = "instruction", start + 1
+        proposal = of_word(str(token))
+        if proposal is not None:
+            message, span = unsupported(proposal, f"`{token.lstrip('(')}`"), Span(source, start, end)
+            return MeldError(message, span=span, hint=HINT)
         inside = f" in `{opener}`" if opener is not None else ""
         close = get_close_matches(f"`{token}`", expected, 1, 0.7) if token else []
         return MeldError(

@@ -50,6 +50,7 @@ class _ComponentReader(CanonReader):
         self.rules |= {
             "core_module": self.core_module,
             "core_module_binary": self.core_module,
+            "core_module_import": self.core_module_import,
             "core_instance": self.core_instance,
             "core_inline_instance": self.core_inline_instance,
             "core_alias": self.inline_alias,
@@ -179,6 +180,16 @@ class _ComponentReader(CanonReader):
                 item = c.NestedComponent(self.contents(Component(name=own, where=where), inner))
         self.place = place
         self.inline_exports(self.add(item, head), exports)
+
+    def core_module_import(self, nodes: list[Node]) -> None:
+        """``(core module $m (import "a") …)``."""
+        head, (imported, *types) = self.nested_head(nodes)
+        place = self.place
+        assert isinstance(imported, Tree)
+        extern = self.extern_name(imported.children[1])
+        t = self.extern_type(Sort.CORE_MODULE, types)
+        self.place = place
+        self.add(c.Import(extern, t), head)
 
     def core_module(self, nodes: list[Node]) -> None:
         """``(core module $m …)`` in place."""

@@ -25,7 +25,7 @@ def core_types(context: TextContext, here: TextScope, trees: Iterable[Tree]) -> 
     """
     types = TextTypes(context, Scope(), _no_implicit)
     named: dict[str, Definition] = dict(here.names[Sort.CORE_TYPE])
-    for token in _references(trees):
+    for token in references(trees):
         key = key_of(token, types.failing(token))
         if isinstance(key, str) and key not in named and _is_outside(here, key):
             named[key] = here.find(Sort.CORE_TYPE, key, types.span(token))
@@ -124,8 +124,9 @@ class _ModuleTypeReader:
     def _alias_outer_names(self, node: Tree) -> None:
         """A name that only the component around knows stands for an outer alias in front."""
         names = self.types.scope.names["types"]
-        own = {str(self.types.key(t)) for t in node.walk() if _is_name(t)} if node.data == "rec" else set()
-        for token in _references([node]):
+        defined = (part.children[1] for part in node.walk() if isinstance(part, Tree) and part.data == "typedef")
+        own = {self.types.key(name) for name in defined if _is_name(name)}
+        for token in references([node]):
             key = self.types.key(token)
             if not isinstance(key, str) or key in names or key in own:
                 continue
@@ -166,7 +167,7 @@ def _is_outside(here: TextScope, name: str) -> bool:
     return False
 
 
-def _references(trees: Iterable[Tree]) -> Iterator[Token]:
+def references(trees: Iterable[Tree]) -> Iterator[Token]:
     """The names by which trees refer to core types."""
     for tree in trees:
         for part in tree.walk():

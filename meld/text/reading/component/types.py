@@ -15,7 +15,7 @@ from meld.ir.component import CompValType, Definition, ExternName, Prim, Sort, T
 from meld.ir.instructions import Scope
 from meld.ir.types import FuncType, RecGroup, TypeDef
 from meld.text.grammar.lalr import Token, Tree
-from meld.text.reading.component.core import core_types, module_type
+from meld.text.reading.component.core import core_types, module_type, references
 from meld.text.reading.component.notes import ComponentContext, Head
 from meld.text.reading.component.scope import TextScope
 from meld.text.reading.notes import is_name
@@ -138,10 +138,15 @@ class TypeReader(TextTypes):
         if body.data == "module_type":
             self.add(c.CoreType(module_type(self.notes, self.here, body)), head)
             return
-        types = self.core_reader(body)
         typedef = TypeDef(FuncType(), span=self.place)
-        types.define(typedef, body, len(self.here.spaces[Sort.CORE_TYPE]))
-        self.add(c.CoreType(typedef, RecGroup([typedef])), head)
+        item = c.CoreType(typedef, RecGroup([typedef]))
+        is_recursive = head.key is not None and any(self.key(t) == head.key for t in references([body]))
+        if is_recursive:
+            self.add(item, head)
+        types = self.core_reader(body)
+        types.define(typedef, body, len(self.here.spaces[Sort.CORE_TYPE]) - is_recursive)
+        if not is_recursive:
+            self.add(item, head)
 
     def core_rec(self, nodes: list[Node]) -> None:
         """``(core rec …)``: types that may refer to each other."""
@@ -188,6 +193,7 @@ class TypeReader(TextTypes):
                 case "record":
                     return c.Record(tuple(self.labelled(node) for node in nodes))
                 case "variant":
+                    self.distinct(t for node in nodes for t in node.children[:1] if isinstance(node, Tree))
                     return c.Variant(tuple(self.case(node) for node in nodes))
                 case "list":
                     length = self.number(token(nodes[1])) if len(nodes) > 1 else None
@@ -222,6 +228,14 @@ class TypeReader(TextTypes):
         assert isinstance(node, Tree)
         return self.text(token(node.children[0])), self.value_type(node.children[1])
 
+    def distinct(self, nodes: Iterable[Node]) -> None:
+        """Refuses a name that is given twice."""
+        seen: set[str | int] = set()
+        for name in (node for node in nodes if isinstance(node, Token) and node.type == "NAME"):
+            if self.key(name) in seen:
+                raise self.error(name, f"case `{name}` is defined twice")
+            seen.add(self.key(name))
+
     def case(self, node: Node) -> tuple[str, CompValType | None]:
         """A case of a variant; the grammar allows a name in front, which means nothing."""
         assert isinstance(node, Tree)
@@ -238,15 +252,15 @@ class TypeReader(TextTypes):
         result = self.value_type(results[0].children[0]) if results else None
         return c.CompFuncType(params, result, isinstance(tree.children[0] if tree.children else None, Token))
 
-    def declarations(self, nodes: Iterable[Node]) -> list[Definition]:
-        """The declarations of a component or instance type."""
-        with self.inside(TextScope(self.here, is_type=True)) as scope:
+    def declarations(self, nodes: Iterable[Node], name: str | None = None) -> list[Definition]:
+        """The declarations of a component or instance type; outer aliases in them may use the name of the type."""
+        with self.inside(TextScope(self.here, name, is_type=True)) as scope:
             self.read(nodes)
         return scope.definitions
 
-    def instance_type(self, nodes: Iterable[Node]) -> c.InstanceType:
+    def instance_type(self, nodes: Iterable[Node], name: str | None = None) -> c.InstanceType:
         """The declarations of an instance type, which imports nothing."""
-        found = c.InstanceType(self.declarations(nodes))
+        found = c.InstanceType(self.declarations(nodes, name))
         for item in found.decls:
             if isinstance(item, c.Import):
                 raise MeldError("an instance type has no imports", span=item.span)
@@ -276,9 +290,9 @@ class TypeReader(TextTypes):
         return self.find(sort, node)
 
     def type_body(
-        self, node: Node
+        self, node: Node, name: str | None = None
     ) -> c.DefValType | c.CompFuncType | c.ComponentType | c.InstanceType | c.ResourceType:
-        """The right-hand side of a type definition."""
+        """The right-hand side of the definition of a type, which may have a name."""
         if isinstance(node, Token):
             return Prim(node)
         match node.data:
@@ -287,9 +301,9 @@ class TypeReader(TextTypes):
                 assert isinstance(signature, Tree)
                 return self.func_type(signature)
             case "component_type":
-                return c.ComponentType(self.declarations(node.children[1:]))
+                return c.ComponentType(self.declarations(node.children[1:], name))
             case "instance_type":
-                return self.instance_type(node.children[1:])
+                return self.instance_type(node.children[1:], name)
             case "resource_type":
                 return self.resource_type(node.children)
             case _:
@@ -301,7 +315,7 @@ class TypeReader(TextTypes):
         assert isinstance(head_tree, Tree)
         head = self.head(keyword, head_tree.children)
         place = self.place
-        shape = self.type_body(body)
+        shape = self.type_body(body, head.key)
         self.place = place
         self.inline_exports(self.add(TypeDefinition(shape), head), exports)
 
@@ -321,7 +335,7 @@ class TypeReader(TextTypes):
         for attribute in attributes:
             assert isinstance(attribute, Tree)
             keyword, value = (token(part) for part in attribute.children)
-            key = keyword[1:].replace("-", "_")
+            key = "version_suffix" if keyword.type == "VERSION_SUFFIX" else keyword[1:].replace("-", "_")
             if key in found:
                 raise self.error(keyword, f"`{keyword}` is given twice")
             found[key] = self.text(value)
