@@ -16,7 +16,7 @@ from meld.binary.decode import InstructionReader
 from meld.binary.leb import signed, unsigned
 from meld.binary.scan import CONSTANT, INDEX, SIGNED, UNSIGNED, Scan, Scanner
 from meld.binary.section import CodeSection
-from meld.ir.instructions import Code, LazyBody, Scope
+from meld.ir.instructions import Code, IndexSpaces, LazyBody
 from meld.ir.numbering import Numbering
 from meld.support.records import record
 
@@ -30,7 +30,7 @@ class EncodedBody(LazyBody):
 
     section: CodeSection
     number: int
-    scope: Scope
+    scope: IndexSpaces
 
     @property
     def source(self) -> object:
@@ -47,7 +47,7 @@ class EncodedBody(LazyBody):
         """Where its first byte stands in the input."""
         return self.section.offset + self.section.starts[self.number]
 
-    def over(self, scope: Scope) -> EncodedBody:
+    def over(self, scope: IndexSpaces) -> EncodedBody:
         """The same body over another scope."""
         return EncodedBody(self.section, self.number, scope)
 
@@ -85,7 +85,7 @@ class EncodedBody(LazyBody):
             number, ends = self.number, bulk.ends
             return bulk.entries[ends[number - 1] if number else 0 : ends[number]]
         sites = self.scan().sites
-        return {Scope.SPACES.index(site[2]) << 28 | site[3] for site in sites if site[2] != CONSTANT}
+        return {IndexSpaces.SPACES.index(site[2]) << 28 | site[3] for site in sites if site[2] != CONSTANT}
 
     def look_ahead(self) -> None:
         """Has the kernel begin."""
@@ -93,7 +93,7 @@ class EncodedBody(LazyBody):
 
     def entries(self) -> set[tuple[str, int]]:
         """The entries of the scope that the body names, as (space, index). Raises MeldError if it is malformed."""
-        return {(Scope.SPACES[code >> 28], code & INDEX) for code in self.codes()}
+        return {(IndexSpaces.SPACES[code >> 28], code & INDEX) for code in self.codes()}
 
     def uses(self) -> list[Any]:
         """The items that the body names, type definitions aside; some may come more than once."""

@@ -33,7 +33,7 @@ from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE, CoreTypeReader
 from meld.binary.cursor import Cursor
 from meld.binary.limits import MAX_LOCALS
 from meld.binary.plans import CATCH_KINDS, OPENING, REVERSED, SPACE_OF_IMM, fence, opcode_at
-from meld.ir.instructions import Catch, Instruction, MemArg, Scope
+from meld.ir.instructions import Catch, IndexSpaces, Instruction, MemArg
 from meld.ir.module import CLOSING
 from meld.ir.opcodes import BY_CODE, VARIANTS, Imm, Op
 from meld.ir.types import RefType, ValType
@@ -42,7 +42,7 @@ from meld.ir.types import RefType, ValType
 class InstructionReader:
     """Decodes instructions from a cursor over a scope."""
 
-    def __init__(self, c: Cursor, scope: Scope) -> None:
+    def __init__(self, c: Cursor, scope: IndexSpaces) -> None:
         self.c = c
         self.scope = scope
         self.types = CoreTypeReader(scope.types)

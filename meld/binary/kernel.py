@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE
 from meld.binary.plans import CLOSE, OPEN, PLANS, SPACE_OF_IMM, Step
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.opcodes import Imm
 from meld.support.ahead import Background
 from meld.support.cache import load, save
@@ -46,7 +46,7 @@ STEP_OF: dict[Step, int] = {
     CLOSE: 14,
     "cast": 15,
     Imm.I32: 24,
-    **{imm: 16 + Scope.SPACES.index(space) for imm, space in SPACE_OF_IMM.items()},
+    **{imm: 16 + IndexSpaces.SPACES.index(space) for imm, space in SPACE_OF_IMM.items()},
 }
 PREFIX, UNKNOWN = 25, 255
 NOWHERE = 0xFFFFFFFF
@@ -133,7 +133,7 @@ class Kernel:
     Args:
         code: sizes and bodies, one function after the other.
         count: how many functions.
-        sizes: the size of each index space, in the order of `Scope.SPACES`.
+        sizes: the size of each index space, in the order of `IndexSpaces.SPACES`.
     """
 
     def __init__(self, code: memoryview, count: int, sizes: Sequence[int]) -> None:
@@ -186,7 +186,7 @@ class Kernel:
             maps: per index space, the new index of each old one; −1 if it has none, and then nothing may use it.
         """
         growth = 2
-        for space, position in zip(Scope.SPACES, self._maps, strict=True):
+        for space, position in zip(IndexSpaces.SPACES, self._maps, strict=True):
             self._put(position, array("i", maps[space]).tobytes())
             if max(maps[space], default=0) > 127:
                 growth = 5

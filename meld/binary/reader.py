@@ -14,7 +14,7 @@ from meld.binary.limits import MAX_BODY
 from meld.binary.names import read_names
 from meld.binary.section import CodeSection
 from meld.ir import proposals
-from meld.ir.instructions import Instruction, Scope
+from meld.ir.instructions import Instruction, IndexSpaces
 from meld.ir.module import (
     SPACE_OF,
     CoreItem,
@@ -77,7 +77,7 @@ _NAMES_DATA = re.compile(rb"\xfc(?:[\x08\x09]|[\x88\x89]\x80*\x00)|\xfb(?:[\x09\
 class _Reader:
     def __init__(self, data: bytes | memoryview, where: str, base: int) -> None:
         self.c = Cursor(data, where, base=base)
-        self.scope = Scope()
+        self.scope = IndexSpaces()
         self.module = Module(scopes=[self.scope], where=where)
         self.types = CoreTypeReader(self.scope.types)
         self.declared: list[TypeDef] = []

@@ -7,7 +7,7 @@ from meld.binary.cursor import Cursor
 from meld.binary.limits import MAX_LOCALS
 from meld.binary.plans import CLOSE, OPEN, PLANS, PREFIXES, SPACE_OF_IMM, Step, fence, opcode_at
 from meld.ir import proposals
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.opcodes import Imm
 from meld.support.records import record
 
@@ -48,13 +48,13 @@ _SKIPPED = frozenset({Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT})
 class Scanner:
     """Finds the sites of a body and checks its shape: known opcodes, immediates, nesting, indices in range."""
 
-    def __init__(self, c: Cursor, scope: Scope) -> None:
+    def __init__(self, c: Cursor, scope: IndexSpaces) -> None:
         self.c = c
         self.sites: list[Site] = []
         self.padded: set[int] = set()
         self.canonical = True
         self.alike: list[tuple[int, int]] = []
-        self.sizes = {space: len(getattr(scope, space)) for space in Scope.SPACES}
+        self.sizes = {space: len(getattr(scope, space)) for space in IndexSpaces.SPACES}
 
     def run(self) -> None:
         c = self.c

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.numbering import Numbering
 from meld.support.records import record
 
@@ -60,13 +60,13 @@ class CodeSection:
         """The bytes of a body."""
         return self.data[self.starts[number] : self.ends[number]]
 
-    def look_ahead(self, scope: Scope) -> None:
+    def look_ahead(self, scope: IndexSpaces) -> None:
         """Start scanning the section's uses in the background, if that pays."""
         if self._ahead is None and self.pays():
             kernel = self._kernel(scope)
             self._ahead = None if kernel is None else kernel.uses()
 
-    def uses(self, scope: Scope) -> Uses | None:
+    def uses(self, scope: IndexSpaces) -> Uses | None:
         """The uses of each body; None if the kernel does not scan this section, so that Python has to."""
         if self._uses is not None:
             return self._uses
@@ -82,7 +82,7 @@ class CodeSection:
                 self._ahead = None
         return self._uses
 
-    def rewritten(self, scope: Scope, numbering: Numbering, numbers: Sequence[int]) -> Background[Written] | None:
+    def rewritten(self, scope: IndexSpaces, numbering: Numbering, numbers: Sequence[int]) -> Background[Written] | None:
         """Some of the bodies, each behind its size, with the indices of another module; None where Python has to.
 
         Getting it raises `meld.binary.kernel.Refused` where Python has to, after all.
@@ -92,7 +92,7 @@ class CodeSection:
         keep = bytearray(len(self.starts))
         for number in numbers:
             keep[number] = 1
-        maps = {space: numbering.map_of(scope, space) for space in Scope.SPACES}
+        maps = {space: numbering.map_of(scope, space) for space in IndexSpaces.SPACES}
         kernel = self._kernel(scope)
         return None if kernel is None else kernel.rewrite(maps, bytes(keep))
 
@@ -112,7 +112,7 @@ class CodeSection:
 
         return is_started()
 
-    def _kernel(self, scope: Scope) -> Kernel | None:
+    def _kernel(self, scope: IndexSpaces) -> Kernel | None:
         """A kernel with the bodies; None if the engine gets no memory for it, so that Python has to do without."""
         from meld.binary.kernel import Kernel, Refused
 

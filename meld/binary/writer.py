@@ -17,7 +17,7 @@ from meld.binary.names import write_names
 from meld.binary.reader import MAGIC, SECTIONS
 from meld.binary.section import CodeSection
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Code, LazyBody, Scope, references
+from meld.ir.instructions import Code, IndexSpaces, LazyBody, references
 from meld.ir.module import (
     CoreItem,
     DataSegment,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from meld.support.ahead import Background
 
 Piece: TypeAlias = bytes | memoryview
-Groups: TypeAlias = "dict[tuple[CodeSection, Scope], Background[Written] | None]"
+Groups: TypeAlias = "dict[tuple[CodeSection, IndexSpaces], Background[Written] | None]"
 """Sections with the scope that their bodies are over, and what the kernel writes of them."""
 
 SHORT = 4096
@@ -283,7 +283,7 @@ class _Writer:
 
     def begin_bodies(self) -> Groups:
         """Has the kernel begin with what it shall write."""
-        groups: dict[tuple[CodeSection, Scope], list[int]] = {}
+        groups: dict[tuple[CodeSection, IndexSpaces], list[int]] = {}
         for function in self.module.functions:
             body = function.body
             if isinstance(body, EncodedBody):

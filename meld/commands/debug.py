@@ -30,7 +30,7 @@ def main(args: argparse.Namespace) -> int:
     """Holds a session. The exit code is that of the worst error, if nobody was there to see it. Raises MeldError."""
     from meld.commands.compile import pipeline_options
     from meld.debugger.arguments import text_of_file
-    from meld.debugger.completion import completions
+    from meld.debugger.candidates import completions
     from meld.debugger.lineedit import LineEditor
     from meld.debugger.session import Session
     from meld.debugger.shell import Shell

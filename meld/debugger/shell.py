@@ -39,7 +39,7 @@ class Command:
         usage: its arguments, for people.
         help: what it does, the first line a sentence.
         run: does it, with the rest of the line.
-        completes: what its arguments are: a key of `meld.debugger.completion.SOURCES`.
+        completes: what its arguments are: a key of `meld.debugger.candidates.SOURCES`.
         repeats: whether an empty line does it again.
         talks: whether it asks something, or gives the terminal away.
     """

@@ -119,7 +119,7 @@ class Bisection:
         return plan, len(plan.steps) if wanted is None else plan.position(wanted, option="--stop-after")
 
     def _at(self, plan: Plan, steps: int) -> Verdict:
-        verdict, result = self.judge.of_run(self.inputs, self.options, steps)
+        verdict, result = self.judge.test_run(self.inputs, self.options, steps)
         self._tell(f"after {plan.steps[steps - 1].label}" if steps else "the input", verdict, result)
         return verdict
 
@@ -129,7 +129,7 @@ class Bisection:
         self.say("\n".join([f"{where}: {verdict.value}{why}", *(f"  | {line}" for line in said)]))
 
     def _check_ends(self, plan: Plan, first: int, last: int) -> None:
-        verdict, result = self.judge.of_run(self.inputs, self.options, last)
+        verdict, result = self.judge.test_run(self.inputs, self.options, last)
         self._tell("the product", verdict, result)
         if verdict is UNCLEAR and isinstance(result, MeldError):
             raise result
@@ -156,7 +156,7 @@ class Bisection:
 
     def _in_step(self, culprit: Culprit) -> None:
         """Finds the rewrite of the culprit's step."""
-        _, result = self.judge.of_run(self.inputs, self.options, culprit.number)
+        _, result = self.judge.test_run(self.inputs, self.options, culprit.number)
         count = culprit.rewrites = len(_rewrites(result))
         if count and self._with_fuel(culprit, 0)[0] is GOOD:
             low, high = search(0, count, lambda fuel: self._with_fuel(culprit, fuel)[0])
@@ -175,7 +175,7 @@ class Bisection:
             culprit.differences = self._differences(culprit)
 
     def _with_fuel(self, culprit: Culprit, fuel: int) -> tuple[Verdict, Outcome | MeldError]:
-        verdict, result = self.judge.of_run(self.inputs, self._fueled(culprit, fuel), culprit.number)
+        verdict, result = self.judge.test_run(self.inputs, self._fueled(culprit, fuel), culprit.number)
         self._tell(f"{culprit.step.label} with {fuel} rewrites", verdict, result)
         return verdict, result
 
@@ -196,7 +196,7 @@ class Bisection:
                 )
         if self.judge.test is None:
             return
-        before = self.judge.of_run(self.inputs, self._fueled(culprit, fuel - 1), culprit.number)[1]
+        before = self.judge.test_run(self.inputs, self._fueled(culprit, fuel - 1), culprit.number)[1]
         for outcome, expected in ((before, GOOD), (result, BAD)):
             if isinstance(outcome, Outcome) and self.judge.of(outcome.program, again=True) is not expected:
                 yield UNSTEADY
@@ -206,12 +206,12 @@ class Bisection:
         if culprit.rewrite is None:
             whole = OneStep(culprit.number)
             build(self.inputs, replace(self.options, observers=[whole]), steps=culprit.number)
-            return list(whole.of_run().differences())
+            return list(whole.result().differences())
         sides = []
         for fuel in (culprit.rewrite.number - 1, culprit.rewrite.number):
             sides.append(OneStep(culprit.number))
             build(self.inputs, self._fueled(culprit, fuel, sides[-1]), steps=culprit.number)
-        return between_runs(sides[0].of_run(), sides[1].of_run())
+        return between_runs(sides[0].result(), sides[1].result())
 
 
 def build_or_none(inputs: Sequence[str | PathLike[str]], options: Options, steps: int) -> Outcome | None:

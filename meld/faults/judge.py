@@ -135,7 +135,7 @@ class Judge:
             self._known[key] = Answer(said) if isinstance(said, Verdict) else said
         return self._known[key]
 
-    def of_run(
+    def test_run(
         self, inputs: Sequence[str | PathLike[str]], options: Options, steps: int | None = None
     ) -> tuple[Verdict, Outcome | MeldError]:
         """The verdict on what stands after some steps of a run, and what came of it.

@@ -1,8 +1,8 @@
 """Instructions and function bodies.
 
 A body is in one of two states. *Lazy*: what was read, kept as it came (bytes of a code section, or a stretch of text),
-with the `Scope` that its indices and names mean. *Decoded*: a `Code`, a flat list of instructions whose immediates are
-objects. Rebinding an entry of a scope rewires every lazy body over that scope at once.
+with the `IndexSpaces` that its indices and names mean. *Decoded*: a `Code`, a flat list of instructions whose
+immediates are objects. Rebinding an entry of the index spaces rewires every lazy body over them at once.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Code:
 
 
 @record(eq=False)
-class Scope(Named):
+class IndexSpaces(Named):
     """What the indices of lazy bodies mean: index → object, per index space. `names` serves bodies kept as text."""
 
     types: list[TypeDef] = field(default_factory=list)
@@ -102,15 +102,15 @@ class Scope(Named):
         """The index spaces in the order of `SPACES`."""
         return [getattr(self, space) for space in self.SPACES]
 
-    def renamed(self, new: Mapping[Any, Any]) -> Scope:
+    def renamed(self, new: Mapping[Any, Any]) -> IndexSpaces:
         """A copy in which each object that `new` maps is replaced."""
-        copy = Scope(names=self.names)
+        copy = IndexSpaces(names=self.names)
         for space in self.SPACES:
             setattr(copy, space, [new.get(item, item) for item in getattr(self, space)])
         return copy
 
     def rename(self, new: Mapping[Any, Any]) -> None:
-        """Replaces each object that `new` maps: all bodies over this scope mean the new one."""
+        """Replaces each object that `new` maps: all bodies over these spaces mean the new one."""
         for space in self.SPACES:
             items = getattr(self, space)
             items[:] = [new.get(item, item) for item in items]
@@ -120,7 +120,7 @@ class LazyBody:
     """A body that is not decoded yet. Base of `EncodedBody` (binary) and `TextBody` (text)."""
 
     __slots__ = ()
-    scope: Scope
+    scope: IndexSpaces
 
     @property
     def source(self) -> object:
@@ -136,7 +136,7 @@ class LazyBody:
         """Decodes the body. Raises `MeldError` with a place if it is malformed."""
         raise NotImplementedError
 
-    def over(self, scope: Scope) -> LazyBody:
+    def over(self, scope: IndexSpaces) -> LazyBody:
         """The same body over another scope (an instance of the same module)."""
         raise NotImplementedError
 

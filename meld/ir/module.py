@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 from meld.diagnostics import Span
-from meld.ir.instructions import Code, Instruction, LazyBody, Scope, references, substitute
+from meld.ir.instructions import Code, IndexSpaces, Instruction, LazyBody, references, substitute
 from meld.ir.named import Named
 from meld.ir.notes import Instance, Note
 from meld.ir.types import FuncType, Limits, RecGroup, RefType, TypeDef, ValType
@@ -229,7 +229,7 @@ class Module(Named):
     customs: list[CustomSection] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
-    scopes: list[Scope] = field(default_factory=list)  # those of its lazy bodies
+    scopes: list[IndexSpaces] = field(default_factory=list)  # those of its lazy bodies
     where: str = ""  # where it came from, for messages: a file, or a module inside a component
 
     def typedefs(self) -> list[TypeDef]:
@@ -237,7 +237,7 @@ class Module(Named):
         return [typedef for group in self.types for typedef in group.types]
 
     def space(self, name: str) -> list[Any]:
-        """An index space (``functions``, ``tables``, …, as in `Scope.SPACES`): imports first, then definitions."""
+        """An index space (``functions``, ``tables``, …, as in `IndexSpaces`): imports first, then definitions."""
         if name == "types":
             return self.typedefs()
         if name in ("elements", "datas"):
@@ -297,8 +297,8 @@ class Module(Named):
         """
         if not new:
             return
-        users: dict[Scope, None] = {}
-        kept: set[Scope] = set()
+        users: dict[IndexSpaces, None] = {}
+        kept: set[IndexSpaces] = set()
         for function in self.functions:
             body = function.body
             if isinstance(body, LazyBody):
@@ -308,7 +308,7 @@ class Module(Named):
                     users[body.scope] = None
             elif body is not None and not unless(function):
                 _substitute_all(body.instructions, new)
-        others: dict[Scope, Scope] = {}
+        others: dict[IndexSpaces, IndexSpaces] = {}
         for scope in users:
             if scope in kept:
                 others[scope] = scope.renamed(new)  # those that are kept go on to mean what they meant

@@ -47,7 +47,7 @@ class Ref:
 Sexp: TypeAlias = "Symbol | Quoted | Ref | list[Sexp]"
 
 Resolve = Callable[[str, Sexp], Any]
-"""(space, name or number) → object; MeldError if there is none. Spaces: ``note``, ``functions``, … as in `Scope`."""
+"""(space, name or number) → object; MeldError if there is none. Spaces: ``note`` and those of `IndexSpaces`."""
 NameOf = Callable[[str, Any], Sexp]
 """(space, object) → its unique name (or number) in the text being printed."""
 

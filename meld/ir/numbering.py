@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.module import SPACE_OF, Module
 from meld.ir.types import TypeDef
 
@@ -26,7 +26,7 @@ class Numbering:
 
     def __init__(self, module: Module) -> None:
         self.indices: dict[str, dict[Any, int]] = {
-            space: {item: i for i, item in enumerate(module.space(space))} for space in Scope.SPACES
+            space: {item: i for i, item in enumerate(module.space(space))} for space in IndexSpaces.SPACES
         }
         self._maps: dict[tuple[int, str], list[int]] = {}
 
@@ -49,7 +49,7 @@ class Numbering:
         """The index of an item, in the space of its kind."""
         return self.index(SPACE_OF[type(item)], item)
 
-    def map_of(self, scope: Scope, space: str) -> list[int]:
+    def map_of(self, scope: IndexSpaces, space: str) -> list[int]:
         """For each index of a scope the index in the module; −1 where the object is not in it."""
         key = (id(scope), space)
         found = self._maps.get(key)

@@ -27,7 +27,7 @@ class OneStep(Observer):
         if ran.number == self.number:
             self._recorded = self._recorder.record_step(ran, program)
 
-    def of_run(self) -> Recorded:
+    def result(self) -> Recorded:
         """What was recorded, once the step has run."""
         assert self._recorded is not None
         return self._recorded

@@ -35,7 +35,7 @@ from typing import Any
 
 from meld.binary.bodies import EncodedBody
 from meld.binary.scan import INDEX
-from meld.ir.instructions import Code, Instruction, LazyBody, Scope, references
+from meld.ir.instructions import Code, IndexSpaces, Instruction, LazyBody, references
 from meld.ir.module import (
     CustomSection,
     DataSegment,
@@ -164,15 +164,15 @@ class Meaning:
         scope: one with the objects that they were.
     """
 
-    of: Scope
+    of: IndexSpaces
     names: StableNames
-    scope: Scope = field(init=False)
+    scope: IndexSpaces = field(init=False)
     _changed: tuple[Meaning, set[int]] | None = None
 
     def __post_init__(self) -> None:
         self.scope = self.of.renamed({})
 
-    def changed(self, now: Scope) -> set[int]:
+    def changed(self, now: IndexSpaces) -> set[int]:
         """The entries that a text shows differently now: the number of the space << 28 | index."""
         found: set[int] = set()
         for number, (before, after) in enumerate(zip(self.scope.spaces(), now.spaces(), strict=True)):
@@ -228,7 +228,7 @@ class Run:
 _notes_of, _locals_of, _labels_of = map(attrgetter, ("notes", "local_names", "label_names"))
 
 
-def runs_of(module: Module, meaning: Callable[[Scope], Meaning]) -> list[Run]:
+def runs_of(module: Module, meaning: Callable[[IndexSpaces], Meaning]) -> list[Run]:
     """The runs of a module. `meaning`: what a scope means now."""
     found = []
     for start in range(0, len(module.functions), RUN):
@@ -287,7 +287,7 @@ class Fingerprints:
                 return SegmentFingerprint.of(part) or fingerprint_of(part)
         return fingerprint_of(part)
 
-    def _meaning(self, scope: Scope) -> Meaning:
+    def _meaning(self, scope: IndexSpaces) -> Meaning:
         """What a scope means now; one object as long as that is the same."""
         found = self._meanings.get(id(scope))
         if found is None:

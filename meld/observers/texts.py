@@ -64,7 +64,7 @@ class StableNames(Names):
         self._given: dict[str, UniqueNames] = {}
 
     def name(self, space: str, item: Any) -> str:
-        """The name of an object in its space (as in `Scope.SPACES`, or ``note``); a new one if it has none yet."""
+        """The name of an object in its space (as in `IndexSpaces`, or ``note``); a new one if it has none yet."""
         found = self._names.get(item)
         if found is None:
             found = self._names[item] = self.give(space, wish(space, item))

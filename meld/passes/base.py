@@ -110,8 +110,8 @@ class PassContext:
         """Says something that the user should know: a decision with its reason."""
         self.remarks.append(Remark(self.origin, message))
 
-    def asks(self, what: str, item: Item | Note | None = None) -> bool:
-        """Asks leave for a rewrite; False if it must not happen."""
+    def allows(self, what: str, item: Item | Note | None = None) -> bool:
+        """Whether a rewrite may happen; it is counted and reported either way."""
         rewrite = Rewrite(len(self.rewrites) + 1, what, item, self.gate.allows(self.origin))
         self.rewrites.append(rewrite)
         if self.on_rewrite is not None:
@@ -120,8 +120,8 @@ class PassContext:
 
     @contextmanager
     def rewrite(self, what: str, item: Item | Note | None = None) -> Iterator[bool]:
-        """`asks`, for a rewrite that is a block of code."""
-        yield self.asks(what, item)
+        """`allows`, for a rewrite that is a block of code."""
+        yield self.allows(what, item)
 
 
 @dataclass_transform(field_specifiers=(option,))

@@ -66,7 +66,7 @@ class DirectCalls(Pass):
             if elements is None or any(_may_match(f, WRITE) and not _only_reads(f, table) for f in functions):
                 continue
             for function in callers:
-                if cx.asks("call directly", function):
+                if cx.allows("call directly", function):
                     count = _make_direct(function, table, elements, plain)
                     cx.stats["direct calls"] += count
                     direct |= {function: None} if count else {}
@@ -168,7 +168,7 @@ def _skip(module: Module, functions: Iterable[Function], cx: PassContext) -> int
         last = callee
         while last in target:  # ends: none of them leads back, as is seen here
             last = target[last]
-        if last is not function and cx.asks("skip", function):
+        if last is not function and cx.allows("skip", function):
             target[function] = last
     for function, callee in target.items():
         while callee in target:

@@ -66,7 +66,7 @@ class GuardEntries(Pass):
             return
         state = Global(I32, True, [_const(0)], name="entered", synthetic=KIND)
         calls = [i for i in module.imports if isinstance(i, Function) and i.note(HostCall) is not None]
-        opened = [item for item in calls if cx.asks("open call", item)]
+        opened = [item for item in calls if cx.allows("open call", item)]
         trap = trap_function(module, Trap.ENTER)
         entered = _trap_if([_get(state)], trap)
         running = _trap_if([_get(state), _const(RUNNING), Instruction("i32.eq")], trap)
@@ -77,7 +77,7 @@ class GuardEntries(Pass):
         open_ = len(opened) == len(calls)
 
         def guard(function: Function, label: str) -> Function:
-            if function not in guards and open_ and cx.asks("guard", function):
+            if function not in guards and open_ and cx.allows("guard", function):
                 guards[function] = _entry(function, state, entered, f"{label}.entry")
                 module.add(guards[function])
             return guards.setdefault(function, function)
@@ -93,7 +93,7 @@ class GuardEntries(Pass):
         cx.stats["guarded exports"] = len(made)
         if opened or made:
             module.add(state)
-        if opened and made and cx.asks("export", state):
+        if opened and made and cx.allows("export", state):
             _export_trapped(module, state)
 
 
@@ -107,7 +107,7 @@ def _guard_reallocs(module: Module, state: Global, running: list[Instruction], c
         function = options.realloc
         if function is None:
             return options
-        if function not in made and cx.asks("guard", function):
+        if function not in made and cx.allows("guard", function):
             made[function] = _realloc(function, state, running)
             module.add(made[function])
         return replace(options, realloc=made.get(function, function))

@@ -49,8 +49,8 @@ class HostMemory(Pass):
             return
         calls = [(item, n) for item, n in module.noted(HostCall) if isinstance(item, Function)]
         for item, call in calls:
-            if cx.asks("separate", item) and share_import(module, item, call):
+            if cx.allows("separate", item) and share_import(module, item, call):
                 cx.stats["host calls"] += 1
         for export in module.notes_of(HostExport):
-            if cx.asks("separate", export) and share_export(module, export):
+            if cx.allows("separate", export) and share_export(module, export):
                 cx.stats["exports"] += 1

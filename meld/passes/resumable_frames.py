@@ -56,7 +56,7 @@ def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) 
         for driver in drivers:
             callees.pop(driver, None)  # what a driver runs leaves no further than to the driver
     found = must_be_resumable(module, [functions.suspend], roots, graph)
-    if not found or not cx.asks("resumable frames"):
+    if not found or not cx.allows("resumable frames"):
         return
     carrier = Carrier(functions.state, State.of(module).memory, functions.top, functions.limit, functions.grow)
     try:

@@ -29,9 +29,9 @@ class RewireCalls(Pass):
     def run(self, module: Module, cx: PassContext) -> None:
         shims = {n.replaces: f for f, n in module.noted(Shim, module.functions)}
         makers = {item for item in shims if _makes_handles(item)}
-        rebound = {item: f for item, f in shims.items() if item not in makers and cx.asks("rewire", f)}
+        rebound = {item: f for item, f in shims.items() if item not in makers and cx.allows("rewire", f)}
         if len(rebound) + len(makers) == len(shims):
-            rebound |= {item: shims[item] for item in shims if item in makers and cx.asks("rewire", shims[item])}
+            rebound |= {item: shims[item] for item in shims if item in makers and cx.allows("rewire", shims[item])}
         module.replace_uses(rebound, unless=lambda item: item.synthetic is not None)
         cx.stats["rewired intrinsics"] = len(rebound)
 

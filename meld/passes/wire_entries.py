@@ -73,9 +73,9 @@ class WireEntries(Pass):
             if plan is None:
                 continue
             if plan.how == How.TASK.value and module.notes_of(TaskFunctions):
-                if cx.asks("entry", n.target):
+                if cx.allows("entry", n.target):
                     wiring.enter(n, plan)
-            elif plan.context and cx.asks("entry", n.target):
+            elif plan.context and cx.allows("entry", n.target):
                 wiring.empty(n)
         wiring.install()
         cx.stats["entries"] += len(wiring.entries)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from meld.binary.bodies import EncodedBody, items_of
-from meld.ir.instructions import Code, Instruction, LazyBody, Scope
+from meld.ir.instructions import Code, IndexSpaces, Instruction, LazyBody
 from meld.ir.module import DataSegment, ElementSegment, Function, Global, Item, Memory, Module, Table, item_uses
 from meld.ir.notes import Note
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, OuterCall, resource_of
@@ -60,7 +60,7 @@ class _Named:
     """The items that function bodies use; an item is yielded once for each scope."""
 
     def __init__(self) -> None:
-        self._given: dict[Scope, tuple[list[list[Any]], set[int]]] = {}
+        self._given: dict[IndexSpaces, tuple[list[list[Any]], set[int]]] = {}
 
     def by(self, function: Function) -> Iterable[Item]:
         """The items that a function uses and that no earlier function over the same scope has used."""

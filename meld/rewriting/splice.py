@@ -28,7 +28,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any, TypeVar
 
-from meld.ir.instructions import Code, Instruction, LazyBody, Scope, substitute
+from meld.ir.instructions import Code, IndexSpaces, Instruction, LazyBody, substitute
 from meld.ir.module import (
     SPACE_OF,
     CoreItem,
@@ -174,7 +174,7 @@ def _imported(source: Module) -> dict[type[Item], int]:
 def _fill(source: Module, into: Module, result: Spliced) -> None:
     """Second half of a splice: whatever refers to other items."""
     new = result.new
-    scopes: dict[int, Scope] = {}
+    scopes: dict[int, IndexSpaces] = {}
 
     def expression(instructions: list[Instruction] | None) -> list[Instruction] | None:
         return None if instructions is None else [substitute(i, new) for i in instructions]

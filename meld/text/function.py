@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meld.diagnostics import MeldError, Source, Span
-from meld.ir.instructions import LazyBody, Scope
+from meld.ir.instructions import IndexSpaces, LazyBody
 from meld.ir.module import Function, Module
 from meld.text.grammar.lalr import Tree
 from meld.text.grammar.syntax import syntax
@@ -71,10 +71,10 @@ def _read(module: Module, text: str, source: str, names: Names) -> Function:
     return made
 
 
-def _scope(names: Names) -> Scope:
+def _scope(names: Names) -> IndexSpaces:
     """Everything in a module by index and by name."""
-    scope = Scope(names={"fields": {}})
-    for space in Scope.SPACES:
+    scope = IndexSpaces(names={"fields": {}})
+    for space in IndexSpaces.SPACES:
         indices = names.numbering.indices[space]
         setattr(scope, space, list(indices))
         scope.names[space] = {name: indices[item] for item, name in names.unique[space].items()}

@@ -40,7 +40,7 @@ from meld.validity.entities import (
     free_resources,
     new_resource,
 )
-from meld.validity.meanings import COMPONENT, COMPONENT_TYPE, INSTANCE_TYPE, Meanings, Scope
+from meld.validity.meanings import COMPONENT, COMPONENT_TYPE, INSTANCE_TYPE, ComponentState, Meanings
 from meld.validity.names import NameContext, check_name
 from meld.validity.places import located
 from meld.validity.subtyping import Fitting, satisfy
@@ -90,7 +90,7 @@ class Validator(Meanings):
     def _inside(self, kind: str) -> None:
         if self.scope.depth > MAX_DEPTH:
             raise MeldError(f"components and types nest more than {MAX_DEPTH} deep")
-        self.scope = Scope(kind, self.scope)
+        self.scope = ComponentState(kind, self.scope)
 
     def _outside(self) -> None:
         assert self.scope.parent is not None
@@ -365,7 +365,7 @@ class Validator(Meanings):
 
     def _outer_alias(self, item: c.OuterAlias) -> Any:
         found = self.meaning[item.target]
-        scope: Scope | None = self.scope
+        scope: ComponentState | None = self.scope
         if scope is not None and scope.kind is not COMPONENT and item.of not in (Sort.TYPE, Sort.CORE_TYPE):
             raise MeldError("an alias in a type can only be one of a type or an instance")
         for _ in range(item.depth - 1):

@@ -12,10 +12,10 @@ from meld.validity.subtyping import Known
 COMPONENT, COMPONENT_TYPE, INSTANCE_TYPE = "component", "component type", "instance type"
 
 
-class Scope:
+class ComponentState:
     """What stands in a component, or in a type with declarations, so far."""
 
-    def __init__(self, kind: str, parent: Scope | None) -> None:
+    def __init__(self, kind: str, parent: ComponentState | None) -> None:
         self.kind = kind
         self.parent = parent
         self.depth: int = parent.depth + 1 if parent else 1
@@ -43,7 +43,7 @@ class Meanings:
 
     def __init__(self) -> None:
         self.meaning: dict[Definition, Any] = {}
-        self.scope = Scope(COMPONENT, None)
+        self.scope = ComponentState(COMPONENT, None)
         self.known = Known()
 
     def values(self, t: Any) -> Value:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from meld.diagnostics import MeldError, Span
-from meld.ir.instructions import Code, Instruction, LazyBody, Scope
+from meld.ir.instructions import Code, IndexSpaces, Instruction, LazyBody
 from meld.ir.module import (
     HELD_BACK,
     SPACE_OF,
@@ -45,7 +45,7 @@ class _ModuleVerifier:
     def __init__(self, module: Module, decode: bool) -> None:
         self.module = module
         self.decode = decode
-        self.spaces = {space: module.space(space) for space in Scope.SPACES}
+        self.spaces = {space: module.space(space) for space in IndexSpaces.SPACES}
         self.live: set[Any] = {item for space in self.spaces.values() for item in space}
         self.imports = set(module.imports)
         self.notes: set[Note] = set(module.notes)
@@ -253,7 +253,7 @@ class _ModuleVerifier:
         if dead is None:
             dead = self.dead[id(scope)] = {
                 (space, index)
-                for space in Scope.SPACES
+                for space in IndexSpaces.SPACES
                 for index, item in enumerate(getattr(scope, space))
                 if item not in self.live
             }

@@ -97,7 +97,7 @@ class Bump(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         for number, (function, value) in enumerate(zip(module.functions, filter(None, self.to.split("."))), 1):
-            if not self.ask or cx.asks("bump", function):
+            if not self.ask or cx.allows("bump", function):
                 if number == self.crash:
                     raise KeyError(function.name)
                 next(i for i in function.instructions if i.op == "i32.const").args = (int(value),)

@@ -59,7 +59,7 @@ class Fragile(Pass):
     def run(self, module: Module, cx: PassContext) -> None:
         for number, function in enumerate(module.functions):
             at = next((i for i, one in enumerate(function.instructions) if one.op == "i32.mul"), None)
-            if at is None or not cx.asks("fragile", function):
+            if at is None or not cx.allows("fragile", function):
                 continue
             match self.how:
                 case "crash":

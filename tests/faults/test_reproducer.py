@@ -24,7 +24,7 @@ class Bad(Pass):
 
     def run(self, module: Module, cx: PassContext):
         for number, function in enumerate(module.functions, 1):
-            if cx.asks("break", function) and number == self.at:
+            if cx.allows("break", function) and number == self.at:
                 match self.how:
                     case "crash":
                         [][number]

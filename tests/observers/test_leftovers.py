@@ -30,7 +30,7 @@ class Bad(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         one, two = module.functions
-        cx.asks("break", one)
+        cx.allows("break", one)
         {code}
 
 class Good(Pass):

@@ -23,7 +23,7 @@ class Tidy(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         for number, function in enumerate(module.functions):
-            if cx.asks("tidy", function) and number % EVERY == 0:
+            if cx.allows("tidy", function) and number % EVERY == 0:
                 function.instructions.insert(0, Instruction("nop"))
 
 

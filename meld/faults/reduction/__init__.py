@@ -129,7 +129,7 @@ class Reducer:
         try:
             first, last = Bisection(self.inputs, self.options, self.judge, self.say).culprit_step()
         except MeldError:
-            verdict, result = self.judge.of_run(self.inputs, self.options)
+            verdict, result = self.judge.test_run(self.inputs, self.options)
             if isinstance(program, Module) or verdict is not Verdict.BAD:
                 raise
             first, last, self.differential = 0, len(plan.steps), False

@@ -72,8 +72,8 @@ class AdapterWiring(Pass):
         handles = Handles.of(adapters, module)
         calls = _choose(module, adapters, handles, cx)
         edges = _choose_edges(module, adapters, handles, cx)
-        copies = {f: n for f, n in _noted(module, ElementCopy) if cx.asks("copy", f)}
-        halves = {f: (n, analyse_half(adapters, n, f)) for f, n in _noted(module, TaskHalf) if cx.asks("wire", f)}
+        copies = {f: n for f, n in _noted(module, ElementCopy) if cx.allows("copy", f)}
+        halves = {f: (n, analyse_half(adapters, n, f)) for f, n in _noted(module, TaskHalf) if cx.allows("wire", f)}
         for _, call in halves.values():
             handles.check(call)
         closing = [*calls.values(), *(call for n, call in halves.values() if closes(n))]
@@ -101,7 +101,7 @@ class AdapterWiring(Pass):
             wiring.written[function] = write_half(writer, call, half, function)
         _write_edges(module, edges, writer, wiring)
         for function, instance in host_calls:
-            if instance in flags and cx.asks("close", function):
+            if instance in flags and cx.allows("close", function):
                 wiring.closed[function, instance] = writer.close(function, instance, closer_name(function))
         _write_guards(module, writer, flags, {edge.target for edge, _ in edges.values()}, wiring, cx)
         _install(module, calls, wiring, adapters, cx)
@@ -122,7 +122,7 @@ def _choose(module: Module, adapters: AdapterModule, handles: Handles, cx: PassC
     calls: dict[Function, Call] = {}
     for function, boundary in _noted(module, Boundary):
         call = analyse(adapters, boundary, function, function.note(Planned))
-        if _carried(handles, call, cx) and cx.asks("wire", function):
+        if _carried(handles, call, cx) and cx.allows("wire", function):
             calls[function] = call
     return calls
 
@@ -135,7 +135,7 @@ def _choose_edges(module: Module, adapters: AdapterModule, handles: Handles, cx:
     found: Edges = {}
     for function, edge in _noted(module, Edge):
         call = analyse_edge(adapters, edge, function)
-        if _carried(handles, call, cx) and cx.asks("wire", function):
+        if _carried(handles, call, cx) and cx.allows("wire", function):
             found[function] = edge, call
     return found
 
@@ -195,7 +195,7 @@ def _write_guards(
 ) -> None:
     """Writes the guards of closed instances; calls of what is in `checked` are checked already."""
     for function, instance, name in _guardable(module):
-        if instance in flags and function not in checked and cx.asks("guard", function):
+        if instance in flags and function not in checked and cx.allows("guard", function):
             wiring.guarded[function] = writer.guard(function, instance, f"{instance.name}/{name}.guard")
 
 
@@ -267,7 +267,7 @@ def _inline_strings(module: Module, adapters: Iterable[CoreItem], cx: PassContex
     return sum(
         inline_calls(adapter, wanted, results)
         for adapter, callees in called.items()
-        if any(map(wanted, callees)) and cx.asks("inline", adapter)
+        if any(map(wanted, callees)) and cx.allows("inline", adapter)
     )
 
 

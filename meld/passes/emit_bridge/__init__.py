@@ -228,7 +228,7 @@ def _keep_on_host(module: Module, ring: int, cx: PassContext) -> None:
     pending = []
     for domain in (d for d in module.notes_of(Domain) if d.bridged):
         obstacle = _obstacle(module, domain, ring)
-        if obstacle is None and not cx.asks("bridge", domain):
+        if obstacle is None and not cx.allows("bridge", domain):
             obstacle = "its bridge was held back"
         if obstacle is not None:
             pending.append((domain, obstacle))

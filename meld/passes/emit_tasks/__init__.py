@@ -121,8 +121,8 @@ class EmitTasks(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         _refuse_outside(module)
-        builtins = {item: n for item, n in inside(module, _builtins(module)) if cx.asks("built-in", item)}
-        emitter = _Emitter(module, Text(module, KIND), builtins, _called(module) if cx.asks("tasks") else [])
+        builtins = {item: n for item, n in inside(module, _builtins(module)) if cx.allows("built-in", item)}
+        emitter = _Emitter(module, Text(module, KIND), builtins, _called(module) if cx.allows("tasks") else [])
         emitter.emit()
         made = emitter.text.place()
         emitter.install(made)

@@ -57,7 +57,7 @@ class ExposeResources(Pass):
             if isinstance(t, c.Own | c.Borrow)
         }
         for export in module.notes_of(ResourceExport):
-            if export.resource in mentioned and cx.asks("expose", export.resource):
+            if export.resource in mentioned and cx.allows("expose", export.resource):
                 _expose(module, export)
                 cx.stats["exposed resources"] += 1
         if cx.stats["exposed resources"]:

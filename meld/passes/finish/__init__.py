@@ -71,22 +71,22 @@ class Finish(Pass):
         before = sum(1 for _ in module.items())
         if not cx.gate.refused and HELD_BACK not in module.facts:
             _refuse_pending(module)
-        if cx.asks("drop options"):
+        if cx.allows("drop options"):
             cx.stats["unused options"] = _drop_options(module)
         cx.stats["empty memories"] = drop_empty(module, cx)
         _drop_dead(module, cx)
-        if cx.asks("order memories"):
+        if cx.allows("order memories"):
             order_by_use(module)
-        if self.lines and cx.asks("attribute"):
+        if self.lines and cx.allows("attribute"):
             _attribute(module, cx)
-        if self.provenance and not module.notes_of(Traced) and cx.asks("trace"):
+        if self.provenance and not module.notes_of(Traced) and cx.allows("trace"):
             module.notes.append(Traced())
         cx.stats["merged imports"] = _merge_imports(module, cx)
-        cx.stats["merged types"] = merge_types(module) if cx.asks("merge types") else 0
-        if cx.asks("export options"):
+        cx.stats["merged types"] = merge_types(module) if cx.allows("merge types") else 0
+        if cx.allows("export options"):
             export_options(module)
         _tell_apart(module, cx)
-        if self.signatures and cx.asks("sign"):
+        if self.signatures and cx.allows("sign"):
             _sign(module)
         cx.stats["dropped items"] = before - sum(1 for _ in module.items())
 
@@ -161,7 +161,7 @@ def _merge_imports(module: Module, cx: PassContext) -> int:
     for item in module.imports:
         if item.imported:
             have = first.setdefault((item.imported, _type_of(item), _options_of(item)), item)
-            if have is not item and cx.asks("merge", item):
+            if have is not item and cx.allows("merge", item):
                 new[item] = have
                 have.owner = None
                 have.name = item.imported.field
@@ -175,7 +175,7 @@ def _merge_imports(module: Module, cx: PassContext) -> int:
 def _tell_apart(module: Module, cx: PassContext) -> None:
     """Gives imports of one name that mean different things names of their own."""
     for item, name in names_apart(module).items():
-        if item.imported is not None and cx.asks("rename", item):
+        if item.imported is not None and cx.allows("rename", item):
             cx.remark(f"{item.imported} is lowered in several ways; one is imported as `{name}`, see the manifest")
             item.imported = ImportName(item.imported.module, name)
 
@@ -225,7 +225,7 @@ def _used(options: Options, t: CompFuncType, *, imported: bool) -> tuple[Options
 def _drop_dead(module: Module, cx: PassContext) -> None:
     live = reachable(module)
     held = [
-        item for space in DROPPED for item in getattr(module, space) if item not in live and not cx.asks("drop", item)
+        item for space in DROPPED for item in getattr(module, space) if item not in live and not cx.allows("drop", item)
     ]
     if held:
         live = reachable(module, held)

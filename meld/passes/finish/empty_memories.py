@@ -41,7 +41,7 @@ def drop_empty(module: Module, cx: PassContext) -> int:
     for memory, users in empty.items():
         bodies = [f.view().instructions for f in users]
         known = all(_is_known(i) for code in bodies for i in code if memory in references(i))
-        if memory is lasting[0] or not known or not cx.asks("drop empty memory", memory):
+        if memory is lasting[0] or not known or not cx.allows("drop empty memory", memory):
             continue
         before = len(module.functions)
         helpers = _Helpers(module, memory, lasting[0])

@@ -55,7 +55,7 @@ class HandleTables(Pass):
         numbers = type_numbers(module)
         instances = dict.fromkeys(_holders(module))
         # handles go from table to table, so there are all of them or none
-        if not instances or not cx.asks("handle tables"):
+        if not instances or not cx.allows("handle tables"):
             return
         tables = Tables.of(module)
         for instance in instances:

@@ -58,7 +58,7 @@ class LowerMultiMemory(Pass):
         if len(module.space("memories")) < 2:
             cx.remark("there is one memory at most; nothing to lower")
             return
-        if not cx.asks("join memories"):
+        if not cx.allows("join memories"):
             return
         _refuse_pending(module)
         pointers = _host_pointers(module)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.module import Item, Module
 from meld.ir.notes import Instance, Note, Opaque, Origin, Owner, Ref, Sexp, Symbol, Synthetic, note_to_sexp
 from meld.ir.numbering import Numbering
@@ -115,7 +115,7 @@ class Names(TypeText):
     def __init__(self, module: Module) -> None:
         self.numbering = Numbering(module)
         self.unique: dict[str, dict[Any, str]] = {}
-        for space in Scope.SPACES:
+        for space in IndexSpaces.SPACES:
             self.unique[space] = _unique(self.numbering.indices[space])
         given = UniqueNames()
         self.unique["note"] = {note: given.give(note.name or note.tag) for note in module.notes if note.declares}

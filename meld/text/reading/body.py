@@ -13,7 +13,7 @@ from dataclasses import field
 from enum import Enum, auto
 
 from meld.diagnostics import MeldError, Span
-from meld.ir.instructions import Code, Instruction, LazyBody, Scope
+from meld.ir.instructions import Code, IndexSpaces, Instruction, LazyBody
 from meld.ir.module import LABELLED, Item, item_uses
 from meld.ir.notes import NOTES, Note, Opaque, note_from_sexp
 from meld.ir.opcodes import OPS
@@ -45,7 +45,7 @@ class TextBody(LazyBody):
     """A lazy body: a stretch of text with a scope. Instances of one module share the text."""
 
     text: BodyText
-    scope: Scope
+    scope: IndexSpaces
 
     @property
     def source(self) -> object:
@@ -57,7 +57,7 @@ class TextBody(LazyBody):
         """In characters."""
         return self.text.end - self.text.start
 
-    def over(self, scope: Scope) -> TextBody:
+    def over(self, scope: IndexSpaces) -> TextBody:
         """The same body over another scope."""
         return TextBody(self.text, scope)
 
@@ -76,7 +76,7 @@ class TextBody(LazyBody):
 
 
 def read_instructions(
-    text: BodyText, scope: Scope, implicit: Callable[[FuncType], TypeDef] | None = None
+    text: BodyText, scope: IndexSpaces, implicit: Callable[[FuncType], TypeDef] | None = None
 ) -> list[Instruction]:
     """The instructions of a stretch of text.
 
@@ -162,7 +162,9 @@ _FOLDED_OF = {"if": Open.IF, "try": Open.TRY}
 class BodyReader(ImmediateReader):
     """Reads one stretch of instructions."""
 
-    def __init__(self, text: BodyText, scope: Scope, implicit: Callable[[FuncType], TypeDef] | None = None) -> None:
+    def __init__(
+        self, text: BodyText, scope: IndexSpaces, implicit: Callable[[FuncType], TypeDef] | None = None
+    ) -> None:
         source = text.context.source.text
         self.text = text
         plain = _SLOW.search(source, text.start, text.end) is None

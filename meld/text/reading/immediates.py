@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from meld.diagnostics import MeldError, Span
-from meld.ir.instructions import BlockType, Catch, IndexOf, MemArg, Scope
+from meld.ir.instructions import BlockType, Catch, IndexOf, IndexSpaces, MemArg
 from meld.ir.numbering import SINGULAR
 from meld.ir.opcodes import OPS, Imm, Op
 from meld.ir.types import FuncType, RefType, StructType, TypeDef, ValType
@@ -60,7 +60,7 @@ class ImmediateReader:
     def __init__(
         self,
         tokens: list[str],
-        scope: Scope,
+        scope: IndexSpaces,
         local_names: Mapping[str, int],
         implicit: Callable[[FuncType], TypeDef] | None,
     ) -> None:

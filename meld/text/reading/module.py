@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import Any
 
 from meld.diagnostics import MeldError, Source, Span
-from meld.ir.instructions import Code, Instruction, Scope
+from meld.ir.instructions import Code, IndexSpaces, Instruction
 from meld.ir.module import (
     NO_NAMES,
     SPACE_OF,
@@ -76,7 +76,7 @@ def read_module_tree(tree: Tree, source: Source, where: str = "", context: TextC
     return _ModuleReader(context or TextContext(source), where).read(tree.children)
 
 
-def read_function(tree: Tree, context: TextContext, scope: Scope, module: Module) -> Function:
+def read_function(tree: Tree, context: TextContext, scope: IndexSpaces, module: Module) -> Function:
     """The function of a field `func` whose names mean what `scope` says; types that it writes out go into `module`.
 
     Raises:
@@ -95,9 +95,9 @@ def read_function(tree: Tree, context: TextContext, scope: Scope, module: Module
 
 
 class _ModuleReader:
-    def __init__(self, context: TextContext, where: str, scope: Scope | None = None) -> None:
+    def __init__(self, context: TextContext, where: str, scope: IndexSpaces | None = None) -> None:
         self.context = context
-        self.scope = scope or Scope(names={space: {} for space in (*Scope.SPACES, "fields")})
+        self.scope = scope or IndexSpaces(names={space: {} for space in (*IndexSpaces.SPACES, "fields")})
         self.module = Module(scopes=[self.scope], where=where)
         self.types = TextTypes(context, self.scope, self.implicit)
         self.notes = NoteReader(context, self.scope)

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from meld.diagnostics import MeldError, Source, Span
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.notes import Note, Sexp
 from meld.ir.numbering import SINGULAR
 from meld.ir.types import AbstractHeap, FuncType, NumType, RefType, TypeDef, ValType
@@ -45,7 +45,7 @@ class TextContext:
         """An error at a place of the text."""
         return MeldError(message, span=Span(self.source, start, end), hint=hint)
 
-    def resolver(self, scope: Scope, span: Span) -> Callable[[str, Sexp], Any]:
+    def resolver(self, scope: IndexSpaces, span: Span) -> Callable[[str, Sexp], Any]:
         """The `Resolve` of the notes that stand at a place."""
 
         def fail(message: str, hint: str | None) -> MeldError:
@@ -112,7 +112,7 @@ def is_recording() -> bool:
     return _uses.get() is not None
 
 
-def find_index(scope: Scope, space: str, key: str | int, fail: Fail) -> int:
+def find_index(scope: IndexSpaces, space: str, key: str | int, fail: Fail) -> int:
     """The index that a name or a number means."""
     index = _find_index(scope, space, key, fail)
     if is_recording():
@@ -120,7 +120,7 @@ def find_index(scope: Scope, space: str, key: str | int, fail: Fail) -> int:
     return index
 
 
-def _find_index(scope: Scope, space: str, key: str | int, fail: Fail) -> int:
+def _find_index(scope: IndexSpaces, space: str, key: str | int, fail: Fail) -> int:
     names = scope.names.get(space, {})
     if isinstance(key, str):
         index = names.get(key)
@@ -133,7 +133,7 @@ def _find_index(scope: Scope, space: str, key: str | int, fail: Fail) -> int:
     return key
 
 
-def find(scope: Scope, space: str, key: str | int, fail: Fail) -> Any:
+def find(scope: IndexSpaces, space: str, key: str | int, fail: Fail) -> Any:
     """The object that a name or a number means."""
     return getattr(scope, space)[find_index(scope, space, key, fail)]
 

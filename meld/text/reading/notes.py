@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from meld.diagnostics import MeldError, Span
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.module import CustomSection, Item
 from meld.ir.notes import (
     NOTES,
@@ -64,7 +64,7 @@ class NoteReader:
     """Reads the annotations of one text."""
 
     context: TextContext
-    scope: Scope = field(default_factory=Scope)
+    scope: IndexSpaces = field(default_factory=IndexSpaces)
     declared: dict[int, Note] = field(default_factory=dict)  # place in the text → note
 
     def declare(self, spans: Iterable[Span]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import TypeAlias
 
 from meld.diagnostics import MeldError, Span
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.module import ImportName
 from meld.ir.types import (
     ArrayType,
@@ -55,7 +55,7 @@ class Variables:
 class TextTypes:
     """Reads types of one module. `implicit` gives the definition of a function type that is only written out."""
 
-    def __init__(self, context: TextContext, scope: Scope, implicit: Callable[[FuncType], TypeDef]) -> None:
+    def __init__(self, context: TextContext, scope: IndexSpaces, implicit: Callable[[FuncType], TypeDef]) -> None:
         self.context = context
         self.scope = scope
         self.implicit = implicit

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
 from meld.ir.component import CoreExternType, Definition, ModuleType, OuterAlias, Sort
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.types import FuncType, RecGroup, TypeDef
 from meld.text.grammar.lalr import Token, Tree
 from meld.text.literals import identifier
@@ -23,7 +23,7 @@ def core_types(context: TextContext, here: TextScope, trees: Iterable[Tree]) -> 
 
     A name that only an enclosing component knows becomes an outer alias, as elsewhere.
     """
-    types = TextTypes(context, Scope(), _no_implicit)
+    types = TextTypes(context, IndexSpaces(), _no_implicit)
     named: dict[str, Definition] = dict(here.names[Sort.CORE_TYPE])
     for token in references(trees):
         key = key_of(token, types.failing(token))
@@ -51,7 +51,7 @@ class _ModuleTypeReader:
     def __init__(self, context: TextContext, here: TextScope) -> None:
         self.here = here
         self.found = ModuleType()
-        self.types = TextTypes(context, Scope(names={"types": {}}), self._implicit)
+        self.types = TextTypes(context, IndexSpaces(names={"types": {}}), self._implicit)
 
     def _implicit(self, shape: FuncType) -> TypeDef:
         """A type that is written out: always a definition of its own here, unlike in a module."""

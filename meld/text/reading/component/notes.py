@@ -11,7 +11,7 @@ from typing import Any
 
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir.component import Definition, Sort
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.notes import Note, Sexp
 from meld.support.records import record
 from meld.text.reading.component.scope import TextScope
@@ -61,7 +61,7 @@ class ComponentContext(TextContext):
         """The context of a scope that has just been opened."""
         return cls(source, here=here, parent=parent)
 
-    def resolver(self, scope: Scope, span: Span) -> Callable[[str, Sexp], Any]:
+    def resolver(self, scope: IndexSpaces, span: Span) -> Callable[[str, Sexp], Any]:
         """The `Resolve` of the notes that stand at a place."""
 
         def resolve(space: str, part: Sexp) -> Any:

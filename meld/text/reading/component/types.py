@@ -12,7 +12,7 @@ from typing import TypeAlias
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir import component as c
 from meld.ir.component import CompValType, Definition, ExternName, Prim, Sort, TypeDefinition
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.types import FuncType, RecGroup, TypeDef
 from meld.text.grammar.lalr import Token, Tree
 from meld.text.reading.component.core import core_types, module_type, references
@@ -47,7 +47,7 @@ class TypeReader(TextTypes):
     def __init__(self, source: Source, name: str | None = None) -> None:
         self.here = TextScope(name=name)
         self.notes = ComponentContext.of(source, self.here)
-        super().__init__(self.notes, Scope(), _no_implicit)
+        super().__init__(self.notes, IndexSpaces(), _no_implicit)
         self.source = source
         self.depth = 0
         self.place = Span(source, 0, 1)
