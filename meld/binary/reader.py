@@ -14,7 +14,7 @@ from meld.binary.limits import MAX_BODY
 from meld.binary.names import read_names
 from meld.binary.section import CodeSection
 from meld.ir import proposals
-from meld.ir.instructions import Instruction, IndexSpaces
+from meld.ir.instructions import IndexSpaces, Instruction
 from meld.ir.module import (
     SPACE_OF,
     CoreItem,
