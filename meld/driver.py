@@ -16,6 +16,7 @@ from meld.notes.linking import DroppedExport, HostOnly, Input, KeptExport, Wante
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, plan_named, run
+from meld.passmanager.target import check_target, fitted, passes_for
 from meld.rewriting.wit_package import is_wit_package
 from meld.support.records import record
 
@@ -47,6 +48,7 @@ class Options:
         host_only: patterns of names of imports that no input feeds.
         keep_exports, drop_exports: patterns of names of exports: if there are some to keep, others go.
         trust_notes: whether to believe the notes of the single input, whatever it is.
+        target: what the compiler generates stays within the features of this one (`meld.ir.features.TARGETS`).
     """
 
     passes: str | None = None
@@ -62,6 +64,7 @@ class Options:
     keep_exports: Sequence[str] = ()
     drop_exports: Sequence[str] = ()
     trust_notes: bool = False
+    target: str = "wasm3"
 
 
 class FailedRun(PassFailure):
@@ -182,11 +185,14 @@ def _is_dump(program: Program) -> bool:
 
 def plan_for(program: Program, options: Options, registry: Registry) -> Plan:
     """The passes that will run on a program. Raises MeldError."""
+    check_target(options.target)
     if options.passes is None:
-        plan = plan_default(program, registry, *(FOR_COMPONENTS if options.wrap else ()))
+        plan = _default(program, options, registry)
+        plan = Plan(fitted(plan.steps, options.target, registry), plan.remarks)
     else:
-        text = _with_default(options.passes, program, registry, options.wrap)
-        plan = plan_named(parse_pipeline(text, registry), program, registry)
+        text = _with_default(options.passes, program, registry, options)
+        steps = fitted(parse_pipeline(text, registry), options.target, registry)
+        plan = plan_named(steps, program, registry)
     if options.wrap and options.stop_after not in (None, WRAP):
         raise MeldError(f"--emit=component runs all passes, --stop-after={options.stop_after} does not")
     if options.wrap and not any(step.name == WRAP for step in plan.steps):
@@ -195,16 +201,21 @@ def plan_for(program: Program, options: Options, registry: Registry) -> Plan:
     return plan
 
 
+def _default(program: Program, options: Options, registry: Registry) -> Plan:
+    also, without = FOR_COMPONENTS if options.wrap else ((), ())
+    return plan_default(program, registry, (*also, *passes_for(options.target)), without)
+
+
 _DEFAULT = re.compile(r"(?:^|(?<=,))\s*default\s*(?=,|$)")
 
 
-def _with_default(text: str, program: Program, registry: Registry, wrap: bool) -> str:
+def _with_default(text: str, program: Program, registry: Registry, options: Options) -> str:
     """The text of a pipeline with the default one for the word `default`; plugins that it names itself are not run
     twice."""
     if not _DEFAULT.search(text):
         return text
     named = {name.partition("{")[0].strip() for name in text.split(",")}
-    steps = plan_default(program, registry, *(FOR_COMPONENTS if wrap else ())).steps
+    steps = _default(program, options, registry).steps
     registry.remarks.clear()
     kept = [step.instance.spec() for step in steps if step.instance.is_own or step.name not in named]
     whole = _DEFAULT.sub(lambda _: ",".join(kept), text)

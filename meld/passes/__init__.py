@@ -37,11 +37,12 @@ BUILTIN = {
     "direct-calls": "meld.passes.direct_calls:DirectCalls",
     "finish": "meld.passes.finish:Finish",
     "lower-multi-memory": "meld.passes.lower_multi_memory:LowerMultiMemory",
+    "fit-target": "meld.passes.fit_target:FitTarget",
     "wrap": "meld.passes.wrap:Wrap",
 }
 """Name → ``module:Class``. Nothing is imported before it is used."""
 
-ON_REQUEST = frozenset({"expose-resources", "host-memory", "lower-multi-memory", "wrap"})
+ON_REQUEST = frozenset({"expose-resources", "fit-target", "host-memory", "lower-multi-memory", "wrap"})
 """Passes that no default pipeline has."""
 
 GROUP = "meld.passes"

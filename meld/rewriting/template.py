@@ -16,9 +16,16 @@ def _text(package: str, name: str) -> str:
     return packaged(package, name)
 
 
+_CONDITIONAL = re.compile(r"^ *;; with (\w+)\n(.*?)^ *;; end \1\n", re.MULTILINE | re.DOTALL)
+
+
 def template_text(package: str, name: str, params: dict[str, Any]) -> str:
-    """The text of a template: ``{include file}`` is that file; each ``{param}`` is what is given for it."""
+    """The text of a template: ``{include file}`` is that file; each ``{param}`` is what is given for it.
+
+    Lines between ``;; with param`` and ``;; end param`` are left out unless the parameter is true.
+    """
     text = re.sub(r"\{include ([\w.]+)\}", lambda match: _text(package, match[1]), _text(package, name))
+    text = _CONDITIONAL.sub(lambda match: match[2] if params[match[1]] else "", text)
     return filled(text, params)
 
 

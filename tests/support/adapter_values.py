@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapter_pairs import Form, Raw
+from adapter_pairs import Form, Pair, Raw
 from hypothesis import strategies as st
 
 from meld.abi.layout import Layouts
@@ -196,3 +196,11 @@ def accepted(t: c.CompFuncType) -> bool:
     layouts = Layouts()
     params = layouts.tuple_of(x for _, x in t.params)
     return params.size < 4096 and (t.result is None or layouts.of(t.result).size < 4096)
+
+
+@st.composite
+def calls(draw: st.DrawFn, pair: Pair, wild: bool) -> tuple[tuple[Any, ...], Any]:
+    """The arguments of a call, and its result; wild ones break what the Canonical ABI asks for."""
+    arguments = tuple(draw(values(t, pair.caller, wild)) for _, t in pair.type.params)
+    result = None if pair.type.result is None else draw(values(pair.type.result, pair.callee, wild))
+    return arguments, result

@@ -26,7 +26,7 @@ from meld.passes.adapter_wiring.handles import Handles
 from meld.passes.adapter_wiring.inline import inline_calls
 from meld.passes.adapter_wiring.tasks import Surroundings, Tasks
 from meld.passes.adapter_wiring.writer import AdapterWriter
-from meld.passes.base import Pass, PassContext
+from meld.passes.base import Pass, PassContext, option
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice
 from meld.rewriting.state import State
@@ -66,9 +66,10 @@ class AdapterWiring(Pass):
     requires = frozenset({"merged"})
     establishes = frozenset({"wired"})
     repeatable = True
+    simd: bool = option(True, "whether strings and lists are copied by SIMD")
 
     def run(self, module: Module, cx: PassContext) -> None:
-        adapters = AdapterModule()
+        adapters = AdapterModule(simd=self.simd)
         handles = Handles.of(adapters, module)
         calls = _choose(module, adapters, handles, cx)
         edges = _choose_edges(module, adapters, handles, cx)

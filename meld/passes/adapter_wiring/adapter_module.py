@@ -139,6 +139,7 @@ class AdapterModule:
         kinds: name in the text → what kind of thing the function is, where it is not an adapter or a part of one.
         layouts: the layouts for 32- and 64-bit memories.
         code: how much of it is still allowed.
+        simd: whether strings and lists are copied by SIMD.
     """
 
     bound: dict[str, CoreItem] = field(default_factory=dict)
@@ -153,6 +154,7 @@ class AdapterModule:
     _functions: dict[str, str] = field(default_factory=dict)
     _kinds: dict[int, set[Kind]] = field(default_factory=dict)  # by id of layouts, which `layouts` keeps alive
     code: CodeBudget = field(default_factory=CodeBudget)
+    simd: bool = True
     _adapters: int = 0
 
     def side(self, instance: Instance, options: Options) -> Side:
@@ -268,7 +270,7 @@ class AdapterModule:
         Args:
             nested: the name of another piece, where a parameter names one.
         """
-        text = _pieces()[template].replace(f"(func ${template} ", f"(func {name} ", 1)
+        text = _pieces(self.simd)[template].replace(f"(func ${template} ", f"(func {name} ", 1)
         text = re.sub(r"\{trap (\w+)\}", lambda match: self.trap(Trap[match[1]]), text)
 
         def value(match: re.Match[str]) -> str:
@@ -346,10 +348,14 @@ _HEAD = re.compile(r"\s*\(func \$\S+((?: \((?:param|result)[^()]*\))*)")
 _PIECE = re.compile(r"^  \(func \$(\w+)(?:.*\n)*?(?=^$|\Z)", re.MULTILINE)
 
 
+PIECES = ("adapter.wat", "strings.wat", "wide.wat", "transcode.wat")
+WITHOUT_SIMD = (*PIECES, "scalar.wat")
+
+
 @cache
-def _pieces() -> dict[str, str]:
+def _pieces(simd: bool) -> dict[str, str]:
     found: dict[str, str] = {}
-    for file in ("adapter.wat", "strings.wat", "wide.wat", "transcode.wat"):
+    for file in PIECES if simd else WITHOUT_SIMD:
         text = packaged(__package__, file)
         found |= {match[1]: match[0].rstrip() for match in _PIECE.finditer(text)}
     return found

@@ -122,6 +122,7 @@ class EmitBridge(Pass):
     establishes = frozenset({"stream-bridge"})
     slots: int = option(8, "streams that can be open at once inside the module, 1 to 4096")
     ring: int = option(4096, "bytes that a stream can hold, a power of two from 4")
+    simd: bool = option(True, "whether copies of few bytes may use SIMD")
 
     def __post_init__(self) -> None:
         if not 1 <= self.slots <= MAX_SLOTS:
@@ -192,7 +193,11 @@ class EmitBridge(Pass):
             caller = Memory(Limits(0, 0), name=f"{instance.name}/no-memory", synthetic=KIND)
             module.memories.append(caller)
         page_bits = caller.limits.page_size_log2
-        params = layout.params(kind) | {"page_bits": 16 if page_bits is None else page_bits}
+        params = layout.params(kind) | {
+            "page_bits": 16 if page_bits is None else page_bits,
+            "simd": self.simd,
+            "short": 32 if self.simd else 16,
+        }
         if kind == "stream":
             params |= {"whole": math.gcd(*sizes), "unit": math.lcm(*sizes)}
         else:

@@ -65,11 +65,12 @@
       (i32.add
         (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const {ring_bits}))
         (i32.add (local.get $at) (i32.const {rings}))))
-    ;; Up to 32 bytes are the first and the last 16, 8 or 4, which may overlap: quicker than a bulk copy. The load from
+    ;; Up to 32 bytes (16 without SIMD) are the first and the last 16, 8 or 4, which may overlap: quicker than a bulk copy. The load from
     ;; the caller's memory traps before anything is stored. Where addresses could wrap, the bulk copy traps or works.
     (block $bulk
-      (br_if $bulk (i32.gt_u (local.get $n) (i32.const 32)))
+      (br_if $bulk (i32.gt_u (local.get $n) (i32.const {short})))
       (br_if $bulk (i32.gt_u (local.get $ptr) (i32.const -17)))
+      ;; with simd
       (if (i32.ge_u (local.get $n) (i32.const 16))
         (then
           (local.set $last (i32.sub (local.get $n) (i32.const 16)))
@@ -80,6 +81,7 @@
             (v128.load $bridge (i32.add (local.get $at) (local.get $last))))
           (i32.store $bridge offset={read} (local.get $header) (i32.add (local.get $rd) (local.get $n)))
           (return (local.get $n))))
+      ;; end simd
       (if (i32.ge_u (local.get $n) (i32.const 8))
         (then
           (local.set $last (i32.sub (local.get $n) (i32.const 8)))
@@ -130,7 +132,10 @@
 
   (func $stream_write (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
     (local $header i32) (local $key_state i64) (local $wr i32) (local $n i32) (local $at i32) (local $last i32)
-    (local $v v128) (local $v_last v128) (local $w i64) (local $w_last i64)
+    (local $w i64) (local $w_last i64)
+    ;; with simd
+    (local $v v128) (local $v_last v128)
+    ;; end simd
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then
         (return
@@ -166,8 +171,9 @@
         (i32.add (local.get $at) (i32.const {rings}))))
     ;; As in stream_read. Both loads come before both stores, and trap before anything is stored.
     (block $bulk
-      (br_if $bulk (i32.gt_u (local.get $n) (i32.const 32)))
+      (br_if $bulk (i32.gt_u (local.get $n) (i32.const {short})))
       (br_if $bulk (i32.gt_u (local.get $ptr) (i32.const -17)))
+      ;; with simd
       (if (i32.ge_u (local.get $n) (i32.const 16))
         (then
           (local.set $last (i32.sub (local.get $n) (i32.const 16)))
@@ -177,6 +183,7 @@
           (v128.store $bridge (i32.add (local.get $at) (local.get $last)) (local.get $v_last))
           (i32.store $bridge offset={words} (local.get $header) (i32.add (local.get $wr) (local.get $n)))
           (return (local.get $n))))
+      ;; end simd
       (if (i32.ge_u (local.get $n) (i32.const 8))
         (then
           (local.set $last (i32.sub (local.get $n) (i32.const 8)))

@@ -7,10 +7,11 @@ from typing import Any
 
 from meld.abi.options import Options
 from meld.abi.types import Resource, show
-from meld.binary.bodies import EncodedBody
+from meld.binary.bodies import EncodedBody, codes_of
 from meld.binary.debug.source_lines import lines_of
 from meld.diagnostics import MeldError
 from meld.ir.component import CompFuncType
+from meld.ir.instructions import Scope
 from meld.ir.module import (
     HELD_BACK,
     CoreItem,
@@ -237,7 +238,7 @@ def _drop_dead(module: Module, cx: PassContext) -> None:
     for space in DROPPED:
         setattr(module, space, kept(getattr(module, space)))
     still = _declared(module)
-    missing = [f for f in declared if f in live and f not in still]
+    missing = _referred(module, [f for f in declared if f in live and f not in still])
     if missing:
         module.elements.append(ElementSegment(type=FUNCREF, functions=missing, declarative=True))
     for resource in module.notes_of(Resource):
@@ -257,6 +258,21 @@ def _declared(module: Module) -> dict[Function, None]:
         found.update((i.args[0], None) for i in expression if i.op == "ref.func")
     found.update(dict.fromkeys(export.item for export in module.exports if isinstance(export.item, Function)))
     return found
+
+
+def _referred(module: Module, functions: list[Function]) -> list[Function]:
+    """Those of some functions that bodies name in `ref.func`: declaring others would ask for reference types."""
+    wanted, found = set(functions), set[Function]()
+    codes: dict[Scope, set[int]] = {}
+    for function in module.functions if wanted else ():
+        body = function.body
+        if isinstance(body, EncodedBody):
+            if body.scope not in codes:
+                codes[body.scope] = codes_of(body.scope, "functions", wanted)
+            if codes[body.scope].isdisjoint(body.codes()):
+                continue
+        found.update(i.args[0] for i in function.view().instructions if i.op == "ref.func")
+    return [f for f in functions if f in found]
 
 
 def _dangling(n: Note, live: set[Any]) -> bool:

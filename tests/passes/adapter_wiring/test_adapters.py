@@ -10,7 +10,7 @@ import wasmtime
 from adapter_decode import Memory, expected, received_arguments, received_result
 from adapter_linked import Linked
 from adapter_pairs import STRAIGHT, Form, Fused, Image, Outcome, Pair, Skew, Unfused, engine, images
-from adapter_values import ENCODINGS, accepted, flat_types, forms, func_types, types, values
+from adapter_values import ENCODINGS, accepted, calls, flat_types, forms, func_types, types
 from cases import trying
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -49,13 +49,6 @@ class Both:
         assert got == want, where
         assert got.reason == want.reason, where
         return want
-
-
-@st.composite
-def calls(draw: st.DrawFn, pair: Pair, wild: bool) -> tuple[tuple[Any, ...], Any]:
-    arguments = tuple(draw(values(t, pair.caller, wild)) for _, t in pair.type.params)
-    result = None if pair.type.result is None else draw(values(pair.type.result, pair.callee, wild))
-    return arguments, result
 
 
 def check_meaning(linked: Linked, memories: tuple[Image, Image], outcome: Outcome) -> None:

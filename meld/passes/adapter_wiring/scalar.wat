@@ -1,0 +1,223 @@
+;; Pieces of strings.wat and transcode.wat for targets without SIMD, under the same names and with the same parameters.
+;; Eight bytes at a time go through i64 while they are plain.
+
+  ;; Few bytes that are plain are the first and the last 8 or 4, which may overlap; they are validated and copied at once.
+  (func $utf8_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
+    (local $units {q}) (local $to {q}) (local $last {p}) (local $end {p}) (local $stop {p})
+    (local $w i64) (local $w_last i64)
+    {checks}
+    (local.set $units {length})
+    block $any
+      ({p}.gt_u (local.get $length) ({p}.const 16))
+      br_if $any
+      ({p}.lt_u (local.get $length) ({p}.const 8))
+      br_if $any
+      (local.set $last ({p}.sub (local.get $length) ({p}.const 8)))
+      (local.set $w (i64.load {from} align=1 (local.get $from)))
+      (local.set $w_last (i64.load {from} align=1 ({p}.add (local.get $from) (local.get $last))))
+      (i64.ne
+        (i64.and (i64.or (local.get $w) (local.get $w_last)) (i64.const 0x8080808080808080))
+        (i64.const 0))
+      br_if $any
+      {allocate}
+      (i64.store {to} align=1 (local.get $to) (local.get $w))
+      (i64.store {to} align=1 ({q}.add (local.get $to) {last}) (local.get $w_last))
+      (return (local.get $to) (local.get $units))
+    end
+    {allocate}
+    (local.set $end ({p}.add (local.get $from) (local.get $length)))
+    (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $to)))
+    ({p}.ne (local.get $stop) (local.get $end))
+    if
+      (call {validate_utf8} (local.get $stop) (local.get $end))
+      (memory.copy {to} {from}
+        ({q}.add (local.get $to) {stop_from})
+        (local.get $stop)
+        {rest})
+    end
+    local.get $to
+    local.get $units)
+
+  ;; Widens what is known to be UTF-8; returns where the code units end.
+  (func $widen_valid (param $at {p}) (param $end {p}) (param $out {q}) (result {q})
+    (local $a i32)
+    loop $next
+      ({p}.eq (local.get $at) (local.get $end))
+      if
+        (return (local.get $out))
+      end
+      (local.set $a (i32.load8_u {from} (local.get $at)))
+      (i32.lt_u (local.get $a) (i32.const 0x80))
+      if
+        (i32.store16 {to} (local.get $out) (local.get $a))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
+        br $next
+      end
+      (call {decode_utf8} (local.get $at) (local.get $end))
+      local.set $at
+      local.set $a
+      (local.set $out (call {encode_utf16} (local.get $out) (local.get $a)))
+      br $next
+    end
+    unreachable)
+
+  ;; Traps unless [$at, $end) is UTF-8.
+  (func $validate_utf8 (param $at {p}) (param $end {p})
+    block $done
+      loop $next
+        block $char
+          loop $plain
+            ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 8))
+            br_if $char
+            (i64.ne
+              (i64.and (i64.load {from} align=1 (local.get $at)) (i64.const 0x8080808080808080))
+              (i64.const 0))
+            br_if $char
+            (local.set $at ({p}.add (local.get $at) ({p}.const 8)))
+            br $plain
+          end
+        end
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (call {decode_utf8} (local.get $at) (local.get $end))
+        local.set $at
+        drop
+        br $next
+      end
+    end)
+
+  ;; Traps unless [$at, $end) is UTF-16.
+  (func $validate_utf16 (param $at {p}) (param $end {p})
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (call {decode_utf16} (local.get $at) (local.get $end))
+        local.set $at
+        drop
+        br $next
+      end
+    end)
+
+  ;; Copies bytes below 0x80; returns where the first other one is, or the end.
+  (func $copy_ascii (param $at {p}) (param $end {p}) (param $out {q}) (result {p})
+    (local $eight i64) (local $byte i32)
+    block $tail
+      loop $plain
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 8))
+        br_if $tail
+        (i64.ne
+          (i64.and
+            (local.tee $eight (i64.load {from} align=1 (local.get $at)))
+            (i64.const 0x8080808080808080))
+          (i64.const 0))
+        br_if $tail
+        (i64.store {to} align=1 (local.get $out) (local.get $eight))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 8)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 8)))
+        br $plain
+      end
+    end
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.ge_u (local.tee $byte (i32.load8_u {from} (local.get $at))) (i32.const 0x80))
+        br_if $done
+        (i32.store8 {to} (local.get $out) (local.get $byte))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+        br $next
+      end
+    end
+    local.get $at)
+
+  ;; Widens bytes below 0x80 to code units; returns where the first other one is, or the end.
+  (func $widen_ascii (param $at {p}) (param $end {p}) (param $out {q}) (result {p})
+    (local $byte i32)
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.ge_u (local.tee $byte (i32.load8_u {from} (local.get $at))) (i32.const 0x80))
+        br_if $done
+        (i32.store16 {to} (local.get $out) (local.get $byte))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
+        br $next
+      end
+    end
+    local.get $at)
+
+  ;; Widens Latin-1 to code units.
+  (func $widen_latin1 (param $at {p}) (param $end {p}) (param $out {q})
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.store16 {to} (local.get $out) (i32.load8_u {from} (local.get $at)))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
+        br $next
+      end
+    end)
+
+  ;; Narrows code units below 0x80 to bytes; returns where the first other one is, or the end.
+  (func $narrow_ascii (param $at {p}) (param $end {p}) (param $out {q}) (result {p})
+    (local $unit i32)
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.ge_u (local.tee $unit (i32.load16_u {from} (local.get $at))) (i32.const 0x80))
+        br_if $done
+        (i32.store8 {to} (local.get $out) (local.get $unit))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+        br $next
+      end
+    end
+    local.get $at)
+
+  ;; Whether all code units of [$at, $end) are below 0x100.
+  (func $is_latin1 (param $at {p}) (param $end {p}) (result i32)
+    loop $next
+      ({p}.eq (local.get $at) (local.get $end))
+      if
+        (return (i32.const 1))
+      end
+      (i32.ge_u (i32.load16_u {from} (local.get $at)) (i32.const 0x100))
+      if
+        (return (i32.const 0))
+      end
+      (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
+      br $next
+    end
+    unreachable)
+
+  ;; Copies chars; traps unless all are Unicode scalar values.
+  (func $copy_chars (param $at {p}) (param $end {p}) (param $out {q})
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.store {to} (local.get $out) (call {check_char} (i32.load {from} (local.get $at))))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 4)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 4)))
+        br $next
+      end
+    end)
+
+  ;; Copies bools; anything but 0 becomes 1.
+  (func $copy_bools (param $at {p}) (param $end {p}) (param $out {q})
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.store8 {to} (local.get $out) (i32.ne (i32.load8_u {from} (local.get $at)) (i32.const 0)))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+        br $next
+      end
+    end)
