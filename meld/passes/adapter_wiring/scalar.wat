@@ -1,4 +1,4 @@
-;; Pieces of strings.wat and transcode.wat for targets without SIMD, under the same names and with the same parameters.
+;; Pieces of strings.wat, wide.wat and transcode.wat for targets without SIMD, under the same names and with the same parameters.
 ;; Eight bytes at a time go through i64 while they are plain.
 
   ;; Few bytes that are plain are the first and the last 8 or 4, which may overlap; they are validated and copied at once.
@@ -163,14 +163,14 @@
       end
     end)
 
-  ;; Narrows code units below 0x80 to bytes; returns where the first other one is, or the end.
-  (func $narrow_ascii (param $at {p}) (param $end {p}) (param $out {q}) (result {p})
+  ;; Narrows code units that have none of the bits $above to bytes; returns where the first other one is, or the end.
+  (func $narrow (param $at {p}) (param $end {p}) (param $out {q}) (param $above i32) (result {p})
     (local $unit i32)
     block $done
       loop $next
         ({p}.eq (local.get $at) (local.get $end))
         br_if $done
-        (i32.ge_u (local.tee $unit (i32.load16_u {from} (local.get $at))) (i32.const 0x80))
+        (i32.and (local.tee $unit (i32.load16_u {from} (local.get $at))) (local.get $above))
         br_if $done
         (i32.store8 {to} (local.get $out) (local.get $unit))
         (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
@@ -221,3 +221,35 @@
         br $next
       end
     end)
+
+  ;; UTF-16 to UTF-8, up to the first surrogate; returns where both sides stand.
+  (func $encode_units (param $at {p}) (param $end {p}) (param $out {q}) (result {p} {q})
+    (local $unit i32)
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (local.set $unit (i32.load16_u {from} (local.get $at)))
+        (i32.eq (i32.and (local.get $unit) (i32.const 0xf800)) (i32.const 0xd800))
+        br_if $done
+        (local.set $out (call {encode_utf8} (local.get $out) (local.get $unit)))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
+        br $next
+      end
+    end
+    local.get $at
+    local.get $out)
+
+  ;; Latin-1 to UTF-8; returns where both sides stand.
+  (func $encode_latin1 (param $at {p}) (param $end {p}) (param $out {q}) (result {p} {q})
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (local.set $out (call {encode_utf8} (local.get $out) (i32.load8_u {from} (local.get $at))))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        br $next
+      end
+    end
+    local.get $at
+    local.get $out)

@@ -24,7 +24,9 @@ Give = Callable[[bytes, int], bytes]
 """Gives bytes with a length; what arrived, as bytes of the callee's memory."""
 
 
-def pair(directory: Path, type_: str, lower: str = "utf8", lift: str = "utf8", adapters: int = 1) -> Running:
+def pair(
+    directory: Path, type_: str, lower: str = "utf8", lift: str = "utf8", adapters: int = 1, *, simd: bool = True
+) -> Running:
     """A caller with an export `give(ptr, length)`, and a callee that keeps what it is given at `TO`.
 
     The more adapters there are the less is inlined in each (`meld.passes.adapter_wiring.INLINED_CALLS`).
@@ -62,7 +64,7 @@ def pair(directory: Path, type_: str, lower: str = "utf8", lift: str = "utf8", a
     for path, text in zip(paths, (caller, callee), strict=True):
         path.write_text(text)
     # without guard-entries, so that one instance serves after a trap
-    return instantiate(meld.compile(paths, passes="adapter-wiring,finish"))
+    return instantiate(meld.compile(paths, passes=f"adapter-wiring{{simd={simd}}},finish"))
 
 
 def giver(running: Running, unit: int) -> Give:
@@ -113,6 +115,29 @@ def test_text_arrives_as_it_is(lower: str, lift: str, adapters: int, tmp_path: P
         data = text.encode(CODECS[lower])
         length = len(data) if lower == "utf8" else len(data) // 2
         assert give(data, length) == text.encode(CODECS[lift]), text
+
+
+@pytest.mark.parametrize(("lower", "lift"), list(itertools.product((*CODECS, COMPACT), (*CODECS, COMPACT))))
+def test_without_simd(lower: str, lift: str, tmp_path: Path) -> None:
+    """Scalar code does what SIMD does, with texts and with bytes that are none."""
+    rng = random.Random(lower + lift)
+    unit = 1 if lift == "utf8" else 2
+    sides = [
+        giver(pair(tmp_path, "string", lower, lift, simd=simd), unit if lift != COMPACT else 1)
+        for simd in (True, False)
+    ]
+    for text in texts(rng, 300):
+        data, length = compact(text) if lower == COMPACT else (text.encode(CODECS[lower]), 0)
+        length = length or (len(data) if lower == "utf8" else len(data) // 2)
+        if rng.random() < 0.2 and data:
+            data = bytes(byte if rng.random() < 0.98 else rng.randrange(256) for byte in data)
+        answers = []
+        for give in sides:
+            try:
+                answers.append(str(give(data, length)))
+            except Trapped as e:
+                answers.append(str(e).splitlines()[0])
+        assert answers[0] == answers[1], (data, length)
 
 
 def compact(text: str) -> tuple[bytes, int]:
