@@ -139,9 +139,9 @@ def items_of(codes: Iterable[int], spaces: list[list[Any]]) -> list[Any]:
     return [spaces[code >> 28][code & INDEX] for code in codes if code > INDEX]
 
 
-def codes_of(scope: Scope, space: str, items: Collection[Any]) -> set[int]:
+def codes_of(scope: IndexSpaces, space: str, items: Collection[Any]) -> set[int]:
     """The codes of some items in a space, as `EncodedBody.codes` gives them."""
-    first = Scope.SPACES.index(space) << 28
+    first = IndexSpaces.SPACES.index(space) << 28
     return {first | index for index, item in enumerate(getattr(scope, space)) if item in items}
 
 

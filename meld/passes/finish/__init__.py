@@ -11,7 +11,7 @@ from meld.binary.bodies import EncodedBody, codes_of
 from meld.binary.debug.source_lines import lines_of
 from meld.diagnostics import MeldError
 from meld.ir.component import CompFuncType
-from meld.ir.instructions import Scope
+from meld.ir.instructions import IndexSpaces
 from meld.ir.module import (
     HELD_BACK,
     CoreItem,
@@ -263,7 +263,7 @@ def _declared(module: Module) -> dict[Function, None]:
 def _referred(module: Module, functions: list[Function]) -> list[Function]:
     """Those of some functions that bodies name in `ref.func`: declaring others would ask for reference types."""
     wanted, found = set(functions), set[Function]()
-    codes: dict[Scope, set[int]] = {}
+    codes: dict[IndexSpaces, set[int]] = {}
     for function in module.functions if wanted else ():
         body = function.body
         if isinstance(body, EncodedBody):

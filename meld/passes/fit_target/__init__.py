@@ -60,7 +60,7 @@ class FitTarget(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         allowed = TARGETS[self.target]
-        if not cx.asks("fit"):
+        if not cx.allows("fit"):
             return
         needed = _Needed(allowed)
         live = reachable(module)
