@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
-from meld.abi.types import read_type, write_type
+from meld.abi.intrinsics import INTRINSICS, MODULE
+from meld.abi.types import read_type, show_bare, write_type
+from meld.ir.component import Future, Stream
 from meld.ir.module import Function, Memory
 from meld.ir.notes import Instance, NameOf, Note, Resolve, Sexp, coded, flag, note, number, ref, symbol, text
 from meld.notes.boundaries import read_optional_type, write_optional_type
@@ -25,6 +27,15 @@ class IntrinsicEntry(Note):
     instance: Instance = ref("note")
     memory: Memory | None = ref("memories", default=None)
     memories: int = number(default=1)
+
+    def problems(self, holder: Any, program: Any) -> Iterator[str]:
+        """There is such an intrinsic."""
+        yield from _unknown(self.intrinsic)
+
+
+def _unknown(intrinsic: str) -> Iterator[str]:
+    if intrinsic not in INTRINSICS:
+        yield f"names `{intrinsic}`, which is no intrinsic of `{MODULE}`"
 
 
 @note("streams")
@@ -82,6 +93,11 @@ class Domain(Note):
     why: str | None = text(default=None)
 
     @property
+    def type(self) -> Future | Stream:
+        """The type of its streams or futures."""
+        return Future(self.element) if self.future else Stream(self.element)
+
+    @property
     def bridged(self) -> bool:
         """Whether the bridge carries it."""
         return self.carried == Carried.BRIDGE.value
@@ -94,6 +110,39 @@ class Domain(Note):
         """It is carried in one of the ways that there are."""
         if self.carried not in {way.value for way in Carried}:
             yield f"is carried by `{self.carried}`; there are {', '.join(f'`{way.value}`' for way in Carried)}"
+
+
+def keep_on_host(domains: Iterable[Domain], obstacles: Iterable[tuple[Domain, str]]) -> list[Domain]:
+    """Keeps domains on the host that something stands in the way of, and those that share intrinsics with one of them.
+
+    An instance calls the same intrinsics for all its streams, and others for all its futures. They are either the
+    host's or the shims: if one of its domains stays outside, so do all of its kind.
+
+    Args:
+        domains: all that may share intrinsics.
+        obstacles: which of them cannot be bridged, and why.
+
+    Returns:
+        Those that are kept, each after the one that it follows.
+    """
+    sharing: dict[tuple[bool, Instance], list[Domain]] = {}
+    for domain in domains:
+        for instance in domain.instances if domain.bridged else ():
+            sharing.setdefault((domain.future, instance), []).append(domain)
+    kept: list[Domain] = []
+    for domain, why in obstacles:
+        domain.keep_on_host(why)
+        kept.append(domain)
+    for domain in kept:  # which grows
+        for instance in domain.instances:
+            for other in sharing.pop((domain.future, instance), ()):
+                if other.bridged:
+                    other.keep_on_host(
+                        f"`{instance.name}` uses the same intrinsics for {show_bare(domain.type)}, "
+                        "which stays on the host"
+                    )
+                    kept.append(other)
+    return kept
 
 
 MOST_PAIRS = 64
@@ -155,7 +204,15 @@ class Bridge(Note):
 
 @note("shim")
 class Shim(Note):
-    """On a shim: the function whose calls it is to take over, in all code but the shims themselves."""
+    """On a shim: the intrinsic that it stands for, and the function whose calls it is to take over.
 
+    It takes them over in all code but the shims themselves.
+    """
+
+    intrinsic: str = symbol(positional=True)
     replaces: Function = ref("functions")
     instance: Instance = ref("note")
+
+    def problems(self, holder: Any, program: Any) -> Iterator[str]:
+        """There is such an intrinsic."""
+        yield from _unknown(self.intrinsic)

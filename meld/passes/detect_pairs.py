@@ -10,7 +10,6 @@ the *host*. Source: specs/stream-contract.md, "Who is bridged"; CanonicalABI.md,
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import field
 from typing import Any
@@ -23,7 +22,7 @@ from meld.ir.module import Module
 from meld.ir.notes import Instance
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
 from meld.notes.linking import Link
-from meld.notes.streams import Carried, Domain, IntrinsicEntry, Pair, StreamUse
+from meld.notes.streams import Carried, Domain, IntrinsicEntry, Pair, StreamUse, keep_on_host
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.liveness import reachable
 from meld.support.records import record
@@ -64,42 +63,33 @@ class DetectPairs(Pass):
         _refuse_mismatches(module, uses)
         candidates = list(_domains(module, uses))
         _decide(_Program(module), candidates)
-        for i, one in enumerate(candidates):
-            domain = Domain(
-                tuple(use.instance for use in one.uses),
-                one.stream.element,
-                _size(one.stream),
-                isinstance(one.stream, c.Future),
-                one.number,
-                one.carried.value,
-                one.reason,
-                name=f"d{i}",
-            )
+        for one in candidates:
+            domain = one.domain
             module.notes.append(domain)
             if one.has_pair():
                 module.notes.append(Pair(domain, tuple(one.users(WRITES)), tuple(one.users(READS))))
-            if one.carried is Carried.HOST:
-                names = ", ".join(f"`{use.instance.name}`" for use in one.uses)
-                cx.remark(f"{show_bare(one.stream)} of {names} stays on the host: {one.reason}")
-            cx.stats[_COUNTED[one.carried]] += 1
+            if domain.carried == Carried.HOST.value:
+                names = ", ".join(f"`{instance.name}`" for instance in domain.instances)
+                cx.remark(f"{show_bare(one.stream)} of {names} stays on the host: {domain.why}")
+            cx.stats[_COUNTED[domain.carried]] += 1
 
 
 _COUNTED = {
-    Carried.BRIDGE: "bridged domains",
-    Carried.RENDEZVOUS: "rendezvous domains",
-    Carried.HOST: "host domains",
+    Carried.BRIDGE.value: "bridged domains",
+    Carried.RENDEZVOUS.value: "rendezvous domains",
+    Carried.HOST.value: "host domains",
 }
 
 
 @record()
 class _Candidate:
-    """A candidate for a domain.
+    """A domain, and what decides how it is carried.
 
     Attributes:
         number: that of its cluster of linked instances.
         canonical: the instances whose code can reach a canonical built-in for it; if there are any, no bridge can
             carry it.
-        reason: why it is not bridged.
+        domain: the note on it, on the host until `_decide` says otherwise.
     """
 
     stream: c.Stream | c.Future
@@ -107,8 +97,12 @@ class _Candidate:
     cluster: set[Instance]
     number: int
     canonical: list[Instance] = field(default_factory=list)
-    carried: Carried = Carried.HOST
-    reason: str | None = None
+    domain: Domain = field(init=False)
+
+    def __post_init__(self) -> None:
+        instances = tuple(use.instance for use in self.uses)
+        is_future = isinstance(self.stream, c.Future)
+        self.domain = Domain(instances, self.stream.element, _size(self.stream), is_future, self.number)
 
     def users(self, builtins: set[str]) -> list[Instance]:
         """The instances that declare one of some built-ins for it."""
@@ -266,40 +260,28 @@ class _Program:
 
 def _decide(program: _Program, candidates: list[_Candidate]) -> None:
     """Decides how each domain is carried."""
-    for one in candidates:
-        one.reason = _canonical_reason(program, one) if one.canonical else _reason(program, one)
-    bridgeable = [one for one in candidates if not one.canonical]
-    _keep_mixed_futures_on_host(bridgeable)
-    _keep_sharers_on_host(bridgeable)
-    for one in candidates:
-        if one.reason is None:
-            one.carried = Carried.RENDEZVOUS if one.canonical else Carried.BRIDGE
-            one.reason = _inside(one) if one.canonical else None
+    bridged: list[_Candidate] = []
+    obstacles: list[tuple[Domain, str]] = []
+    for i, one in enumerate(candidates):
+        domain = one.domain
+        domain.name = f"d{i}"
+        if one.canonical:
+            why = _canonical_obstacle(program, one)
+            domain.carried, domain.why = (Carried.HOST if why else Carried.RENDEZVOUS).value, why or _inside(one)
+        elif not one.has_pair():
+            domain.keep_on_host(NO_PAIR)
+        elif (why := _obstacle(program, one)) is not None:
+            obstacles.append((domain, why))
+        else:
+            domain.carried = Carried.BRIDGE.value
+            bridged.append(one)
+    obstacles += _mixed_futures(bridged)
+    keep_on_host([one.domain for one in bridged], obstacles)
 
 
 def _inside(one: _Candidate) -> str:
     names = ", ".join(f"`{instance.name}`" for instance in one.canonical)
     return f"{names} use{'s' * (len(one.canonical) == 1)} the canonical built-ins, and every end is in the module"
-
-
-def _keep_sharers_on_host(candidates: list[_Candidate]) -> None:
-    """An instance's intrinsics carry all its streams: what shares an instance with a domain on the host stays too."""
-    sharers: dict[tuple[type, Instance], list[_Candidate]] = {}
-    for one in candidates:
-        if one.reason is None:
-            for use in one.uses:
-                sharers.setdefault((type(one.stream), use.instance), []).append(one)
-    pending = deque(one for one in candidates if one.reason not in (None, NO_PAIR))
-    while pending:
-        kept = pending.popleft()
-        for use in kept.uses:
-            for one in sharers.pop((type(kept.stream), use.instance), ()):
-                if one.reason is None:
-                    one.reason = (
-                        f"`{use.instance.name}` uses the same intrinsics for {show_bare(kept.stream)}, "
-                        "which stays on the host"
-                    )
-                    pending.append(one)
 
 
 def _canonical_uses(module: Module) -> set[tuple[Instance, Type]]:
@@ -309,7 +291,7 @@ def _canonical_uses(module: Module) -> set[tuple[Instance, Type]]:
     return {use for item, use in declared.items() if item in live}
 
 
-def _canonical_reason(program: _Program, one: _Candidate) -> str | None:
+def _canonical_obstacle(program: _Program, one: _Candidate) -> str | None:
     """Why a domain of canonical built-ins is not carried in the module."""
     if visible := program.host_facing(one):
         return f"the host can see it: {visible}"
@@ -322,25 +304,23 @@ def _canonical_reason(program: _Program, one: _Candidate) -> str | None:
     return None
 
 
-def _keep_mixed_futures_on_host(candidates: list[_Candidate]) -> None:
+def _mixed_futures(bridged: list[_Candidate]) -> Iterator[tuple[Domain, str]]:
     """The intrinsics of futures do not say how large a value is; so it must be the same for all of an instance."""
-    futures = [one for one in candidates if one.reason is None and isinstance(one.stream, c.Future)]
+    futures = [one.domain for one in bridged if one.domain.future]
     sizes: dict[Instance, set[int]] = {}
-    for one in futures:
-        for use in one.uses:
-            sizes.setdefault(use.instance, set()).add(_size(one.stream))
-    for one in futures:
-        mixed = [use.instance.name or "" for use in one.uses if len(sizes[use.instance]) > 1]
+    for domain in futures:
+        for instance in domain.instances:
+            sizes.setdefault(instance, set()).add(domain.size)
+    for domain in futures:
+        mixed = [instance.name or "" for instance in domain.instances if len(sizes[instance]) > 1]
         if mixed:
-            one.reason = f"`{min(mixed)}` has futures of several sizes, which its intrinsics cannot tell apart"
+            yield domain, f"`{min(mixed)}` has futures of several sizes, which its intrinsics cannot tell apart"
 
 
-def _reason(program: _Program, one: _Candidate) -> str | None:
-    """Why a domain is not bridged."""
+def _obstacle(program: _Program, one: _Candidate) -> str | None:
+    """Why a domain that has a pair cannot be bridged."""
     element = one.stream.element
     instances = {use.instance for use in one.uses}
-    if not one.has_pair():
-        return NO_PAIR
     if visible := program.host_facing(one):
         return f"the host can see it: {visible}"
     if element is not None and Layouts().of(element).kinds() & HOLDS_MORE:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from meld.abi.intrinsics import INTRINSICS, Operation
-from meld.ir.module import Function, Module
-from meld.notes.streams import IntrinsicEntry, Shim
+from meld.ir.module import CoreItem, Module
+from meld.notes.streams import Shim
 from meld.passes.base import Pass, PassContext
 
 
@@ -27,15 +27,11 @@ class RewireCalls(Pass):
     establishes = frozenset({"rewired"})
 
     def run(self, module: Module, cx: PassContext) -> None:
-        shims = {n.replaces: f for f, n in module.noted(Shim, module.functions)}
-        makers = {item for item in shims if _makes_handles(item)}
+        noted = list(module.noted(Shim, module.functions))
+        shims: dict[CoreItem, CoreItem] = {n.replaces: f for f, n in noted}
+        makers = {n.replaces for _, n in noted if INTRINSICS[n.intrinsic].operation is Operation.NEW}
         rebound = {item: f for item, f in shims.items() if item not in makers and cx.allows("rewire", f)}
         if len(rebound) + len(makers) == len(shims):
             rebound |= {item: shims[item] for item in shims if item in makers and cx.allows("rewire", shims[item])}
         module.replace_uses(rebound, unless=lambda item: item.synthetic is not None)
         cx.stats["rewired intrinsics"] = len(rebound)
-
-
-def _makes_handles(item: Function) -> bool:
-    entries = (n for n in item.notes if isinstance(n, IntrinsicEntry))
-    return any(INTRINSICS[n.intrinsic].operation is Operation.NEW for n in entries)

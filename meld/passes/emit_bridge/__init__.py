@@ -13,7 +13,7 @@ from meld.diagnostics import MeldError
 from meld.ir.module import CoreItem, Function, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.types import Limits
-from meld.notes.streams import Bridge, Domain, IntrinsicEntry, Shim
+from meld.notes.streams import Bridge, Domain, IntrinsicEntry, Shim, keep_on_host
 from meld.passes.base import Pass, PassContext, option
 from meld.rewriting.splice import splice
 from meld.rewriting.state import State
@@ -111,7 +111,7 @@ class EmitBridge(Pass):
         (import "pulseengine:async" "stream_write" (func $a/stream_write …))
     gets
         (@meld.bridge (memory $state) (slots 8) (ring 4096))
-        (func $a/stream_write.shim (@meld.shim (replaces $a/stream_write) …)
+        (func $a/stream_write.shim (@meld.shim stream_write (replaces $a/stream_write) …)
           ;; a handle of the bridge: memory.copy into its ring
           ;; a handle of the host: call $a/stream_write
           …)
@@ -204,7 +204,6 @@ class EmitBridge(Pass):
             params |= {"size": sizes[0]}  # detect-pairs saw to it that they are the same
         shims = template(__name__, TEMPLATES[kind], params)
         bindings: dict[CoreItem, CoreItem] = {}
-        absent: set[str] = set()
         for item in list(shims.imports):
             assert item.imported is not None
             match item.imported.module, item.imported.field:
@@ -214,41 +213,32 @@ class EmitBridge(Pass):
                     bindings[item] = caller
                 case "host", field if field in entries:
                     bindings[item] = entries[field]
-                case "host", field:
-                    absent.add(field)
+                case "host", _:
                     bindings[item] = item  # never used: its shim is removed below
                 case other:
                     raise AssertionError(other)
-        shims.functions = [f for f in shims.functions if f.name not in absent]
+        absent = {export.item for export in shims.exports if export.name not in entries}
+        shims.functions = [f for f in shims.functions if f not in absent]
+        shims.exports = [export for export in shims.exports if export.item not in absent]
         spliced = splice(
             shims, module, bindings, synthetic=KIND, rename=lambda item: f"{instance.name}/{item.name}.shim"
         )
-        for old, new in spliced.new.items():
-            if isinstance(new, Function) and old in shims.functions and old.name in entries:
-                new.notes.append(Shim(entries[old.name], instance))
+        for intrinsic, shim in spliced.exports.items():
+            shim.notes.append(Shim(intrinsic, entries[intrinsic], instance))
 
 
 def _keep_on_host(module: Module, ring: int, cx: PassContext) -> None:
     """Streams that the shims cannot carry stay on the host, and with them those that share intrinsics."""
-    pending = []
-    for domain in (d for d in module.notes_of(Domain) if d.bridged):
+    domains = [domain for domain in module.notes_of(Domain) if domain.bridged]
+    obstacles = []
+    for domain in domains:
         obstacle = _obstacle(module, domain, ring)
         if obstacle is None and not cx.allows("bridge", domain):
             obstacle = "its bridge was held back"
         if obstacle is not None:
-            pending.append((domain, obstacle))
-    while pending:
-        domain, obstacle = pending.pop()
-        if not domain.bridged:
-            continue
-        domain.keep_on_host(obstacle)
-        cx.remark(f"domain `{domain.name}` stays on the host: {obstacle}")
-        for other in module.notes_of(Domain):
-            if other.bridged and other.future == domain.future and not any(other is d for d, _ in pending):
-                shared = [i for i in other.instances if i in domain.instances]
-                if shared:
-                    why = f"`{shared[0].name}` uses the same intrinsics for `{domain.name}`, on the host"
-                    pending.append((other, why))
+            obstacles.append((domain, obstacle))
+    for domain in keep_on_host(domains, obstacles):
+        cx.remark(f"domain `{domain.name}` stays on the host: {domain.why}")
 
 
 def _obstacle(module: Module, domain: Domain, ring: int) -> str | None:

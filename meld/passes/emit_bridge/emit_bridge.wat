@@ -26,7 +26,7 @@
   (import "host" "stream_drop_readable" (func $host.stream_drop_readable (param i32)))
   (import "host" "stream_drop_writable" (func $host.stream_drop_writable (param i32)))
 
-  (func $stream_read (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
+  (func $stream_read (export "stream_read") (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
     (local $header i32) (local $key_state i64) (local $state i32) (local $rd i32) (local $n i32) (local $at i32) (local $last i32)
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then
@@ -130,7 +130,7 @@
     (i32.store $bridge offset={read} (local.get $header) (i32.add (local.get $rd) (local.get $n)))
     (local.get $n))
 
-  (func $stream_write (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
+  (func $stream_write (export "stream_write") (param $handle i32) (param $ptr i32) (param $len i32) (param $mem i32) (result i32)
     (local $header i32) (local $key_state i64) (local $wr i32) (local $n i32) (local $at i32) (local $last i32)
     (local $w i64) (local $w_last i64)
     ;; with simd

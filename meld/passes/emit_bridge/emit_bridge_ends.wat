@@ -2,7 +2,7 @@
 ;; {kind}: `stream` or `future`. {tag}: the bits of its handles that say that they are local, and of which kind.
 
   ;; The first slot that is neither live nor out of generations; the host's {kind} if there is none.
-  (func ${kind}_new (result i64)
+  (func ${kind}_new (export "{kind}_new") (result i64)
     (local $slot i32) (local $header i32) (local $state i32) (local $key i32)
     (loop $scan
       (local.set $header (i32.shl (local.get $slot) (i32.const 4)))
@@ -30,7 +30,7 @@
     (call $host.{kind}_new))
 
   ;; Nothing is ever pending on a local {kind}.
-  (func ${kind}_cancel_read (param $handle i32) (result i32)
+  (func ${kind}_cancel_read (export "{kind}_cancel_read") (param $handle i32) (result i32)
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then (return (call $host.{kind}_cancel_read (local.get $handle)))))
     (select
@@ -41,7 +41,7 @@
         (i32.load $bridge offset={key}
           (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4))))))
 
-  (func ${kind}_cancel_write (param $handle i32) (result i32)
+  (func ${kind}_cancel_write (export "{kind}_cancel_write") (param $handle i32) (result i32)
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then (return (call $host.{kind}_cancel_write (local.get $handle)))))
     (select
@@ -52,12 +52,12 @@
         (i32.load $bridge offset={key}
           (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const 4))))))
 
-  (func ${kind}_drop_readable (param $handle i32)
+  (func ${kind}_drop_readable (export "{kind}_drop_readable") (param $handle i32)
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then (call $host.{kind}_drop_readable (local.get $handle)) (return)))
     (call $drop (local.get $handle) (local.get $handle) (i32.const 1)))
 
-  (func ${kind}_drop_writable (param $handle i32)
+  (func ${kind}_drop_writable (export "{kind}_drop_writable") (param $handle i32)
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then (call $host.{kind}_drop_writable (local.get $handle)) (return)))
     (call $drop (local.get $handle) (i32.xor (local.get $handle) (i32.const 0x40000000)) (i32.const 2)))

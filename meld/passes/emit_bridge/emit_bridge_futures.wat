@@ -16,7 +16,7 @@
   (import "host" "future_drop_readable" (func $host.future_drop_readable (param i32)))
   (import "host" "future_drop_writable" (func $host.future_drop_writable (param i32)))
 
-  (func $future_read (param $handle i32) (param $ptr i32) (param $mem i32) (result i32)
+  (func $future_read (export "future_read") (param $handle i32) (param $ptr i32) (param $mem i32) (result i32)
     (local $header i32) (local $state i32)
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then (return (call $host.future_read (local.get $handle) (local.get $ptr) (local.get $mem)))))
@@ -37,7 +37,7 @@
           (i32.const {size}))))
     (i32.const 1))
 
-  (func $future_write (param $handle i32) (param $ptr i32) (param $mem i32) (result i32)
+  (func $future_write (export "future_write") (param $handle i32) (param $ptr i32) (param $mem i32) (result i32)
     (local $header i32)
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then (return (call $host.future_write (local.get $handle) (local.get $ptr) (local.get $mem)))))

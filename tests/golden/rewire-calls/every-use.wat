@@ -16,7 +16,7 @@
   (import "pulseengine:async" "stream_new" (func $new (@meld.owner $a) (@meld.intrinsic stream_new (instance $a)) (result i64)))
   (table $t 1 funcref)
   (export "again" (func $new))
-  (func $shim (@meld.synthetic stream-bridge) (@meld.shim (replaces $new) (instance $a)) (result i64) (call $new))
+  (func $shim (@meld.synthetic stream-bridge) (@meld.shim stream_new (replaces $new) (instance $a)) (result i64) (call $new))
   (func $direct (@meld.owner $a) (export "direct") (result i64) (call $new))
   (func $indirect (@meld.owner $a) (export "indirect") (result funcref) (ref.func $new))
   (func $made (@meld.synthetic adapter) (export "made") (result i64) (call $new))
