@@ -16,19 +16,12 @@ from meld.text.reading.program import parse_module
 
 RUNS = 15
 
+KINDS = {"b": "of a fixed size", "c": "that grows", "a": "that comes last"}
+"""The memories of the loops: the first two are checked, the last one is by the engine."""
+
 LOOPS = """(module
-  (memory $a 16) (memory $b 16)
-  (func (export "loads") (param $n i32) (result i32) (local $sum i32)
-    (loop $next
-      (local.set $sum
-        (i32.add (local.get $sum) (i32.load $b (i32.shl (i32.and (local.get $n) (i32.const 0x3ffff)) (i32.const 2)))))
-      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
-    (local.get $sum))
-  (func (export "stores") (param $n i32) (result i32)
-    (loop $next
-      (i32.store $b (i32.shl (i32.and (local.get $n) (i32.const 0x3ffff)) (i32.const 2)) (local.get $n))
-      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
-    (i32.const 0))
+  (memory $a 16) (memory $b 16) (memory $c 16)
+  {accesses}
   (func (export "copies") (param $n i32) (result i32)
     (loop $next
       (memory.copy $b $a (i32.const 64) (i32.const 4096) (i32.const 4096))
@@ -38,14 +31,33 @@ LOOPS = """(module
     (loop $next
       (drop (memory.grow $a (i32.const 1)))
       (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
-    (memory.size $a)))"""
+    (i32.add (memory.size $a) (i32.load $a (i32.const 0))))
+  (func (export "grows_c") (param $n i32) (result i32)
+    (loop $next
+      (drop (memory.grow $c (i32.const 1)))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (memory.size $c)))"""
+
+ACCESSES = """
+  (func (export "loads_{m}") (param $n i32) (result i32) (local $sum i32)
+    (loop $next
+      (local.set $sum
+        (i32.add (local.get $sum) (i32.load ${m} (i32.shl (i32.and (local.get $n) (i32.const 0x3ffff)) (i32.const 2)))))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum))
+  (func (export "stores_{m}") (param $n i32) (result i32)
+    (loop $next
+      (i32.store ${m} (i32.shl (i32.and (local.get $n) (i32.const 0x3ffff)) (i32.const 2)) (local.get $n))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (i32.const 0))"""
 
 
-def loops(lowered: bool) -> Running:
-    """The loops, with two memories or with one."""
-    module = parse_module(LOOPS, "loops.wat")
+def loops(lowered: bool, reserve: int = 256) -> Running:
+    """The loops, with three memories or with one."""
+    accesses = "".join(ACCESSES.replace("{m}", m) for m in KINDS)
+    module = parse_module(LOOPS.replace("{accesses}", accesses), "loops.wat")
     if lowered:
-        LowerMultiMemory().run(module, PassContext("benchmark"))
+        LowerMultiMemory(reserve=reserve).run(module, PassContext("benchmark"))
     return instantiate(module)
 
 
@@ -72,17 +84,31 @@ def rows() -> list[Row]:
     both = loops(False), loops(True)
     found = []
 
-    def row(what: str, count: int, runs: list[Callable[[int], Any]]) -> None:
+    def row(what: str, count: int, runs: list[Callable[[int], Any]], target: str = "") -> None:
         names = ("several", "one")
         taken = interleaved(dict(zip(names, runs, strict=True)), dict.fromkeys(names, count), RUNS)
         several, one = (taken[name] for name in names)
-        found.append(Row(f"one memory: {what}", one, floor=several, reached=f"{times(one, several):.1f} × the floor"))
+        found.append(
+            Row(
+                f"one memory: {what}",
+                one,
+                floor=several,
+                target=target,
+                reached=f"{times(one, several):.1f} × the floor",
+            )
+        )
 
     n = 200_000
-    for name, what in (("loads", "i32.load, with its loop"), ("stores", "i32.store, with its loop")):
-        row(what, n, [lambda count, r=r, name=name: r.call(name, count) for r in both])
+    for m, kind in KINDS.items():
+        for op in ("load", "store"):
+            calls = [lambda count, r=r, name=f"{op}s_{m}": r.call(name, count) for r in both]
+            row(f"i32.{op}, with its loop, memory {kind}", n, calls, "≤ 1.6 × the floor")
+    moving = both[0], loops(True, reserve=0)
+    calls = [lambda count, r=r: r.call("loads_a", count) for r in moving]
+    row("i32.load, with its loop, memory that moves", n, calls)
     row("memory.copy of 4096 B", 20_000, [lambda count, r=r: r.call("copies", count) for r in both])
-    row("memory.grow, 1 MiB behind", 20, [lambda count, r=r: r.call("grows", count) for r in both])
+    row("memory.grow", 20, [lambda count, r=r: r.call("grows", count) for r in both])
+    row("memory.grow, 1 MiB behind that moves", 20, [lambda count, r=r: r.call("grows_c", count) for r in moving])
     streams = stream(False), stream(True)
     for size in (16, 4096):
         row(

@@ -27,10 +27,10 @@ SAME_TRAP = {
 """Causes of traps that are not told apart."""
 
 
-def lower(module: Module) -> list[str]:
+def lower(module: Module, reserve: int = 256) -> list[str]:
     """Runs the pass alone, in place; its remarks."""
     cx = PassContext("lower-multi-memory")
-    LowerMultiMemory().run(module, cx)
+    LowerMultiMemory(reserve=reserve).run(module, cx)
     return [remark.message for remark in cx.remarks]
 
 
@@ -97,6 +97,7 @@ class Beside:
         given: for imports, what makes the engine's item in a store.
         after: further changes of the lowered module.
         host: makes the host of either.
+        reserve: pages in reserve, the option of the pass.
     """
 
     def __init__(
@@ -105,13 +106,14 @@ class Beside:
         given: Mapping[Any, Any] | None = None,
         after: Callable[[Module], None] = lambda module: None,
         host: Callable[[], Host] = Host,
+        reserve: int = 256,
     ) -> None:
         first, second = make(), make()
         for module in (first, second):
             for i, memory in enumerate(module.space("memories")):
                 memory.name = f"m{i}"
         names = [str(m.name) for m in first.space("memories")]
-        self.remarks = lower(second)
+        self.remarks = lower(second, reserve)
         after(second)
         assert len(second.space("memories")) == 1
         self.hosts = host(), host()

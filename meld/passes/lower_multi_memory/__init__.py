@@ -1,7 +1,7 @@
 """The pass `lower-multi-memory`: one memory where there were several, for targets with one address space.
 
-Each memory becomes a region of the single one. Every access is checked against its region before it is made, so what
-trapped still traps, and no access leaves its region. `memory.grow` moves the regions behind the one that grows.
+Each memory becomes a region of the single one. What trapped still traps, and no access leaves its region: by a check
+before it, by the bounds of the single memory, or because the compiler made the address itself.
 """
 
 from __future__ import annotations
@@ -11,40 +11,51 @@ from dataclasses import fields
 from typing import Any
 
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Instruction
-from meld.ir.module import Global, Memory, Module
+from meld.ir.module import Function, Memory, Module
 from meld.ir.notes import Note
-from meld.ir.types import I32, Limits
+from meld.ir.types import I32
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport
 from meld.notes.state import StateMemory
 from meld.notes.streams import IntrinsicEntry
-from meld.passes.base import Pass, PassContext
-from meld.passes.lower_multi_memory.bodies import KIND, PAGE_BITS, Lowering, Region
+from meld.passes.base import Pass, PassContext, option
+from meld.passes.lower_multi_memory.bodies import Lowering
 from meld.passes.lower_multi_memory.host import wrap_intrinsics
+from meld.passes.lower_multi_memory.regions import (
+    KIND,
+    MAX_PAGES,
+    PAGE_BITS,
+    Access,
+    Growth,
+    Region,
+    joint_limits,
+    lay_out,
+    uses,
+)
 from meld.rewriting.outer import uses_memory
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice
 from meld.rewriting.template import template
 
-MAX_PAGES = 65536
-
 
 class LowerMultiMemory(Pass):
     """Turn a module with several memories into one with a single memory.
 
-    For targets that have one address space. Costs a call and a comparison for each access, and a copy of what lies
-    behind a region when it grows. Imported, shared and 64-bit memories and other page sizes are refused, and so are
-    pointers that the host would be given into another memory than the compiler's: it would not know where that ends.
-    `host-memory`, which this pass brings, sees to it.
+    For targets that have one address space. Accesses to the memory that comes last, of those that grow the one with the
+    most accesses, and to the compiler's own cost nothing; others are checked, unless a check before them or a constant
+    says enough. A memory that grows, and is not the last one, has ``reserve`` pages, or as many as at first, to grow
+    into; with ``reserve=0`` it takes what it needs, and moves what lies behind it, at the cost of checks for all.
+    Imported, shared and 64-bit memories and other page sizes are refused, and so are pointers that the host would be
+    given into another memory than the compiler's: it would not know where that ends. `host-memory`, which this pass
+    brings, sees to it.
 
         (memory $first 1)
         (memory $second 1)
+        (i32.load8_u $first (local.get 0))
         (i32.load8_u $second (local.get 0))
     becomes
-        (memory $memory 2 …)
-        (global $second.base (mut i32) (i32.const 65536))
-        (global $second.size (mut i32) (i32.const 1))
-        (i32.load8_u (call $second.at (local.get 0) (i64.const 1)))
+        (memory $memory 2)
+        (i32.load8_u (call $first.at (local.get 0) (i32.const 1)))
+        (i32.load8_u offset=65536 (local.get 0))
     """
 
     name = "lower-multi-memory"
@@ -53,6 +64,7 @@ class LowerMultiMemory(Pass):
     after = ("rewire-calls", "handle-tables", "adapter-wiring")
     before = ("finish",)
     brings = ("host-memory",)
+    reserve: int = option(256, "pages in reserve, at least, for each memory that grows, but the last; 0: they move")
 
     def run(self, module: Module, cx: PassContext) -> None:
         if len(module.space("memories")) < 2:
@@ -70,15 +82,27 @@ class LowerMultiMemory(Pass):
                 "in a single memory nothing would keep them inside its region",
                 hint="run host-memory and adapter-wiring before it; for an asynchronous function, behind wire-entries",
             )
-        memories = _in_order(module)
-        for number, memory in enumerate(module.space("memories")):
+        first = _seen_by_host(module)
+        memories: list[Memory] = module.space("memories")
+        for number, memory in enumerate(memories):
             _refuse(memory, _name(memory, number))
-        single = Memory(_joint_limits(memories), name="memory", synthetic=KIND)
-        regions = _regions(module, memories)
+        used = uses(module.functions, memories)
+        regions = lay_out(module, first, used, self.reserve)
+        exported = any(isinstance(export.item, Memory) for export in module.exports)
+        single = Memory(joint_limits(regions, exported), name="memory", synthetic=KIND)
         for region in regions:
-            _emit(module, single, region, regions)
-        lowering = Lowering(module, single, {region.memory: region for region in regions})
-        accesses = lowering.lower_all()
+            if region.access is not Access.TRUSTED:
+                region.at = _emit_check(module, single, region)
+            if used[region.memory].grows:
+                region.grow = Function(module.func_type((I32,), (I32,)), name=f"{region.name}.grow")
+        lowering = Lowering(module, single, {r.memory: r for r in regions}, single.limits.maximum != MAX_PAGES)
+        lowering.lower_all()
+        growth = {
+            region.grow: _emit_growth(module, single, region, [r for r in regions[n + 1 :] if r.moves])
+            for n, region in enumerate(regions)
+            if region.grow is not None
+        }
+        module.replace_uses(growth)
         module.memories = [single]
         for export in module.exports:
             if export.item in lowering.regions:
@@ -87,13 +111,24 @@ class LowerMultiMemory(Pass):
         rebind_notes(module, dict.fromkeys(lowering.regions, single))
         wrap_intrinsics(module, single, regions, cx)
         cx.stats["regions"] = len(regions)
-        cx.stats["checked accesses"] = accesses
+        cx.stats["accesses"] = lowering.accesses
+        cx.stats["checked accesses"] = lowering.checks
         cx.remark(
-            f"{len(regions)} memories are one now, in the order "
-            + ", ".join(f"`{_name(region.memory, region.number)}`" for region in regions)
-            + f": each of {accesses} accesses is checked against its region by a call, and growing a region copies "
-            "what lies behind it"
+            f"{len(regions)} memories are one now, of {single.limits.minimum} pages: "
+            + ", ".join(_described(region) for region in regions)
+            + f"; {lowering.checks} of {lowering.accesses} accesses are checked"
         )
+
+
+def _described(region: Region) -> str:
+    """A region in a remark: its name, whether its accesses are checked, and how far it can grow."""
+    high = region.memory.limits.maximum
+    growth = {
+        Growth.NEVER: f"of {region.pages} pages",
+        Growth.RESERVED: f"grows to {region.pages} pages",
+        Growth.MOVING: "grows" if high is None else f"grows to {high} pages",
+    }[region.growth]
+    return f"`{region.name}` ({region.access.value}, {growth})"
 
 
 def _refuse_pending(module: Module) -> None:
@@ -129,8 +164,8 @@ def _host_pointers(module: Module) -> list[tuple[str, Memory]]:
     return [(what, memory) for what, memory in found if memory not in trusted]
 
 
-def _in_order(module: Module) -> list[Memory]:
-    """The memories, the one that the host sees first: its region starts at 0 and never moves."""
+def _seen_by_host(module: Module) -> Memory | None:
+    """The memory that the host sees: its region starts at 0 and never moves."""
     memories: list[Memory] = module.space("memories")
     seen_by_host = {export.item for export in module.exports if isinstance(export.item, Memory)}
     options = [n.lift for n in module.notes_of(HostExport)]
@@ -142,7 +177,8 @@ def _in_order(module: Module) -> list[Memory]:
             f"the host is given pointers into several memories ({names})",
             hint="in a single memory it could not tell them apart",
         )
-    return sorted(memories, key=lambda m: m not in seen_by_host)
+    trusted = [note.memory for note in module.notes_of(StateMemory)]
+    return next(iter([*seen_by_host, *trusted]), None)
 
 
 def _name(memory: Memory, number: int) -> str:
@@ -161,58 +197,56 @@ def _refuse(memory: Memory, name: str) -> None:
             raise MeldError(f"memory `{name}` {what} and cannot become a region of a single memory")
 
 
-def _joint_limits(memories: list[Memory]) -> Limits:
-    minimum = sum(m.limits.minimum for m in memories)
-    if minimum > MAX_PAGES:
-        raise MeldError(f"the memories have {minimum} pages together; a single memory has {MAX_PAGES} at most")
-    maximum = sum(m.limits.maximum if m.limits.maximum is not None else MAX_PAGES for m in memories)
-    return Limits(minimum, min(maximum, MAX_PAGES))
+GROW = {
+    Growth.NEVER: "grow_never.wat",
+    Growth.RESERVED: "grow_reserved.wat",
+    Growth.MOVING: "grow_moving.wat",
+}
 
 
-def _regions(module: Module, memories: list[Memory]) -> list[Region]:
-    regions = []
-    page = 0
-    numbers = {memory: number for number, memory in enumerate(module.space("memories"))}
-    for memory in memories:
-        name = _name(memory, numbers[memory])
-
-        def made(what: str, value: int, name: str = name, memory: Memory = memory) -> Global:
-            init = [Instruction("i32.const", (value,))]
-            item = Global(I32, True, init, name=f"{name}.{what}", owner=memory.owner, synthetic=KIND)
-            module.add(item)
-            return item
-
-        base, size = made("base", page << PAGE_BITS & 0xFFFF_FFFF), made("size", memory.limits.minimum)
-        regions.append(Region(numbers[memory], memory, page, base, size))
-        page += memory.limits.minimum
-    return regions
-
-
-def _emit(module: Module, single: Memory, region: Region, regions: list[Region]) -> None:
-    """Adds the region's functions."""
-    behind = regions[regions.index(region) + 1 :]
-    maximum = region.memory.limits.maximum
-    source = template(
-        __name__,
-        "lower_multi_memory.wat",
-        {
-            "moved": ", ".join(f"$base{r.number}" for r in behind) or "none",
-            "maximum": MAX_PAGES if maximum is None else maximum,
-            "imports": "\n".join(
-                f'  (import "meld" "base{r.number}" (global $base{r.number} (mut i32)))' for r in behind
-            ),
-            "moves": "\n".join(
-                f"    (global.set $base{r.number} (i32.add (global.get $base{r.number}) (local.get $bytes)))"
-                for r in behind
-            ),
-        },
-    )
-    given: dict[str, Any] = {"memory": single, "base": region.base, "size": region.size}
-    given |= {f"base{r.number}": r.base for r in behind}
+def _add(module: Module, region: Region, name: str, params: dict[str, Any], given: dict[str, Any]) -> Function:
+    """Adds the function of a template for a region."""
+    source = template(__name__, name, params)
     bindings = {item: given[item.imported.field] for item in source.imports if item.imported}
-    prefix = _name(region.memory, region.number)
-    new = splice(source, module, bindings, synthetic=KIND, rename=lambda item: f"{prefix}.{item.name}").new
-    region.at, region.grow = (new[f] for f in source.functions)
+    new = splice(source, module, bindings, synthetic=KIND, rename=lambda item: f"{region.name}.{item.name}").new
+    (function,) = (new[f] for f in source.functions)
+    assert isinstance(function, Function)
+    return function
+
+
+def _emit_check(module: Module, single: Memory, region: Region) -> Function:
+    """Adds the function that checks what is not checked in place."""
+    size = "(i64.shl (i64.extend_i32_u (global.get $size)) (i64.const 16))"
+    params = _types(region) | {"bytes": f"(i64.const {region.minimum})" if region.growth is Growth.NEVER else size}
+    return _add(module, region, "at.wat", params, {"memory": single, "base": region.base, "size": region.size})
+
+
+def _emit_growth(module: Module, single: Memory, region: Region, behind: list[Region]) -> Function:
+    """Adds what `memory.grow` of a region is, when all bounds of it are known."""
+    high = region.memory.limits.maximum
+    maximum = region.pages if region.growth is not Growth.MOVING else MAX_PAGES if high is None else high
+    moved = {f"base{r.number}": r.base for r in behind}
+    bounds = {f"bound{reach}": bound for reach, bound in region.bounds.items()}
+    params: dict[str, Any] = {
+        "maximum": maximum,
+        "moved": ", ".join(f"${name}" for name in moved) or "none",
+        "globals": "\n".join(f'  (import "meld" "{name}" (global ${name} (mut i32)))' for name in moved | bounds),
+        "moves": "\n".join(
+            f"    (global.set ${name} (i32.add (global.get ${name}) (local.get $bytes)))" for name in moved
+        ),
+        "bounds": "\n".join(
+            f"    (global.set $bound{reach}\n"
+            f"      (i32.sub (i32.shl (global.get $size) (i32.const 16)) (i32.const {reach})))"
+            for reach in region.bounds
+        ),
+    }
+    given: dict[str, Any] = {"memory": single, "base": region.base, "size": region.size}
+    return _add(module, region, GROW[region.growth], _types(region) | params, given | moved | bounds)
+
+
+def _types(region: Region) -> dict[str, Any]:
+    """The types of a region's globals, for templates."""
+    return {what: "(mut i32)" if g.mutable else "i32" for what, g in (("base", region.base), ("size", region.size))}
 
 
 def _forget(module: Module, regions: Mapping[Memory, Region]) -> None:

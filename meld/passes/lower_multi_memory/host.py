@@ -1,6 +1,6 @@
-"""`lower-multi-memory`: intrinsics of the host that get a pointer and a memory's number. See lower_multi_memory.py.
+"""`lower-multi-memory`: intrinsics of the host that get a pointer and a memory's number. See __init__.py.
 
-What is done to the arguments stands in lower_multi_memory_host.wat.
+What is done to the arguments stands in host.wat.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Memory, Module
 from meld.notes.streams import StreamUse
 from meld.passes.base import PassContext
-from meld.passes.lower_multi_memory.bodies import KIND, Region
+from meld.passes.lower_multi_memory.regions import KIND, Region
 from meld.rewriting.splice import splice
 from meld.rewriting.template import template
 
@@ -68,13 +68,13 @@ def _wrapper(
     stream = reach is None
     source = template(
         __package__,
-        "lower_multi_memory_host.wat",
+        "host.wat",
         {
             "signature": " ".join(f"(param ${p} i32)" for p in intrinsic.params) + " (result i32)",
             "imports": "\n".join(
-                f'  (import "meld" "{what}{r.number}" (global ${what}{r.number} (mut i32)))'
+                f'  (import "meld" "{what}{r.number}" (global ${what}{r.number} {"(mut i32)" if g.mutable else "i32"}))'
                 for r in regions
-                for what in ("base", "size")
+                for what, g in (("base", r.base), ("size", r.size))
             ),
             "cases": "\n".join(
                 f"      (if (i32.eq (local.get $mem) (i32.const {r.number}))\n"

@@ -26,6 +26,8 @@ THREE = """(module
   (data (memory $c) (i32.const 131056) "endendendendende")
   (data $passive "passive data")
 """
+LAYOUTS = (256, 0)
+"""Pages in reserve: regions that stay where they are, and regions that move."""
 OPERANDS = {
     "i32": "(i32.const 0x1234fedc)",
     "i64": "(i64.const 0x123456789abcdef0)",
@@ -60,11 +62,13 @@ def one_access(op: Op, memory: str, offset: int, name: str) -> str:
 class TestAccesses:
     """Loads and stores of all widths, vector lanes, atomics: inside, at the edge, and beyond."""
 
+    @pytest.mark.parametrize("reserve", LAYOUTS)
     @pytest.mark.parametrize("memory", ["$a", "$b", "$c"])
-    def test_all(self, memory: str) -> None:
+    def test_all(self, memory: str, reserve: int) -> None:
         offsets = (0, 8, 0xFFFF_FFF8)
         functions = [one_access(op, memory, o, f"{op.name}+{o:x}") for op in ACCESSES for o in offsets]
-        both = Beside(text(THREE + "".join(functions) + ")"))
+        grows = "(func (drop (memory.grow $a (i32.const 0))) (drop (memory.grow $b (i32.const 0))))"
+        both = Beside(text(THREE + "".join(functions) + grows + ")"), reserve=reserve)
         edge = (2 if memory == "$c" else 1) * PAGE
         for op in ACCESSES:
             width = 1 << op.align
@@ -150,9 +154,10 @@ class TestBulk:
         *((0, 0, 0xFFFF_FFFF), (1 << 31, 0, 1 << 31), (2 * PAGE - 4, 8, 4), (2 * PAGE - 4, 8, 5), (2 * PAGE, 0, 0)),
     )
 
+    @pytest.mark.parametrize("reserve", LAYOUTS)
     @pytest.mark.parametrize("name", ["copy_ab", "copy_bc", "copy_ca", "copy_bb", "fill_a", "fill_c", "init_b"])
-    def test_all(self, name: str) -> None:
-        both = Beside(text(THREE + BULK))
+    def test_all(self, name: str, reserve: int) -> None:
+        both = Beside(text(THREE + BULK), reserve=reserve)
         outcomes = set()
         for triple in self.TRIPLES:
             outcomes.add(both(name, *triple))
@@ -171,9 +176,10 @@ class TestBulk:
 class TestGrow:
     """Each region grows, in any order; nothing is lost, what is new is zero, and maxima hold."""
 
+    @pytest.mark.parametrize("reserve", LAYOUTS)
     @pytest.mark.parametrize("order", ["abc", "cba", "bac", "bbb", "acb", "ccaabb"])
-    def test_in_any_order(self, order: str) -> None:
-        both = Beside(text(THREE + BULK))
+    def test_in_any_order(self, order: str, reserve: int) -> None:
+        both = Beside(text(THREE + BULK), reserve=reserve)
         for i, letter in enumerate(order):
             both(f"store_{letter}", 40, 0x0BADF00D + i)
             grown = both(f"grow_{letter}", 1 + (letter != "a" and i))
@@ -201,15 +207,44 @@ class TestGrow:
 
     def test_all_together_have_4_gib_at_most(self) -> None:
         """That is what it costs: the regions share what one memory can have."""
-        lowered = Beside(text("(module (memory $a 1) (memory $b 2)" + BULK_OF_TWO)).lowered
-        assert lowered.call("grow_b", (65534,)) == ("result", -1)
-        assert lowered.call("grow_b", (65533,)) == ("result", 2)
+        lowered = Beside(text("(module (memory $a 1) (memory $b 2)" + BULK_OF_TWO), reserve=0).lowered
+        assert lowered.call("grow_b", (65533,)) == ("result", -1)
+        assert lowered.call("grow_b", (65532,)) == ("result", 2)
         assert lowered.call("grow_a", (1,)) == lowered.call("grow_b", (1,)) == ("result", -1)
-        last = 65535 * PAGE - 4
+        last = 65534 * PAGE - 4
         assert lowered.call("store_b", (last, 99)) == ("result", None)
         assert lowered.call("load_b", (last,)) == ("result", 99)
         assert lowered.call("load_b", (last + 1,)) == lowered.call("load_a", (PAGE,)) == ("trap", AS_MEMORY)
         assert lowered.call("copy_bb", (last + 4, last + 4, 0)) == ("result", None)
+
+    def test_the_last_one_takes_what_is_left_and_others_what_is_in_reserve(self) -> None:
+        lowered = Beside(text("(module (memory $a 1) (memory $b 2 2) (memory $c 3)" + BULK[:-1] + DROPPED)).lowered
+        assert lowered.call("grow_c", (65536 - 257 - 2 - 3,)) == ("result", -1)
+        assert lowered.call("grow_c", (65535 - 257 - 2 - 3,)) == ("result", 3)
+        assert lowered.call("grow_a", (257,)) == ("result", -1)
+        assert lowered.call("grow_a", (256,)) == ("result", 1)
+        assert lowered.call("grow_a", (1,)) == lowered.call("grow_c", (1,)) == ("result", -1)
+        assert lowered.call("size_a", ()) == ("result", 257)
+        assert lowered.call("store_a", (257 * PAGE - 4, 99)) == ("result", None)
+        assert lowered.call("store_a", (257 * PAGE - 3, 99)) == ("trap", AS_MEMORY)
+        assert lowered.call("load_c", ((65535 - 259) * PAGE - 3,)) == ("trap", AS_MEMORY)
+
+    def test_a_declared_maximum_is_reserved(self) -> None:
+        """Up to 64 MiB; then it is what the others get."""
+        for maximum, want in ((700, 700), (1025, 1025), (2000, 257)):
+            source = f"(module (memory $a 1 {maximum}) (memory $b 1)" + BULK_OF_TWO
+            lowered = Beside(text(source)).lowered
+            assert lowered.call("grow_a", (want,)) == ("result", -1)
+            assert lowered.call("grow_a", (want - 1,)) == ("result", 1)
+
+    def test_reserves_leave_room_for_the_last_one(self) -> None:
+        """Half of what there is."""
+        memories = "".join(f"(memory $m{i} 300)" for i in range(90))
+        grows = "".join(f'(func (export "{i}") (drop (memory.grow $m{i} (i32.const 1))))' for i in range(90))
+        module = parse_module(f"(module {memories} {grows})", "test.wat")
+        lower(module)
+        (memory,) = module.memories
+        assert 46000 < memory.limits.minimum <= (65536 + 27000) // 2 and memory.limits.maximum == 65535
 
     def test_a_region_without_pages_at_the_very_end(self) -> None:
         module = parse_module('(module (memory 65536) (memory 0) (data (memory 1) (i32.const 0) ""))', "test.wat")
@@ -226,6 +261,7 @@ class TestGrow:
         assert [both("size_a"), both("size_b")] == [2, 3]
 
 
+DROPPED = '(data $passive "passive data"))'
 BULK_OF_TWO = "\n".join(line for line in BULK.splitlines() if "$c" not in line and "$passive" not in line)
 
 
@@ -316,7 +352,10 @@ class TestRefusals:
     def test_the_exported_memory_comes_first_and_the_remark_says_what_it_costs(self) -> None:
         source = '(module (memory $a 1) (memory $b (export "memory") 1)' + BULK_OF_TWO
         both = Beside(text(source))
-        assert "`m1`, `m0`" in both.remarks[0] and "checked against its region by a call" in both.remarks[0]
+        assert both.remarks[0] == (
+            "2 memories are one now, of 258 pages: `m1` (checked, grows to 257 pages), "
+            "`m0` (checked by the engine, grows); 2 of 9 accesses are checked"
+        )
         exported = both.lowered.running.instance.exports(both.lowered.running.store)["memory"]
         both("store_b", 0, 0x11223344)
         both("grow_b", 1)

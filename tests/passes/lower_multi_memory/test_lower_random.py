@@ -16,7 +16,7 @@ from meld.binary.writer import write_module
 from meld.ir.module import Function, Memory, Module
 from meld.ir.types import V128, NumType
 from meld.runtime.instantiate import Trapped, instantiate
-from tests.passes.lower_multi_memory.test_lower_multi_memory import ACCESSES, BULK, THREE, one_access
+from tests.passes.lower_multi_memory.test_lower_multi_memory import ACCESSES, BULK, LAYOUTS, THREE, one_access
 
 ON = (*("bulk-memory", "simd", "threads", "reference-types", "extended-const", "multi-value", "tail-call"),)
 OFF = (*("memory64", "custom-page-sizes", "exceptions", "gc", "shared-everything-threads", "compact-imports"),)
@@ -58,10 +58,10 @@ def test_modules_from_smith(seed: int) -> None:
     if data is None:
         pytest.skip("the seed gives no module")
     lowered = with_own_memories(data)
-    lower(lowered)
+    lower(lowered, LAYOUTS[seed % 2])
     wasm_tools("validate", "--features=all", data=write_module(lowered))
     try:
-        both = Beside(lambda: with_own_memories(data))
+        both = Beside(lambda: with_own_memories(data), reserve=LAYOUTS[seed % 2])
     except Trapped:  # the start function, which then has to trap in both
         for module in (with_own_memories(data), lowered):
             with pytest.raises(Trapped):
@@ -77,7 +77,7 @@ def test_modules_from_smith(seed: int) -> None:
 def test_sequences_of_accesses_and_growth(seed: int) -> None:
     """Calls of accesses, bulk operations and growth, with addresses around all edges there are."""
     functions = [one_access(op, f"${m}", 0, f"{op.name}.{m}") for op in ACCESSES for m in "abc"]
-    both = Beside(text(THREE + "".join(functions) + BULK))
+    both = Beside(text(THREE + "".join(functions) + BULK), reserve=LAYOUTS[seed % 2])
     names = sorted(both.original.running.functions())
     chosen = random.Random(f"sequence/{seed}")
     outcomes: Counter[str] = Counter()
