@@ -170,6 +170,18 @@ class OuterCall(Note):
     resource: Any = ref("note", positional=True)
 
 
+@note("host-canon")
+class HostBuiltin(Note):
+    """On an import: a canonical built-in of the component around the module, over the handles that it has.
+
+    Streams, futures and tasks that the host knows need them (`meld.passes.emit_tasks.open_ends`).
+    """
+
+    builtin: str = symbol(positional=True)
+    type: Any = coded(write_optional_type, read_optional_type, default=None)
+    options: Options = coded(write_options, read_options, default=Options())
+
+
 def _not_lowered(holder: Any, t: CompFuncType, options: Options, *, lifted: bool = False) -> Iterator[str]:
     """What is wrong with a function that stands for a lowered one, or a lifted one. Whatever is no function cannot."""
     from meld.abi.signatures import lifted_type, lowered_type

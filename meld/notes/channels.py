@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from meld.abi.options import Options, read_options, write_options
@@ -74,12 +74,16 @@ class EndFunctions(Note):
         end_lower: ``(record, type number, waitable) → handle``.
         error_lift: ``(record, handle) → error context``; the handle remains.
         error_lower: ``(record, error context) → handle``.
+        end_give: ``(type number, waitable) → handle of the host``, which has the readable end from then on.
+        end_take: ``(type number, handle of the host) → waitable`` of a readable end that the host gives away.
     """
 
     end_lift: Function | None = ref("functions", default=None)
     end_lower: Function | None = ref("functions", default=None)
     error_lift: Function | None = ref("functions", default=None)
     error_lower: Function | None = ref("functions", default=None)
+    end_give: Function | None = ref("functions", default=None)
+    end_take: Function | None = ref("functions", default=None)
 
 
 @record()
@@ -89,15 +93,15 @@ class EndTypes:
     numbers: dict[Type, int]
 
     @classmethod
-    def of(cls, module: Module) -> EndTypes:
-        """All of them: what is not noted yet is numbered, and noted.
+    def of(cls, module: Module, more: Iterable[Type] = ()) -> EndTypes:
+        """All of them, and `more` types: what is not noted yet is numbered, and noted.
 
         Raises:
             MeldError: there are more types than numbers.
         """
         made = cls.noted(module)
         numbers = made.numbers
-        for t in _types(module):
+        for t in (*_types(module), *more):
             if t not in numbers:
                 numbers[t] = made._next(t)
                 module.notes.append(EndType(t, numbers[t]))

@@ -82,6 +82,8 @@ class Domain(Note):
         cluster: the number of the cluster of linked instances that it is in. A bridge belongs to a cluster.
         carried: a `Carried`.
         why: what decided that.
+        open: it is on the host since the host can see its ends, and for no other reason: in a component each end can be
+            the host's or the module's.
     """
 
     instances: tuple[Instance, ...] = ref("note", many=True)
@@ -91,6 +93,7 @@ class Domain(Note):
     cluster: int = number(default=0)
     carried: str = symbol(default=Carried.HOST.value)
     why: str | None = text(default=None)
+    open: bool = flag(default=False)
 
     @property
     def type(self) -> Future | Stream:

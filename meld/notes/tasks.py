@@ -64,6 +64,7 @@ class PlannedExport(Note):
     Attributes:
         how: ``direct`` if the callee itself is exported, or ``task``.
         kept: where copies of its result lie, if its task returns what points to memory.
+        outer: how the host lifts and lowers its values, if something stands between the host and the callee.
     """
 
     label: str = text(positional=True)
@@ -72,6 +73,7 @@ class PlannedExport(Note):
     context: bool = flag(default=False)
     blocks: str | None = text(default=None)
     kept: Options | None = coded(_write_kept, read_options, default=None)
+    outer: Options | None = coded(_write_kept, read_options, default=None)
 
 
 @note("uses-context")
@@ -103,6 +105,7 @@ class TaskHalf(Note):
     Attributes:
         half: which of the two.
         call: the number of the call (`Planned.call`); what follows are the fields of its `Boundary`.
+        outside: the host calls, and `lower` is its side; the caller is the callee.
     """
 
     half: str = symbol(positional=True)
@@ -113,6 +116,7 @@ class TaskHalf(Note):
     type: CompFuncType = coded(write_func_type, read_func_type)
     lower: Options = coded(write_options, read_options, default=Options())
     lift: Options = coded(write_options, read_options, default=Options())
+    outside: bool = flag(default=False)
 
 
 @note("task-result")
@@ -148,6 +152,8 @@ class TaskFunctions(Note):
         new: ``(call, bytes, record of the callee's instance, record of the caller's or 0, flags) → task``.
         call: ``(task) → ()``: begins a call and returns when it is resolved.
         let_go: ``(task) → ()``: the caller has the result.
+        root_begin: ``(task) → what the callback of an exported function answers``, if such functions wait for the host.
+        root_event: their callback.
     """
 
     running: Global = ref("globals")
@@ -156,6 +162,8 @@ class TaskFunctions(Note):
     new: Function = ref("functions")
     call: Function = ref("functions")
     let_go: Function = ref("functions")
+    root_begin: Function | None = ref("functions", default=None)
+    root_event: Function | None = ref("functions", default=None)
 
 
 @note("frames")

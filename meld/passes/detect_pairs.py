@@ -293,15 +293,15 @@ def _canonical_uses(module: Module) -> set[tuple[Instance, Type]]:
 
 def _canonical_obstacle(program: _Program, one: _Candidate) -> str | None:
     """Why a domain of canonical built-ins is not carried in the module."""
-    if visible := program.host_facing(one):
-        return f"the host can see it: {visible}"
     others = {use.instance for use in one.uses if use.builtins} - set(one.canonical)
     if mixed := others & program.entries:
         return (
             f"`{min(i.name or '' for i in mixed)}` uses pulseengine:async for it, and "
             f"`{one.canonical[0].name}` the canonical built-ins"
         )
-    return None
+    visible = program.host_facing(one)
+    one.domain.open = visible is not None
+    return f"the host can see it: {visible}" if visible else None
 
 
 def _mixed_futures(bridged: list[_Candidate]) -> Iterator[tuple[Domain, str]]:

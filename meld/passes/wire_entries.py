@@ -20,13 +20,14 @@ from collections.abc import Sequence
 from dataclasses import field, replace
 
 from meld.abi.options import Options
-from meld.abi.signatures import task_return_type
+from meld.abi.signatures import lifted_type, task_return_type
 from meld.ir.module import Export, Function, ImportName, Module
 from meld.ir.types import I32, FuncType, NumType, ValType
 from meld.notes.boundaries import CanonCall, HostExport
 from meld.notes.tasks import (
     HELD,
     MAY_BLOCK,
+    OUT,
     VALUES,
     ContextSlots,
     How,
@@ -121,6 +122,9 @@ class _Wiring:
         self.text.give("$state", tables.state.memory)
         params = _numbers(n.target.signature.params)
         results = _numbers(n.target.signature.results)
+        if plan.outer is not None:
+            params = _numbers(lifted_type(n.type, plan.outer).params)
+            n.lift = replace(n.lift, memory=plan.outer.memory, realloc=plan.outer.realloc)
         if n.lift.is_async:
             results = _numbers(task_return_type(n.type.result, n.lift).params)
             self._result(n, results)
@@ -130,22 +134,37 @@ class _Wiring:
             f" (i32.const {task_bytes(max(len(params), len(results)))}) (i32.const {tables.record(n.instance)})"
             f" (i32.const 0) (i32.const {HELD | (MAY_BLOCK if n.type.is_async else 0)}))"
         )
-        lines = ["(local $task i32)", *self._forget(n, plan.kept), f"(local.set $task {new})"]
+        lines = ["(local $task i32)", *self._forget(n, plan), f"(local.set $task {new})"]
         lines += [_store(i, t, "$task", i) for i, t in enumerate(params)]
+        lines += self._take_blocks(plan)
+        if self.lifts and n.lift.is_async and functions.root_begin is not None:
+            lines.append(f"(call {self.text.use(functions.root_begin)} (local.get $task))")
+            self._enter_by(n, FuncType(params, (I32,)), lines)
+            return
         lines.append(f"(call {self.text.use(functions.call)} (local.get $task))")
         lines += [f"({t.value}.load $state offset={VALUES + 8 * i} (local.get $task))" for i, t in enumerate(returns)]
         lines.append(f"(call {self.text.use(functions.let_go)} (local.get $task))")
         if self.lifts and n.lift.is_async:
             lines.append("(i32.const 0)")  # EXIT
             returns = (I32,)
+        self._enter_by(n, FuncType(params, returns), lines)
+
+    def _enter_by(self, n: HostExport, shape: FuncType, lines: list[str]) -> None:
         name = f"{n.label}.task"
-        self.text.function(name, FuncType(params, returns), "\n    ".join(lines))
+        self.text.function(name, shape, "\n    ".join(lines))
         self.entries[n.label] = name, None
 
-    def _forget(self, n: HostExport, kept: Options | None) -> list[str]:
+    def _take_blocks(self, plan: PlannedExport) -> list[str]:
+        """What the host has allocated for the parameters goes with the task."""
+        if plan.outer is None or plan.outer.memory is None:
+            return []
+        take = self.text.use(Tables.of(self.module).state.function("arena_take"))
+        return [f"(i32.store $state offset={OUT} (local.get $task) (call {take}))"]
+
+    def _forget(self, n: HostExport, plan: PlannedExport) -> list[str]:
         """Results of the last call that lie in the state memory have been read; those of this one will."""
-        state = Tables.of(self.module).state
-        if kept is None or kept.memory is not state.memory:
+        state, kept = Tables.of(self.module).state, plan.kept
+        if plan.outer is not None or kept is None or kept.memory is not state.memory:
             return []
         n.lift = replace(n.lift, memory=kept.memory, realloc=None)
         take, free = (self.text.use(state.function(f"arena_{name}")) for name in ("take", "free"))
@@ -180,7 +199,7 @@ class _Wiring:
         """Has the host call the entries."""
         if any(n.lift.is_async and n.label in self.entries for n in self.module.notes_of(HostExport)) and self.lifts:
             self._callback = "callback"
-            self.text.function(self._callback, CALLBACK, "(unreachable)")  # nobody waits: EXIT is the only answer
+            self.text.function(self._callback, CALLBACK, self._answer())
         made = self.text.place()
         targets: dict[str, Function] = {}
         for n in self.module.notes_of(HostExport):
@@ -199,6 +218,12 @@ class _Wiring:
         results = {item: made[name] for item, name in self.results.items()}
         self.module.replace_uses(results)
         self.module.imports = [item for item in self.module.imports if item not in results]
+
+    def _answer(self) -> str:
+        functions: TaskFunctions = self.module.notes_of(TaskFunctions)[0]
+        if functions.root_event is None:
+            return "(unreachable)"  # nobody waits: EXIT is the only answer
+        return calls(self.text.use(functions.root_event), CALLBACK)
 
     def _export(self, export: Export, targets: dict[str, Function]) -> Export:
         """An export with its entry; one that is lifted asynchronously has the name that wit-component has for it."""

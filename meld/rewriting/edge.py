@@ -11,7 +11,7 @@ from meld.ir import component as c
 from meld.ir.component import ExportDecl, Sort
 from meld.ir.module import CoreItem, Export, Function, ImportName, Module
 from meld.ir.notes import Note
-from meld.notes.boundaries import CanonCall, HostCall, HostExport, OuterCall
+from meld.notes.boundaries import CanonCall, HostBuiltin, HostCall, HostExport, OuterCall
 from meld.rewriting.world import read_world, world_note, write_section
 
 TRAPPED = "meld:trapped"
@@ -113,7 +113,8 @@ def host_name(imported: ImportName, n: Note) -> ImportName:
 
 def is_host_call(n: Note) -> bool:
     """Whether what an import stands for can be made where the module is instantiated."""
-    return isinstance(n, HostCall | OuterCall) or (isinstance(n, CanonCall) and n.builtin == "task.return")
+    own = isinstance(n, CanonCall) and n.builtin == "task.return"
+    return own or isinstance(n, HostCall | OuterCall | HostBuiltin)
 
 
 def edge_problem(export: HostExport) -> str | None:

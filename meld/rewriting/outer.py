@@ -124,6 +124,24 @@ def _is_end(t: Any) -> bool:
     return isinstance(t, c.Stream | c.Future) or t is c.Prim.ERROR_CONTEXT
 
 
+def open_edges(module: Module) -> None:
+    """Puts an edge in front of each call over the edge of the program that carries streams or futures.
+
+    Functions that are lifted asynchronously are left as they are.
+    """
+    for item, n in list(module.noted(HostCall)):
+        if isinstance(item, Function) and has_end(n.type):
+            _separate_import(module, item, n)
+    for export in module.notes_of(HostExport):
+        if has_end(export.type) and not export.lift.is_async:
+            _export_edge(module, export, separate=True)
+
+
+def has_end(t: c.CompFuncType) -> bool:
+    """Whether a function type holds streams or futures."""
+    return any(isinstance(x, c.Stream | c.Future) for x in function_types(t))
+
+
 def _watch(module: Module, edges: list[Edge]) -> None:
     """Has each `realloc` watched that the host calls for a result with handles: it is given another one, everywhere."""
     watched: dict[Function, Function] = {}
@@ -212,6 +230,13 @@ def share_import(module: Module, item: Function, call: HostCall) -> bool:
         return False
     if call.lower.is_async:
         return False
+    _separate_import(module, item, call)
+    return True
+
+
+def _separate_import(module: Module, item: Function, call: HostCall) -> None:
+    """Has a call of the host use the state memory, by the edges in front of it, or a new one."""
+    edges = [n for _, n in module.noted(Edge) if n.target is item]
     if not edges:
         made = _import_edge(module, item, call)
         module.replace_uses({item: made})
@@ -223,7 +248,6 @@ def share_import(module: Module, item: Function, call: HostCall) -> bool:
         note.watch = 0
         if not note.copies:
             _separate(module, note, call)
-    return True
 
 
 def share_export(module: Module, export: HostExport) -> bool:
@@ -250,9 +274,8 @@ def close_export(module: Module, export: HostExport) -> None:
     """Puts an edge in front of a function that is exported with handles; one that is there is made anew."""
     if not crosses(export.type):
         return
-    if export.lift.is_async:
-        raise _refusal(f"export `{export.label}`", export.type)
-    _export_edge(module, export)
+    if not export.lift.is_async:  # else emit-tasks and wire-entries see to it
+        _export_edge(module, export)
 
 
 def _export_edge(module: Module, export: HostExport, *, separate: bool = False) -> None:

@@ -17,7 +17,7 @@ from meld.ir.types import I32, NumType
 from meld.notes.boundaries import Boundary
 from meld.notes.tasks import RESULT, Planned, TaskHalf
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
-from meld.passes.adapter_wiring.call import Call, lay_out, place_of
+from meld.passes.adapter_wiring.call import OUTSIDE, Call, lay_out, place_of
 from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator
 from meld.passes.adapter_wiring.writer import AdapterWriter, cores
 
@@ -25,13 +25,14 @@ from meld.passes.adapter_wiring.writer import AdapterWriter, cores
 def analyse_half(adapters: AdapterModule, half: TaskHalf, import_: Function) -> Call:
     """The layouts of the call that a half belongs to. Raises MeldError."""
     n = half
-    boundary = Boundary(n.caller, n.callee, n.label, import_, n.type, n.lower, n.lift)
+    caller = OUTSIDE if n.outside else n.caller
+    boundary = Boundary(caller, n.callee, n.label, import_, n.type, n.lower, n.lift)
     return lay_out(adapters, boundary, Planned("task", n.call))
 
 
 def closes(half: TaskHalf) -> bool:
     """Whether a `realloc` of an instance may run, rather than that of the state memory."""
-    return half.half != RESULT or half.lower.realloc is half.lift.realloc
+    return half.half != RESULT or (half.lower.realloc is half.lift.realloc and half.lower.realloc is not None)
 
 
 def write_half(writer: AdapterWriter, call: Call, half: TaskHalf, import_: Function) -> str:
@@ -73,7 +74,6 @@ def _result(writer: AdapterWriter, call: Call, body: Body, params: Locals) -> Lo
     """A result with what it points to, from the callee's memory to where the host reads it."""
     adapters, source, target = writer.adapters, call.callee, call.caller
     src, dst = call.results[1], call.results[0]
-    assert target.memory is not None and target.realloc is not None
     in_memory = len(dst.flat) > MAX_FLAT
     returned = tuple((body.local(core), core) for core in ((target.pointer,) if in_memory else dst.flat))
     from_: Place = OnStack(params)
@@ -83,6 +83,7 @@ def _result(writer: AdapterWriter, call: Call, body: Body, params: Locals) -> Lo
         from_ = InMemory(source, params[0][0])
     writer.set_may_leave(body, target.instance, False)
     if in_memory:
+        assert target.realloc is not None
         q = target.pointer.value
         realloc = adapters.realloc(target, Trap.AREA)
         area = f"(call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const {dst.align}) ({q}.const {dst.size}))"

@@ -65,7 +65,7 @@ class Handles:
 
     def _check_end(self, call: Call, t: Type) -> None:
         sides = (call.boundary.caller, call.boundary.callee)
-        if OUTSIDE in sides:
+        if OUTSIDE in sides and (self.ends is None or self.ends.end_give is None or t not in self.end_types.numbers):
             raise MeldError(
                 f"a {show_bare(t)} cannot cross to the host beside what is translated or checked: "
                 f"{show(call.boundary.type)}",
@@ -76,7 +76,7 @@ class Handles:
         known = self.ends is not None and (
             self.ends.error_lift is not None if t is c.Prim.ERROR_CONTEXT else t in self.end_types.numbers
         )
-        if not known or any(side not in self.records for side in sides):
+        if not known or any(side not in self.records for side in sides if side is not OUTSIDE):
             raise MeldError(
                 f"a {show_bare(t)} cannot be carried over: {show(call.boundary.type)}",
                 where=place_of(call.boundary),
@@ -94,12 +94,14 @@ class Handles:
                 return self._carry_resource(translator, layout, expr)
 
     def _carry_end(self, translator: Translator, number: str, expr: str) -> str:
-        assert self.ends is not None and self.ends.end_lift is not None and self.ends.end_lower is not None
-        source, target = (
-            f"(i32.const {self.records[side.instance]})" for side in (translator.source, translator.target)
-        )
-        lift, lower = (self.adapters.function(f) for f in (self.ends.end_lift, self.ends.end_lower))
-        return f"(call {lower} {target} {number} (call {lift} {source} {number} {expr}))"
+        lifted = self._call_end("lift", translator.source.instance, number, expr)
+        return self._call_end("lower", translator.target.instance, number, lifted)
+
+    def _call_end(self, way: str, instance: Instance, number: str, expr: str) -> str:
+        """A readable end leaves an instance, or is given to it; or the host."""
+        name = {"lift": "end_take", "lower": "end_give"}[way] if instance is OUTSIDE else f"end_{way}"
+        record = "" if instance is OUTSIDE else f"(i32.const {self.records[instance]}) "
+        return f"(call {self.adapters.function(getattr(self.ends, name))} {record}{number} {expr})"
 
     def _carry_error(self, translator: Translator, expr: str) -> str:
         assert self.ends is not None and self.ends.error_lift is not None and self.ends.error_lower is not None

@@ -9,18 +9,19 @@ Source: Component Model, CanonicalABI.md: Canonical Definitions; behaviour of wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field, fields, replace
 from typing import Any
 
 from meld.abi.layout import MAX_FLAT_PARAMS
 from meld.abi.options import Options
-from meld.abi.types import show
+from meld.abi.types import Type, show
 from meld.diagnostics import MeldError
 from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
+from meld.notes.channels import FIRST_FUTURE
 from meld.notes.tasks import (
     FRAME_ITEMS,
     ContextSlots,
@@ -36,9 +37,12 @@ from meld.notes.tasks import (
 from meld.passes.base import Pass, PassContext
 from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_export
 from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
+from meld.passes.emit_tasks.open_ends import ends_of_host, hooks
 from meld.rewriting.handles import Tables, most_tasks
 from meld.rewriting.liveness import reachable
+from meld.rewriting.outer import crosses, has_end, open_edges, uses_memory
 from meld.rewriting.rebind import rebind_notes
+from meld.rewriting.state import State
 from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text, calls
 from meld.support.records import record
@@ -120,14 +124,29 @@ class EmitTasks(Pass):
     before = ("adapter-wiring",)
 
     def run(self, module: Module, cx: PassContext) -> None:
+        opens = _opens(module)
+        if opens:
+            open_edges(module)
         _refuse_outside(module)
-        builtins = {item: n for item, n in inside(module, _builtins(module)) if cx.allows("built-in", item)}
-        emitter = _Emitter(module, Text(module, KIND), builtins, _called(module) if cx.allows("tasks") else [])
+        builtins = {item: n for item, n in inside(module, _builtins(module), opens) if cx.allows("built-in", item)}
+        called = _called(module, opens) if cx.allows("tasks") else []
+        emitter = _Emitter(module, Text(module, KIND), builtins, called, opens)
         emitter.emit()
         made = emitter.text.place()
         emitter.install(made)
         cx.stats["built-ins"] += len(emitter.stubs)
         cx.stats["calls that are tasks"] += len(emitter.called)
+
+
+def _opens(module: Module) -> list[Type]:
+    """The types of ends that the host may have; none unless the product will be a component, and uses one."""
+    types = ends_of_host(module) if FOR_COMPONENTS in module.facts else []
+    if not types:
+        return []
+    live = reachable(module)
+    calls = [n.type for item, n in module.noted(HostCall) if item in live]
+    calls += [n.type for n in module.notes_of(HostExport)]
+    return types if any(has_end(t) for t in calls) else []
 
 
 def _refuse_outside(module: Module) -> None:
@@ -169,13 +188,27 @@ def _planned(module: Module) -> Iterator[tuple[Function, Boundary, Planned]]:
             yield item, boundary, planned
 
 
-def _called(module: Module) -> list[TaskCalled]:
+def _called(module: Module, opens: Sequence[Type]) -> list[TaskCalled]:
     """The calls that are tasks, by their numbers."""
     task = How.TASK.value
     found = [of_boundary(planned.call, item, n) for item, n, planned in _planned(module) if planned.how == task]
     exports = {n.label: n for n in module.notes_of(HostExport)}
-    found += [of_export(n.call, exports[n.label]) for n in module.notes_of(PlannedExport) if n.how == task]
+    for n in module.notes_of(PlannedExport):
+        if n.how == task:
+            found.append(of_export(n.call, exports[n.label]))
+            n.outer = found[-1].outer = _outer(module, found[-1], opens)
     return sorted(found, key=lambda call: call.number)
+
+
+def _outer(module: Module, call: TaskCalled, opens: Sequence[Type]) -> Options | None:
+    """How the host lifts and lowers the values of an export, where something stands between it and the callee."""
+    if not call.lift.is_async or not (crosses(call.type) or has_end(call.type) or (opens and call.has_pointers)):
+        return None
+    plain = Options(call.lift.encoding)
+    if not uses_memory(call.type, replace(plain, is_async=True), imported=False):
+        return plain
+    state = State.of(module)
+    return replace(plain, memory=state.memory, realloc=state.function("arena_realloc"))
 
 
 @record()
@@ -189,12 +222,14 @@ class _Emitter:
         halves: new imports, which copy the values of calls.
         core: the type of context slots, if there are any.
         outside: the address of the task of code that must not block.
+        opens: the types of ends that the host may have.
     """
 
     module: Module
     text: Text
     builtins: dict[Function, CanonCall]
     called: list[TaskCalled]
+    opens: Sequence[Type] = ()
     stubs: dict[Function, str] = field(default_factory=dict)
     wrapped: dict[Function, str] = field(default_factory=dict)
     channels: Channels | None = None
@@ -207,8 +242,10 @@ class _Emitter:
         """Writes everything."""
         self._context()
         self._channels()
-        if self.called:
+        if self.called or self.opens:
             self._tasks()
+            if self.channels is not None and self.channels.open_ends is not None:
+                self.channels.open_ends.finish()
             return
         self._backpressure()
         for item, n in self.builtins.items():
@@ -242,11 +279,11 @@ class _Emitter:
     def _channels(self) -> None:
         """Streams, futures, waitable sets and error contexts, where there are any."""
         wanted = {item: n for item, n in self.builtins.items() if n.builtin in BUILTINS}
-        if not wanted and not self.called and not has_ends(self.module):
+        if not wanted and not self.called and not self.opens and not has_ends(self.module):
             return
-        self.channels = Channels.of(self.text, self.module, wanted)
+        self.channels = Channels.of(self.text, self.module, wanted, self.opens)
         self.channels.templates()
-        if not self.called:
+        if not self.called and not self.opens:
             self.text.add(HOOKS_WITHOUT_TASKS)
         self.stubs |= {item: self.channels.stub(item, n) for item, n in wanted.items()}
 
@@ -257,7 +294,8 @@ class _Emitter:
         tables = Tables.of(self.module)
         for label in ("handle_get", "handle_remove", "end_borrows", "end_loans"):
             self.text.give(f"${label}", tables.functions[label])
-        task_calls = TaskCalls(self.module, self.text, tables, self.called, FOR_COMPONENTS in self.module.facts)
+        lifts = FOR_COMPONENTS in self.module.facts
+        task_calls = TaskCalls(self.module, self.text, tables, self.called, lifts, opens=bool(self.opens))
         self.outside = tables.state.reserve(task_bytes(0))
         nested = tables.state.reserve(task_bytes(0))
         queues = tables.state.reserve(24)
@@ -274,6 +312,8 @@ class _Emitter:
             "most_tasks": most_tasks(len(self.module.notes_of(Instance))),
             "swap_context": "",
             "end_scope": "",
+            "first_future": FIRST_FUTURE,
+            **hooks(opens=bool(self.opens)),
         }
         if self.core is not None:
             self.text.add(filled(SWAP_CONTEXT, {"core": self.core}))
@@ -282,6 +322,8 @@ class _Emitter:
             params["end_scope"] = END_SCOPE
         self.text.add(template_text(__package__, "tasks.wat", params))
         self.text.add(template_text(__package__, "frames.wat", params))
+        if self.channels is not None and self.channels.open_ends is not None:
+            self.channels.open_ends.templates(params)
         self.boundaries = task_calls.emit()
         self.halves = task_calls.halves
         for planned in self.module.notes_of(PlannedExport):
@@ -307,7 +349,7 @@ class _Emitter:
             assert n is not None and planned is not None
             function.name, function.owner = item.name, n.caller
             function.notes = [TaskCall(n.caller, n.callee, n.label, n.type, planned.blocks)]
-        if self.called:
+        if self.called or self.opens:
             functions: Any = made
             note = TaskFunctions(
                 functions["task"],
@@ -316,11 +358,15 @@ class _Emitter:
                 functions["task_new"],
                 functions["call_sync"],
                 functions["let_go"],
+                functions.get("root_begin"),
+                functions.get("root_event"),
             )
             self.module.notes.append(note)
             frames = (functions[f"frames.{name}"] for name in FRAME_ITEMS)
             self.module.notes.append(FrameFunctions(*frames))
             self.module.imports += self.halves
+            if self.channels is not None and self.channels.open_ends is not None:
+                self.module.imports += self.channels.open_ends.imports
         return new
 
     # --- context slots ---

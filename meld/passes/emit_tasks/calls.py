@@ -21,7 +21,7 @@ from dataclasses import field
 
 from meld.abi.layout import Layouts
 from meld.abi.options import Options
-from meld.abi.signatures import task_return_type
+from meld.abi.signatures import lifted_type, task_return_type
 from meld.abi.types import function_types
 from meld.ir import component as c
 from meld.ir.component import CompFuncType
@@ -43,6 +43,7 @@ class TaskCalled:
         number: of the call, from 1.
         callee, target, type, lift: whose it is, what is lifted, how.
         boundary: the call, unless the host makes it.
+        outer: the options of the host's side, if its values are copied or translated.
     """
 
     number: int
@@ -53,6 +54,7 @@ class TaskCalled:
     lift: Options
     import_: Function | None = None
     boundary: Boundary | None = None
+    outer: Options | None = None
 
     @property
     def is_alone(self) -> bool:
@@ -104,6 +106,8 @@ class TaskCalls:
         lifts: whether the host's `task.return` takes the results of exports that are lifted asynchronously.
         halves: the imports that copy values, to be added to the module.
         kept: for the label of an export, where copies of its result lie.
+        opens: whether exported functions may wait for the host.
+        later: for the numbers of calls by the host, code that hands over a result that was kept.
     """
 
     module: Module
@@ -113,6 +117,8 @@ class TaskCalls:
     lifts: bool
     halves: list[Function] = field(default_factory=list)
     kept: dict[str, Options] = field(default_factory=dict)
+    opens: bool = False
+    later: dict[int, str] = field(default_factory=dict)
     _caught: dict[Function, str] = field(default_factory=dict)
 
     def emit(self) -> dict[Function, str]:
@@ -222,6 +228,8 @@ class TaskCalls:
 
     def _parameters(self, call: TaskCalled, arguments: tuple[NumType, ...]) -> list[str]:
         """Code that sets the locals of the callee's arguments."""
+        if call.outer is not None:
+            return self._parameters_of_host(call, call.outer, arguments)
         if call.boundary is None or call.import_ is None:  # the host has lowered them
             return [f"(local.set $a{i} {_load(VALUES + 8 * i, t)})" for i, t in enumerate(arguments)]
         values, _ = self._split(call, call.boundary, numbers(call.import_.signature.params))
@@ -231,6 +239,27 @@ class TaskCalls:
         given += [_load(VALUES + 8 * i, t) for i, t in enumerate(values)]
         call_ = f"(call {self.text.use(start)} {' '.join(given)})"
         return [call_, *(f"local.set $a{i}" for i in reversed(range(len(arguments))))]
+
+    def _parameters_of_host(self, call: TaskCalled, outer: Options, arguments: tuple[NumType, ...]) -> list[str]:
+        """The same where they are copied or translated; what the host has allocated for them is given back."""
+        values = numbers(lifted_type(call.type, outer).params)
+        scope = (I32,) if call.borrows else ()
+        note = TaskHalf(
+            START, call.number, call.callee, call.callee, call.label, call.type, outer, call.lift, outside=True
+        )
+        start = self._import(f"{call.label} start", FuncType((*scope, *values), arguments), call.callee, note)
+        given = ["(i32.add (local.get $task) (i32.const 48))"] if call.borrows else []
+        given += [_load(VALUES + 8 * i, t) for i, t in enumerate(values)]
+        lines = ["(i32.store $state offset=60 (local.get $task) (i32.const 1))"] if call.borrows else []
+        lines.append(f"(call {self.text.use(start)} {' '.join(given)})")
+        lines += [f"local.set $a{i}" for i in reversed(range(len(arguments)))]
+        if outer.memory is not None:
+            lines.append(f"(call {self._arena('free')} (i32.load $state offset={OUT} (local.get $task)))")
+            lines.append(f"(i32.store $state offset={OUT} (local.get $task) (i32.const 0))")
+        return lines
+
+    def _arena(self, name: str) -> str:
+        return self.text.use(self.tables.state.function(f"arena_{name}"))
 
     def _return(self, call: TaskCalled) -> None:
         """Takes the result of a task, and resolves it."""
@@ -242,14 +271,43 @@ class TaskCalls:
         if call.boundary is not None and call.import_ is not None:
             lines = self._carry(call, call.boundary, call.import_, given)
         elif call.lift.is_async and self.lifts:
-            lines = [f"(call {self.text.use(self._result(call))} (local.get $task) {given})"]
+            lines = self._to_host(call, given)
         else:
-            lines = self._keep(call, given) if call.lift.is_async and call.has_pointers else []
+            keeps = call.lift.is_async and (call.has_pointers or (call.outer is not None and bool(result)))
+            lines = self._keep(call, given) if keeps else []
             lines += [_store(VALUES + 8 * i, t, f"(local.get $r{i})") for i, t in enumerate(result)]
         if call.lift.post_return is not None and call.boundary is not None:
             lines.append(f"(call {self.text.use(call.lift.post_return)} {given})")
         lines.append("(call $resolve (local.get $task) (i32.const 2))")
         self.text.add("\n    ".join([head, *lines]) + ")")
+
+    def _to_host(self, call: TaskCalled, given: str) -> list[str]:
+        """Hands a result over to the host's `task.return`: now, or when the host's call runs that it belongs to."""
+        result = self._result(call)
+        hand = f"(call {self.text.use(result)} (local.get $task) {given})"
+        lines: list[str] = []
+        copied = call.outer is not None and call.type.result is not None
+        in_arena = copied and call.outer is not None and call.outer.memory is not None
+        if in_arena:
+            lines += ["(local $blocks i32)", f"(local.set $blocks (call {self._arena('take')}))"]
+        lines += self._keep(call, given) if copied else []
+        if in_arena:
+            # its blocks go with the task, and come back when the host has read them
+            lines.append(f"(i32.store $state offset={OUT} (local.get $task) (call {self._arena('take')}))")
+            lines.append(f"(call {self._arena('put')} (local.get $blocks))")
+        free = ""
+        if in_arena:
+            free = (
+                f" (call {self._arena('free')} (i32.load $state offset={OUT} (local.get $task)))"
+                f" (i32.store $state offset={OUT} (local.get $task) (i32.const 0))"
+            )
+        if not self.opens:
+            return [*lines, hand + free]
+        kept = [_store(VALUES + 8 * i, t, f"(local.get $r{i})") for i, t in enumerate(call.result)]
+        now = "(call $root_now (local.get $task) (i32.const 32))"
+        loaded = " ".join(_load(VALUES + 8 * i, t) for i, t in enumerate(call.result))
+        self.later[call.number] = f"(call {self.text.use(result)} (local.get $task) {loaded}){free} (return)"
+        return [*lines, *kept, f"(if {now} (then {hand}{free}))"]
 
     def _carry(self, call: TaskCalled, n: Boundary, import_: Function, given: str) -> list[str]:
         """Carries a result over to the caller: into its memory, or into the task until the caller goes on."""
@@ -268,14 +326,22 @@ class TaskCalls:
 
         The copy lies in the state memory, or in the callee's own if the parameters do too: the host has one memory.
         """
-        lower = Options(call.lift.encoding, call.lift.memory, call.lift.realloc)
-        if lower.realloc is None:
+        lower = call.outer or Options(call.lift.encoding, call.lift.memory, call.lift.realloc)
+        if call.outer is None and lower.realloc is None:
             state = self.tables.state
             lower = Options(call.lift.encoding, state.memory, state.function("arena_realloc"))
         result = call.type.result
         self.kept[call.label] = lower
         note = TaskHalf(
-            RESULT, call.number, call.callee, call.callee, call.label, CompFuncType((), result, True), lower, call.lift
+            RESULT,
+            call.number,
+            call.callee,
+            call.callee,
+            call.label,
+            CompFuncType((), result, True),
+            lower,
+            call.lift,
+            outside=call.outer is not None,
         )
         results = task_return_type(result, lower).params
         half = self._import(f"{call.label} kept", FuncType(call.result, results), call.callee, note)
@@ -314,6 +380,9 @@ class TaskCalls:
             if call.lift.callback is not None
         }
         params = "(param $task i32) (param $p0 i32) (param $p1 i32) (param $p2 i32) (result i32)"
+        if self.opens:
+            kept = _switch(self.later, CALL_OF_TASK)
+            self.text.add(f"  (func $result_kept (param $task i32)\n{kept}    (unreachable))")
         self.text.add(f"  (func $callback {params}\n{_switch(callbacks, CALL_OF_TASK)}    (unreachable))")
 
     def task_return(self, item: Function, n: CanonCall) -> str:

@@ -9,7 +9,7 @@ canon error-context.*.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from meld.abi.traps import Trap
@@ -18,10 +18,11 @@ from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Memory, Module
 from meld.ir.notes import Instance
-from meld.notes.boundaries import Boundary, CanonCall
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostExport
 from meld.notes.channels import FIRST_FUTURE, FIRST_STREAM, EndFunctions, EndTypes
 from meld.notes.streams import Carried, Domain
 from meld.passes.emit_tasks.elements import ElementCopies
+from meld.passes.emit_tasks.open_ends import OpenEnds, hooks
 from meld.passes.emit_tasks.rendezvous import Copying, Rendezvous, Verb, rendezvous
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import reachable
@@ -50,6 +51,7 @@ class Channels:
 
     Attributes:
         copying: writes what reads and writes; `copies` are those of elements and messages.
+        open_ends: what deals with ends of the host's, if there can be any.
         errors: whether there are error contexts.
     """
 
@@ -59,20 +61,25 @@ class Channels:
     copying: Copying
     copies: ElementCopies
     errors: bool
+    open_ends: OpenEnds | None = None
     _stubs: int = 0
 
     @classmethod
-    def of(cls, text: Text, module: Module, builtins: Mapping[Function, CanonCall]) -> Channels:
+    def of(cls, text: Text, module: Module, builtins: Mapping[Function, CanonCall], opens: Sequence[Type]) -> Channels:
         """The channels of a module; `builtins` are those that will be asked for, as `inside` gives them.
+
+        Args:
+            opens: the types of ends that the host may have.
 
         Raises:
             MeldError: a read or write has its buffers in a 64-bit memory.
         """
-        domains = [d for d in module.notes_of(Domain) if d.carried == Carried.RENDEZVOUS.value]
-        tables, types = Tables.of(module), EndTypes.of(module)
+        domains = [d for d in module.notes_of(Domain) if _is_inside(d, opens)]
+        tables, types = Tables.of(module), EndTypes.of(module, opens)
         copies = ElementCopies(module, tables.state)
-        copying = Copying(text, types, rendezvous(domains, builtins.items()), copies)
-        return cls(text, tables, types, copying, copies, _has_errors(module, builtins.values()))
+        open_ends = OpenEnds(module, text, tables.state, types, opens) if opens else None
+        copying = Copying(text, types, rendezvous(domains, builtins.items(), opens), copies, open_ends)
+        return cls(text, tables, types, copying, copies, _has_errors(module, builtins.values()), open_ends)
 
     def templates(self) -> None:
         """Adds the functions that all instances share; those that carry ends have a table even without a built-in."""
@@ -83,6 +90,11 @@ class Channels:
             if _is_end(t):
                 self.tables.record(n.caller)
                 self.tables.record(n.callee)
+        if self.open_ends is not None:
+            for _, edge in self.tables.module.noted(Edge):
+                self.tables.record(edge.instance)
+            for export in self.tables.module.notes_of(HostExport):
+                self.tables.record(export.instance)
         for name in self._templates():
             self.text.add(template_text(__package__, name, self._params))
         for function in self._ends.values():
@@ -105,12 +117,15 @@ class Channels:
             "first_future": FIRST_FUTURE,
             "most_units": MESSAGE_UNITS,
             "most_bytes": MESSAGE_SPACE // max(instances, 1),
+            **hooks(opens=self.open_ends is not None),
         }
 
     @property
     def _ends(self) -> dict[str, str]:
         """Functions that carry ends from one instance to another: field of `EndFunctions` → name in the templates."""
         ends = {"end_lift": "end_lift", "end_lower": "end_lower"} if self.types.numbers else {}
+        if self.open_ends is not None:
+            ends |= {"end_give": "end_give", "end_take": "end_take"}
         return ends | ({"error_lift": "error_get", "error_lower": "error_lower"} if self.errors else {})
 
     def install(self, made: Mapping[str, CoreItem]) -> None:
@@ -135,7 +150,8 @@ class Channels:
         if call.builtin in ("waitable-set.poll", "waitable-set.wait"):
             waits = call.builtin == "waitable-set.wait"
             params["check_blocking"] = "(call $check_blocking)" if waits else ""
-            params["block"] = "(call $block_on_set (local.get $set))" if waits else ""
+            blocks = "(call $block_on_set (local.get $set))"
+            params["block"] = blocks if waits else self._params["host_poll"]
             params |= self._of_memory(call)
         if call.builtin in ("error-context.new", "error-context.debug-message"):
             params |= self._of_message(call)
@@ -223,7 +239,14 @@ def page_size(memory: Memory) -> int:
     return 1 << (16 if memory.limits.page_size_log2 is None else memory.limits.page_size_log2)
 
 
-def inside(module: Module, builtins: Iterable[tuple[Function, CanonCall]]) -> Iterator[tuple[Function, CanonCall]]:
+def _is_inside(domain: Domain, opens: Sequence[Type]) -> bool:
+    """Whether channels carry a domain."""
+    return domain.carried == Carried.RENDEZVOUS.value or (domain.open and bool(opens))
+
+
+def inside(
+    module: Module, builtins: Iterable[tuple[Function, CanonCall]], opens: Sequence[Type]
+) -> Iterator[tuple[Function, CanonCall]]:
     """The built-ins but for those of streams and futures that stay on the host, which nothing calls.
 
     Raises:
@@ -234,7 +257,7 @@ def inside(module: Module, builtins: Iterable[tuple[Function, CanonCall]]) -> It
     for item, n in builtins:
         if isinstance(n.type, c.Stream | c.Future) and n.builtin in BUILTINS:
             domain = domains.get((n.instance, isinstance(n.type, c.Future), n.type.element))
-            if domain is None or domain.carried != Carried.RENDEZVOUS.value:
+            if domain is None or not _is_inside(domain, opens):
                 live = reachable(module) if live is None else live
                 if item in live:
                     raise _outside(n, domain)
@@ -247,10 +270,15 @@ def _outside(call: CanonCall, domain: Domain | None) -> MeldError:
     return MeldError(
         f"`{call.builtin}` of `{call.instance.name}`: the {show_bare(call.type)} stays on the host, and a core "
         f"module cannot reach it there: {why}",
-        hint="run detect-pairs before emit-tasks"
-        if domain is None
-        else "fuse the component in whose hands the other end is, too: then both ends are in the module",
+        hint=_way_out(domain),
     )
+
+
+def _way_out(domain: Domain | None) -> str:
+    if domain is None:
+        return "run detect-pairs before emit-tasks"
+    inside = "fuse the component in whose hands the other end is, too: then both ends are in the module"
+    return f"{inside}; or make a component, with --emit=component" if domain.open else inside
 
 
 def has_ends(module: Module) -> bool:

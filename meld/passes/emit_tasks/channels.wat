@@ -94,7 +94,7 @@
     (if (local.get $sync)
       (then (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))))
     (if (i32.eqz (i32.load $state offset=12 (local.get $waitable)))
-      (then
+      (then{host_cancel}
         (i32.store $state offset=32 (local.get $channel)
           (i32.and (local.get $bits) (i32.xor (i32.shl (i32.const 5) (local.get $shift)) (i32.const -1))))
         (return (i32.const 2))))
@@ -119,7 +119,7 @@
       (then
         (if (i32.eqz (i32.and (local.get $bits) (i32.const 0x120))) (then (call {trap FUTURE_NOT_WRITTEN}) (unreachable)))))
     (drop (call $handle_remove (local.get $record) (local.get $type) (local.get $handle)))
-    (call $waitable_leave (local.get $waitable))
+    (call $waitable_leave (local.get $waitable)){host_drop}
     (local.set $bits (i32.or (local.get $bits) (i32.shl (i32.const 8) (local.get $shift))))
     (if (i32.eq (i32.and (local.get $bits) (i32.const 0x88)) (i32.const 0x88))
       (then

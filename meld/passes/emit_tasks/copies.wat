@@ -20,7 +20,7 @@
         (if (i32.load $state offset={event} (local.get $channel))
           (then (drop (call $waitable_deliver (i32.add (local.get $channel) (i32.const {offset}))))))
         (i32.store $state offset=32 (local.get $channel) (i32.or (local.get $bits) (i32.const {bits_when_dropped})))
-        (return (i32.const 1))))
+        (return (i32.const 1)))){host_copy}
     (block $park
       (br_if $park (i32.eqz (i32.and (local.get $bits) (i32.const {other_parked}))))
       {check_instance}

@@ -11,10 +11,10 @@ Source: Component Model, CanonicalABI.md: SharedStreamImpl, SharedFutureImpl; ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import field
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from meld.abi.layout import Layout, Layouts
 from meld.abi.traps import Trap
@@ -101,16 +101,23 @@ BUFFER = 4096
 """Bytes of the buffer through which they go otherwise."""
 
 
-def rendezvous(domains: Iterable[Any], calls: Iterable[tuple[Function, CanonCall]]) -> dict[Function, Operation]:
+def rendezvous(
+    domains: Iterable[Any], calls: Iterable[tuple[Function, CanonCall]], opens: Sequence[Type] = ()
+) -> dict[Function, Operation]:
     """The operations among some built-ins, with the domains that are carried in the module.
+
+    Args:
+        opens: the types of ends that the host may have. It can carry them anywhere, so each of them is one domain.
 
     Raises:
         MeldError: an operation belongs to no such domain.
     """
     found: dict[Function, Operation] = {}
     by_use: dict[tuple[Instance, Type], Rendezvous] = {}
+    shared: dict[Type, Rendezvous] = {}
     for number, domain in enumerate(domains):
         made = Rendezvous((c.Future if domain.future else c.Stream)(domain.element), number)
+        made = shared.setdefault(made.type, made) if made.type in opens else made
         by_use |= {(instance, made.type): made for instance in domain.instances}
     for import_, call in calls:
         kind_name, _, verb = call.builtin.partition(".")
@@ -127,6 +134,17 @@ def rendezvous(domains: Iterable[Any], calls: Iterable[tuple[Function, CanonCall
     return found
 
 
+class HostCopies(Protocol):
+    """Writes the functions that read and write where the host has the other end, which is so for the types `given`."""
+
+    @property
+    def given(self) -> Sequence[Type]:
+        """The types."""
+
+    def copy(self, domain: Rendezvous, verb: Verb) -> str:
+        """The name of ``(channel, place, address, count) → result``."""
+
+
 @record()
 class Copying:
     """Writes the functions that read and write.
@@ -135,12 +153,14 @@ class Copying:
         types: the numbers of the types of ends.
         operations: what each import of a read or write is.
         copies: for elements that are not copied as bytes.
+        open_ends: for channels of which the host has an end, if there can be any.
     """
 
     text: Text
     types: EndTypes
     operations: dict[Function, Operation]
     copies: ElementCopies
+    open_ends: HostCopies | None = None
     _functions: dict[tuple[int, Verb], str] = field(default_factory=dict)
     _through: dict[int, str] = field(default_factory=dict)
     _buffer: int | None = None
@@ -176,12 +196,23 @@ class Copying:
             "other_parked": PARKED_BIT << other,
             "busy_and_parked": (BUSY_BIT | PARKED_BIT) << mine,
             "bits_when_moved": WRITTEN_BIT if future else 0,
+            "host_copy": self._host_copy(domain, verb),
             "check_instance": "" if domain.is_numeric else self._check_instance(),
             "meet_zero": "" if future else _MEET_ZERO[verb].format(keep=~(PARKED_BIT << other)),
             "copy": self._copy(domain, verb) if element is not None else "",
             "size": element.size if element is not None else 0,
             "progress": "(i32.const 0)" if future else "(i32.shl (local.get $n) (i32.const 4))",
         }
+
+    def _host_copy(self, domain: Rendezvous, verb: Verb) -> str:
+        """What is done where the host has the other end."""
+        if self.open_ends is None or domain.type not in self.open_ends.given:
+            return ""
+        return (
+            "\n    (if (i32.and (local.get $bits) (i32.const 512))"
+            f" (then (return (call {self.open_ends.copy(domain, verb)}"
+            " (local.get $channel) (local.get $place) (local.get $ptr) (local.get $n)))))"
+        )
 
     def _done(self, verb: Verb, future: bool) -> str:
         """The trap for an end that knows that nothing comes any more."""

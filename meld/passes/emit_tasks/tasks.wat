@@ -63,7 +63,7 @@
     (i32.store $state offset=12 (local.get $task) (local.get $instance))
     (i32.store $state offset=32 (local.get $task) (local.get $flags))
     (i32.store $state offset=44 (local.get $task) (local.get $caller))
-    (i32.store $state offset=84 (local.get $task) (local.get $bytes))
+    (i32.store $state offset=84 (local.get $task) (local.get $bytes)){task_begins}
     (local.get $task))
 
   ;; The code of a task runs from here on; its context slots take the place of those before.
@@ -131,7 +131,7 @@
     (i32.store $state offset=76 (local.get $instance)
       (i32.sub (i32.load $state offset=76 (local.get $instance)) (i32.const 1)))
     (local.set $flags (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 2)))
-    (i32.store $state offset=32 (local.get $task) (local.get $flags))
+    (i32.store $state offset=32 (local.get $task) (local.get $flags)){task_ends}
     (local.get $flags))
 
   (func $exit (param $task i32)
@@ -244,7 +244,7 @@
     (if (call $resume) (then (return (i32.const 1))))
     (local.set $task (call $first (i32.const {ready})))
     (if (i32.eqz (local.get $task))
-      (then
+      (then{hold}
         (local.set $task (call $first (i32.const {later})))
         (if (i32.eqz (local.get $task)) (then (return (i32.const 0))))
         (if (i32.eqz (i32.load $state offset=4 (local.get $task)))
@@ -294,7 +294,7 @@
       (if (i32.load $state (local.get $word)) (then (return)))
       (if (call $may_leave)
         (then (if (call $outer_ready) (then (call $suspend) (br $more)))))
-      (br_if $more (call $step)))
+      (br_if $more (call $step)){host_wait})
     (if (call $outer_ready) (then (call {trap OUT_OF_ORDER}) (unreachable)))
     (call {trap DEADLOCK})
     (unreachable))
@@ -414,7 +414,7 @@
     (if (i32.eqz (i32.and (i32.load $state offset=32 (global.get $task)) (i32.const 4)))
       (then (call {trap CANCEL_NOT_SENT}) (unreachable)))
     (drop (call $check_return))
-    (call $resolve (global.get $task) (i32.const 4)))
+    (call $resolve (global.get $task) (i32.const 4)){task_cancelled})
 
   (func $backpressure_inc (param $instance i32)
     (local $count i32)

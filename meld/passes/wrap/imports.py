@@ -19,7 +19,7 @@ from meld.ir import component as c
 from meld.ir.component import Definition, Sort
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Module
 from meld.ir.types import I32, FuncType, NumType, ValType
-from meld.notes.boundaries import CanonCall, HostCall, OuterCall, ResourceExport
+from meld.notes.boundaries import CanonCall, HostBuiltin, HostCall, OuterCall, ResourceExport
 from meld.passes.wrap.agreement import Agreement
 from meld.rewriting.edge import host_name, is_host_call
 from meld.support.records import record
@@ -98,7 +98,7 @@ class _Call:
     """An import of the module: what it stands for, and the name by which the host knows that."""
 
     function: Function
-    note: HostCall | OuterCall | CanonCall
+    note: HostCall | OuterCall | CanonCall | HostBuiltin
     name: ImportName
 
     @property
@@ -107,7 +107,7 @@ class _Call:
         match self.note:
             case HostCall(lower=options):
                 return options.memory is not None or options.realloc is not None
-            case CanonCall(options=options):
+            case CanonCall(options=options) | HostBuiltin(options=options):
                 return options.memory is not None or options.realloc is not None
             case OuterCall():
                 return False
@@ -201,6 +201,8 @@ class Imports:
             case CanonCall(type=result, options=options):  # task.return
                 given = None if result is None else self._define(result)
                 made = c.CanonBuiltin("task.return", None, self.options(options), given)
+            case HostBuiltin(builtin=builtin, type=about, options=options):
+                made = self._builtin(builtin, about, options)
             case OuterCall(builtin=builtin, resource=resource):
                 of = self.resources[resource] if resource in self.resources else self.host.get(call.name)
                 made = c.CanonBuiltin(builtin, of)
@@ -210,6 +212,12 @@ class Imports:
                 made = c.CanonLower(self.host.function(call.name, call.note), self.options(lower))
         self.into.append(made)
         return made
+
+    def _builtin(self, builtin: str, about: Type | None, options: Options) -> Definition:
+        of = None if about is None else self._define(about)
+        assert of is None or isinstance(of, Definition)
+        slot = (I32, 0) if builtin.startswith("context.") else None
+        return c.CanonBuiltin(builtin, of, self.options(options), slot=slot)
 
     def _define(self, t: Type) -> c.CompValType:
         """Defines a value type in the component. Types without a name are the same if they have the same parts."""
@@ -247,7 +255,7 @@ class Imports:
 def _call(item: CoreItem) -> _Call:
     note = next((n for n in item.notes if is_host_call(n)), None)
     assert item.imported is not None
-    if not isinstance(item, Function) or not isinstance(note, HostCall | OuterCall | CanonCall):
+    if not isinstance(item, Function) or not isinstance(note, HostCall | OuterCall | CanonCall | HostBuiltin):
         raise MeldError(
             f"no component describes the import {item.imported} (a {KEYWORD_OF[type(item)]}); none can import it",
             hint="fuse to a core module, with --emit=wasm",

@@ -1,0 +1,234 @@
+"""Open ends: streams and futures of which the host has one end, in a module that becomes a component.
+
+A channel of which the host has an end stands for a handle of the component around the module (`open_ends.wat`): what
+an instance does with its end is done with that handle, by the host's built-ins, which are imports with a note
+(`meld.notes.boundaries.HostBuiltin`). Instances never see these handles. Whether an end is the module's or the host's
+is found out where it is used, so a stream that never leaves the module stays what it is.
+
+Source: Component Model, CanonicalABI.md: canon {stream,future}.*, canon waitable-set.*, canon lift (callback).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import field, replace
+from typing import Any
+
+from meld.abi.layout import Kind, Layouts
+from meld.abi.options import Options
+from meld.abi.types import Type, function_types, parts_of, show
+from meld.diagnostics import MeldError
+from meld.ir import component as c
+from meld.ir.builtins import BUILTINS
+from meld.ir.module import Function, ImportName, Module
+from meld.ir.types import I32, I64, FuncType
+from meld.notes.boundaries import CANON_MODULE, HostBuiltin, HostCall, HostExport
+from meld.notes.channels import EndTypes
+from meld.notes.streams import Domain
+from meld.passes.emit_tasks.rendezvous import Rendezvous, Verb
+from meld.rewriting.state import State
+from meld.rewriting.template import template_text
+from meld.rewriting.text import Text, signature
+from meld.support.records import record
+
+UNIT_FUTURE = c.Future(None)
+
+OF_ALL = {
+    "waitable-set.new": FuncType((), (I32,)),
+    "waitable-set.wait": FuncType((I32, I32), (I32,)),
+    "waitable-set.poll": FuncType((I32, I32), (I32,)),
+    "waitable-set.drop": FuncType((I32,), ()),
+    "waitable.join": FuncType((I32, I32), ()),
+    "task.cancel": FuncType((), ()),
+    "context.get": FuncType((), (I32,)),
+    "context.set": FuncType((I32,), ()),
+    "future.new": FuncType((), (I64,)),
+    "future.read": FuncType((I32, I32), (I32,)),
+    "future.write": FuncType((I32, I32), (I32,)),
+    "future.drop-readable": FuncType((I32,), ()),
+    "future.drop-writable": FuncType((I32,), ()),
+}
+"""The built-ins that the template imports as ``$host.NAME``; those of futures are of futures without a value."""
+
+
+def ends_of_host(module: Module) -> list[Type]:
+    """The types of streams and futures, also inside others, that calls over the edge of the program carry."""
+    calls = [n.type for _, n in module.noted(HostCall)] + [n.type for n in module.notes_of(HostExport)]
+    found = [part for t in calls for value in function_types(t) for part in parts_of(value) if _is_end(part)]
+    return list(dict.fromkeys(found))
+
+
+def _is_end(t: Type) -> bool:
+    return isinstance(t, c.Stream | c.Future)
+
+
+@record()
+class OpenEnds:
+    """Writes what deals with the host's ends into the text of the runtime.
+
+    Attributes:
+        types: of ends, with their numbers.
+        given: the types of ends that cross the edge.
+    """
+
+    module: Module
+    text: Text
+    state: State
+    types: EndTypes
+    given: Sequence[Type]
+    imports: list[Function] = field(default_factory=list)
+    _copies: dict[tuple[int, Verb], str] = field(default_factory=dict)
+    _domains: dict[Type, Rendezvous] = field(default_factory=dict)
+    _asked: set[str] = field(default_factory=set)
+
+    def templates(self, params: dict[str, Any]) -> None:
+        """Adds the functions that all ends share."""
+        for name, shape in OF_ALL.items():
+            about = UNIT_FUTURE if name.startswith("future.") else None
+            asynchronous = name in ("future.read", "future.write")
+            memory = self.state.memory if name in ("waitable-set.wait", "waitable-set.poll") else None
+            self.text.give(
+                f"$host.{name}", self._import(name, about, Options(memory=memory, is_async=asynchronous), shape)
+            )
+        more = {"area": self.state.reserve(8), "never": self.state.reserve(4), "subtask_event": ""}
+        self.text.add(template_text(__package__, "open_ends.wat", params | more))
+
+    def finish(self) -> None:
+        """Adds what depends on the types; after everything else, which says what is used."""
+        self._by_type("host_new_of", FuncType((), (I64,)), "new")
+        self._by_type("host_cancel_of", FuncType((I32,), (I32,)), "cancel-read", "cancel-write")
+        self._by_type("host_drop_of", FuncType((I32,), ()), "drop-readable", "drop-writable")
+        cases = []
+        for t in self.given:
+            domain = self._domains.get(t)
+            if domain is not None and domain.writes:
+                written = f"(call {self._import_copy(domain, Verb.WRITE)} {PARKED})"
+                cases.append((self.types.number(t), f"(call $host_written (local.get $channel) {written})"))
+        self._dispatch("host_write_parked", "(param $type i32) (param $channel i32)", cases)
+
+    # --- by type ---
+
+    def _by_type(self, name: str, shape: FuncType, *operations: str) -> None:
+        """A function that does what one operation does, whatever the type; of two, the second is the writable end's."""
+        cases = []
+        for t in self.given:
+            kind = "stream" if isinstance(t, c.Stream) else "future"
+            for i, operation in enumerate(operations):
+                import_ = self._import(f"{kind}.{operation}", t, Options(), shape)
+                given = " (local.get $handle)" if shape.params else ""
+                cases.append((self.types.number(t) + i, f"(call {self.text.use(import_)}{given})"))
+        params = "(param $type i32)" + (" (param $handle i32)" if shape.params else "")
+        self._dispatch(name, params + signature(FuncType((), shape.results)), cases)
+
+    def _dispatch(self, name: str, head: str, cases: list[tuple[int, str]]) -> None:
+        lines = [
+            f"    (if (i32.eq (local.get $type) (i32.const {number})) (then (return {code})))"
+            if "result" in head
+            else f"    (if (i32.eq (local.get $type) (i32.const {number})) (then {code} (return)))"
+            for number, code in cases
+        ]
+        self.text.add("\n".join([f"  (func ${name} {head}", *lines, "    (unreachable))"]))
+
+    # --- reads and writes ---
+
+    def copy(self, domain: Rendezvous, verb: Verb) -> str:
+        """The name of ``(channel, place, address, count) → result``."""
+        key = domain.number, verb
+        if key not in self._copies:
+            name = self._copies[key] = f"$host_{verb.value}.{domain.number}"
+            self._domains[domain.type] = domain
+            offset = 16 if verb is Verb.WRITE else 0
+            inner = self._import_copy(domain, verb)
+            self.text.add(
+                f"""
+  (func {name} (param $channel i32) (param $place i32) (param $ptr i32) (param $n i32) (result i32)
+    (local $waitable i32)
+    (local.set $waitable (i32.add (local.get $channel) (i32.const {offset})))
+    ;; that the other end was dropped may be told already
+    (if (i32.load $state offset=12 (local.get $waitable))
+      (then (return (call $waitable_deliver (local.get $waitable)))))
+    (call $host_copied (local.get $channel) (local.get $waitable)
+      (call {inner} (local.get $channel) (local.get $place) (local.get $ptr) (local.get $n))))"""
+            )
+        return self._copies[key]
+
+    def _import_copy(self, domain: Rendezvous, verb: Verb) -> str:
+        """The same, but for what it means for the channel: what the host's built-in answers."""
+        name = f"$host_{verb.value}_at.{domain.number}"
+        if name not in self._asked:
+            self._asked.add(name)
+            self.text.add(f"  (func {name} {COPY_PARAMS} (result i32)\n{self._places(domain, verb)}    (unreachable))")
+        return name
+
+    def _places(self, domain: Rendezvous, verb: Verb) -> str:
+        element = domain.type.element
+        if element is not None and Layouts().of(element).kinds() & HANDLES:
+            raise MeldError(
+                f"a {show(domain.type)} cannot reach the host yet, since its elements hold handles",
+                hint="fuse the component in whose hands the other end is, too: then both ends are in the module",
+            )
+        lines = ""
+        kind, count = ("stream", " (local.get $n)") if isinstance(domain.type, c.Stream) else ("future", "")
+        shape = FuncType((I32,) * (3 if count else 2), (I32,))
+        for place, call in (domain.writes if verb is Verb.WRITE else domain.reads).items():
+            options = replace(call.options, is_async=True)
+            import_ = self._import(f"{kind}.{verb.value}", domain.type, options, shape)
+            lines += (
+                f"    (if (i32.eq (local.get $place) (i32.const {place})) (then (return (call {self.text.use(import_)}"
+                f" (i32.load $state offset=52 (local.get $channel)) (local.get $ptr){count}))))\n"
+            )
+        return lines
+
+    def _import(self, builtin: str, about: Type | None, options: Options, shape: FuncType) -> Function:
+        assert builtin in BUILTINS
+        made = Function(
+            self.module.func_type(shape.params, shape.results),
+            name=f"host/{builtin}",
+            imported=ImportName(CANON_MODULE, f"{builtin} {len(self.imports)}"),
+            notes=[HostBuiltin(builtin, about, options)],
+        )
+        self.imports.append(made)
+        return made
+
+
+COPY_PARAMS = "(param $channel i32) (param $place i32) (param $ptr i32) (param $n i32)"
+PARKED = (
+    "(local.get $channel) (i32.load $state offset=44 (local.get $channel))"
+    " (i32.load $state offset=36 (local.get $channel)) (i32.load $state offset=40 (local.get $channel))"
+)
+HANDLES = {Kind.OWN, Kind.STREAM, Kind.FUTURE, Kind.ERROR_CONTEXT}
+
+HOOKS = {
+    "task_begins": "\n    (global.set $live (i32.add (global.get $live) (i32.const 1)))",
+    "task_ends": (
+        "\n    (global.set $live (i32.sub (global.get $live) (i32.const 1)))\n    (call $root_exited (local.get $task))"
+    ),
+    "hold": "\n        (if (global.get $hold) (then (return (i32.const 0))))",
+    "host_wait": (
+        "\n      (if (call $may_leave) (then (call $suspend) (br $more)))"
+        "\n      (if (global.get $host.waiting) (then (call $host_wait) (br $more)))"
+    ),
+    "task_cancelled": "\n    (call $root_cancelled (global.get $task))",
+    "host_cancel": (
+        "\n        (if (i32.and (local.get $bits) (i32.const 512))"
+        "\n          (then"
+        "\n            (return"
+        "\n              (call $host_cancel (local.get $channel) (local.get $waitable) (local.get $type)))))"
+    ),
+    "host_drop": (
+        "\n    (if (i32.and (local.get $bits) (i32.const 512))"
+        "\n      (then (call $host_drop (local.get $channel) (local.get $type)) (return)))"
+    ),
+    "host_poll": "(call $host_poll)",
+}
+"""What is added to the templates where there are open ends; nothing where all is inside."""
+
+
+def hooks(*, opens: bool) -> dict[str, str]:
+    """The parameters of the templates for open ends."""
+    return HOOKS if opens else dict.fromkeys(HOOKS, "")
+
+
+def open_domains(module: Module) -> Iterator[Domain]:
+    """The domains whose ends may be the host's."""
+    return (domain for domain in module.notes_of(Domain) if domain.open)

@@ -1,0 +1,210 @@
+"""Streams and futures of which the host has one end, beside the engine, made by either and waited for in each way."""
+
+from __future__ import annotations
+
+import pytest
+from hosted import both, product
+
+LIBC = """
+  (core module $libc (memory (export "m") 1)
+    (global $top (mut i32) (i32.const 4096))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (local $at i32)
+      (local.set $at (i32.and (i32.add (global.get $top) (i32.const 15)) (i32.const -16)))
+      (global.set $top (i32.add (local.get $at) (local.get 3)))
+      (local.get $at)))
+  (core instance $libc (instantiate $libc))
+"""
+MEMORY = '(memory (core memory $libc "m"))'
+
+
+def builtins(option: str, *, reads: str, writes: str) -> str:
+    """The built-ins of streams and futures, and a core instance `$canon` of them."""
+    copies = {"s": ("stream", "$s"), "f": ("future", "$f")}
+    lines, exports = [], []
+    for key, (kind, of) in copies.items():
+        operations = ["new", "drop-readable", "drop-writable"]
+        lines += [f"(core func ${key}-{name} (canon {kind}.{name} {of}))" for name in operations]
+        for verb, wanted in (("read", reads), ("write", writes)):
+            if key in wanted:
+                lines.append(f"(core func ${key}-{verb} (canon {kind}.{verb} {of} {option} {MEMORY}))")
+                operations.append(verb)
+        exports += [f'(export "{key}-{name}" (func ${key}-{name}))' for name in operations]
+    return "\n  ".join(
+        [
+            "(type $s (stream u8)) (type $f (future u32))",
+            *lines,
+            "(core func $set-new (canon waitable-set.new)) (core func $join (canon waitable.join))",
+            f"(core func $wait (canon waitable-set.wait {MEMORY}))",
+            '(core instance $canon (export "m" (memory $libc "m"))',
+            '  (export "set-new" (func $set-new)) (export "join" (func $join)) (export "wait" (func $wait))',
+            f"  {' '.join(exports)})",
+        ]
+    )
+
+
+def imports(*, reads: str, writes: str) -> str:
+    """The same in a core module."""
+    lines = ['(import "c" "m" (memory 1))']
+    for key in "sf":
+        size = "(param i32 i32 i32)" if key == "s" else "(param i32 i32)"
+        lines.append(f'(import "c" "{key}-new" (func ${key}-new (result i64)))')
+        lines += [
+            f'(import "c" "{key}-drop-{end}" (func ${key}-drop-{end} (param i32)))' for end in ("readable", "writable")
+        ]
+        for verb, wanted in (("read", reads), ("write", writes)):
+            if key in wanted:
+                lines.append(f'(import "c" "{key}-{verb}" (func ${key}-{verb} {size} (result i32)))')
+    return "\n    ".join(
+        [
+            *lines,
+            '(import "c" "set-new" (func $set-new (result i32)))',
+            '(import "c" "join" (func $join (param i32 i32)))',
+            '(import "c" "wait" (func $wait (param i32 i32) (result i32)))',
+        ]
+    )
+
+
+HELPERS = """
+    (func $awaited (param $end i32) (param $result i32) (result i32) (local $set i32)
+      (if (i32.ne (local.get $result) (i32.const -1)) (then (return (local.get $result))))
+      (local.set $set (call $set-new))
+      (call $join (local.get $end) (local.get $set))
+      (drop (call $wait (local.get $set) (i32.const 2048)))
+      (call $join (local.get $end) (i32.const 0))
+      (i32.load (i32.const 2052)))
+    (func $high (param i64) (result i32) (i32.wrap_i64 (i64.shr_u (local.get 0) (i64.const 32))))
+    (func $sum (param $at i32) (param $n i32) (result i32) (local $sum i32)
+      (block $done (loop $more
+        (br_if $done (i32.eqz (local.get $n)))
+        (local.set $sum (i32.add (local.get $sum) (i32.load8_u (local.get $at))))
+        (local.set $at (i32.add (local.get $at) (i32.const 1)))
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br $more)))
+      (local.get $sum))
+"""
+SINK = """
+    ;; reads a stream to its end in pieces of 7, and gives the sum
+    (func $drain (param $data i32) (result i32) (local $sum i32) (local $result i32)
+      (loop $more
+        (local.set $result (call $awaited (local.get $data)
+          (call $s-read (local.get $data) (i32.const 128) (i32.const 7))))
+        (local.set $sum (i32.add (local.get $sum)
+          (call $sum (i32.const 128) (i32.shr_u (local.get $result) (i32.const 4)))))
+        (br_if $more (i32.eqz (i32.and (local.get $result) (i32.const 15)))))
+      (call $s-drop-readable (local.get $data))
+      (local.get $sum))
+"""
+SOURCE = """
+    ;; writes n bytes in pieces of 10, the last one shorter
+    (func $fill (param $to i32) (param $n i32) (local $now i32) (local $result i32)
+      (memory.fill (i32.const 256) (i32.const 3) (i32.const 10))
+      (block $done (loop $more
+        (br_if $done (i32.eqz (local.get $n)))
+        (local.set $now (select (local.get $n) (i32.const 10) (i32.lt_u (local.get $n) (i32.const 10))))
+        (local.set $result (call $awaited (local.get $to)
+          (call $s-write (local.get $to) (i32.const 256) (local.get $now))))
+        (br_if $done (i32.and (local.get $result) (i32.const 15)))
+        (local.set $n (i32.sub (local.get $n) (i32.shr_u (local.get $result) (i32.const 4))))
+        (br $more)))
+      (call $s-drop-writable (local.get $to)))
+"""
+
+HOST = f"""(component {LIBC}
+  {builtins("async", reads="s", writes="sf")}
+  (core func $return-future (canon task.return (result $f)))
+  (core func $return-stream (canon task.return (result $s)))
+  (core module $m
+    {imports(reads="s", writes="sf")}
+    (import "c2" "return-future" (func $return-future (param i32)))
+    (import "c2" "return-stream" (func $return-stream (param i32)))
+    {HELPERS} {SINK} {SOURCE}
+    (func (export "sink") (param $data i32) (local $ends i64)
+      (local.set $ends (call $f-new))
+      (call $return-future (i32.wrap_i64 (local.get $ends)))
+      (i32.store (i32.const 64) (call $drain (local.get $data)))
+      (drop (call $awaited (call $high (local.get $ends))
+        (call $f-write (call $high (local.get $ends)) (i32.const 64))))
+      (call $f-drop-writable (call $high (local.get $ends))))
+    (func (export "source") (param $n i32) (local $ends i64)
+      (local.set $ends (call $s-new))
+      (call $return-stream (i32.wrap_i64 (local.get $ends)))
+      (call $fill (call $high (local.get $ends)) (local.get $n))))
+  (core instance $c2 (export "return-future" (func $return-future)) (export "return-stream" (func $return-stream)))
+  (core instance $i (instantiate $m (with "c" (instance $canon)) (with "c2" (instance $c2))))
+  (func (export "sink") async (param "data" $s) (result $f) (canon lift (core func $i "sink") async))
+  (func (export "source") async (param "n" u32) (result $s) (canon lift (core func $i "source") async)))
+"""
+
+
+def program(option: str, lift: str, body: str, *, inner: str = "") -> str:
+    """A component whose `run` does something with what the host has: `sink` and `source`.
+
+    Args:
+        option: of reads and writes: ``async`` or nothing.
+        lift: how `run` is lifted.
+        body: what `run` returns.
+    """
+    returns = "(call $return {})" if "async" in lift else "{}"
+    result = "" if "async" in lift else "(result i32)"
+    after = ""
+    if "callback" in lift:
+        result, after = "(result i32)", "(i32.const 0)"
+    return f"""(component
+  (import "sink" (func $sink async (param "data" (stream u8)) (result (future u32))))
+  (import "source" (func $source async (param "n" u32) (result (stream u8))))
+  {LIBC}
+  {builtins(option, reads="sf", writes="s")}
+  {inner}
+  (core func $sink' (canon lower (func $sink)))
+  (core func $source' (canon lower (func $source)))
+  (core func $return (canon task.return (result u32)))
+  (core module $m
+    {imports(reads="sf", writes="s")}
+    (import "c2" "sink" (func $sink (param i32) (result i32)))
+    (import "c2" "source" (func $source (param i32) (result i32)))
+    (import "c2" "return" (func $return (param i32)))
+    {HELPERS} {SINK} {SOURCE}
+    (func $value (param $future i32) (result i32)
+      (drop (call $awaited (local.get $future) (call $f-read (local.get $future) (i32.const 96))))
+      (call $f-drop-readable (local.get $future))
+      (i32.load (i32.const 96)))
+    (func (export "run") (param $n i32) {result} (local $ends i64) (local $future i32)
+      {returns.format(body)} {after})
+    (func (export "back") (param i32 i32 i32) (result i32) unreachable))
+  (core instance $c2 (export "sink" (func $sink')) (export "source" (func $source')) (export "return" (func $return)))
+  (core instance $i (instantiate $m (with "c" (instance $canon)) (with "c2" (instance $c2))))
+  (func (export "run") async (param "n" u32) (result u32) (canon lift (core func $i "run") {lift})))
+"""
+
+
+LIFTS = {
+    "synchronous": "",
+    "without a callback": "async",
+    "with a callback": 'async (callback (core func $i "back"))',
+}
+BODIES = {
+    "write": """(block (result i32)
+        (local.set $ends (call $s-new))
+        (local.set $future (call $sink (i32.wrap_i64 (local.get $ends))))
+        (call $fill (call $high (local.get $ends)) (local.get $n))
+        (call $value (local.get $future)))""",
+    "read": "(call $drain (call $source (local.get $n)))",
+    "pass on": "(call $value (call $sink (call $source (local.get $n))))",
+}
+HOSTS = ("func sink", "func source")
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("lift", LIFTS)
+@pytest.mark.parametrize("option", ["", "async"])
+def test_ends_of_the_host(option: str, lift: str, body: str) -> None:
+    text = program(option, LIFTS[lift], BODIES[body])
+    assert both(HOST, text, HOSTS, ("run", 25), ("run", 0), ("run", 14)) == [75, 0, 42]
+
+
+def test_nothing_is_asked_of_the_host_without_open_ends() -> None:
+    closed = """(component (core module $m (func (export "run") (result i32) (i32.const 1)))
+      (core instance $i (instantiate $m))
+      (func (export "run") async (result u32) (canon lift (core func $i "run"))))"""
+    assert "waitable" not in product(closed)
