@@ -16,7 +16,7 @@ from meld.notes.linking import DroppedExport, HostOnly, Input, KeptExport, Wante
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, plan_named, run
-from meld.passmanager.target import check_target, fitted, passes_for
+from meld.passmanager.target import check_target, fitted, passes_for, with_provenance
 from meld.rewriting.wit_package import is_wit_package
 from meld.support.records import record
 
@@ -48,6 +48,7 @@ class Options:
         host_only: patterns of names of imports that no input feeds.
         keep_exports, drop_exports: patterns of names of exports: if there are some to keep, others go.
         trust_notes: whether to believe the notes of the single input, whatever it is.
+        provenance: the form of the section `component-provenance`: ``full``, ``compact`` or ``off``.
         target: what the compiler generates stays within the features of this one (`meld.ir.features.TARGETS`).
     """
 
@@ -65,6 +66,7 @@ class Options:
     drop_exports: Sequence[str] = ()
     trust_notes: bool = False
     target: str = "wasm3"
+    provenance: str = "full"
 
 
 class FailedRun(PassFailure):
@@ -188,11 +190,12 @@ def plan_for(program: Program, options: Options, registry: Registry) -> Plan:
     check_target(options.target)
     if options.passes is None:
         plan = _default(program, options, registry)
-        plan = Plan(fitted(plan.steps, options.target, registry), plan.remarks)
+        steps = with_provenance(fitted(plan.steps, options.target, registry), options.provenance)
+        plan = Plan(steps, plan.remarks)
     else:
         text = _with_default(options.passes, program, registry, options)
         steps = fitted(parse_pipeline(text, registry), options.target, registry)
-        plan = plan_named(steps, program, registry)
+        plan = plan_named(with_provenance(steps, options.provenance), program, registry)
     if options.wrap and options.stop_after not in (None, WRAP):
         raise MeldError(f"--emit=component runs all passes, --stop-after={options.stop_after} does not")
     if options.wrap and not any(step.name == WRAP for step in plan.steps):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from meld.binary.bodies import EncodedBody
 from meld.binary.coretypes import CoreTypeWriter
 from meld.binary.debug.dwarf import Subprogram, Unit, debug_sections, generated, line_of
-from meld.binary.debug.provenance import SECTION, provenance
+from meld.binary.debug.provenance import SECTION, compact, provenance
 from meld.binary.encode import Encoder
 from meld.binary.leb import name, section_pieces, unsigned, vector
 from meld.binary.limits import check_body, check_locals
@@ -62,8 +62,9 @@ def module_pieces(module: Module) -> list[Piece]:
     """The binary of a module in pieces, some of which lie in what was read, so that little is copied."""
     writer = _Writer(module)
     parts = list(writer.parts())
-    if module.notes_of(Traced):
-        parts += section_pieces(0, [name(SECTION), provenance(module, writer.code.places(), parts)])
+    for traced in module.notes_of(Traced)[:1]:
+        made = compact(module, parts) if traced.compact else provenance(module, writer.code.places(), parts)
+        parts += section_pieces(0, [name(SECTION), made])
     return parts
 
 

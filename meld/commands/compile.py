@@ -112,6 +112,12 @@ def pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         default="wasm3",
         help="keep what is generated within wasm3 (default), wasm2, lime1 or wasm1",
     )
+    add(
+        "--provenance",
+        metavar="FORM",
+        default="full",
+        help="the section `component-provenance`: full (default), compact or off",
+    )
     add("--trust-notes", action="store_true", help="believe the annotations of the single input, also if it is no dump")
     add("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
     add("--limit", metavar="N", type=int, help="do only the first N rewrites of all passes together")
@@ -136,6 +142,7 @@ def pipeline_options(args: argparse.Namespace, *, wrap: bool = False) -> Options
     options.host_only, options.trust_notes = args.host_only, args.trust_notes
     options.keep_exports, options.drop_exports = args.keep_exports, args.drop_exports
     options.reproducer, options.target = args.reproducer or options.reproducer, args.target
+    options.provenance = args.provenance
     return options
 
 

@@ -270,7 +270,12 @@ class Attributed(Note):
 
 @note("traced")
 class Traced(Note):
-    """On the module: the encoder shall say where each function comes from (`meld.binary.debug.provenance`)."""
+    """On the module: the encoder shall say where each function comes from (`meld.binary.debug.provenance`).
+
+    `compact`: in version 4 of the form, a run of functions at a time.
+    """
+
+    compact: bool = flag(default=False)
 
 
 @note("facts")

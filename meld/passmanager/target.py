@@ -1,7 +1,8 @@
-"""What a target asks of a pipeline: passes that run as well, and options of those that run anyway."""
+"""What options of the command line ask of a pipeline: passes that run as well, and options of those that run anyway."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from meld.diagnostics import MeldError, did_you_mean
@@ -31,6 +32,17 @@ def passes_for(target: str) -> tuple[str, ...]:
     return (*one_memory, FIT)
 
 
+PROVENANCE: dict[str, dict[str, object]] = {"full": {}, "compact": {"compact": True}, "off": {"provenance": False}}
+"""What `finish` is asked for by ``--provenance``."""
+
+
+def with_provenance(steps: list[Step], form: str) -> list[Step]:
+    """The steps, with `finish` asked for a form of the section `component-provenance`. Raises MeldError."""
+    if form not in PROVENANCE:
+        raise MeldError(f"--provenance={form}", hint=f"one of {', '.join(PROVENANCE)}")
+    return [_with(step, PROVENANCE[form]) if step.name == LAST else step for step in steps]
+
+
 def fitted(steps: list[Step], target: str, registry: Registry) -> list[Step]:
     """The steps with what a target asks for: options that were not given, and passes that are missing.
 
@@ -53,6 +65,11 @@ def _with_options(step: Step, target: str) -> Step:
     options: dict[str, object] = {"simd": "simd" in TARGETS[target]}
     if step.name == FIT:
         options["target"] = target
+    return _with(step, options)
+
+
+def _with(step: Step, options: Mapping[str, object]) -> Step:
+    """A step with options that it has, and that were not given."""
     one = step.instance
     defaults = {f.name: f.default for f in fields(one)}  # type: ignore[arg-type]
     asked = {key: value for key, value in options.items() if key in defaults and getattr(one, key) == defaults[key]}

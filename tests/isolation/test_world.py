@@ -13,6 +13,7 @@ from meld.binary.reader import read_module
 from meld.diagnostics import MeldError
 from meld.files import print_text
 from meld.notes.world import World
+from meld.rewriting.target_features import read
 from meld.text.reading.program import parse
 
 WORLD = r"\00asm\0d\00\01\00\00\19\16wit-component-encoding\04\00\07\43\01\41\02\01\41\06\01\6f\02\77\77\01\70\00"
@@ -75,12 +76,33 @@ def test_nor_those_of_one_composed_component(tmp_path: Path) -> None:
     assert says_hi(made) == ["hi"]
 
 
-@pytest.mark.parametrize("name", ["target_features", "external_debug_info", "signature", "jwt"])
+@pytest.mark.parametrize("name", ["external_debug_info", "signature", "jwt"])
 def test_what_is_said_of_one_module_is_not_said_of_the_program(name: str, tmp_path: Path) -> None:
     files = written(tmp_path, honest=HONEST, hostile=hostile(name, r"\01+\0bbulk-memory"))
     done = fused(files, tmp_path / "o.wasm")
     assert f"`{name}`" in done.stderr
     assert name not in [s.name for s in read_module((tmp_path / "o.wasm").read_bytes()).customs]
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (r"\01+\0bbulk-memory", ["bulk-memory", "multimemory"]),
+        (r"\02+\07simd128=\08sign-ext", ["multimemory", "sign-ext", "simd128"]),
+        (r"\02+\0bmultimemory-\07atomics", None),
+    ],
+)
+def test_features_are_merged_and_extended(said: str, found: list[str] | None, tmp_path: Path) -> None:
+    """What one input uses the program uses, and what was generated for it; who says nothing is looked through."""
+    files = written(tmp_path, honest=HONEST, hostile=hostile("target_features", said))
+    done = fused(files, tmp_path / "o.wasm")
+    (section,) = [s for s in read_module((tmp_path / "o.wasm").read_bytes()).customs if s.name == "target_features"]
+    names = [name for _, name in read(section.data)]
+    assert names == sorted(names)
+    if found is None:
+        assert "malformed" in done.stderr or "inputs disallow `atomics`" in done.stderr
+    else:
+        assert set(found) - {"multimemory"} <= set(names)
 
 
 def test_a_dump_keeps_the_world(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from smith import wasm_tools
 
 import meld
+from meld.binary.cursor import Cursor
 from meld.binary.reader import read_module
 from meld.ir.module import Module
 from meld.text.reading.program import parse
@@ -65,6 +66,20 @@ def entries(payload: bytes) -> Iterator[Entry]:
     assert at == len(payload)
 
 
+def compact_entries(payload: bytes) -> Iterator[tuple[int, str, int]]:
+    """A reader of version 4: index, component, original index."""
+    assert payload[:5] == b"SCPV\4"
+    c = Cursor(payload[39:], "section")
+    names = [c.name("name") for _ in range(c.count("names"))]
+    behind = 0
+    for _ in range(c.count("runs")):
+        name, gap, original, count = (c.u32("number") for _ in range(4))
+        start = behind + gap
+        yield from ((start + i, names[name], original + i) for i in range(count))
+        behind = start + count
+    assert c.pos == len(payload) - 39
+
+
 def printed(data: bytes) -> dict[int, str]:
     """The text of each defined function as `wasm-tools print` gives it, without names, so that indices are plain."""
     bare = wasm_tools("strip", "--all", data=data)
@@ -102,6 +117,13 @@ TWICE = """(component
   (export "x-three" (func $x "three"))
   (export "y-one" (func $y "one"))
   (export "z-four" (func $z "four")))"""
+
+
+def test_the_compact_form_says_the_same(tmp_path: Path) -> None:
+    full, short, none = (meld.encode(compiled(TWICE, tmp_path, provenance=form)) for form in ("full", "compact", "off"))
+    assert list(compact_entries(section(short))) == [(e.index, e.component, e.original) for e in entries(section(full))]
+    assert section(short)[7:39] == hashlib.sha256(none).digest()
+    assert SECTION not in [c.name for c in read_module(none).customs]
 
 
 def test_functions_are_traced_to_their_components(tmp_path: Path) -> None:

@@ -6,6 +6,11 @@ The bytes are those of the form ``SCPV``, version 3, that analysers of fused mod
     index: u32, size of the id: u32, id: UTF-8, original index: u32, ranged: u8 and, if 1, start: u32, end: u32
 
 A range lies in the contents of the code section. The hash is that of the module without this section, which comes last.
+
+Version 4 has the same head, and behind it runs of functions; its numbers are LEB128:
+
+    count of ids, each: size and UTF-8; count of runs, each:
+    id, index less that behind the last run, original index of its first function, how many functions
 """
 
 from __future__ import annotations
@@ -14,12 +19,13 @@ import struct
 from collections.abc import Iterable
 from hashlib import sha256
 
+from meld.binary.leb import name, unsigned
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance
 
 SECTION = "component-provenance"
 MAGIC = b"SCPV"
-VERSION = 3
+VERSION, COMPACT = 3, 4
 INDEX, RANGE = struct.Struct("<I"), struct.Struct("<IBII")
 
 
@@ -36,9 +42,6 @@ def provenance(module: Module, code: Iterable[tuple[int, int]], rest: Iterable[b
         code: for each defined function the start and end of its body in the code section.
         rest: the module without this section, in pieces.
     """
-    digest = sha256()
-    for piece in rest:
-        digest.update(piece)
     first = sum(1 for item in module.imports if isinstance(item, Function))
     heads: dict[tuple[Instance, int], bytes] = {}
     entries, count = bytearray(), 0
@@ -54,8 +57,38 @@ def provenance(module: Module, code: Iterable[tuple[int, int]], rest: Iterable[b
         entries += heads[place]
         entries += RANGE.pack(original, 1, start, end)
         count += 1
-    flags = bytes((VERSION, _bounded(module), not module.imports))
-    return b"".join([MAGIC, flags, digest.digest(), INDEX.pack(count), entries])
+    return b"".join([_head(module, VERSION, rest), INDEX.pack(count), entries])
+
+
+def compact(module: Module, rest: Iterable[bytes | memoryview]) -> bytes:
+    """The contents of the section in version 4; arguments as for `provenance`."""
+    ids: dict[str, int] = {}
+    runs: list[tuple[int, int, int, int]] = []  # id, index, original index, count
+    first = sum(1 for item in module.imports if isinstance(item, Function))
+    for index, function in enumerate(module.functions, first):
+        if function.synthetic is not None or function.owner is None or function.origin is None:
+            continue
+        original, core = function.origin
+        number = ids.setdefault(component_name(function.owner, core), len(ids))
+        if runs:
+            of, start, was, count = runs[-1]
+            if (of, start + count, was + count) == (number, index, original):
+                runs[-1] = of, start, was, count + 1
+                continue
+        runs.append((number, index, original, 1))
+    behind, out = 0, bytearray()
+    for number, start, original, count in runs:
+        out += b"".join(map(unsigned, (number, start - behind, original, count)))
+        behind = start + count
+    names = b"".join(map(name, ids))
+    return b"".join([_head(module, COMPACT, rest), unsigned(len(ids)), names, unsigned(len(runs)), out])
+
+
+def _head(module: Module, version: int, rest: Iterable[bytes | memoryview]) -> bytes:
+    digest = sha256()
+    for piece in rest:
+        digest.update(piece)
+    return MAGIC + bytes((version, _bounded(module), not module.imports)) + digest.digest()
 
 
 def _bounded(module: Module) -> bool:

@@ -39,6 +39,7 @@ from meld.rewriting.liveness import DROPPED, reachable
 from meld.rewriting.memory_use import order_by_use
 from meld.rewriting.outer import uses_memory
 from meld.rewriting.rebind import rebind_notes
+from meld.rewriting.target_features import extend
 
 
 class Finish(Pass):
@@ -66,6 +67,7 @@ class Finish(Pass):
     repeatable = True
     lines: bool = option(True, "attribute generated functions by source lines (DWARF)")
     provenance: bool = option(True, "say where each function comes from (section `component-provenance`)")
+    compact: bool = option(False, "that section in its short form, version 4")
     signatures: bool = option(True, "say how each export is called (section `meld.signature-manifest`)")
 
     def run(self, module: Module, cx: PassContext) -> None:
@@ -81,12 +83,14 @@ class Finish(Pass):
         if self.lines and cx.allows("attribute"):
             _attribute(module, cx)
         if self.provenance and not module.notes_of(Traced) and cx.allows("trace"):
-            module.notes.append(Traced())
+            module.notes.append(Traced(compact=self.compact))
         cx.stats["merged imports"] = _merge_imports(module, cx)
         cx.stats["merged types"] = merge_types(module) if cx.allows("merge types") else 0
         if cx.allows("export options"):
             export_options(module)
         _tell_apart(module, cx)
+        if cx.allows("extend features"):
+            extend(module)
         if self.signatures and cx.allows("sign"):
             _sign(module)
         cx.stats["dropped items"] = before - sum(1 for _ in module.items())

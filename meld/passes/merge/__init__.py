@@ -28,6 +28,7 @@ from meld.passes.merge.producers import merged
 from meld.passes.merge.start import order_start
 from meld.passes.merge.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
 from meld.passes.merge.world import MAX_DEPTH, world_of
+from meld.rewriting import target_features as features
 from meld.rewriting.constants import fold
 from meld.rewriting.outer import close_edges
 from meld.rewriting.world import attach_world
@@ -45,7 +46,6 @@ DROPPED_CUSTOMS = (
     "component-type",
     "component-provenance",
     "meld",
-    "target_features",
     "signature",
     "jwt",
 )
@@ -130,6 +130,8 @@ def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> Non
                 debug = True  # the code that it speaks of keeps it: `CodeSection.debug`
             elif section.name == PRODUCERS:
                 producers.append(section.data)
+            elif section.name == features.SECTION:
+                pass  # see `_carry_features`
             elif section.name.startswith(DROPPED_CUSTOMS):
                 dropped[section.name] = dropped.get(section.name, 0) + len(section.data)
             elif (key := (section.name, bytes(section.data))) not in seen:
@@ -140,12 +142,29 @@ def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> Non
         module.customs.append(CustomSection(PRODUCERS, made))
     if malformed:
         dropped[PRODUCERS] = malformed
+    malformed = _carry_features(evaluator, module, cx)
+    if malformed:
+        dropped[features.SECTION] = malformed
     if debug:
         cx.remark("of the debugging information of the inputs, functions and lines are carried, the rest is dropped")
     if dropped:
         names = ", ".join(f"`{name}` ({size} bytes)" for name, size in sorted(dropped.items()))
         why = "since they speak of places, a world or one module alone, or are malformed"
         cx.remark(f"custom sections dropped, {why}: {names}")
+
+
+def _carry_features(evaluator: Evaluator, module: Module, cx: PassContext) -> int:
+    """The sections `target_features` as one; returns the bytes of those that are malformed."""
+    found = features.merged(evaluator.modules_used)
+    if found is None:
+        return 0
+    if found.used:
+        module.customs.append(CustomSection(features.SECTION, features.written(found.used)))
+    for why, names in (("that others use", found.conflicts), ("which is said of one module alone", found.disallowed)):
+        if names:
+            listed = ", ".join(f"`{name}`" for name in sorted(names))
+            cx.remark(f"`{features.SECTION}`: inputs disallow {listed}, {why}; the product does not disallow them")
+    return found.malformed
 
 
 @record()
