@@ -8,8 +8,7 @@ Source: WebAssembly 3.0, section 6.5 (instructions); the legacy forms of excepti
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import field
+from collections.abc import Callable
 from enum import Enum, auto
 
 from meld.diagnostics import MeldError, Span
@@ -22,22 +21,9 @@ from meld.ir.types import FuncType, RefType, TypeDef, ValType
 from meld.support.records import record
 from meld.text.grammar.lexer import Scanner
 from meld.text.reading.immediates import READERS, ImmediateReader
-from meld.text.reading.names import TextContext, similar
+from meld.text.reading.names import similar
+from meld.text.reading.tokens import BodyText
 from meld.text.sexp import debug_name, read_annotation
-
-LocalType = ValType | tuple[bool, int]
-"""The type of a local; a reference to a defined type is (nullable, index in the scope), so that scopes rule it too."""
-
-
-@record(eq=False)
-class BodyText:
-    """A stretch of instructions in a text, with the local variables of its function."""
-
-    context: TextContext
-    start: int
-    end: int
-    locals: tuple[LocalType, ...] = ()
-    local_names: Mapping[str, int] = field(default_factory=dict)
 
 
 @record(eq=False)
@@ -128,7 +114,6 @@ _OTHER_WORDS = (
 _HEAD_WORDS = ("local", "param", "result", "type", "import", "export")
 _WORDS = frozenset(OPS) | frozenset(_OTHER_WORDS.split())
 
-_TOKEN = re.compile(r"[()]|\$\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+|[^ \t\n\r]", re.DOTALL)
 _PLAIN = frozenset(name for name, op in OPS.items() if not READERS[name] and name not in ("else", "end", "catch_all"))
 
 
@@ -159,71 +144,40 @@ _FLAT_OF = {"if": Open.FLAT_IF, "try": Open.FLAT_TRY}
 _FOLDED_OF = {"if": Open.IF, "try": Open.TRY}
 
 
-class BodyReader(ImmediateReader):
-    """Reads one stretch of instructions."""
+class BodyReader:
+    """Reads one stretch of instructions. It has a reader of immediates, whose next token is its own."""
 
     def __init__(
         self, text: BodyText, scope: IndexSpaces, implicit: Callable[[FuncType], TypeDef] | None = None
     ) -> None:
-        source = text.context.source.text
         self.text = text
-        plain = _SLOW.search(source, text.start, text.end) is None
-        self.places = None if plain else self.slow_tokens()
-        tokens = _TOKEN.findall(source, text.start, text.end) if self.places is None else [t for t, _ in self.places]
-        super().__init__(tokens, scope, text.local_names, implicit)
+        self.immediates = ImmediateReader(text, scope, implicit)
         self.open: list[tuple[Open, Instruction, int]] = []
         self.out: list[Instruction] = []
         self.renamed: list[tuple[Instruction, str]] = []  # labels whose name is not the one in the text
         self.plain = frozenset() if text.context.source.located else _PLAIN  # what the fast path takes
 
-    def slow_tokens(self) -> list[tuple[str, int]]:
-        """The tokens with their places; comments are skipped, an annotation is one token."""
-        source, pos, end = self.text.context.source, self.text.start, self.text.end
-        scanner = Scanner(source.text, source)
-        found: list[tuple[str, int]] = []
-        while (pos := scanner.skip(pos)) < end:
-            if source.text.startswith("(@", pos):
-                stop = scanner.annotation_end(pos)
-                if _CUSTOM.match(source.text, pos):
-                    raise scanner.error("this annotation is misplaced: it would mean nothing here", pos, stop)
-                if not _UNDERSTOOD.match(source.text, pos):
-                    pos = stop
-                    continue
-            else:
-                match = _TOKEN.match(source.text, pos)
-                assert match is not None
-                stop = match.end()
-                if stop < end and match[0] not in ("(", ")") and source.text[stop] not in " \t\n\r();":
-                    raise scanner.touching(stop)
-            found.append((source.text[pos:stop], pos))
-            pos = stop
-        return found
-
     def span(self, index: int) -> Span:
-        """Where a token stands; that of the end of the stretch if there is none so far."""
-        context, end = self.text.context, self.text.end
-        tokens = self.places = self.places or self.slow_tokens()
-        if index >= len(tokens):
-            return Span(context.source, min(end, len(context.source.text) - 1), end + 1)
-        token, at = tokens[index]
-        return Span(context.source, at, at + len(token))
+        """Where a token stands."""
+        return self.immediates.span(index)
 
     def error(self, index: int, message: str, hint: str | None = None) -> MeldError:
         """An error at a token."""
-        return MeldError(message, span=self.span(index), hint=hint)
+        return self.immediates.error(index, message, hint)
 
     # --- the loop ---
 
     def read(self) -> list[Instruction]:
         """The whole stretch."""
-        tokens, out = self.tokens, self.out
+        immediates, out = self.immediates, self.out
+        tokens = immediates.tokens
         flat, plain, located = True, self.plain, self.text.context.source.located
-        while token := tokens[self.at]:
+        while token := tokens[immediates.at]:
             if flat and token in plain:
                 out.append(Instruction(token))
-                self.at += 1
+                immediates.at += 1
                 continue
-            start, done = self.at, len(out)
+            start, done = immediates.at, len(out)
             if token == "(":
                 self.folded()
             elif token == ")":
@@ -231,10 +185,10 @@ class BodyReader(ImmediateReader):
             elif token[:2] == "(@":
                 self.annotation(token)
             elif token not in READERS:
-                raise self.unknown(token, self.at)
+                raise self.unknown(token, self.immediates.at)
             else:
                 if not flat:
-                    raise self.error(self.at, f"expected `(` or `)`, found `{token[:40]}`")
+                    raise self.error(self.immediates.at, f"expected `(` or `)`, found `{token[:40]}`")
                 self.flat(token)
             if located:
                 self.locate(start + (token == "("), done)
@@ -267,8 +221,8 @@ class BodyReader(ImmediateReader):
 
     def flat(self, op: str) -> None:
         """An instruction that stands on its own, or one of the words that divide and close blocks."""
-        index = self.at
-        self.at += 1
+        index = self.immediates.at
+        self.immediates.at += 1
         kind, opener = self.open[-1][:2] if self.open else (None, None)
         match op:
             case "end" | "else" | "delegate":
@@ -277,37 +231,37 @@ class BodyReader(ImmediateReader):
                     raise self.error(index, f"`{op}` outside of a block that it belongs to")
                 self.open.pop()
                 if op == "delegate":
-                    self.labels.pop()
-                    self.out.append(Instruction(op, self.immediates(op)))
+                    self.immediates.labels.pop()
+                    self.out.append(Instruction(op, self.immediates.read(op)))
                     return
-                self.closing_label(opener.label)
+                self.immediates.closing_label(opener.label)
                 if op == "end":
-                    self.labels.pop()
+                    self.immediates.labels.pop()
                 else:
                     self.open.append((Open.FLAT_ELSE, opener, index))
                 self.out.append(Instruction(op))
             case "catch" | "catch_all":
                 if kind is not Open.FLAT_TRY:
                     raise self.error(index, f"`{op}` outside of a `try`")
-                self.out.append(Instruction(op, self.immediates(op)))
+                self.out.append(Instruction(op, self.immediates.read(op)))
             case _ if op in LABELLED:
                 instruction = self.block(op)
                 self.out.append(instruction)
-                self.labels.push(instruction.label)
+                self.immediates.labels.push(instruction.label)
                 self.open.append((_FLAT_OF.get(op, Open.FLAT), instruction, index))
             case _:
-                self.out.append(Instruction(op, self.immediates(op)))
+                self.out.append(Instruction(op, self.immediates.read(op)))
 
     def folded(self) -> None:
         """An opening parenthesis and what follows it."""
-        index = self.at + 1
-        self.at += 2
-        op = self.tokens[index]
+        index = self.immediates.at + 1
+        self.immediates.at += 2
+        op = self.immediates.tokens[index]
         kind, opener, opened = self.open[-1] if self.open else (Open.CLAUSE, Instruction("func"), 0)
         match kind, op:
             case Open.IF, "then":
                 self.out.append(opener)
-                self.labels.push(opener.label)
+                self.immediates.labels.push(opener.label)
                 self.clause(Open.THEN, index, opener)
             case Open.THEN, "else":
                 self.out.append(Instruction("else"))
@@ -315,11 +269,11 @@ class BodyReader(ImmediateReader):
             case Open.TRY, "do":
                 self.clause(Open.DO, index, opener)
             case ((Open.DO | Open.CAUGHT), ("catch" | "catch_all")):
-                self.out.append(Instruction(op, self.immediates(op)))
+                self.out.append(Instruction(op, self.immediates.read(op)))
                 self.clause(Open.CAUGHT if op == "catch" else Open.CAUGHT_ALL, index, opener)
             case Open.DO, "delegate":
-                self.labels.pop()
-                instruction = Instruction(op, self.immediates(op))
+                self.immediates.labels.pop()
+                instruction = Instruction(op, self.immediates.read(op))
                 self.open[-1] = (Open.DELEGATED, opener, opened)
                 self.open.append((Open.FOLDED, instruction, index))
             case _ if op not in READERS:
@@ -337,10 +291,10 @@ class BodyReader(ImmediateReader):
                 instruction = self.block(op)
                 if op != "if":
                     self.out.append(instruction)
-                    self.labels.push(instruction.label)
+                    self.immediates.labels.push(instruction.label)
                 self.open.append((_FOLDED_OF.get(op, Open.BLOCK), instruction, index))
             case _:
-                self.open.append((Open.FOLDED, Instruction(op, self.immediates(op)), index))
+                self.open.append((Open.FOLDED, Instruction(op, self.immediates.read(op)), index))
 
     def clause(self, after: Open, index: int, opener: Instruction) -> None:
         """Opens `(then`, `(else`, `(do` or `(catch`; `after` is what its block is behind it."""
@@ -349,8 +303,8 @@ class BodyReader(ImmediateReader):
 
     def close(self) -> None:
         """A closing parenthesis."""
-        index = self.at
-        self.at += 1
+        index = self.immediates.at
+        self.immediates.at += 1
         if not self.open:
             raise self.error(index, "this `)` closes nothing")
         kind, instruction, opened = self.open.pop()
@@ -358,7 +312,7 @@ class BodyReader(ImmediateReader):
             case Open.FOLDED:
                 self.out.append(instruction)
             case Open.BLOCK | Open.THEN | Open.ELSE | Open.DO | Open.CAUGHT | Open.CAUGHT_ALL:
-                self.labels.pop()
+                self.immediates.labels.pop()
                 self.out.append(Instruction("end"))
             case Open.CLAUSE | Open.DELEGATED:
                 pass
@@ -369,46 +323,48 @@ class BodyReader(ImmediateReader):
 
     def block(self, op: str) -> Instruction:
         """A label, and the block type and the catch clauses behind it."""
-        label = self.label_name()
-        if self.tokens[self.at].startswith("(@name"):
-            name = debug_name(self.span(self.at))
-            self.at += 1
-            instruction = Instruction(op, self.immediates(op), label=label)
+        label = self.immediates.label_name()
+        if self.immediates.tokens[self.immediates.at].startswith("(@name"):
+            name = debug_name(self.span(self.immediates.at))
+            self.immediates.at += 1
+            instruction = Instruction(op, self.immediates.read(op), label=label)
             self.renamed.append((instruction, name))
             return instruction
-        return Instruction(op, self.immediates(op), label=label)
+        return Instruction(op, self.immediates.read(op), label=label)
 
     def branch_hint(self, token: str) -> None:
         """A hint stands in front of a conditional branch, alone."""
-        source, end = self.text.context.source, self.span(self.at).end
+        source, end = self.text.context.source, self.span(self.immediates.at).end
         if not _HINTED.match(source.text, Scanner(source.text, source).skip(end)):
-            raise self.error(self.at, "a branch hint stands in front of `br_if` or `if`, and there is one only")
+            raise self.error(
+                self.immediates.at, "a branch hint stands in front of `br_if` or `if`, and there is one only"
+            )
 
     def annotation(self, token: str) -> None:
         """A note on the instruction in front of it; annotations of others are skipped."""
-        label, parts = read_annotation(self.text.context.source, self.span(self.at).start, self.text.end)
+        label, parts = read_annotation(self.text.context.source, self.span(self.immediates.at).start, self.text.end)
         if label == "name":
-            raise self.error(self.at, "this name is misplaced: it belongs to a block, behind its word and its label")
+            raise self.error(
+                self.immediates.at, "this name is misplaced: it belongs to a block, behind its word and its label"
+            )
         if label == "metadata.code.branch_hint":
             self.branch_hint(token)
         if label.startswith("meld."):
-            span = self.span(self.at)
+            span = self.span(self.immediates.at)
             if self.open and self.open[-1][0] is Open.FOLDED:
                 owner = self.open[-1][1]
             elif self.out:
                 owner = self.out[-1]
             else:
-                raise self.error(self.at, "this note stands in front of all instructions and belongs to none")
+                raise self.error(
+                    self.immediates.at, "this note stands in front of all instructions and belongs to none"
+                )
             found: Note = Opaque(label, parts, span=span)
             if (tag := label.removeprefix("meld.")) in NOTES:
-                found = note_from_sexp(tag, parts, self.text.context.resolver(self.scope, span), span)
+                found = note_from_sexp(tag, parts, self.text.context.resolver(self.immediates.scope, span), span)
             owner.notes = [*(owner.notes or ()), found]
-        self.at += 1
+        self.immediates.at += 1
 
 
-_SLOW = re.compile(r"[;@\"]")
-_UNDERSTOOD = re.compile(r"\(@(?:meld\.|name[\s\"();]|metadata\.code\.branch_hint)")
-"""Annotations that instructions have; others may stand anywhere, and are skipped."""
-_CUSTOM = re.compile(r"\(@custom[\s\"();]")
 _HINTED = re.compile(r"\(?\s*(?:br_if|if)(?![\w.])")
 _DIVIDERS = frozenset({"else", "end", "catch", "catch_all", "delegate"})

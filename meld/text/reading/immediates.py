@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from meld.diagnostics import MeldError, Span
@@ -22,6 +22,7 @@ from meld.text.reading.names import (
     plain_type,
     similar,
 )
+from meld.text.reading.tokens import BodyText, is_plain, placed_tokens, plain_tokens
 from meld.text.sexp import index_of, read_annotation
 
 CATCH_KINDS = ("catch", "catch_ref", "catch_all", "catch_all_ref")
@@ -55,29 +56,37 @@ class Labels:
 
 
 class ImmediateReader:
-    """Reads immediates from a list of tokens; `at` is the next one."""
+    """Reads immediates of a stretch of instructions.
 
-    def __init__(
-        self,
-        tokens: list[str],
-        scope: IndexSpaces,
-        local_names: Mapping[str, int],
-        implicit: Callable[[FuncType], TypeDef] | None,
-    ) -> None:
-        self.tokens = [*tokens, "", "", ""]  # so that one may look ahead
+    Attributes:
+        tokens: those of the stretch, and three empty ones so that one may look ahead.
+        at: the number of the next one.
+        labels: those that are open there.
+    """
+
+    def __init__(self, text: BodyText, scope: IndexSpaces, implicit: Callable[[FuncType], TypeDef] | None) -> None:
+        self.text = text
+        self.places = None if is_plain(text) else placed_tokens(text)
+        found = plain_tokens(text) if self.places is None else [token for token, _ in self.places]
+        self.tokens = [*found, "", "", ""]
         self.at = 0
         self.scope = scope
-        self.local_names = local_names
+        self.local_names = text.local_names
         self.implicit = implicit
         self.labels = Labels()
 
+    def span(self, index: int) -> Span:
+        """Where a token stands; that of the end of the stretch if there is none so far."""
+        context, end = self.text.context, self.text.end
+        tokens = self.places = self.places or placed_tokens(self.text)
+        if index >= len(tokens):
+            return Span(context.source, min(end, len(context.source.text) - 1), end + 1)
+        token, at = tokens[index]
+        return Span(context.source, at, at + len(token))
+
     def error(self, index: int, message: str, hint: str | None = None) -> MeldError:
         """An error at a token."""
-        raise NotImplementedError
-
-    def span(self, index: int) -> Span:
-        """Where a token stands."""
-        raise NotImplementedError
+        return MeldError(message, span=self.span(index), hint=hint)
 
     def expected(self, what: str) -> MeldError:
         """The error that something else should stand here."""
@@ -89,7 +98,7 @@ class ImmediateReader:
         """The error of a reference at the token that was just read."""
         return self.error(self.at - 1, message, hint)
 
-    def immediates(self, op: str) -> tuple[Any, ...]:
+    def read(self, op: str) -> tuple[Any, ...]:
         """The immediates of an instruction."""
         readers = READERS[op]
         if isinstance(readers, tuple):

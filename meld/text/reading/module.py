@@ -34,9 +34,10 @@ from meld.ir.types import FUNCREF, I32, AbstractHeap, FuncType, Limits, RecGroup
 from meld.support.records import record
 from meld.text.grammar.lalr import Token, Tree
 from meld.text.literals import identifier
-from meld.text.reading.body import BodyText, TextBody, is_simple, label_names, read_instructions
+from meld.text.reading.body import TextBody, is_simple, label_names, read_instructions
 from meld.text.reading.names import TextContext, find, find_index
 from meld.text.reading.notes import NoteReader, custom_section, is_name
+from meld.text.reading.tokens import BodyText
 from meld.text.reading.types import Node, TextTypes, Variables, rec_groups
 from meld.text.sexp import debug_name, read_annotation
 

@@ -25,7 +25,6 @@ from meld.ir.types import (
 from meld.support.records import record
 from meld.text.grammar.lalr import Token, Tree
 from meld.text.literals import identifier, string_bytes, string_text, unsigned
-from meld.text.reading.body import LocalType
 from meld.text.reading.names import (
     HEAPTYPES,
     NUMTYPES,
@@ -37,6 +36,7 @@ from meld.text.reading.names import (
     find_index,
     key_of,
 )
+from meld.text.reading.tokens import LocalType
 from meld.text.sexp import debug_name
 
 Node: TypeAlias = Token | Tree
