@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import field
 from typing import TypeAlias
 
-from meld.diagnostics import MeldError, Span
 from meld.ir.instructions import IndexSpaces
 from meld.ir.module import ImportName
 from meld.ir.types import (
@@ -24,20 +23,18 @@ from meld.ir.types import (
 )
 from meld.support.records import record
 from meld.text.grammar.lalr import Token, Tree
-from meld.text.literals import identifier, string_bytes, string_text, unsigned
+from meld.text.literals import identifier
 from meld.text.reading.names import (
     HEAPTYPES,
     NUMTYPES,
     REFTYPES,
-    Fail,
     TextContext,
     checked_use,
     find,
     find_index,
-    key_of,
 )
+from meld.text.reading.terminals import Terminals
 from meld.text.reading.tokens import LocalType
-from meld.text.sexp import debug_name
 
 Node: TypeAlias = Token | Tree
 _PACKED = {t.value: t for t in Packed}
@@ -52,57 +49,13 @@ class Variables:
     names: dict[int, str] = field(default_factory=dict)
 
 
-class TextTypes:
+class TextTypes(Terminals):
     """Reads types of one module. `implicit` gives the definition of a function type that is only written out."""
 
     def __init__(self, context: TextContext, scope: IndexSpaces, implicit: Callable[[FuncType], TypeDef]) -> None:
-        self.context = context
+        super().__init__(context)
         self.scope = scope
         self.implicit = implicit
-
-    # --- tokens ---
-
-    def span(self, token: Token) -> Span:
-        """Where a token stands."""
-        start = token.start_pos or 0
-        return Span(self.context.source, start, token.end_pos or start + 1)
-
-    def error(self, token: Token, message: str, hint: str | None = None) -> MeldError:
-        """An error at a token."""
-        return MeldError(message, span=self.span(token), hint=hint)
-
-    def failing(self, token: Token) -> Fail:
-        """What makes errors at a token."""
-        return lambda message, hint: self.error(token, message, hint)
-
-    def key(self, token: Token) -> str | int:
-        """The name or number by which a token refers to something."""
-        return key_of(token, self.failing(token))
-
-    def identifier(self, token: Token) -> str:
-        """The name that a token gives to something."""
-        return str(self.key(token))
-
-    def text(self, token: Token) -> str:
-        """A string that must be UTF-8."""
-        found = string_text(token)
-        if found is None:
-            raise self.error(token, "malformed string: an unknown escape, or not UTF-8")
-        return found
-
-    def bytes(self, token: Token) -> bytes:
-        """A string of any bytes."""
-        found = string_bytes(token)
-        if found is None:
-            raise self.error(token, "malformed string: an unknown escape, or a control character")
-        return found
-
-    def number(self, token: Token, bits: int = 32) -> int:
-        """A number without a sign."""
-        value = unsigned(token, bits)
-        if value is None:
-            raise self.error(token, f"expected a number of {bits} bits")
-        return value
 
     def import_name(self, module: Node, name: Node) -> ImportName:
         """The two strings of an import."""
@@ -183,13 +136,6 @@ class TextTypes:
             elif shown:
                 raise self.error(annotations[0], f"a name is for one {what}, not for {len(nodes)}")
             into.types += [self.local_type(node) if lazy else self.valtype(node) for node in nodes]
-
-    def shown_name(self, annotations: list[Node], name: str) -> str:
-        """The name for people: that of ``(@name "…")`` if there is one."""
-        for token in annotations:
-            if isinstance(token, Token) and token.startswith("(@name"):
-                name = debug_name(self.span(token))
-        return name
 
     def functype(self, nodes: list[Node]) -> tuple[FuncType, Variables]:
         """``(param …)… (result …)…``."""

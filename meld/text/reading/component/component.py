@@ -9,7 +9,7 @@ Source: Component Model, Explainer.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir import component as c
@@ -20,9 +20,11 @@ from meld.text.grammar.lalr import Token, Tree
 from meld.text.grammar.lexer import Scanner
 from meld.text.grammar.syntax import syntax
 from meld.text.reading.component.canon import CanonReader
+from meld.text.reading.component.declarations import DeclarationReader
 from meld.text.reading.component.notes import Head
+from meld.text.reading.component.reading import Reading, token, trees
+from meld.text.reading.component.references import References, sort_of
 from meld.text.reading.component.scope import TextScope
-from meld.text.reading.component.types import token, trees
 from meld.text.reading.module import read_module_tree
 from meld.text.reading.names import TextContext
 from meld.text.reading.notes import custom_section, is_name
@@ -42,33 +44,37 @@ def parse_component(source: Source) -> Component:
     return _ComponentReader(source).root(tree)
 
 
-class _ComponentReader(CanonReader):
-    """Reads components."""
+class _ComponentReader:
+    """Reads components. It has readers of declarations, with their types, and of canonical definitions."""
 
     def __init__(self, source: Source) -> None:
-        super().__init__(source)
-        self.rules |= {
+        self.here = Reading(source)
+        self.references = References(self.here)
+        self.declarations = DeclarationReader(self.here, self.references)
+        self.types = self.declarations.types
+        self.canon = CanonReader(self.here, self.references, self.types)
+        inline_alias = self.declarations.inline_alias
+        self.rules: dict[str, Callable[[list[Node]], None]] = {
+            **self.declarations.rules,
+            **self.canon.rules,
             "core_module": self.core_module,
             "core_module_binary": self.core_module,
             "core_module_import": self.core_module_import,
             "core_instance": self.core_instance,
             "core_inline_instance": self.core_inline_instance,
-            "core_alias": self.inline_alias,
+            "core_alias": inline_alias,
             "component": self.component,
             "component_binary": self.component,
             "instance": self.instance,
             "inline_instance": self.inline_instance,
             "instance_import": self.inline_import,
-            "instance_alias": self.inline_alias,
-            "func_alias": self.inline_alias,
+            "instance_alias": inline_alias,
+            "func_alias": inline_alias,
             "func_import": self.inline_import,
             "value_definition": self.inline_import,
             "start_definition": self.start,
             "export_definition": self.export_definition,
         }
-        self.declaration_rules = {
-            rule: self.rules[rule] for rule in ("core_type", "core_rec", "type_definition", "type_alias", "alias")
-        } | {"import_definition": self.import_definition, "export_definition": self.export_declaration}
 
     # --- what may be nested ---
 
@@ -77,36 +83,34 @@ class _ComponentReader(CanonReader):
         head, nodes = self.nested_head(tree.children)
         if tree.data == "component_binary":
             return self.binary_component(nodes)
-        self.here.name = head.key
-        return self.contents(Component(name=head.name, where=self.source.name), nodes)
+        self.here.scope.name = head.key
+        return self.contents(Component(name=head.name, where=self.here.source.name), nodes)
 
-    def read(self, nodes: Iterable[Node]) -> None:
-        """Definitions in order; in a type, declarations only."""
-        for node in nodes:
-            assert isinstance(node, Tree)
-            rule = (self.declaration_rules if self.here.is_type else self.rules).get(node.data)
-            if rule is None:
-                raise self.misplaced(node)
-            rule(node.children)
+    def read(self, node: Tree) -> None:
+        """One definition. Raises MeldError if it is none."""
+        rule = self.rules.get(node.data)
+        if rule is None:
+            raise self.here.misplaced(node)
+        rule(node.children)
 
     def contents(self, found: Component, nodes: Iterable[Node]) -> Component:
         """Fills a component, whose scope is open."""
-        found.span = self.place
+        found.span = self.here.place
         annotations: list[Span] = []
         for node in nodes:
             if isinstance(node, Tree):
-                self.read([node])
+                self.read(node)
                 continue
             if node.type == "ANNOTATION":
-                self.annotation(self.span(node), found, annotations)
-        for export in self.here.exports:
-            self.here.define(export, None, export.span or self.place)
-        self.notes.pending.insert(0, (found.notes, annotations))
-        self.notes.finish()
+                self.annotation(self.here.span(node), found, annotations)
+        for export in self.here.scope.exports:
+            self.here.scope.define(export, None, export.span or self.here.place)
+        self.here.notes.pending.insert(0, (found.notes, annotations))
+        self.here.notes.finish()
         for note in [note for note in found.notes if isinstance(note, Facts)]:
             found.facts += [name for name in note.names if name not in found.facts]
             found.notes.remove(note)
-        found.definitions = self.here.definitions
+        found.definitions = self.here.scope.definitions
         return found
 
     def annotation(self, span: Span, found: Component, annotations: list[Span]) -> None:
@@ -119,8 +123,8 @@ class _ComponentReader(CanonReader):
         if custom is None:
             annotations.append(span)
         else:
-            self.place = span
-            self.add(c.Custom(custom))
+            self.here.place = span
+            self.here.add(c.Custom(custom))
 
     def nested_head(self, nodes: list[Node]) -> tuple[Head, list[Node]]:
         """The name of a module or component in place, and what is inside.
@@ -130,14 +134,14 @@ class _ComponentReader(CanonReader):
         keywords = [n for n in nodes[:2] if isinstance(n, Token) and n.type not in ("NAME", "ANNOTATION", "STRING")]
         rest = nodes[len(keywords) :]
         names = [n for n in rest[:1] if isinstance(n, Token) and n.type == "NAME"]
-        return self.head(nodes[0], names), rest[len(names) :]
+        return self.here.head(nodes[0], names), rest[len(names) :]
 
     def wrapped(self, head: Head, nodes: list[Node]) -> tuple[str | None, list[Node]]:
         """The name that a nested thing gives itself, and its content without what is said of the definition."""
         own, has_own, kept = head.key, False, list[Node]()
         for node in nodes:
             if isinstance(node, Token) and node.type == "ANNOTATION":
-                span = self.span(node)
+                span = self.here.span(node)
                 if is_name(span):
                     head.name = debug_name(span)
                     own = own if has_own else head.name
@@ -164,32 +168,32 @@ class _ComponentReader(CanonReader):
         """``(component $c …)`` in a component."""
         head, rest = self.nested_head(nodes)
         if any(isinstance(node, Token) and node.type == "STRING" for node in rest):
-            self.add(c.NestedComponent(self.binary_component(rest)), head)
+            self.here.add(c.NestedComponent(self.binary_component(rest)), head)
             return
-        place = self.place
+        place = self.here.place
         exports, imports = trees(rest, "inline_export_one"), trees(rest, "inline_import_one")
         own, inner = self.wrapped(head, _without(rest, [*exports, *imports]))
         item: Definition
         if imports:
-            extern = self.extern_name(imports[0].children[1])
-            t = self.type_use(Sort.COMPONENT, [n for n in inner if isinstance(n, Tree)])
+            extern = self.here.extern_name(imports[0].children[1])
+            t = self.types.type_use(Sort.COMPONENT, [n for n in inner if isinstance(n, Tree)])
             item = c.Import(extern, ExternType(Sort.COMPONENT, t))
         else:
-            where = f"{self.source.name}: component {head.name or len(self.here.spaces[Sort.COMPONENT])}"
-            with self.inside(TextScope(self.here, head.key)):
+            where = f"{self.here.source.name}: component {head.name or len(self.here.scope.spaces[Sort.COMPONENT])}"
+            with self.here.inside(TextScope(self.here.scope, head.key)):
                 item = c.NestedComponent(self.contents(Component(name=own, where=where), inner))
-        self.place = place
-        self.inline_exports(self.add(item, head), exports)
+        self.here.place = place
+        self.here.inline_exports(self.here.add(item, head), exports)
 
     def core_module_import(self, nodes: list[Node]) -> None:
         """``(core module $m (import "a") …)``."""
         head, (imported, *types) = self.nested_head(nodes)
-        place = self.place
+        place = self.here.place
         assert isinstance(imported, Tree)
-        extern = self.extern_name(imported.children[1])
-        t = self.extern_type(Sort.CORE_MODULE, types)
-        self.place = place
-        self.add(c.Import(extern, t), head)
+        extern = self.here.extern_name(imported.children[1])
+        t = self.types.extern_type(Sort.CORE_MODULE, types)
+        self.here.place = place
+        self.here.add(c.Import(extern, t), head)
 
     def core_module(self, nodes: list[Node]) -> None:
         """``(core module $m …)`` in place."""
@@ -197,27 +201,27 @@ class _ComponentReader(CanonReader):
         exports = trees(rest, "inline_export_one")
         own, inner = self.wrapped(head, _without(rest, exports))
         strings = [node for node in inner if isinstance(node, Token) and node.type == "STRING"]
-        where = f"{self.source.name}: core module {head.name or len(self.here.spaces[Sort.CORE_MODULE])}"
+        where = f"{self.here.source.name}: core module {head.name or len(self.here.scope.spaces[Sort.CORE_MODULE])}"
         if strings:
             module = self.binary_module(strings, where)
         else:
             fields: Tree = Tree("module", [token(nodes[0]), *inner])
-            module = read_module_tree(fields, self.source, where, TextContext(self.source))
+            module = read_module_tree(fields, self.here.source, where, TextContext(self.here.source))
             module.name = own
-        self.inline_exports(self.add(c.CoreModule(module), head), exports)
+        self.here.inline_exports(self.here.add(c.CoreModule(module), head), exports)
 
     def binary_module(self, strings: list[Token], where: str) -> Module:
         """``(core module binary "…")``."""
         from meld.binary.reader import read_module
 
-        return read_module(b"".join(map(self.bytes, strings)), where)
+        return read_module(b"".join(map(self.here.bytes, strings)), where)
 
     def binary_component(self, nodes: list[Node]) -> Component:
         """``(component binary "…")``."""
         from meld.binary.component.reader import read_component
 
-        data = b"".join(self.bytes(token(node)) for node in nodes if token(node).type == "STRING")
-        return read_component(data, self.source.name)
+        data = b"".join(self.here.bytes(token(node)) for node in nodes if token(node).type == "STRING")
+        return read_component(data, self.here.source.name)
 
     # --- instances ---
 
@@ -225,33 +229,33 @@ class _ComponentReader(CanonReader):
         """``(core instance $i (instantiate $m …))``."""
         keyword, head_tree, instantiate = nodes
         assert isinstance(head_tree, Tree) and isinstance(instantiate, Tree)
-        head = self.head(keyword, head_tree.children)
+        head = self.here.head(keyword, head_tree.children)
         _, target, *args = instantiate.children
-        module = self.reference(Sort.CORE_MODULE, target)
+        module = self.references.reference(Sort.CORE_MODULE, target)
         item = c.CoreInstance(module, [self.core_argument(arg) for arg in args])
-        self.add(item, head)
+        self.here.add(item, head)
 
     def core_argument(self, node: Node) -> tuple[str, Definition]:
         """``(with "a" (instance …))`` of a core instance."""
         assert isinstance(node, Tree)
         _, name, value = node.children
         assert isinstance(value, Tree)
-        label = self.text(token(name))
+        label = self.here.text(token(name))
         if value.data == "core_with_exports":
             exports = [self.core_export(export) for export in trees(value.children, "core_item_export")]
-            return label, self.add(c.CoreInlineInstance(exports))
+            return label, self.here.add(c.CoreInlineInstance(exports))
         _, target, *strings = value.children
-        return label, self.through(Sort.CORE_INSTANCE, target, strings)
+        return label, self.references.through(Sort.CORE_INSTANCE, target, strings)
 
     def core_inline_instance(self, nodes: list[Node]) -> None:
         """``(core instance $i (export "a" (func $f))…)``."""
         keyword, head_tree, *exports = nodes
         assert isinstance(head_tree, Tree)
-        head = self.head(keyword, head_tree.children)
-        place = self.place
+        head = self.here.head(keyword, head_tree.children)
+        place = self.here.place
         item = c.CoreInlineInstance([self.core_export(export) for export in exports])
-        self.place = place
-        self.add(item, head)
+        self.here.place = place
+        self.here.add(item, head)
 
     def core_export(self, node: Node) -> tuple[str, Definition]:
         """``(export "a" (func $f))`` of a core instance."""
@@ -264,98 +268,100 @@ class _ComponentReader(CanonReader):
             word, *rest = rest
             keyword = str(word)
         target, *strings = rest
-        return self.text(token(name)), self.through(Sort(f"core {keyword}"), target, strings)
+        return self.here.text(token(name)), self.references.through(Sort(f"core {keyword}"), target, strings)
 
     def instance(self, nodes: list[Node]) -> None:
         """``(instance $i (instantiate $c …))``."""
         keyword, head_tree, *exports, instantiate = nodes
         assert isinstance(head_tree, Tree) and isinstance(instantiate, Tree)
-        head = self.head(keyword, head_tree.children)
-        place = self.place
+        head = self.here.head(keyword, head_tree.children)
+        place = self.here.place
         _, target, *args = instantiate.children
-        item = c.ComponentInstance(self.reference(Sort.COMPONENT, target), [self.argument(arg) for arg in args])
-        self.place = place
-        self.inline_exports(self.add(item, head), exports)
+        item = c.ComponentInstance(
+            self.references.reference(Sort.COMPONENT, target), [self.argument(arg) for arg in args]
+        )
+        self.here.place = place
+        self.here.inline_exports(self.here.add(item, head), exports)
 
     def argument(self, node: Node) -> tuple[str, Definition]:
         """``(with "a" (func $f))``; an instance may be made of exports on the spot."""
         assert isinstance(node, Tree)
         _, name, desc = node.children
         assert isinstance(desc, Tree)
-        label = self.text(token(name))
+        label = self.here.text(token(name))
         keyword, *rest = desc.children
         if token(keyword).type == "INSTANCE" and all(isinstance(n, Tree) for n in rest):
             exports = trees(rest, "export_definition")
             if len(exports) == len(rest):
-                return label, self.add(c.InlineInstance([self.item_export(export) for export in exports]))
-        return label, self.described(desc)
+                return label, self.here.add(c.InlineInstance([self.item_export(export) for export in exports]))
+        return label, self.declarations.described(desc)
 
     def inline_instance(self, nodes: list[Node]) -> None:
         """``(instance $i (export "a" (func $f))…)``."""
         keyword, head_tree, *parts = nodes
         assert isinstance(head_tree, Tree)
-        head = self.head(keyword, head_tree.children)
-        place = self.place
+        head = self.here.head(keyword, head_tree.children)
+        place = self.here.place
         item = c.InlineInstance([self.item_export(part) for part in trees(parts, "item_export")])
-        self.place = place
-        self.inline_exports(self.add(item, head), trees(parts, "inline_export_one"))
+        self.here.place = place
+        self.here.inline_exports(self.here.add(item, head), trees(parts, "inline_export_one"))
 
     def item_export(self, node: Tree) -> tuple[c.ExternName, Definition]:
         """``(export "a" (func $f))`` of an instance."""
         named, *more = trees(node.children, "desc")
         if more or any(isinstance(n, Token) and n.type == "NAME" for n in node.children):
-            raise self.misplaced(node)
+            raise self.here.misplaced(node)
         (name,) = trees(node.children, "extern_name")
-        return self.extern_name(name), self.described(named)
+        return self.here.extern_name(name), self.declarations.described(named)
 
     # --- the rest ---
 
     def inline_import(self, nodes: list[Node]) -> None:
         """``(func $f (import "a") …)``, ``(instance …)`` and ``(value …)``."""
-        sort, taken = self.sort_of(nodes)
+        sort, taken = sort_of(nodes)
         head_tree, *rest = nodes[taken:]
         assert isinstance(head_tree, Tree)
-        head = self.head(nodes[0], head_tree.children)
-        place = self.place
+        head = self.here.head(nodes[0], head_tree.children)
+        place = self.here.place
         exports = trees(rest, "inline_export_one")
         imported, *types = rest[len(exports) :]
         assert isinstance(imported, Tree)
-        extern = self.extern_name(imported.children[1])
-        t = self.extern_type(sort, types)
-        self.place = place
-        self.inline_exports(self.add(c.Import(extern, t), head), exports)
+        extern = self.here.extern_name(imported.children[1])
+        t = self.types.extern_type(sort, types)
+        self.here.place = place
+        self.here.inline_exports(self.here.add(c.Import(extern, t), head), exports)
 
     def export_definition(self, nodes: list[Node]) -> None:
         """``(export $e "a" (func $f) (func (type $t))?)``."""
         keyword, *parts = nodes
-        head = self.head(keyword, [node for node in parts if isinstance(node, Token)])
-        place = self.place
+        head = self.here.head(keyword, [node for node in parts if isinstance(node, Token)])
+        place = self.here.place
         name, desc, *ascribed = (node for node in parts if isinstance(node, Tree))
-        extern, target = self.extern_name(name), self.described(desc)
-        t, named = self.described_type(ascribed[0]) if ascribed else (None, [])
+        extern, target = self.here.extern_name(name), self.declarations.described(desc)
+        t, named = self.declarations.described_type(ascribed[0]) if ascribed else (None, [])
         if named:
-            raise self.error(token(named[0]), "the type of an export has no name here")
+            raise self.here.error(token(named[0]), "the type of an export has no name here")
         if t is not None and t.sort is not target.sort:
-            raise self.error(token(keyword), "the type of this export is of another sort than what is exported")
-        self.place = place
-        self.add(c.Export(extern, target, t), head)
+            raise self.here.error(token(keyword), "the type of this export is of another sort than what is exported")
+        self.here.place = place
+        self.here.add(c.Export(extern, target, t), head)
 
     def start(self, nodes: list[Node]) -> None:
         """``(start $f (value $v)… (result (value $w))…)``."""
         keyword, *rest = nodes
-        head = self.head(keyword, [n for n in rest if isinstance(n, Token) and n.type == "ANNOTATION"])
+        head = self.here.head(keyword, [n for n in rest if isinstance(n, Token) and n.type == "ANNOTATION"])
         (function,) = (n for n in rest if isinstance(n, Token) and n.type != "ANNOTATION")
-        args = [self.find(Sort.VALUE, use.children[1]) for use in trees(rest, "value_use")]
-        item = c.StartDefinition(self.find(Sort.FUNC, function), args)
-        self.add(item, head)
+        args = [self.here.find(Sort.VALUE, use.children[1]) for use in trees(rest, "value_use")]
+        item = c.StartDefinition(self.here.find(Sort.FUNC, function), args)
+        self.here.add(item, head)
         for result in trees(rest, "start_result"):
             named, head_tree = result.children
             assert isinstance(head_tree, Tree)
-            value_head = self.head(named, head_tree.children)
+            value_head = self.here.head(named, head_tree.children)
             value = c.ValueResult(name=value_head.name, span=value_head.place)
             if value_head.annotations:
-                self.notes.pending.append((value.notes, value_head.annotations))
-            self.here.stand(value, value_head.key, value_head.place)
+                self.here.notes.pending.append((value.notes, value_head.annotations))
+            self.here.scope.stand(value, value_head.key, value_head.place)
             item.results.append(value)
 
 

@@ -1,167 +1,83 @@
-"""Types and declarations in the text of components: from the trees of the grammar to definitions.
+"""Types in the text of components: from the trees of the grammar to definitions.
 
 A type that is written in place becomes a definition without a name, in front of what uses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from meld.diagnostics import MeldError, Source, Span
+from meld.diagnostics import MeldError
 from meld.ir import component as c
-from meld.ir.component import CompValType, Definition, ExternName, Prim, Sort, TypeDefinition
-from meld.ir.instructions import IndexSpaces
+from meld.ir.component import CompValType, Definition, ExternType, Prim, Sort, TypeDefinition
 from meld.ir.types import FuncType, RecGroup, TypeDef
 from meld.text.grammar.lalr import Token, Tree
-from meld.text.reading.component.core import core_types, module_type, references
-from meld.text.reading.component.notes import ComponentContext, Head
+from meld.text.reading.component.core import module_type, references
+from meld.text.reading.component.reading import Reading, token, trees
+from meld.text.reading.component.references import References
 from meld.text.reading.component.scope import TextScope
-from meld.text.reading.notes import is_name
-from meld.text.reading.types import Node, TextTypes
-from meld.text.sexp import debug_name
-
-MAX_NESTING = 100
-"""How deep components, their types and their value types may nest, taken together, the outermost included."""
+from meld.text.reading.types import Node
 
 VALUE_SHAPES = (
     *(Prim, c.Record, c.Variant, c.ListType, c.MapType, c.Tuple, c.Flags, c.EnumType, c.Option, c.Result),
     *(c.Own, c.Borrow, c.Stream, c.Future),
 )
 """What a value type may be."""
-
-
 TypeShape: TypeAlias = c.DefValType | c.CompFuncType | c.ComponentType | c.InstanceType | c.ResourceType
+"""What a type definition may be."""
+
+_TYPE_OF = {
+    Sort.FUNC: (c.CompFuncType, "a function type"),
+    Sort.COMPONENT: (c.ComponentType, "a component type"),
+    Sort.INSTANCE: (c.InstanceType, "an instance type"),
+}
 
 
-class TypeReader(TextTypes):
-    """Reads types; `meld.text.reading.component.declarations` adds the other declarations.
+class TypeReader:
+    """Reads types. `declared` reads the declarations of component and instance types, in the scope that is open."""
 
-    Attributes:
-        here: the index spaces in which things stand.
-        notes: the notes there.
-        place: where the definition that is being read begins.
-    """
-
-    def __init__(self, source: Source, name: str | None = None) -> None:
-        self.here = TextScope(name=name)
-        self.notes = ComponentContext.of(source, self.here)
-        super().__init__(self.notes, IndexSpaces(), _no_implicit)
-        self.source = source
-        self.depth = 0
-        self.place = Span(source, 0, 1)
-        self.rules: dict[str, Callable[[list[Node]], None]] = {
-            "core_type": self.core_type,
-            "core_rec": self.core_rec,
-            "type_definition": self.type_definition,
-        }
-
-    # --- places ---
-
-    @contextmanager
-    def nested(self) -> Iterator[None]:
-        """One level further in. Raises MeldError beyond `MAX_NESTING`."""
-        if self.depth + 1 >= MAX_NESTING:
-            raise MeldError(f"nested more than {MAX_NESTING} deep", span=self.place)
-        self.depth += 1
-        yield
-        self.depth -= 1
-
-    @contextmanager
-    def inside(self, scope: TextScope) -> Iterator[TextScope]:
-        """Reads into another scope for a while; its notes are read at the end."""
-        here, notes, place = self.here, self.notes, self.place
-        with self.nested():
-            self.here, self.notes = scope, ComponentContext.of(self.source, scope, notes)
-            yield scope
-            self.notes.finish()
-        self.here, self.notes, self.place = here, notes, place
-
-    def head(self, keyword: Node, nodes: Iterable[Node]) -> Head:
-        """The name and the annotations behind a keyword."""
-        self.place = self.span(token(keyword))
-        head = Head(self.place)
-        for node in nodes:
-            part = token(node)
-            if part.type == "NAME":
-                head.key = head.name = self.identifier(part)
-                self.place = head.place = Span(self.source, head.place.start, self.span(part).end)
-            elif is_name(self.span(part)):
-                head.name = debug_name(self.span(part))
-            else:
-                head.annotations.append(self.span(part))
-        return head
-
-    def add(self, item: Definition, head: Head | None = None) -> Definition:
-        """Puts a definition into its space, with its name and notes; without a head it has none."""
-        item.span = self.place
-        if head is not None:
-            item.name = head.name
-            if head.annotations:
-                self.notes.pending.append((item.notes, head.annotations))
-        self.here.define(item, head.key if head else None, self.place)
-        return item
-
-    def find(self, sort: Sort, node: Node) -> Definition:
-        """The definition to which a name or a number refers."""
-        found = token(node)
-        return self.here.find(sort, self.key(found), self.span(found))
-
-    def read(self, nodes: Iterable[Node]) -> None:
-        """Declarations or definitions, in order."""
-        for node in nodes:
-            assert isinstance(node, Tree)
-            rule = self.rules.get(node.data)
-            if rule is None:
-                raise self.misplaced(node)
-            rule(node.children)
-
-    def misplaced(self, node: Tree) -> MeldError:
-        """The error of something that stands where it must not."""
-        first = next((t for t in node.walk() if isinstance(t, Token)), None)
-        span = self.span(first) if first is not None else self.place
-        where = "a type" if self.here.is_type else "this definition"
-        return MeldError(f"this does not belong into {where}", span=span)
+    def __init__(self, reading: Reading, references: References, declared: Callable[[Iterable[Node]], None]) -> None:
+        self.here = reading
+        self.references = references
+        self.declared = declared
 
     # --- core types ---
-
-    def core_reader(self, *trees: Tree) -> TextTypes:
-        """A reader of core types."""
-        return core_types(self.notes, self.here, trees)
 
     def core_type(self, nodes: list[Node]) -> None:
         """``(core type …)``."""
         keyword, head_tree, body = nodes
         assert isinstance(head_tree, Tree) and isinstance(body, Tree)
-        head = self.head(keyword, head_tree.children)
+        head = self.here.head(keyword, head_tree.children)
         if body.data == "module_type":
-            self.add(c.CoreType(module_type(self.notes, self.here, body)), head)
+            self.here.add(c.CoreType(module_type(self.here.notes, self.here.scope, body)), head)
             return
-        typedef = TypeDef(FuncType(), span=self.place)
+        typedef = TypeDef(FuncType(), span=self.here.place)
         item = c.CoreType(typedef, RecGroup([typedef]))
-        is_recursive = head.key is not None and any(self.key(t) == head.key for t in references([body]))
+        is_recursive = head.key is not None and any(self.here.key(t) == head.key for t in references([body]))
         if is_recursive:
-            self.add(item, head)
-        types = self.core_reader(body)
-        types.define(typedef, body, len(self.here.spaces[Sort.CORE_TYPE]) - is_recursive)
+            self.here.add(item, head)
+        types = self.here.core_reader(body)
+        types.define(typedef, body, len(self.here.scope.spaces[Sort.CORE_TYPE]) - is_recursive)
         if not is_recursive:
-            self.add(item, head)
+            self.here.add(item, head)
 
     def core_rec(self, nodes: list[Node]) -> None:
         """``(core rec …)``: types that may refer to each other."""
         trees = [node for node in nodes if isinstance(node, Tree)]
         group = RecGroup([], explicit=True)
-        names = {str(self.key(t)) for tree in trees for t in tree.children if isinstance(t, Token) and t.type == "NAME"}
-        outer = self.core_reader(*trees) if not names else None
-        first = len(self.here.spaces[Sort.CORE_TYPE])
+        names = {
+            str(self.here.key(t)) for tree in trees for t in tree.children if isinstance(t, Token) and t.type == "NAME"
+        }
+        outer = self.here.core_reader(*trees) if not names else None
+        first = len(self.here.scope.spaces[Sort.CORE_TYPE])
         for tree in trees:
             typedef = TypeDef(FuncType())
             group.types.append(typedef)
             parts = [n for n in tree.children[1:] if isinstance(n, Token)]
-            self.add(c.CoreType(typedef, group), self.head(tree.children[0], parts))
-            typedef.span = self.place
-        types = outer or self.core_reader(*trees)
+            self.here.add(c.CoreType(typedef, group), self.here.head(tree.children[0], parts))
+            typedef.span = self.here.place
+        types = outer or self.here.core_reader(*trees)
         for number, tree in enumerate(trees):
             body = tree.children[-1]
             assert isinstance(body, Tree)
@@ -173,12 +89,12 @@ class TypeReader(TextTypes):
         """A value type in place."""
         if isinstance(node, Tree):
             shape = self.compound(node)
-            return self.add(TypeDefinition(shape))
+            return self.here.add(TypeDefinition(shape))
         if node.type == "PRIM":
             return Prim(node)
-        found = self.find(Sort.TYPE, node)
+        found = self.here.find(Sort.TYPE, node)
         if isinstance(found, TypeDefinition) and not isinstance(found.type, VALUE_SHAPES):
-            raise self.error(node, "expected a value type")
+            raise self.here.error(node, "expected a value type")
         return found
 
     def optional(self, nodes: list[Node]) -> CompValType | None:
@@ -188,7 +104,7 @@ class TypeReader(TextTypes):
     def compound(self, tree: Tree) -> c.DefValType:
         """``(record …)``, ``(list …)``, …."""
         nodes = tree.children
-        with self.nested():
+        with self.here.nested():
             match tree.data:
                 case "record":
                     return c.Record(tuple(self.labelled(node) for node in nodes))
@@ -196,16 +112,16 @@ class TypeReader(TextTypes):
                     self.distinct(t for node in nodes for t in node.children[:1] if isinstance(node, Tree))
                     return c.Variant(tuple(self.case(node) for node in nodes))
                 case "list":
-                    length = self.number(token(nodes[1])) if len(nodes) > 1 else None
+                    length = self.here.number(token(nodes[1])) if len(nodes) > 1 else None
                     return c.ListType(self.value_type(nodes[0]), length)
                 case "map":
                     return c.MapType(self.value_type(nodes[0]), self.value_type(nodes[1]))
                 case "tuple":
                     return c.Tuple(tuple(map(self.value_type, nodes)))
                 case "flags":
-                    return c.Flags(tuple(self.text(token(node)) for node in nodes))
+                    return c.Flags(tuple(self.here.text(token(node)) for node in nodes))
                 case "enum":
-                    return c.EnumType(tuple(self.text(token(node)) for node in nodes))
+                    return c.EnumType(tuple(self.here.text(token(node)) for node in nodes))
                 case "option":
                     return c.Option(self.value_type(nodes[0]))
                 case "result_type":
@@ -213,9 +129,9 @@ class TypeReader(TextTypes):
                     ok = self.optional(nodes[: len(nodes) - len(errors)])
                     return c.Result(ok, self.value_type(errors[0].children[0]) if errors else None)
                 case "own":
-                    return c.Own(self.find(Sort.TYPE, nodes[0]))
+                    return c.Own(self.here.find(Sort.TYPE, nodes[0]))
                 case "borrow":
-                    return c.Borrow(self.find(Sort.TYPE, nodes[0]))
+                    return c.Borrow(self.here.find(Sort.TYPE, nodes[0]))
                 case "stream":
                     return c.Stream(self.optional(nodes))
                 case "future":
@@ -226,22 +142,22 @@ class TypeReader(TextTypes):
     def labelled(self, node: Node) -> tuple[str, CompValType]:
         """A field or a parameter."""
         assert isinstance(node, Tree)
-        return self.text(token(node.children[0])), self.value_type(node.children[1])
+        return self.here.text(token(node.children[0])), self.value_type(node.children[1])
 
     def distinct(self, nodes: Iterable[Node]) -> None:
         """Refuses a name that is given twice."""
         seen: set[str | int] = set()
         for name in (node for node in nodes if isinstance(node, Token) and node.type == "NAME"):
-            if self.key(name) in seen:
-                raise self.error(name, f"case `{name}` is defined twice")
-            seen.add(self.key(name))
+            if self.here.key(name) in seen:
+                raise self.here.error(name, f"case `{name}` is defined twice")
+            seen.add(self.here.key(name))
 
     def case(self, node: Node) -> tuple[str, CompValType | None]:
         """A case of a variant; the grammar allows a name in front, which means nothing."""
         assert isinstance(node, Tree)
         first = token(node.children[0])
         nodes = node.children[1:] if first.type == "NAME" else node.children
-        return self.text(token(nodes[0])), self.optional(nodes[1:])
+        return self.here.text(token(nodes[0])), self.optional(nodes[1:])
 
     # --- other types ---
 
@@ -254,8 +170,8 @@ class TypeReader(TextTypes):
 
     def declarations(self, nodes: Iterable[Node], name: str | None = None) -> list[Definition]:
         """The declarations of a component or instance type; outer aliases in them may use the name of the type."""
-        with self.inside(TextScope(self.here, name, is_type=True)) as scope:
-            self.read(nodes)
+        with self.here.inside(TextScope(self.here.scope, name, is_type=True)) as scope:
+            self.declared(nodes)
         return scope.definitions
 
     def instance_type(self, nodes: Iterable[Node], name: str | None = None) -> c.InstanceType:
@@ -268,30 +184,24 @@ class TypeReader(TextTypes):
 
     def resource_type(self, nodes: list[Node]) -> c.ResourceType:
         """``(resource (rep i32) …)``."""
-        rep = self.core_reader(*(n for n in nodes[:1] if isinstance(n, Tree))).valtype(nodes[0])
+        rep = self.here.core_reader(*(n for n in nodes[:1] if isinstance(n, Tree))).valtype(nodes[0])
         if len(nodes) == 1:
             return c.ResourceType(rep)
         assert isinstance(nodes[1], Tree)
         parts = nodes[1].children
         is_async = isinstance(parts[0], Token) and parts[0].type == "ASYNC"
         function, *more = parts[1:] if is_async else parts
-        dtor = self.reference(Sort.CORE_FUNC, function)
+        dtor = self.references.reference(Sort.CORE_FUNC, function)
         callback = None
         for node in more:
             assert isinstance(node, Tree)
             keyword, target, *strings = node.children
             if token(keyword).type != "CALLBACK":
-                raise self.error(token(keyword), "a destructor has no option other than `(callback …)`")
-            callback = self.reference(Sort.CORE_FUNC, target, strings)
+                raise self.here.error(token(keyword), "a destructor has no option other than `(callback …)`")
+            callback = self.references.reference(Sort.CORE_FUNC, target, strings)
         return c.ResourceType(rep, dtor, is_async, callback)
 
-    def reference(self, sort: Sort, node: Node, strings: Iterable[Node] = ()) -> Definition:
-        """A reference to a definition of a sort; more in a reader that knows aliases in place."""
-        return self.find(sort, node)
-
-    def type_body(
-        self, node: Node, name: str | None = None
-    ) -> c.DefValType | c.CompFuncType | c.ComponentType | c.InstanceType | c.ResourceType:
+    def type_body(self, node: Node, name: str | None = None) -> TypeShape:
         """The right-hand side of the definition of a type, which may have a name."""
         if isinstance(node, Token):
             return Prim(node)
@@ -313,45 +223,45 @@ class TypeReader(TextTypes):
         """``(type $t …)``."""
         keyword, head_tree, *exports, body = nodes
         assert isinstance(head_tree, Tree)
-        head = self.head(keyword, head_tree.children)
-        place = self.place
+        head = self.here.head(keyword, head_tree.children)
+        place = self.here.place
         shape = self.type_body(body, head.key)
-        self.place = place
-        self.inline_exports(self.add(TypeDefinition(shape), head), exports)
+        self.here.place = place
+        self.here.inline_exports(self.here.add(TypeDefinition(shape), head), exports)
 
-    def inline_exports(self, item: Definition, nodes: Iterable[Node]) -> None:
-        """``(export "a")`` inside a definition: an export at the end of the component."""
-        for node in nodes:
-            assert isinstance(node, Tree)
-            if self.here.is_type:
-                raise self.misplaced(node)
-            self.here.exports.append(c.Export(self.extern_name(node.children[1]), item, span=self.place))
+    def extern_type(self, sort: Sort, nodes: list[Node]) -> ExternType:
+        """The type of an import or export of a sort; what is written out becomes a definition."""
+        match sort, nodes:
+            case Sort.VALUE, [Tree(data="value_equals") as tree]:
+                return ExternType(sort, eq_value=self.here.find(Sort.VALUE, tree.children[0]))
+            case Sort.VALUE, [node]:
+                return ExternType(sort, self.value_type(node))
+            case Sort.TYPE, [Tree(data="sub_resource")]:
+                return ExternType(sort)
+            case Sort.TYPE, [Tree(data="type_equals") as tree]:
+                return ExternType(sort, self.here.find(Sort.TYPE, tree.children[0]))
+            case Sort.CORE_MODULE, [Tree(data="type_index") as tree]:
+                return ExternType(sort, self.here.find(Sort.CORE_TYPE, tree.children[0]))
+            case Sort.CORE_MODULE, _:
+                body: Tree = Tree("module_type", list(nodes))
+                return ExternType(sort, self.here.add(c.CoreType(module_type(self.here.notes, self.here.scope, body))))
+            case ((Sort.FUNC | Sort.COMPONENT | Sort.INSTANCE), _):
+                return ExternType(sort, self.type_use(sort, nodes))
+        raise AssertionError(sort)
 
-    def extern_name(self, node: Node) -> ExternName:
-        """The name of an import or export, with its attributes."""
-        assert isinstance(node, Tree)
-        name, *attributes = node.children
-        found: dict[str, str] = {}
-        for attribute in attributes:
-            assert isinstance(attribute, Tree)
-            keyword, value = (token(part) for part in attribute.children)
-            key = "version_suffix" if keyword.type == "VERSION_SUFFIX" else keyword[1:].replace("-", "_")
-            if key in found:
-                raise self.error(keyword, f"`{keyword}` is given twice")
-            found[key] = self.text(value)
-        return ExternName(self.text(token(name)), **found)
-
-
-def token(node: Node) -> Token:
-    """A node that the grammar makes a token."""
-    assert isinstance(node, Token)
-    return node
-
-
-def trees(nodes: Iterable[Node], rule: str) -> list[Tree]:
-    """The nodes of a rule."""
-    return [node for node in nodes if isinstance(node, Tree) and node.data == rule]
-
-
-def _no_implicit(shape: FuncType) -> TypeDef:
-    raise AssertionError(f"no core function of type {shape} stands here")
+    def type_use(self, sort: Sort, nodes: list[Node]) -> Definition:
+        """The type of a function, component or instance: the one named, or what is written out."""
+        kind, what = _TYPE_OF[sort]
+        if uses := trees(nodes, "type_index"):
+            found = self.here.find(Sort.TYPE, uses[0].children[0])
+            if isinstance(found, TypeDefinition) and not isinstance(found.type, kind):
+                raise self.here.error(token(uses[0].children[0]), f"expected {what}")
+            return found
+        match sort:
+            case Sort.FUNC:
+                (signature,) = trees(nodes, "signature")
+                return self.here.add(TypeDefinition(self.func_type(signature)))
+            case Sort.COMPONENT:
+                return self.here.add(TypeDefinition(c.ComponentType(self.declarations(nodes))))
+            case _:
+                return self.here.add(TypeDefinition(self.instance_type(nodes)))
