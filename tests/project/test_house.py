@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from house import LINES, RULES, House, circles, few, long, loose, named, no_passes, passes_apart, upward
+from house import LINES, RULES, SPINE, House, circles, few, long, loose, named, no_passes, passes_apart, upward
 
 import meld
 
@@ -21,6 +21,11 @@ def ours() -> House:
 def test_the_compiler_keeps_the_rule(rule: object, ours: House) -> None:
     assert callable(rule)
     assert rule(ours) == []
+
+
+def test_the_spine_has_each_room_once() -> None:
+    rooms = [name for names in SPINE for name in names]
+    assert len(rooms) == len(set(rooms))
 
 
 def test_every_module_of_notes_is_registered() -> None:

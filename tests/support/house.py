@@ -26,7 +26,6 @@ SPINE = (
     ("driver",),
     ("passmanager", "files"),
     ("passes",),
-    ("validity",),
     ("rewriting",),
     ("validity",),
     ("text",),
