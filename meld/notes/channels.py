@@ -10,7 +10,7 @@ from meld.abi.types import Type, function_types, parts_of, read_type, write_type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Function, Module
-from meld.ir.notes import Instance, NameOf, Note, Resolve, Sexp, coded, flag, note, number, ref
+from meld.ir.notes import Instance, NameOf, Note, Resolve, Sexp, coded, flag, note, number, ref, symbol
 from meld.notes.boundaries import Boundary
 from meld.notes.streams import StreamUse
 from meld.support.records import record
@@ -55,6 +55,9 @@ class ElementCopy(Note):
         writer, reader: the instances.
         lift, lower: the options of the writer's built-in, and of the reader's.
         flat: there is one element; in place of its address come its core values.
+        host: the side that is the host, ``reader`` or ``writer``; its instance is then that of the other side.
+        mode: what becomes of handles that the host reads: ``park`` keeps them, of no use, until they are known to be
+            gone (``release``) or not (``restore``).
     """
 
     type: Any = coded(_write, _read)
@@ -63,6 +66,8 @@ class ElementCopy(Note):
     lift: Options = coded(write_options, read_options, default=Options())
     lower: Options = coded(write_options, read_options, default=Options())
     flat: bool = flag(default=False)
+    host: str = symbol(default="")
+    mode: str = symbol(default="")
 
 
 @note("end-functions")
@@ -76,6 +81,7 @@ class EndFunctions(Note):
         error_lower: ``(record, error context) → handle``.
         end_give: ``(type number, waitable) → handle of the host``, which has the readable end from then on.
         end_take: ``(type number, handle of the host) → waitable`` of a readable end that the host gives away.
+        own_park, own_release, own_restore: ``(record, type number, handle) → object``, see `ElementCopy.mode`.
     """
 
     end_lift: Function | None = ref("functions", default=None)
@@ -84,6 +90,9 @@ class EndFunctions(Note):
     error_lower: Function | None = ref("functions", default=None)
     end_give: Function | None = ref("functions", default=None)
     end_take: Function | None = ref("functions", default=None)
+    own_park: Function | None = ref("functions", default=None)
+    own_release: Function | None = ref("functions", default=None)
+    own_restore: Function | None = ref("functions", default=None)
 
 
 @record()

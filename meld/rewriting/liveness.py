@@ -9,7 +9,7 @@ from meld.binary.bodies import EncodedBody, items_of
 from meld.ir.instructions import Code, IndexSpaces, Instruction, LazyBody
 from meld.ir.module import DataSegment, ElementSegment, Function, Global, Item, Memory, Module, Table, item_uses
 from meld.ir.notes import Note
-from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, OuterCall, resource_of
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostBuiltin, HostCall, HostExport, OuterCall, resource_of
 from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, functions_of_exports
 from meld.rewriting.constants import is_in_bounds
 from meld.rewriting.edge import option_items
@@ -93,6 +93,8 @@ def _pending_uses(n: Note, tables: _Tables) -> Iterator[Any]:
     match n:
         case HostCall():
             yield from option_items(n.lower)
+        case HostBuiltin():
+            yield from option_items(n.options)
         case Boundary():
             yield from (n.target, *option_items(n.lower), *option_items(n.lift))
             if {n.caller, n.callee} & tables.instances:

@@ -309,7 +309,7 @@ def _calling_out(module: Module, calls: Iterable[Call], edges: Iterable[tuple[Ed
 
 def _closed_by(adapters: AdapterModule, copies: Iterable[ElementCopy]) -> Iterable[Instance]:
     """The instances whose `realloc` is called while elements are copied to them."""
-    return (copy.reader for copy in copies if adapters.layouts[I32].of(copy.type).allocates)
+    return (copy.reader for copy in copies if copy.host != "reader" and adapters.layouts[I32].of(copy.type).allocates)
 
 
 def _make_flags(module: Module, closed: Iterable[Instance], calling_out: set[Instance]) -> dict[Instance, Global]:

@@ -6,6 +6,8 @@ lift_stream, lift_future, lift_error_context and their counterparts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from meld.abi.layout import Kind, Layout
 from meld.abi.types import Resource, Type, function_types, show, show_bare
 from meld.diagnostics import MeldError
@@ -92,6 +94,24 @@ class Handles:
                 return self._carry_error(translator, expr)
             case _:
                 return self._carry_resource(translator, layout, expr)
+
+    def parking(self, mode: str) -> Callable[[Translator, Layout, str], str]:
+        """The handle of the host for that of an element, which the instance keeps, or loses, or gets back."""
+
+        def carry(translator: Translator, layout: Layout, expr: str) -> str:
+            resource = layout.resource
+            if layout.kind is not Kind.OWN or not isinstance(resource, Resource) or resource.owner is not None:
+                what = f"`{resource.label}`, which is not the host's" if isinstance(resource, Resource) else "streams"
+                raise MeldError(
+                    f"handles of {what} cannot reach the host as elements of a stream or future yet",
+                    where=f"component instance `{translator.source.instance.name}`",
+                    hint="pass them in a call",
+                )
+            instance = translator.source.instance
+            key = f"(i32.const {self.records[instance]}) (i32.const {self.numbers[resource]})"
+            return f"(call {self.adapters.function(getattr(self.ends, f'own_{mode}'))} {key} {expr})"
+
+        return carry
 
     def _carry_end(self, translator: Translator, number: str, expr: str) -> str:
         lifted = self._call_end("lift", translator.source.instance, number, expr)

@@ -28,7 +28,7 @@ Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`, Lifting a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Protocol
 
@@ -50,6 +50,9 @@ class Handles(Protocol):
 
     def carry(self, translator: Translator, layout: Layout, expr: str) -> str:
         """The target's handle for the source's, as an expression."""
+
+    def parking(self, mode: str) -> Callable[[Translator, Layout, str], str]:
+        """The same for elements that the host reads, in a mode of `meld.notes.channels.ElementCopy`."""
 
     def begin(self, body: Body, call: Call) -> str | None:
         """Before the parameters are carried over; answers the local that holds the scope of the call."""

@@ -22,7 +22,7 @@ from meld.notes.boundaries import Boundary, CanonCall, Edge, HostExport
 from meld.notes.channels import FIRST_FUTURE, FIRST_STREAM, EndFunctions, EndTypes
 from meld.notes.streams import Carried, Domain
 from meld.passes.emit_tasks.elements import ElementCopies
-from meld.passes.emit_tasks.open_ends import OpenEnds, hooks
+from meld.passes.emit_tasks.open_ends import OPEN_FUNCTIONS, OpenEnds, hooks
 from meld.passes.emit_tasks.rendezvous import Copying, Rendezvous, Verb, rendezvous
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import reachable
@@ -77,7 +77,7 @@ class Channels:
         domains = [d for d in module.notes_of(Domain) if _is_inside(d, opens)]
         tables, types = Tables.of(module), EndTypes.of(module, opens)
         copies = ElementCopies(module, tables.state)
-        open_ends = OpenEnds(module, text, tables.state, types, opens) if opens else None
+        open_ends = OpenEnds(module, text, tables.state, types, opens, copies) if opens else None
         copying = Copying(text, types, rendezvous(domains, builtins.items(), opens), copies, open_ends)
         return cls(text, tables, types, copying, copies, _has_errors(module, builtins.values()), open_ends)
 
@@ -125,7 +125,7 @@ class Channels:
         """Functions that carry ends from one instance to another: field of `EndFunctions` → name in the templates."""
         ends = {"end_lift": "end_lift", "end_lower": "end_lower"} if self.types.numbers else {}
         if self.open_ends is not None:
-            ends |= {"end_give": "end_give", "end_take": "end_take"}
+            ends |= {name: name for name in OPEN_FUNCTIONS}
         return ends | ({"error_lift": "error_get", "error_lower": "error_lower"} if self.errors else {})
 
     def install(self, made: Mapping[str, CoreItem]) -> None:

@@ -45,12 +45,22 @@ class ElementCopies:
         """``(from, to, 1)``: of a string that is noted at an address of the state, to an instance."""
         return self._copy(ElementCopy(c.Prim.STRING, call.instance, call.instance, self._kept, call.options))
 
+    def from_host(self, element: Type, reader: CanonCall, host: Options) -> Function:
+        """The same from where the host has written them."""
+        note = ElementCopy(element, reader.instance, reader.instance, host, reader.options, host="writer")
+        return self._copy(note)
+
+    def to_host(self, element: Type, writer: CanonCall, host: Options, mode: str) -> Function:
+        """The same to where the host will read them; `mode` as in the note."""
+        note = ElementCopy(element, writer.instance, writer.instance, writer.options, host, host="reader", mode=mode)
+        return self._copy(note)
+
     @property
     def _kept(self) -> Options:
         return Options(memory=self.state.memory, realloc=self.state.function("message_realloc"))
 
     def _copy(self, note: ElementCopy) -> Function:
-        key = (note.type, note.writer, note.reader, _of(note.lift), _of(note.lower), note.flat)
+        key = (note.type, note.writer, note.reader, _of(note.lift), _of(note.lower), note.flat, note.host, note.mode)
         if key not in self._made:
             if len(self._made) >= MOST_COPIES:
                 raise MeldError(

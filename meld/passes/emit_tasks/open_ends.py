@@ -14,20 +14,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
 from typing import Any
 
-from meld.abi.layout import Kind, Layouts
+from meld.abi.layout import Kind
 from meld.abi.options import Options
-from meld.abi.types import Type, function_types, parts_of, show
-from meld.diagnostics import MeldError
+from meld.abi.types import Type, function_types, parts_of
 from meld.ir import component as c
 from meld.ir.builtins import BUILTINS
 from meld.ir.module import Function, ImportName, Module
 from meld.ir.types import I32, I64, FuncType
-from meld.notes.boundaries import CANON_MODULE, HostBuiltin, HostCall, HostExport
+from meld.notes.boundaries import CANON_MODULE, CanonCall, HostBuiltin, HostCall, HostExport
 from meld.notes.channels import EndTypes
 from meld.notes.streams import Domain
+from meld.passes.emit_tasks.elements import ElementCopies
 from meld.passes.emit_tasks.rendezvous import Rendezvous, Verb
 from meld.rewriting.state import State
-from meld.rewriting.template import template_text
+from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text, signature
 from meld.support.records import record
 
@@ -76,10 +76,12 @@ class OpenEnds:
     state: State
     types: EndTypes
     given: Sequence[Type]
+    copies: ElementCopies
     imports: list[Function] = field(default_factory=list)
     _copies: dict[tuple[int, Verb], str] = field(default_factory=dict)
     _domains: dict[Type, Rendezvous] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
+    _settles: list[str] = field(default_factory=list)
 
     def templates(self, params: dict[str, Any]) -> None:
         """Adds the functions that all ends share."""
@@ -90,6 +92,8 @@ class OpenEnds:
             self.text.give(
                 f"$host.{name}", self._import(name, about, Options(memory=memory, is_async=asynchronous), shape)
             )
+        for name in ("handle_entry", "lift_own"):
+            self.text.give(f"${name}", self.state.linked[name])
         more = {"area": self.state.reserve(8), "never": self.state.reserve(4), "subtask_event": ""}
         self.text.add(template_text(__package__, "open_ends.wat", params | more))
 
@@ -105,6 +109,12 @@ class OpenEnds:
                 written = f"(call {self._import_copy(domain, Verb.WRITE)} {PARKED})"
                 cases.append((self.types.number(t), f"(call $host_written (local.get $channel) {written})"))
         self._dispatch("host_write_parked", "(param $type i32) (param $channel i32)", cases)
+        settles = "".join(
+            f"\n    (if (i32.eq (local.get $number) (i32.const {i + 1}))"
+            f" (then (call {name} (local.get $channel) (local.get $payload)) (return)))"
+            for i, name in enumerate(self._settles)
+        )
+        self.text.add(filled(SETTLE_ANY, {"settles": settles}))
 
     # --- by type ---
 
@@ -157,21 +167,90 @@ class OpenEnds:
         name = f"$host_{verb.value}_at.{domain.number}"
         if name not in self._asked:
             self._asked.add(name)
-            self.text.add(f"  (func {name} {COPY_PARAMS} (result i32)\n{self._places(domain, verb)}    (unreachable))")
+            body = self._twice(domain, verb) if self._is_copied_twice(domain) else self._places(domain, verb)
+            self.text.add(f"  (func {name} {COPY_PARAMS} (result i32)\n{body}    (unreachable))")
         return name
 
-    def _places(self, domain: Rendezvous, verb: Verb) -> str:
-        element = domain.type.element
-        if element is not None and Layouts().of(element).kinds() & HANDLES:
-            raise MeldError(
-                f"a {show(domain.type)} cannot reach the host yet, since its elements hold handles",
-                hint="fuse the component in whose hands the other end is, too: then both ends are in the module",
+    @staticmethod
+    def _is_copied_twice(domain: Rendezvous) -> bool:
+        return domain.element is not None and bool(domain.element.kinds() & HANDLES)
+
+    def _twice(self, domain: Rendezvous, verb: Verb) -> str:
+        """The body of what copies elements by way of the state memory, where the host's handles stand in them."""
+        element, write = domain.element, verb is Verb.WRITE
+        assert element is not None
+        number = len(self._settles) + 1
+        most = max(MOST_BYTES // max(element.size, 1), 1)
+        begun = f"(call {self._function('host_begin')})"
+        if write:
+            copies = self._at_places(domain, verb, "park", "$ptr", "$buffer", "$n", place="(local.get $place)")
+            begun = filled(PARK, {"copies": copies} | self._arena)
+        params = {
+            "stream": int(isinstance(domain.type, c.Stream)),
+            "most": most,
+            "bytes": f"(i32.add (i32.mul (local.get $n) (i32.const {element.size})) (i32.const 16))",
+            "size": element.size,
+            "begun": begun,
+            "number": number,
+            "operation": f"$host_{verb.value}_block.{domain.number}",
+            "begin": begun,
+            "places": self._places(domain, verb, twice=True),
+        }
+        self.text.add(f"  (func {params['operation']} {COPY_PARAMS} (result i32)\n{params['places']}    (unreachable))")
+        self._settles.append(f"$settle.{number}")
+        if write:
+            ended = filled(
+                RELEASE,
+                {
+                    "release": self._at_places(domain, verb, "release", "$ptr", "$buffer", "$moved"),
+                    "restore": self._at_places(domain, verb, "restore", "$rest", "$buffer", "$left"),
+                    "size": element.size,
+                }
+                | self._arena,
             )
+        else:
+            ended = (
+                self._at_places(domain, verb, "", "$buffer", "$ptr", "$moved") + f"(call {self._function('host_end')})"
+            )
+        self.text.add(filled(SETTLE, params | {"ended": ended}))
+        return filled(TWICE, params)
+
+    @property
+    def _arena(self) -> dict[str, str]:
+        return {name: self._function(name) for name in ("arena_take", "arena_put", "arena_free")}
+
+    def _function(self, name: str) -> str:
+        if name.startswith("host_") and name not in self.state.linked:
+            self.state.link(__package__, "host_blocks.wat", kind=self.text.kind)
+        return self.text.use(self.state.function(name))
+
+    def _host_options(self, call: CanonCall, verb: Verb) -> Options:
+        """The host's side of elements that are copied twice."""
+        self._function("host_begin")
+        realloc = self.state.function("arena_realloc" if verb is Verb.WRITE else "host_realloc")
+        return Options(call.options.encoding, self.state.memory, realloc)
+
+    def _at_places(
+        self, domain: Rendezvous, verb: Verb, mode: str, from_: str, to: str, count: str, *, place: str = ""
+    ) -> str:
+        """Copies elements, whatever the place of the operation."""
+        lines = ""
+        for number, call in (domain.writes if verb is Verb.WRITE else domain.reads).items():
+            host, element = self._host_options(call, verb), domain.type.element
+            copies = self.copies
+            function = copies.to_host(element, call, host, mode) if mode else copies.from_host(element, call, host)
+            lines += (
+                f"(if (i32.eq {place or AT_PLACE} (i32.const {number})) (then (call {self.text.use(function)}"
+                f" (local.get {from_}) (local.get {to}) (local.get {count}))))\n    "
+            )
+        return lines
+
+    def _places(self, domain: Rendezvous, verb: Verb, *, twice: bool = False) -> str:
         lines = ""
         kind, count = ("stream", " (local.get $n)") if isinstance(domain.type, c.Stream) else ("future", "")
         shape = FuncType((I32,) * (3 if count else 2), (I32,))
         for place, call in (domain.writes if verb is Verb.WRITE else domain.reads).items():
-            options = replace(call.options, is_async=True)
+            options = replace(self._host_options(call, verb) if twice else call.options, is_async=True)
             import_ = self._import(f"{kind}.{verb.value}", domain.type, options, shape)
             lines += (
                 f"    (if (i32.eq (local.get $place) (i32.const {place})) (then (return (call {self.text.use(import_)}"
@@ -196,6 +275,64 @@ PARKED = (
     "(local.get $channel) (i32.load $state offset=44 (local.get $channel))"
     " (i32.load $state offset=36 (local.get $channel)) (i32.load $state offset=40 (local.get $channel))"
 )
+OPEN_FUNCTIONS = ("end_give", "end_take", "own_park", "own_release", "own_restore")
+"""The functions of the template that `EndFunctions` names."""
+
+MOST_BYTES = 4096
+"""Bytes of elements that are copied twice, at most; but one element always is."""
+
+AT_PLACE = "(i32.load $state offset=44 (local.get $channel))"
+
+TWICE = """
+    (local $buffer i32) (local $result i32) (local $blocks i32)
+    (if (i32.gt_u (local.get $n) (i32.const {most})) (then (local.set $n (i32.const {most}))))
+    (local.set $buffer (call $block_new {bytes}))
+    {begin}
+    (i32.store $state offset=36 (local.get $channel) (local.get $buffer))
+    (i32.store $state offset=40 (local.get $channel) (local.get $ptr))
+    (i32.store $state offset=44 (local.get $channel) (local.get $place))
+    (i32.store $state offset=48 (local.get $channel) (local.get $n))
+    (i32.store $state offset=56 (local.get $channel) (local.get $blocks))
+    (i32.store $state offset=60 (local.get $channel) (i32.const {number}))
+    (return
+      (call {operation} (local.get $channel) (local.get $place) (local.get $buffer) (local.get $n)))
+"""
+PARK = """(local.set $result (call {arena_take}))
+    {copies}
+    (local.set $blocks (call {arena_take}))
+    (call {arena_put} (local.get $result))"""
+RELEASE = """(local.set $left (i32.sub (local.get $n) (local.get $moved)))
+    (local.set $rest (i32.add (local.get $ptr) (i32.mul (local.get $moved) (i32.const {size}))))
+    (local.set $blocks (call {arena_take}))
+    {release}
+    {restore}
+    (call {arena_free} (call {arena_take}))
+    (call {arena_put} (local.get $blocks))
+    (call {arena_free} (i32.load $state offset=56 (local.get $channel)))"""
+SETTLE = """
+  (func $settle.{number} (param $channel i32) (param $payload i32)
+    (local $n i32) (local $moved i32) (local $left i32) (local $ptr i32) (local $rest i32) (local $buffer i32)
+    (local $blocks i32)
+    (local.set $n (i32.load $state offset=48 (local.get $channel)))
+    (local.set $buffer (i32.load $state offset=36 (local.get $channel)))
+    (local.set $ptr (i32.load $state offset=40 (local.get $channel)))
+    (local.set $moved
+      (select
+        (i32.shr_u (local.get $payload) (i32.const 4))
+        (i32.eqz (local.get $payload))
+        (i32.const {stream})))
+    {ended}
+    (call $block_free (local.get $buffer) {bytes}))
+"""
+"""Of a future, one value has gone over if the operation is completed."""
+SETTLE_ANY = """
+  (func $host_settle (param $channel i32) (param $payload i32)
+    (local $number i32)
+    (local.set $number (i32.load $state offset=60 (local.get $channel)))
+    (i32.store $state offset=60 (local.get $channel) (i32.const 0)){settles}
+    (unreachable))
+"""
+
 HANDLES = {Kind.OWN, Kind.STREAM, Kind.FUTURE, Kind.ERROR_CONTEXT}
 
 HOOKS = {

@@ -5,6 +5,11 @@
 ;; component around the module has: +52. What is done with the end inside is done with that handle. $host.map says, for
 ;; each handle of the host that something waits for, which waitable that is. All of them are in one set of the host's.
 ;;
+;; Elements that hold handles are copied twice, by way of a block of the state memory, since the host's handles are others:
+;;   +36 the block   +40 where they come from, or go, in the memory of the instance   +44 its place   +48 how many
+;;   +56 blocks of `arena.wat` that belong to them   +60 the number of what copies them, 0 if nothing is under way
+;; While the host may read them, handles that an instance gives away are *parked*: their type number has its top bit set.
+;;
 ;; An exported function is lifted with a callback. When nothing of the module can go on, it answers WAIT. Of several that
 ;; wait at once, one is the *driver*: it waits for the set. Each other one waits for a set of its own, in which nothing
 ;; ever happens but that it is woken, by a future of the host's that has no value. Its task:
@@ -80,8 +85,11 @@
     (call $host_moved (local.get $waitable) (local.get $channel) (local.get $payload))
     (call $waitable_set_event (local.get $waitable) (i32.add (local.get $payload) (i32.const 1))))
 
-  ;; The value of a future has been handed over.
+  ;; What the end of an operation means for its channel: elements that are copied twice arrive, and the value of a
+  ;; future has been handed over.
   (func $host_moved (param $waitable i32) (param $channel i32) (param $payload i32)
+    (if (i32.load $state offset=60 (local.get $channel))
+      (then (call $host_settle (local.get $channel) (local.get $payload))))
     (if (i32.and
           (i32.ge_u (i32.shr_u (i32.load $state (local.get $waitable)) (i32.const 28)) (i32.const 4))
           (i32.eqz (local.get $payload)))
@@ -188,6 +196,26 @@
         (return)))
     (call $host_moved (i32.add (local.get $channel) (i32.const 16)) (local.get $channel) (local.get $result))
     (call $waitable_set_event (i32.add (local.get $channel) (i32.const 16)) (i32.add (local.get $result) (i32.const 1))))
+
+  ;; --- handles of elements that the host reads
+
+  (func $own_park (param $record i32) (param $type i32) (param $handle i32) (result i32)
+    (local $entry i32)
+    (local.set $entry (call $handle_entry (local.get $record) (local.get $type) (local.get $handle)))
+    (if (i32.ne (i32.load $state offset=8 (local.get $entry)) (i32.const 1))
+      (then (drop (call $lift_own (local.get $record) (local.get $type) (local.get $handle))) (unreachable)))
+    (i32.store $state (local.get $entry) (i32.or (local.get $type) (i32.const 0x80000000)))
+    (i32.load $state offset=4 (local.get $entry)))
+
+  (func $own_release (param $record i32) (param $type i32) (param $handle i32) (result i32)
+    (call $handle_remove (local.get $record) (i32.or (local.get $type) (i32.const 0x80000000)) (local.get $handle)))
+
+  (func $own_restore (param $record i32) (param $type i32) (param $handle i32) (result i32)
+    (local $entry i32)
+    (local.set $entry
+      (call $handle_entry (local.get $record) (i32.or (local.get $type) (i32.const 0x80000000)) (local.get $handle)))
+    (i32.store $state (local.get $entry) (local.get $type))
+    (i32.load $state offset=4 (local.get $entry)))
 
   ;; --- exported functions
 
