@@ -4,85 +4,8 @@ from __future__ import annotations
 
 import pytest
 from hosted import both, product
+from open_guests import HELPERS, LIBC, builtins, imports
 
-LIBC = """
-  (core module $libc (memory (export "m") 1)
-    (global $top (mut i32) (i32.const 4096))
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-      (local $at i32)
-      (local.set $at (i32.and (i32.add (global.get $top) (i32.const 15)) (i32.const -16)))
-      (global.set $top (i32.add (local.get $at) (local.get 3)))
-      (local.get $at)))
-  (core instance $libc (instantiate $libc))
-"""
-MEMORY = '(memory (core memory $libc "m"))'
-
-
-def builtins(option: str, *, reads: str, writes: str) -> str:
-    """The built-ins of streams and futures, and a core instance `$canon` of them."""
-    copies = {"s": ("stream", "$s"), "f": ("future", "$f")}
-    lines, exports = [], []
-    for key, (kind, of) in copies.items():
-        operations = ["new", "drop-readable", "drop-writable"]
-        lines += [f"(core func ${key}-{name} (canon {kind}.{name} {of}))" for name in operations]
-        for verb, wanted in (("read", reads), ("write", writes)):
-            if key in wanted:
-                lines.append(f"(core func ${key}-{verb} (canon {kind}.{verb} {of} {option} {MEMORY}))")
-                operations.append(verb)
-        exports += [f'(export "{key}-{name}" (func ${key}-{name}))' for name in operations]
-    return "\n  ".join(
-        [
-            "(type $s (stream u8)) (type $f (future u32))",
-            *lines,
-            "(core func $set-new (canon waitable-set.new)) (core func $join (canon waitable.join))",
-            f"(core func $wait (canon waitable-set.wait {MEMORY}))",
-            '(core instance $canon (export "m" (memory $libc "m"))',
-            '  (export "set-new" (func $set-new)) (export "join" (func $join)) (export "wait" (func $wait))',
-            f"  {' '.join(exports)})",
-        ]
-    )
-
-
-def imports(*, reads: str, writes: str) -> str:
-    """The same in a core module."""
-    lines = ['(import "c" "m" (memory 1))']
-    for key in "sf":
-        size = "(param i32 i32 i32)" if key == "s" else "(param i32 i32)"
-        lines.append(f'(import "c" "{key}-new" (func ${key}-new (result i64)))')
-        lines += [
-            f'(import "c" "{key}-drop-{end}" (func ${key}-drop-{end} (param i32)))' for end in ("readable", "writable")
-        ]
-        for verb, wanted in (("read", reads), ("write", writes)):
-            if key in wanted:
-                lines.append(f'(import "c" "{key}-{verb}" (func ${key}-{verb} {size} (result i32)))')
-    return "\n    ".join(
-        [
-            *lines,
-            '(import "c" "set-new" (func $set-new (result i32)))',
-            '(import "c" "join" (func $join (param i32 i32)))',
-            '(import "c" "wait" (func $wait (param i32 i32) (result i32)))',
-        ]
-    )
-
-
-HELPERS = """
-    (func $awaited (param $end i32) (param $result i32) (result i32) (local $set i32)
-      (if (i32.ne (local.get $result) (i32.const -1)) (then (return (local.get $result))))
-      (local.set $set (call $set-new))
-      (call $join (local.get $end) (local.get $set))
-      (drop (call $wait (local.get $set) (i32.const 2048)))
-      (call $join (local.get $end) (i32.const 0))
-      (i32.load (i32.const 2052)))
-    (func $high (param i64) (result i32) (i32.wrap_i64 (i64.shr_u (local.get 0) (i64.const 32))))
-    (func $sum (param $at i32) (param $n i32) (result i32) (local $sum i32)
-      (block $done (loop $more
-        (br_if $done (i32.eqz (local.get $n)))
-        (local.set $sum (i32.add (local.get $sum) (i32.load8_u (local.get $at))))
-        (local.set $at (i32.add (local.get $at) (i32.const 1)))
-        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-        (br $more)))
-      (local.get $sum))
-"""
 SINK = """
     ;; reads a stream to its end in pieces of 7, and gives the sum
     (func $drain (param $data i32) (result i32) (local $sum i32) (local $result i32)
