@@ -139,7 +139,7 @@ def print_text(program: Program) -> str:
 
 
 def write_file(path: Path, *pieces: bytes | memoryview) -> None:
-    """Writes a file by way of a temporary one beside it, so that it is never half-written; ``-`` is standard output.
+    """Writes a file through a temporary one beside it, so that it is never half-written; ``-`` is standard output.
 
     Raises:
         MeldError: it cannot be written.

@@ -19,7 +19,7 @@ LOCAL_BIT = 1 << 31
 
 
 class Code(IntEnum):
-    """What an operation answers when it does not answer a count."""
+    """What an operation returns if it is not a count."""
 
     CLOSED = -1
     INVALID_HANDLE = -2

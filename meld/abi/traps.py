@@ -1,7 +1,7 @@
 """Why generated code traps: one function per reason, whose name is the reason in the words of the engine.
 
 A core module cannot choose the message of a trap, but an engine's report names the functions that ran. So every check
-that fails calls one of these. They stay out of the way of what does not trap: a check costs what `unreachable` cost.
+that fails calls one of these. A check that does not trap costs no more than with `unreachable`.
 
 Source: Component Model, CanonicalABI.md (`trap_if`); messages of wasmtime (`wasmtime_environ::Trap` and its tables).
 """
@@ -106,7 +106,7 @@ OF_INDEX = {
 """What traps for a handle is given its index. A name cannot hold any number; the smallest ones have their own."""
 
 NAMED_INDICES = 8
-"""So many indices from 0 on have them. Most tables are small, and 0 is what a handle is that nobody has set."""
+"""So many indices from 0 on have them. Most tables are small, and 0 is a handle that was never set."""
 
 
 def trap_function(module: Module, reason: Trap) -> Function:

@@ -289,7 +289,7 @@ def _shape(t: Type, of: Callable[[Any], Any] = id) -> Any:
 
 @record()
 class TypeNumbers:
-    """Numbers of types: equal types have the same, and each object is looked at once, however often it stands where."""
+    """Numbers of types: equal types have the same, and each object is visited once."""
 
     _known: dict[int, tuple[Type, int]] = field(default_factory=dict)  # by id; the type is kept alive
     _numbers: dict[Any, int] = field(default_factory=dict)

@@ -102,7 +102,7 @@ class EncodedBody(LazyBody):
     def encoded(self, numbering: Numbering) -> bytes | memoryview:
         """The bytes of the body with the indices of another module, each number in the shortest form.
 
-        So a body that goes through text, or that a pass decodes, comes out as one that nobody looked at.
+        So a body that goes through text, or that a pass decodes, comes out as an untouched one.
         """
         data, scope, scan = self.section.body(self.number), self.scope, self.scan()
         types = numbering.map_of(scope, "types")

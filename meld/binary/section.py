@@ -39,7 +39,7 @@ class CodeSection:
         starts, ends: where each body stands in `data`.
         scans: what was found in the bodies that Python has looked at.
         head: how many bytes of the section, its count, are in front of `data`.
-        debug: the debugging sections of the input, by name, which speak of places in the section.
+        debug: the debugging sections of the input, by name, which contain offsets into the section.
         lines: what they say of lines, once it was read (`meld.binary.debug.source_lines`).
     """
 
@@ -97,7 +97,7 @@ class CodeSection:
         return None if kernel is None else kernel.rewrite(maps, bytes(keep))
 
     def pays(self) -> bool:
-        """Whether the kernel shall be used."""
+        """Whether to use the kernel."""
         if self._refused:
             return False
         match os.environ.get("MELDC_KERNEL", ""):

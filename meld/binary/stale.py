@@ -1,4 +1,4 @@
-"""Custom sections that speak of places in other sections: they are right as long as those stay as they were."""
+"""Custom sections with offsets into other sections: right only as long as those sections are unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SPEAK_OF_PLACES = (".debug_", "reloc.", "metadata.code.", "linking", "sourceMapp
 
 
 def drop_stale(module: Module, before: bytes | memoryview, after: bytes) -> Remark | None:
-    """Drops sections that speak of places if the binary of a module is another than the one it was read from.
+    """Drops sections with offsets if the binary of a module differs from the one it was read from.
 
     Args:
         before, after: binaries; of their custom sections nothing matters.

@@ -283,7 +283,7 @@ class _Writer:
         return flags + self.encoder.expression(segment.offset) + size
 
     def begin_bodies(self) -> Groups:
-        """Has the kernel begin with what it shall write."""
+        """Starts the kernel on the bodies that it writes."""
         groups: dict[tuple[CodeSection, IndexSpaces], list[int]] = {}
         for function in self.module.functions:
             body = function.body

@@ -230,7 +230,7 @@ def plugin_verifier(inputs: Sequence[str], options: Options) -> list[PluginVerif
 
 
 def _drop_stale(inputs: Sequence[str], outcome: Outcome) -> None:
-    """Drops what speaks of places in a module that was read from a binary and has changed since."""
+    """Drops sections with offsets into a module that was read from a binary and has changed since."""
     from meld.ir.module import Module
 
     module = outcome.program

@@ -27,7 +27,7 @@ examples:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Holds a session. The exit code is that of the worst error, if nobody was there to see it. Raises MeldError."""
+    """Holds a session. Without a terminal the exit code is that of the worst error. Raises MeldError."""
     from meld.commands.compile import pipeline_options
     from meld.debugger.arguments import text_of_file
     from meld.debugger.candidates import completions

@@ -1,4 +1,4 @@
-"""The line that commands are typed on: editing, history and completion by readline, where there is one."""
+"""The line editor: editing, history and completion by readline, where available."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def history_file() -> Path | None:
 
 
 class LineEditor:
-    """Reads lines from a terminal. Neither history nor completion is ever a reason to fail."""
+    """Reads lines from a terminal. Errors in history and completion are ignored."""
 
     def __init__(self, complete: Callable[[str, str], Sequence[str]]) -> None:
         """`complete` gives what a word may become: (line before the word, word so far) → words."""

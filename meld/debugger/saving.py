@@ -1,4 +1,4 @@
-"""What `save` writes: the program where the session stands, as text that goes on by itself."""
+"""What `save` writes: the program where the session stands, as text that can be resumed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def saved_text(session: Session, name: str) -> str:
 
 
 def how_to_go_on(session: Session, name: str) -> str:
-    """What goes on with a file that was saved."""
+    """Resumes from a saved file."""
     allowed = " --allow-commands" if _saved(session).runs_code else ""
     return f"to go on: meldc replay {shlex.quote(name)} -o out.wasm{allowed}"
 

@@ -1,7 +1,7 @@
 """The debugger without a terminal: where a compilation stands, and how it gets to another place.
 
-Compiling is a function of its arguments. So a place is a number of steps, and the program there is had by running that
-many: on from where the session is, or from the start if it lies behind. A place inside a pass is the pass with only its
+Compilation is deterministic. So a place is a number of steps, and its program is recovered by running that
+many: from where the session is, or from the start to go back. A place inside a pass is the pass with only its
 first rewrites allowed, which leaves a program that is valid and runs.
 """
 
@@ -56,7 +56,7 @@ class Invalid(MeldError):
 
 @record()
 class Breakpoint:
-    """Where to stop: before a pass, or behind a step that creates, changes or removes a symbol."""
+    """Where to stop: before a pass, or after a step that creates, changes or removes a symbol."""
 
     number: int
     text: str
@@ -429,7 +429,7 @@ class Session:
         return live
 
     def _reach(self, number: int) -> _Live:
-        """A program behind that many steps. Until somebody keeps it, an interrupt or an error costs nothing but it."""
+        """A program behind that many steps. Until it is kept, an interrupt or an error loses nothing else."""
         live, self._live = self._live, None
         near = live is not None and live.rewrite is None and live.done <= number
         # What is remembered of a program goes by the object that says where it stands, so there is a new one.

@@ -1,4 +1,4 @@
-"""The words of the debugger: lines to commands, their output, and errors that end nothing."""
+"""The words of the debugger: lines to commands, their output, and errors that do not end the session."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CAP = 100
 """Lines that a command shows unless it is asked for all."""
 
 MANY = 10_000
-"""Lines from which on nobody counts them."""
+"""From so many lines on they are not counted."""
 
 
 @record(frozen=True)
@@ -105,11 +105,11 @@ def resolve(word: str) -> Command:
 
 @record()
 class Shell:
-    """A session with somebody who talks to it.
+    """A session with its user.
 
     Attributes:
-        out, err: where answers go, and where errors go if nobody is there.
-        editor: the line they type on; None if nobody is there to answer.
+        out, err: where output goes, and where errors go if the input is no terminal.
+        editor: the line editor; None if the input is no terminal.
         status: the exit code that the errors so far make: that of the worst.
         over: whether it was told to end.
     """
@@ -124,7 +124,7 @@ class Shell:
 
     @property
     def interactive(self) -> bool:
-        """Whether somebody is there to answer."""
+        """Whether the input is a terminal."""
         return self.editor is not None
 
     # --- reading ---
@@ -185,7 +185,7 @@ class Shell:
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
-        """Says what is going on if it takes long. Nobody must be asked anything meanwhile."""
+        """Shows the progress of what takes long. No question may be asked meanwhile."""
         with Progress(quiet=not self.interactive) as progress:
             progress.say(what)
             self.session.observers = [progress]
@@ -201,7 +201,7 @@ class Shell:
         self.out.write(f"{harmless(text)}\n")
 
     def say_all(self, lines: Iterable[str], *, everything: bool, more: str, diff: bool = False) -> None:
-        """Lines, but not more than somebody will read unless `everything` is wanted; `more` is how that is said."""
+        """Lines, at most a screenful unless `everything` is wanted; `more` is the hint how to get the rest."""
         rest = iter(lines)
         for line in rest if everything else islice(rest, CAP):
             if diff and self.interactive:
@@ -221,7 +221,7 @@ class Shell:
         self.worst(70 if isinstance(error, PassFailure) and error.own else 2)
 
     def _defect(self, e: Exception) -> None:
-        """What is wrong with us does not end the session either."""
+        """A defect of the compiler does not end the session either."""
         if os.environ.get("MELDC_TRACEBACK"):
             raise e
         hint = "this is a defect of meldc; MELDC_TRACEBACK=1 shows where it happened"
@@ -233,7 +233,7 @@ class Shell:
         self.status = max(self.status, status)
 
     def ask(self, question: str, answers: Sequence[str]) -> str | None:
-        """The first letter of what somebody answers; None if nobody is there, or says nothing that helps."""
+        """The first letter of the answer; None without a terminal or a usable answer."""
         if self.editor is None:
             return None
         with suppress(EOFError, KeyboardInterrupt):

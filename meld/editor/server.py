@@ -1,6 +1,6 @@
 """The language server: diagnostics, definition, references, hover, outline, over the parser of the compiler.
 
-The server keeps one index for each open document, made anew when the document has changed and somebody asks. Positions
+The server keeps one index for each open document, made anew on the first request after a change. Positions
 are as the client counts them (UTF-16 unless it agrees to something else); pygls converts them.
 """
 

@@ -1,6 +1,6 @@
 """Bisection: the step of a pipeline, and in it the one rewrite, after which a test fails.
 
-Compiling is a function of its arguments, so each point between the inputs and the product is had by compiling again:
+Compilation is deterministic, so each point between the inputs and the product is recovered by compiling again:
 with fewer steps, or with less fuel for the last one.
 """
 
@@ -31,7 +31,7 @@ class Culprit:
     Attributes:
         step, number, steps: the step after which the test fails, its number, and how many there are.
         label, before: what `--stop-after` calls it, and the step before it if there is one.
-        rewrite: after which it fails; None if the step asks no leave for what breaks the test.
+        rewrite: after which it fails; None if what breaks the test is not a rewrite of its own.
         rewrites: how many the step asks for.
         candidates: the other steps or rewrites, by number, that it may be as well, since the test could not tell.
         doubts: why the answer may not be the whole truth.
@@ -102,7 +102,7 @@ class Bisection:
         return search(first, last, lambda steps: self._at(plan, steps))
 
     def _unsteady(self, low: int, high: int, last: int) -> Iterator[str]:
-        """Asks again what was asked at the ends and around the step: a test must always say the same."""
+        """Repeats the tests at the ends and around the step: a test must be deterministic."""
         if self.judge.test is None:
             return
         first = first_module(*prepare(self.inputs, self.options), last)
@@ -186,7 +186,7 @@ class Bisection:
         return replace(self.options, fuel={**given, label: min(fuel, given.get(label, fuel))}, observers=observers)
 
     def _doubts(self, culprit: Culprit, fuel: int, count: int, result: Outcome | MeldError) -> Iterator[str]:
-        """Looks at the neighbours of what was found, and twice at itself."""
+        """Tests the neighbours of the culprit, and the culprit twice."""
         label = culprit.step.label
         for near, expected in ((fuel - 2, GOOD), (fuel + 1, BAD)):
             if 0 <= near <= count and self._with_fuel(culprit, near)[0] is (BAD if expected is GOOD else GOOD):
@@ -223,7 +223,7 @@ def build_or_none(inputs: Sequence[str | PathLike[str]], options: Options, steps
 
 
 def _rewrites(result: Outcome | MeldError) -> Sequence[Rewrite]:
-    """The rewrites that the last step of a run asked for."""
+    """The rewrites of the last step of a run."""
     if isinstance(result, Outcome):
         return result.ran[-1].context.rewrites
     return result.rewrites if isinstance(result, PassFailure) else ()

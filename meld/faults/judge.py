@@ -32,7 +32,7 @@ class Verdict(Enum):
 
 @record()
 class Answer:
-    """What a test says of a program: the verdict, how the command ended, and what it printed."""
+    """What a test says of a program: verdict, exit of the command, output."""
 
     verdict: Verdict
     ended: str = ""

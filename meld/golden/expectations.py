@@ -135,7 +135,7 @@ def read_golden(path: Path, text: str) -> Golden:
 
 
 def _refuse_misspelt(golden: Golden, line: str, number: int) -> None:
-    """Refuses what is meant as a directive and is none: a test must not pass because nobody reads what it expects."""
+    """Refuses a misspelt directive: a test must not pass because its expectation is not read."""
     own = _LIKE_ONE.match(line)
     match = own or _LIKE_ERROR.match(line)
     if match is None or match[1] in _PROSE:

@@ -403,7 +403,7 @@ class CanonOptions(Part):
     Attributes:
         encoding: ``utf8``, ``utf16``, ``latin1+utf16`` or None (utf8 is the default).
         core_type, gc: the GC options, kept for round trips.
-        order: the attributes that were given, in their order in the source, which matters to nobody but a reader.
+        order: the attributes that were given, in their order in the source, kept for people.
     """
 
     encoding: str | None = None
@@ -564,7 +564,7 @@ class Component(Named):
     validated: Any = field(default=None, repr=False, compare=False)
 
     def changed(self) -> None:
-        """Has it, and what is nested in it, validated again when somebody asks for that."""
+        """Forgets that it, and what is nested in it, was validated."""
         pending = [self]
         while pending:
             component = pending.pop()

@@ -62,7 +62,7 @@ class Instruction:
     ints; floats are ints that hold the bits; v128 is an int of 128 bits; everything that the text can name is an
     object (`Function`, `TypeDef`, `Memory`, …). `block`, `loop`, `if`, `else`, `end` stand in the list as instructions.
     The `end` that closes the function is not in the list. `place` is the number of the instruction in the body it was
-    read from, where that has a line table (`Code.source`); whoever copies an instruction copies it as well.
+    read from, where that has a line table (`Code.source`); copies of an instruction keep it.
     """
 
     op: str

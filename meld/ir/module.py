@@ -89,7 +89,7 @@ class Function(Item):
         return self.body
 
     def view(self) -> Code:
-        """The decoded body, which the function does not keep: for those who only look."""
+        """The decoded body, without keeping it: for reading."""
         if self.body is None:
             raise AttributeError(f"function {self.name} is an import and has no body")
         if isinstance(self.body, Code):

@@ -1,6 +1,6 @@
-"""What an object of a program looks like to people who debug Python: its kind and its name.
+"""The `repr` of the objects of a program: kind and name.
 
-The objects refer to each other in circles, so what a dataclass says of itself would have no end.
+The objects refer to each other in circles, so the `repr` of a dataclass would not end.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Note:
     span: Span | None = field(default=None, repr=False)
 
     def problems(self, holder: Any, program: Any) -> Iterable[str]:
-        """What is wrong with the note where it stands: on `holder`, in `program`. What it refers to is in the program.
+        """The problems of the note on `holder`, in `program`. What it refers to is in the program.
 
         Called by the verifier (`meld.verify.module`); a class of notes that can be inconsistent says so here.
         """
@@ -71,7 +71,7 @@ class Note:
 
 @record(eq=False)
 class Opaque(Note):
-    """A note of a kind that nobody registered, kept as it came. `label` is the annotation's whole name."""
+    """A note of an unregistered kind, kept as it was read. `label` is the annotation's whole name."""
 
     label: str
     body: list[Sexp]
@@ -265,12 +265,12 @@ class Synthetic(Note):
 
 @note("attributed")
 class Attributed(Note):
-    """On the module: the encoder shall attribute what the compiler made by source lines (`meld.binary.debug.dwarf`)."""
+    """On the module: the encoder attributes generated code to source lines (`meld.binary.debug.dwarf`)."""
 
 
 @note("traced")
 class Traced(Note):
-    """On the module: the encoder shall say where each function comes from (`meld.binary.debug.provenance`).
+    """On the module: the encoder writes where each function comes from (`meld.binary.debug.provenance`).
 
     `compact`: in version 4 of the form, a run of functions at a time.
     """

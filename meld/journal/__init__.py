@@ -84,7 +84,7 @@ class Size:
     each index were 0 (of a program with more code than `meld.observers.recorder.KEEP_ALL` text counts in characters).
 
     Attributes:
-        owner: the component instance; None if it belongs to nobody.
+        owner: the component instance; None if it has none.
         made: the kind of generated code; None for what came from the inputs.
     """
 

@@ -1,7 +1,7 @@
 """Fingerprints: values that are equal only if the texts of a part of a program are, and far cheaper than the text.
 
 A recorder asks after each step which parts of the program have another text than before. Printing everything would
-answer that, and takes many times as long as compiling. So each part has a fingerprint, and only where the fingerprints
+tell, and takes many times as long as compiling. So each part has a fingerprint, and only where the fingerprints
 before and after a step differ are texts printed. The reverse need not hold: two fingerprints may differ though the
 texts are equal (a definition was replaced by an equal one); then the texts decide.
 

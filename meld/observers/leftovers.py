@@ -1,4 +1,4 @@
-"""What plugins leave is checked, whether or not anybody asks for it: an invalid module must not get past the compiler.
+"""What plugins leave is checked even without `--verify`: an invalid module must not get past the compiler.
 
 Our verifier looks at what each pass of a plugin leaves, and the engine validates it; the product is validated again if
 passes of the compiler ran behind the last plugin. Runs without plugins pay nothing.

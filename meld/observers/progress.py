@@ -1,4 +1,4 @@
-"""What is going on, on a terminal, when it takes long enough to wonder."""
+"""Progress on a terminal, of runs that take a while."""
 
 from __future__ import annotations
 

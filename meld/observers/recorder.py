@@ -15,9 +15,9 @@ The parts of a program, and what they are recognized by after a step, are in `me
 has its kind and name, since a pass may build a program anew.
 
 A text is kept where it would be lost: that of a function whose body some pass has decoded or generated. Others can be
-printed from their fingerprint when somebody asks. Small programs keep all texts.
+printed from their fingerprint on demand. Small programs keep all texts.
 
-Observers that speak of changes (dumps, the verifier) are *listeners* of the recorder, which tells them of each step
+Observers that report changes (dumps, the verifier) are *listeners* of the recorder, which tells them of each step
 together with what it recorded of it. So it does not matter where in a list of observers they stand.
 """
 
@@ -135,7 +135,7 @@ class Recorder(Observer):
             listener.failed(number, step, program, error)
 
     def record_step(self, ran: Ran, program: Program) -> Recorded:
-        """Records what a step left, and tells nobody."""
+        """Records what a step left, without telling the listeners."""
         cx = ran.context
         record = StepRecord(ran.number, ran.step.label, ran.step.instance.spec(), seconds=round(ran.seconds, 6))
         record.stats = {str(name): count for name, count in cx.stats.items()}

@@ -83,7 +83,7 @@ class Verifier(Listener):
 
 
 def _difference(recorded: Recorded, where: str) -> list[str]:
-    """What a step changed in the item that an error speaks of."""
+    """What a step changed in the item that an error names."""
     for one in recorded.differences():
         if f"{identifier(one.symbol.name)}," in f"{where},":
             lines = one.lines()

@@ -49,7 +49,7 @@ GROUP = "meld.passes"
 
 
 class _FromSource(SourceFileLoader):
-    """Never from bytecode: that is told apart by the second, and a plugin may be changed and run within one."""
+    """Never from bytecode, whose timestamp counts seconds: a plugin may be changed and run within one."""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
@@ -94,7 +94,7 @@ def _module_name(file: Path) -> str:
 
 @record()
 class Registry:
-    """Passes by name. A broken plugin is remembered, and reported when somebody asks for it by name."""
+    """Passes by name. A broken plugin is reported when one of its passes is named."""
 
     sources: dict[str, str | EntryPoint | type[Pass]] = field(
         default_factory=lambda: dict[str, "str | EntryPoint | type[Pass]"](BUILTIN)

@@ -83,7 +83,7 @@ class Gate:
 class PassContext:
     """The context of one run of a pass: it counts rewrites, and collects statistics and remarks.
 
-    A pass asks leave for each of its rewrites, so that they can be counted, traced, and held back one by one:
+    A pass asks `allows`, or `rewrite`, before each of its rewrites, so that they can be counted, traced and held back:
 
         with cx.rewrite("inline", function) as go:
             if go:
@@ -107,7 +107,7 @@ class PassContext:
     on_rewrite: Callable[[Rewrite], None] | None = None
 
     def remark(self, message: str) -> None:
-        """Says something that the user should know: a decision with its reason."""
+        """Adds a remark for the user: a decision with its reason."""
         self.remarks.append(Remark(self.origin, message))
 
     def allows(self, what: str, item: Item | Note | None = None) -> bool:
@@ -159,7 +159,7 @@ class Pass:
     def run(self, program: Any, cx: PassContext) -> Any:
         """Transforms the program in place and returns None, or returns a new program. Raises MeldError.
 
-        What was there before is used up: a new program may be made of its parts.
+        The program before is consumed: a new program may reuse its parts.
         """
         raise NotImplementedError(f"pass {self.name} has no run()")
 

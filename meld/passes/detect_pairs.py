@@ -285,7 +285,7 @@ def _inside(one: _Candidate) -> str:
 
 
 def _canonical_uses(module: Module) -> set[tuple[Instance, Type]]:
-    """Whose code can reach a canonical built-in of which stream or future type; to declare it is no use."""
+    """Whose code can reach a canonical built-in of which stream or future type; declaring it is not enough."""
     declared = {item: (n.instance, n.type) for item, n in module.noted(CanonCall) if _is_stream(n.type)}
     live = reachable(module) if declared else set()
     return {use for item, use in declared.items() if item in live}

@@ -38,7 +38,7 @@ class DirectCalls(Pass):
 
     A table is known if it is neither imported nor exported, its segments are active, constant and in bounds, and no
     code writes to it. A call whose element is null, out of bounds or of another type stays, since it traps. Functions
-    that then only pass their parameters on are replaced by what they call. Tables that nobody uses any more go with
+    that then only pass their parameters on are replaced by what they call. Tables that are no longer used go with
     their segments in `finish`.
 
         (table $imports 1 1 funcref)
@@ -135,7 +135,7 @@ def _entries(segment: ElementSegment) -> list[Function | None] | None:
 
 
 def _make_direct(function: Function, table: Table, elements: dict[int, Function], plain: set[TypeDef]) -> int:
-    """Replaces the indirect calls of a function whose element has the type that the call wants; how many."""
+    """Replaces the indirect calls whose element has the expected type; returns their number."""
     instructions = function.instructions
     sites = set()
     for at in _sites(instructions, table):
@@ -149,7 +149,7 @@ def _make_direct(function: Function, table: Table, elements: dict[int, Function]
 
 
 def _same(one: TypeDef, other: TypeDef, plain: set[TypeDef]) -> bool:
-    """Whether two types are equal. Of types in groups and with supertypes only one and the same is."""
+    """Whether two types are equal. Types in groups or with supertypes are equal only if identical."""
     return one is other or (one in plain and other in plain and one.shape == other.shape)
 
 
@@ -157,7 +157,7 @@ def _same(one: TypeDef, other: TypeDef, plain: set[TypeDef]) -> bool:
 
 
 def _skip(module: Module, functions: Iterable[Function], cx: PassContext) -> int:
-    """Replaces functions that only pass their parameters on by what they call; how many."""
+    """Replaces functions that only pass their parameters on by what they call; returns their number."""
     shown = {export.item for export in module.exports} | {n.target for n in module.notes_of(HostExport)}
     plain = {g.types[0] for g in module.types if len(g.types) == 1 and g.types[0].final and not g.types[0].supers}
     target: dict[Function, Function] = {}

@@ -1,7 +1,7 @@
-"""The pass `guard-entries`: after a trap nothing of the program can be entered again.
+"""The pass `guard-entries`: after a trap no export of the program can be entered again.
 
 Engines close all component instances of a store once one of them has trapped: memory may hold anything by then. In a
-core module nobody does it for us, so each exported function gets a guard that the host calls in its place. Calls inside
+core module the guards do it: each exported function gets one, which the host calls in its place. Calls inside
 the module go past the guards.
 
 The state is one global, which says whether code of the program runs. Where it still says so at the next entry, the last
@@ -36,7 +36,7 @@ IDLE, RUNNING, CALLING = range(3)
 
 
 class GuardEntries(Pass):
-    """Close the program for good after a trap, as engines do with components.
+    """Close the program permanently after a trap, as engines do with components.
 
     Guarded are the functions that components export, their post-return functions, and `realloc`, which the host may
     also call while the program calls it. Exports of core modules that are fused as they are (stream partners) are not

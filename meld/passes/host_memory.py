@@ -1,4 +1,4 @@
-"""The pass `host-memory`: one memory for everything that the program and its host give each other.
+"""The pass `host-memory`: one memory for all values that the program and its host exchange.
 
 A host reads and writes the memory of an instance by pointers that the instance gives it. In a module of one memory
 these reach beyond the instance, so `lower-multi-memory` brings this pass: the host is given the state memory, and an

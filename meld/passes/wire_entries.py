@@ -87,7 +87,7 @@ class _Wiring:
     """Writes the entries of a module.
 
     Attributes:
-        lifts: whether functions that are lifted asynchronously shall be again.
+        lifts: whether functions that were lifted asynchronously are lifted so again.
         entries: for each label, the exports of `text` that take the place of its function and its `post-return`.
         results: the same for each `TaskResult`.
     """
@@ -222,7 +222,7 @@ class _Wiring:
     def _answer(self) -> str:
         functions: TaskFunctions = self.module.notes_of(TaskFunctions)[0]
         if functions.root_event is None:
-            return "(unreachable)"  # nobody waits: EXIT is the only answer
+            return "(unreachable)"  # nothing waits: EXIT is the only answer
         return calls(self.text.use(functions.root_event), CALLBACK)
 
     def _export(self, export: Export, targets: dict[str, Function]) -> Export:

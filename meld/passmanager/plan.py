@@ -27,9 +27,9 @@ def plan_default(
 ) -> Plan:
     """The default pipeline from where the program stands: what its facts say has run is left out.
 
-    `also` names passes of the compiler that otherwise run on request only, `without` those that shall not run.
+    `also` names passes of the compiler that otherwise run on request only, `without` those that are left out.
 
-    A pass whose facts nobody can establish any more (a core module that no `merge` made) is left out too.
+    A pass whose facts can no longer be established (a core module that no `merge` made) is left out too.
     """
     classes = [cls for cls in registry.placed(also) if cls.name not in without]
     facts = set(program.facts)

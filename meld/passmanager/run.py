@@ -30,7 +30,7 @@ class Ran:
 
 
 class Observer:
-    """Somebody who watches a run. None of the methods may change the program."""
+    """Watches a run. None of the methods may change the program."""
 
     def loaded(self, path: str | PathLike[str], data: bytes | memoryview) -> None:
         """An input has been read: the bytes of that file."""
@@ -89,7 +89,7 @@ def run(
 
 
 def _show(watchers: Iterable[Observer], ran: Ran, program: Program) -> None:
-    """Tells the observers what a step left. One that cannot even look at what a plugin left blames the plugin."""
+    """Tells the observers what a step left. A crash of an observer on what a plugin left is blamed on the plugin."""
     one = ran.step.instance
     for observer in watchers:
         try:

@@ -49,7 +49,7 @@ class CallGraph:
                 self.users.setdefault(item, []).append(user)
 
     def leading_to(self, targets: Iterable[Any]) -> dict[Any, Any]:
-        """Everything that leads to one of the targets → the next step on a shortest way; a target → itself."""
+        """Everything that leads to one of the targets → the next step on a shortest path; a target → itself."""
         found: dict[Any, Any] = {target: target for target in targets}
         pending = list(found)
         for item in pending:

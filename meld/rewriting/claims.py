@@ -24,7 +24,7 @@ def drop_claims(program: c.Component | Module, *, root: bool = True) -> Counter[
         root: whether also those of the program itself, or only those of components and modules inside it.
 
     Returns:
-        What was dropped, as it is called in text, and how often.
+        What was dropped, by its name in text, and how often.
     """
     dropped: Counter[str] = Counter()
     if isinstance(program, Module):

@@ -1,4 +1,4 @@
-"""Constant expressions: their values, their folding, and segments that are in bounds whatever the host gives.
+"""Constant expressions: their values, their folding, and segments that are in bounds for any host.
 
 A module may read an imported immutable global in a constant expression; core WebAssembly 2.0 forbids it for a global
 that the module defines. Merging turns the first into the second, so `fold` puts the value in the place of the global.

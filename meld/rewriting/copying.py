@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @record()
 class Copier:
-    """Copies definitions to the end of a sequence. `map` says what stands for what already."""
+    """Copies definitions to the end of a sequence. `map`: what was copied already → its copy."""
 
     into: list[Definition]
     map: dict[Definition, Definition] = field(default_factory=dict)

@@ -38,7 +38,7 @@ def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
         if target is not None:
             by_target.setdefault(target, []).append(segment)
             if not is_in_bounds(segment):
-                pending.append(target)  # it may trap, whoever uses what it writes to
+                pending.append(target)  # it may trap even if what it writes to is unused
     pending += [item for item in by_target if item.imported]  # the host sees what is written there
     named = _Named()
     while pending:

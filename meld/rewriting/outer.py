@@ -143,7 +143,7 @@ def has_end(t: c.CompFuncType) -> bool:
 
 
 def _watch(module: Module, edges: list[Edge]) -> None:
-    """Has each `realloc` watched that the host calls for a result with handles: it is given another one, everywhere."""
+    """Replaces each `realloc` that the host calls for a result with handles by one that records what it returns."""
     watched: dict[Function, Function] = {}
     for note in edges:
         realloc, result = note.inner.realloc, _result(note.type, note.inner)
@@ -182,14 +182,14 @@ def _import_edge(module: Module, outer: Function, call: HostCall) -> Function:
 
 
 def _separate(module: Module, edge: Edge, call: HostCall) -> None:
-    """Has the import behind an edge use the state memory."""
+    """Makes the import behind an edge use the state memory."""
     edge.outer = call.lower = _copied(module, edge.inner)
     shape = lowered_type(call.type, edge.outer)
     edge.target.type = module.func_type(shape.params, shape.results)
 
 
 def _lower_synchronously(module: Module, edge: Edge, call: HostCall) -> None:
-    """Has the import behind an edge block, with the state memory if values lie in memory."""
+    """Makes the import behind an edge block, with the state memory if values lie in memory."""
     plain = Options(edge.inner.encoding)
     edge.outer = call.lower = _copied(module, plain) if uses_memory(call.type, plain, imported=True) else plain
     shape = lowered_type(call.type, edge.outer)
@@ -215,7 +215,7 @@ def _state_memory(module: Module) -> set[Memory | None]:
 
 
 def share_import(module: Module, item: Function, call: HostCall) -> bool:
-    """Has a call of the host use the state memory, by an edge in front of it.
+    """Makes a call of the host use the state memory, by an edge in front of it.
 
     Returns:
         False if there is nothing to check, or if the call is asynchronous.
@@ -235,7 +235,7 @@ def share_import(module: Module, item: Function, call: HostCall) -> bool:
 
 
 def _separate_import(module: Module, item: Function, call: HostCall) -> None:
-    """Has a call of the host use the state memory, by the edges in front of it, or a new one."""
+    """Makes a call of the host use the state memory, by the edges in front of it, or a new one."""
     edges = [n for _, n in module.noted(Edge) if n.target is item]
     if not edges:
         made = _import_edge(module, item, call)
@@ -251,7 +251,7 @@ def _separate_import(module: Module, item: Function, call: HostCall) -> None:
 
 
 def share_export(module: Module, export: HostExport) -> bool:
-    """Has the host use the state memory for an exported function.
+    """Makes the host use the state memory for an exported function.
 
     Returns:
         False if there is nothing to check, or if the function is asynchronous: wire-entries makes a plain one of it.

@@ -132,7 +132,7 @@ def move(
     """Moves all definitions of `source` into `into`; arguments as for `splice`.
 
     Until the function that is returned is called, `source` is as it was, and may be spliced as well. The call gives the
-    items their owner, name and origin, and binds the imports; `source` is used up then.
+    items their owner, name and origin, and binds the imports; `source` is consumed then.
     """
     into.types += source.types
     for space in DEFINED:

@@ -93,7 +93,7 @@ class State:
     # --- functions ---------------------------------------------------------------------------------------------------
 
     def function(self, label: str) -> Function:
-        """A function of the runtime, by the name that templates import it by; linked when it is first asked for."""
+        """A function of the runtime, by the name that templates import it by; linked on first use."""
         if label not in self.linked and label in TEMPLATES:
             self.link(__package__, TEMPLATES[label], kind=KIND)
         return self.linked[label]

@@ -47,7 +47,7 @@ class Merged:
     Attributes:
         used: the features that one of them uses, or that a module uses which says nothing.
         conflicts: those that one disallows and another uses.
-        disallowed: those that one disallows and nobody uses.
+        disallowed: those that one disallows and none uses.
         malformed: bytes of sections that cannot be read.
     """
 

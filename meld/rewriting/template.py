@@ -50,7 +50,7 @@ KEPT = 1024
 
 
 def generated(text: str, name: str) -> Module:
-    """Text that the compiler has written as a module. Its binary is kept, since the next run mostly writes the same."""
+    """Generated text as a module. Its binary is cached, since the next run mostly generates the same."""
     kind, key = f"module-{name}", text.encode()
     binary = cache.load(kind, key)
     if binary is not None:

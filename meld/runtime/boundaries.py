@@ -1,12 +1,12 @@
 """The interpreter of what is still pending: calls between components, and canonical built-ins.
 
 After `merge` a call into another component is an import with a `Boundary` note, and a canonical built-in one with a
-`CanonCall` note. Here is what Python supplies for them, so that a module runs at any stage and answers as the
+`CanonCall` note. This module supplies them in Python, so that a module runs at any stage and answers as the
 compiled one. What an import stands for is known from notes alone, so the module must come as text or as objects: a
 binary does not carry them. What calls and built-ins do is in `meld.runtime.tasks`; here they meet the module.
 
 Adapters compile the same rules, with the same two liberties that engines take: `post-return` may call out, and an
-instance that is entered again by way of another may run.
+instance that is re-entered through another may run.
 
 Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`.
 """
@@ -113,7 +113,7 @@ class Interpreter:
         return any(isinstance(n, Boundary | CanonCall) for item in self.module.imports for n in item.notes)
 
     def encoded(self) -> AbstractContextManager[Module]:
-        """The module as the engine is to have it; ask for `exports` only then."""
+        """The module for the engine; `exports` is known only inside the context."""
         assert self._frames is not None
         return unwindable(self.module, self._items, self._frames)
 
@@ -123,7 +123,7 @@ class Interpreter:
         return {name: item for item, name in self._items.names.items()}
 
     def attach(self, instance: wasmtime.Instance, store: wasmtime.Store) -> None:
-        """Tells the instance, once there is one; before, items are found by way of who calls."""
+        """Sets the instance, once there is one; before, items are found through the caller."""
         self._items.attach(instance, store)
 
     # --- what is supplied for imports ---
@@ -205,7 +205,7 @@ class Interpreter:
     def _passing(
         self, note: Edge, sides: Pair[Side], params: Pair[Layout], results: Pair[Layout], cores: list[int]
     ) -> Pair[list[int]]:
-        """A call over the edge that hands on what it gets, with other handles: the answer, and the target's."""
+        """A call over the edge that passes values on with translated handles; returns its result, and the target's."""
         up, down = sides
         assert up.handles is not None and down.handles is not None
         there, back = Passing(up.handles, down.handles, up), Passing(down.handles, up.handles, up)
@@ -384,7 +384,7 @@ class Interpreter:
         return side
 
     def _reallocated(self, realloc: Function, instance: InstanceState, args: Sequence[int]) -> int:
-        """What `realloc` returns, called in a task of its own: it has no part in those that are under way."""
+        """What `realloc` returns, called in a task of its own: it is independent of those that run."""
         assert self._frames is not None
         before, self._scheduler.current = self._scheduler.current, Thread(_task_outside(instance))
         try:
@@ -410,7 +410,7 @@ class Interpreter:
 
 
 def _task_outside(instance: InstanceState) -> Task:
-    """A task of nobody's, which cannot wait: it is synchronous."""
+    """A task without an owner, which cannot wait: it is synchronous."""
     nothing: Any = None
     return Task("", instance, DTOR, Options(), nothing, nothing, nothing, state=State.STARTED)
 
@@ -453,7 +453,7 @@ def _needed(module: Module) -> dict[CoreItem, None]:
 
 
 def _check_lift(t: c.CompFuncType, lift: Options, target: Function, where: str) -> None:
-    """Refuses a note, perhaps written by hand, that does not fit the core functions it speaks of."""
+    """Refuses a note, perhaps written by hand, that does not fit the core functions it names."""
     core = lifted_type(t, lift)
     if lift.callback is not None:
         core = FuncType(core.params, (I32,))

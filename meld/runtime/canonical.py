@@ -58,7 +58,7 @@ _FORMATS = {
 class Text(str):
     """A lifted string. `encoding` is what it was written in: ``utf8``, ``utf16``, ``latin1``, or ``tagged utf16``.
 
-    What a `realloc` is asked for depends on it, as far as the specification goes.
+    The arguments of `realloc` depend on it, as in the specification.
     """
 
     __slots__ = ("encoding",)

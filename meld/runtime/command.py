@@ -19,7 +19,7 @@ CHECK_LIMIT = 300
 
 
 def run_command(command: str, data: bytes) -> MeldError | None:
-    """Runs a command on a file with the data; what it says if it fails. MeldError if it cannot be run."""
+    """Runs a command on a file with the data; returns its output if it fails. MeldError if it cannot be run."""
     done = run_on_file(command, data, option="--check")
     if done is None:
         return MeldError(f"`{command}` takes more than {CHECK_LIMIT} s")

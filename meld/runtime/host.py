@@ -1,4 +1,4 @@
-"""The host of `pulseengine:async` under wasmtime: what a module imports, what it called, what it must not call."""
+"""The host of `pulseengine:async` under wasmtime: the imports of a module, counts and limits of its calls."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Host:
 
 
 def engine_type(signature: FuncType) -> wasmtime.FuncType:
-    """A function type for the engine, whose interface knows no v128. Raises MeldError for types it cannot say."""
+    """A function type for the engine, whose interface lacks v128. Raises MeldError for types that it cannot express."""
     return wasmtime.FuncType([_engine_type(t) for t in signature.params], [_engine_type(t) for t in signature.results])
 
 

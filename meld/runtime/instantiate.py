@@ -49,7 +49,7 @@ FEATURES = (
     "wide_arithmetic",
     "custom_page_sizes",
 )
-"""What the engine is told to accept; the names are those of its configuration."""
+"""The features that are enabled in the engine, by the names of its configuration."""
 
 
 class Trapped(Exception):
@@ -179,14 +179,14 @@ def instantiate(
         program: the module, or its binary.
         host: serves `pulseengine:async`; a new one if None.
         given: what to supply for other imports, by module and field name; items of the engine belong to `store`.
-        lenient: whether a function of a component's world that nobody supplies is a trap when it is called.
+        lenient: whether a function of a component's world that is not supplied is a trap when it is called.
         store: a store of `engine()` to instantiate in, with other instances; a new one if None.
         fuel: how much the program may execute in a new store before it traps; without limit if None.
         interruptible: whether `interrupt` is to stop it; only in a new store.
         trace: told of calls, events and copies between components, a line each, as far as they are interpreted.
 
     Raises:
-        MeldError: the module is malformed or invalid, or an import is supplied by nobody.
+        MeldError: the module is malformed or invalid, or an import is not supplied.
         Trapped: its start function trapped.
     """
     host = host or Host()
@@ -215,7 +215,7 @@ def instantiate(
 
 
 def interrupt() -> None:
-    """Makes the programs trap that run in other threads and were made interruptible; they are of no use any more."""
+    """Makes the programs trap that run in other threads and were made interruptible; they cannot be used any more."""
     engine(interruptible=True).increment_epoch()
 
 
@@ -247,7 +247,7 @@ class _Supply:
     lenient: bool
 
     def item(self, wanted: CoreItem) -> Any:
-        """The engine's item for an import. Raises MeldError if nobody provides it."""
+        """The engine's item for an import. Raises MeldError if it is not provided."""
         assert wanted.imported is not None
         module, name = wanted.imported.module, wanted.imported.field
         item = self.given.get((module, name))

@@ -20,7 +20,7 @@ from meld.runtime.instantiate import interrupt
 from meld.support.records import record
 
 TIME_LIMIT: ContextVar[float | None] = ContextVar("TIME_LIMIT", default=None)
-"""Seconds that programs may run that a command runs by itself; None: as long as they like."""
+"""Seconds that programs may run that a command runs by itself; None: no limit."""
 
 _AGAIN = 0.05
 """Seconds between two attempts: a program may have been instantiated, but not have begun."""

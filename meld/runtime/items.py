@@ -32,7 +32,7 @@ class Items:
 
     Attributes:
         names: what has to be exported, with its reserved name.
-        stores: who calls, innermost last; while the module starts, items are found by way of them.
+        stores: the callers, innermost last; while the module starts, items are found through them.
     """
 
     names: dict[CoreItem, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Items:
         return view(self.stores[-1], self.reach(memory))
 
     def reach(self, item: CoreItem) -> Any:
-        """The engine's item. Raises HostTrap if it cannot be had."""
+        """The engine's item. Raises HostTrap if there is none."""
         if item not in self._found:
             store = self.stores[-1]
             if isinstance(store, wasmtime.Caller):

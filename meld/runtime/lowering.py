@@ -100,7 +100,7 @@ def _lower_range(side: Side, layout: Layout, value: Value) -> tuple[int, int]:
 
 
 def _lower_string(side: Side, text: str) -> tuple[int, int]:
-    """`store_string_into_range`: what `realloc` is asked for goes by the source's encoding, as in the specification."""
+    """`store_string_into_range`: the size passed to `realloc` depends on the source's encoding."""
     source = text.encoding if isinstance(text, Text) else "utf8"
     match source, side.encoding:
         case ("utf8", "utf8") | ("utf16" | "tagged utf16" | "latin1", "utf16"):

@@ -88,7 +88,7 @@ class Remains:
     # --- imports ---
 
     def served(self, note: Note, calls: Calls) -> tuple[Instance, Callable[..., Any]] | None:
-        """For whom an import is, and what it does; None if it is nothing of this."""
+        """The instance of an import, and what it does; None for other imports."""
         match note:
             case TaskHalf():
                 return note.caller, partial(self._half, note, calls)
@@ -157,7 +157,7 @@ class Remains:
     # --- entries ---
 
     def entry(self, export: HostExport) -> Entry | None:
-        """How an exported function is called if not as it is lifted; None if it is."""
+        """How an exported function is called if not directly; None if directly."""
         lift, returned = export.lift, task_return_type(export.type.result, export.lift)
         if "entered" in self.module.facts:
             flat = not lift.is_async and export.type.is_async and export.target.signature.results == returned.params

@@ -20,7 +20,7 @@ MASK = 0xFFFF_FFFF
 
 
 class HostTrap(Exception):
-    """The host stops the program: what it did is never right."""
+    """The host stops the program: it broke the contract."""
 
 
 @record(eq=False)
@@ -165,7 +165,7 @@ class Streams:
 
 
 def _buffer(memories: Memories, mem: int, ptr: int, n: int) -> memoryview:
-    """`n` bytes at `ptr`; traps before anything has moved. No bytes lie anywhere."""
+    """`n` bytes at `ptr`; traps before anything has moved. An empty range is always in bounds."""
     if n == 0:
         return memoryview(bytearray())
     memory = memories(mem)

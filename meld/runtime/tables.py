@@ -157,7 +157,7 @@ class Held:
         """A call begins."""
 
     def end_loans(self) -> None:
-        """What this side has lent for the call is its own again."""
+        """Ends the loans of this side."""
         for entry in self.scope.lent:
             entry.lends -= 1
 
@@ -204,7 +204,7 @@ class Inside:
         self.scope.mark = self.call(self.functions.scope_new, int(self.scope.outside))
 
     def end_loans(self) -> None:
-        """What this side has lent for the call is its own again; the call is over."""
+        """Ends the loans of this side; the call is over."""
         self.call(self.functions.end_loans, self.record, self.scope.mark)
         self.call(self.functions.scope_free, self.scope.mark)
 

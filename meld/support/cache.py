@@ -1,10 +1,10 @@
 """What one run makes and the next can use: the compiled kernel, the tables of the grammars, adapters.
 
 These are loaded as code, so they are taken only from a directory and a file that belong to the user and that nobody
-else can write to; anything else is as if it were not there. Files are written whole, and checked by their hash.
+else can write to; anything else is ignored. Files are written whole, and checked by their hash.
 
 The directory is ``$MELDC_CACHE``, else ``$XDG_CACHE_HOME/meldc``, else ``~/.cache/meldc``; ``MELDC_CACHE=off`` does
-without. Where it cannot be written, each run makes these things anew.
+without. If it cannot be written, nothing is cached.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def load(name: str, key: bytes) -> bytes | None:
 
 
 def save(name: str, key: bytes, data: bytes, keep: int = 1) -> None:
-    """Saves something under a name; what was saved for other keys goes away, but for the latest.
+    """Saves something under a name; entries for other keys are deleted, except the latest.
 
     Nothing happens where that fails.
 
@@ -96,6 +96,6 @@ def _file(name: str, key: bytes) -> str:
 
 
 def _is_ours(handle: int) -> bool:
-    """Whether an open file or directory belongs to the user, and nobody else can write to it."""
+    """Whether an open file or directory belongs to the user and only the user can write to it."""
     found = os.fstat(handle)
     return found.st_uid == os.geteuid() and not found.st_mode & FOREIGN

@@ -1,7 +1,7 @@
-"""An order that keeps to edges: the given one where it does, else one that networkx finds.
+"""A topological order: the given one if it keeps all edges, else one that networkx finds.
 
 The import of networkx takes longer than a small fuse, so it happens only where something has to be found: an order, or
-the circle that leaves none.
+the cycle that prevents one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ N = TypeVar("N", bound=Hashable)
 
 
 class Circle(Exception):
-    """The edges lead in a circle: `path` is one, its first node also last."""
+    """The edges have a cycle: `path` is one, its first node also last."""
 
     def __init__(self, path: list[object]) -> None:
         super().__init__(path)

@@ -1,4 +1,4 @@
-"""Dataclasses with slots that cost little until they are used.
+"""Dataclasses with slots whose methods are compiled on first use.
 
 A dataclass compiles its methods as its module is imported. Most classes of a compiler take no part in most runs, so
 that compiling took two fifths of the time in which a small program is fused (`benchmarks/fuse.py`). `record` has

@@ -1,6 +1,6 @@
-"""What reaches a terminal: text, in which nothing is left that a terminal would act on.
+"""What reaches a terminal: text without control characters.
 
-Names come from programs, and whoever made a program may have put escape sequences or marks of direction into them. So
+Names come from programs, and may contain escape sequences or marks of direction. So
 everything that is printed goes through `say`, tables are made of `cell`, and JSON is written by `json_text`; colours
 are added behind that. Products (WAT, HTML) escape such characters by themselves.
 """

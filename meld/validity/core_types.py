@@ -2,7 +2,7 @@
 
 Type definitions are objects, and each module has its own. Two are the same type if their recursion groups have the same
 shape, references inside the group taken by position. Each group gets a number here, that of the first of its shape.
-Most programs have plain function types alone, of which the shape is all: then nobody is asked here.
+Most programs have plain function types alone, which are equal if their shapes are: then this module is not needed.
 
 Source: WebAssembly 3.0, section 3.3 (Matching) and 3.2.4 (Defined types, rolling).
 """

@@ -67,7 +67,7 @@ def of_problem(problem: Problem, rule: Rule, name: str) -> Diagnostic:
 
 
 def _misspelt(program: Program, name: str) -> list[Diagnostic]:
-    """Facts and notes that nobody knows, and that resemble some that are known. Others may be those of a plugin."""
+    """Unknown facts and notes that resemble known ones. Others may be those of a plugin."""
     from meld.passes import Registry
 
     strange: list[tuple[str, str, Any]] = [("fact", fact, None) for fact in program.facts]

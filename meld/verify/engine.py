@@ -162,7 +162,7 @@ def leftover_fault(program: Program) -> MeldError | None:
 
 
 def engine_fault(program: Program, data: bytes) -> MeldError | None:
-    """What the engine says against the binary of a program, with the function that it speaks of."""
+    """What the engine says against the binary of a program, with the function that it names."""
     import re
 
     import wasmtime

@@ -16,7 +16,7 @@ def verify(program: Component | Module, *, decode: bool = False) -> list[Problem
     """What is wrong with a program, at most `MAX_PROBLEMS` things, in the order of the program; empty if nothing is.
 
     Args:
-        decode: look into every body. Without it a body that nobody has decoded, and whose scope refers to nothing but
+        decode: look into every body. Without it a body that is not decoded, and whose scope refers to nothing but
             what is in the module, is taken as it was read.
     """
     if isinstance(program, Component):

@@ -126,7 +126,7 @@ class ScopedTypes(CoreTypeReader):
 
 def type_of(item: Definition) -> object:
     """What a definition of sort TYPE is, if that can be told without looking into instances; else None."""
-    for _ in range(MAX_NESTING):  # a chain of exports may be as long as the component: then nobody knows
+    for _ in range(MAX_NESTING):  # a chain of exports may be as long as the component: then it is not followed
         match item:
             case OuterAlias(target=target) | Export(target=target):
                 item = target

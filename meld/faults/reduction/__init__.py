@@ -103,7 +103,7 @@ class Reducer:
         return self._view
 
     def run(self) -> bool:
-        """Reduces as far as it goes; False if the time was over, or the user interrupted.
+        """Reduces as far as possible; False if the time was over, or the user interrupted.
 
         Raises:
             MeldError: there is no fault to begin with.

@@ -1,6 +1,6 @@
 """What reduction tries to take away: cuts. Each has a number of parts, of which some are removed at a time.
 
-A cut may leave what is not valid; whoever applies it checks that.
+A cut may leave an invalid program; the caller checks that.
 """
 
 from __future__ import annotations

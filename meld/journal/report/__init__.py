@@ -1,6 +1,6 @@
 """`meldc report`: a run as one page of HTML, which needs nothing else.
 
-What the page shows is data in it (`data`), which its script turns into elements as far as somebody looks; the pictures
+What the page shows is data in it (`data`), which its script turns into elements on demand; the pictures
 of the graph are made here (`picture`). Names come from programs: the script sets texts only, never markup.
 """
 

@@ -1,7 +1,7 @@
 """The adapters of a program while they are being written, as functions in WAT.
 
 Adapters and their helpers refer by name to each other and to the items of the program that they use. A helper (the copy
-of a list of some type between two memories, say) is written when first asked for and shared from then on. Functions
+of a list of some type between two memories, say) is written on first use and shared from then on. Functions
 that differ only in what they refer to have one shape, and a shape is parsed once (`AdapterModule.finish`).
 """
 
@@ -135,7 +135,7 @@ class AdapterModule:
 
     Attributes:
         bound: name in the text → the item of the program that it stands for.
-        names: name in the text → name that the function shall have in the program.
+        names: name in the text → name of the function in the program.
         kinds: name in the text → what kind of thing the function is, where it is not an adapter or a part of one.
         layouts: the layouts for 32- and 64-bit memories.
         code: how much of it is still allowed.

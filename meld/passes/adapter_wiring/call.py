@@ -56,7 +56,7 @@ class Call:
         """The instances whose code may run while they must not call out: their `realloc`.
 
         The specification asks for the same while `post-return` runs. Engines let it call out of a component that
-        another one has called, and a program that runs unfused shall run fused.
+        another one has called, and a program that runs unfused has to run fused.
         """
         found = []
         if self.params[1].allocates or self.spills_params[1]:

@@ -74,7 +74,7 @@ def _may_call_out(function: Function) -> bool:
 
 
 def call_closed(module: Module, closed: Mapping[Called, Function]) -> None:
-    """Has the host call what closes the instance in place of each function."""
+    """Makes the host call the closing wrapper in place of each function."""
 
     def options(before: Options, instance: Instance) -> Options:
         def stands(function: Function | None) -> Function | None:

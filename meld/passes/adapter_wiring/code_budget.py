@@ -28,7 +28,7 @@ class CodeBudget:
         """A call passes these records between two memories, given by their names in the text.
 
         Args:
-            calls: how many calls that is; 0 for the elements of a stream, of which instances are paired by us.
+            calls: how many calls that is; 0 for the elements of a stream, whose instances the compiler pairs.
 
         Raises:
             MeldError: code for so many values is out of proportion; a few definitions can make a type of any size.

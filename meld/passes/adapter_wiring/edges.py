@@ -1,7 +1,7 @@
 """Adapters over the edge of the program: what translates handles between an instance and the outside.
 
-Two forms, see `meld.rewriting.outer`. A *passing* adapter hands on what the host and the instance give each other, with
-other numbers for the handles. A *copying* one is an adapter like those between instances, whose other side is the state
+Two forms, see `meld.rewriting.outer`. A *passing* adapter passes on the values of the host and the instance, with
+translated handles. A *copying* one is an adapter like those between instances, whose other side is the state
 memory: there the host finds parameters, and leaves results, in blocks that are given back when the call is over.
 
 Source: Component Model, CanonicalABI.md: `canon lift`, `canon lower`.
@@ -29,7 +29,7 @@ Locals = tuple[tuple[str, NumType], ...]
 
 @record()
 class Passing(Translator):
-    """Translates handles where they are; all else stays, or is handed on as it is.
+    """Translates handles where they are; all else stays, or is passed on unchanged.
 
     Attributes:
         slots: for handles in lists that the host will read: the local that holds those found so far (slots.wat).
@@ -301,7 +301,7 @@ class _Arena:
         return local
 
     def put(self, blocks: str) -> None:
-        """Goes on with a list."""
+        """Continues with a list."""
         if self.used:
             self.body.emit(f"(call {self.edges.function('arena_put')} (local.get {blocks}))")
 

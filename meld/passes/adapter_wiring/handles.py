@@ -118,7 +118,7 @@ class Handles:
         return self._call_end("lower", translator.target.instance, number, lifted)
 
     def _call_end(self, way: str, instance: Instance, number: str, expr: str) -> str:
-        """A readable end leaves an instance, or is given to it; or the host."""
+        """A readable end moves between an instance and another one, or the host."""
         name = {"lift": "end_take", "lower": "end_give"}[way] if instance is OUTSIDE else f"end_{way}"
         record = "" if instance is OUTSIDE else f"(i32.const {self.records[instance]}) "
         return f"(call {self.adapters.function(getattr(self.ends, name))} {record}{number} {expr})"
@@ -182,7 +182,7 @@ class Handles:
     # --- the scope of a call ---
 
     def begin(self, body: Body, call: Call) -> str | None:
-        """Before the parameters of a call are carried over: makes its scope. Answers the local that holds it."""
+        """Before the parameters of a call are carried over: makes its scope. Returns the local that holds it."""
         if not self._lends(call) and not self._gives(call):
             return None
         scope = body.local(I32)

@@ -13,7 +13,7 @@ TAIL_CALLS = frozenset({"return_call", "return_call_indirect", "return_call_ref"
 
 
 def inline_calls(caller: Function, wanted: Callable[[Function], bool], type_of: Callable[..., TypeDef]) -> int:
-    """Inlines calls of the functions that are wanted; returns how many were.
+    """Inlines the calls of the functions that are `wanted`; returns their number.
 
     `type_of` gives the type of a block with more than one result, by these.
 

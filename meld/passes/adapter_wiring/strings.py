@@ -88,7 +88,7 @@ class _Strings:
         body.emit(self.adapters.range_check(self.source.memory, "(local.get $from)", size, Trap.STRING))
 
     def piece(self, template: str) -> str:
-        """The name of a piece for this pair, written when first asked for."""
+        """The name of a piece for this pair, written on first use."""
         key = ("strings", template, self.source.memory, self.target.memory, self.target.realloc)
         return self.adapters.helper(key, template, lambda name: self.text(template, name))
 

@@ -37,7 +37,7 @@ class Surroundings:
 
     Attributes:
         slots: the globals of the context slots, if there are any in the program.
-        tasks: what knows the running task, if there are any.
+        tasks: the functions of the scheduler that give the running task, if there is one.
     """
 
     adapters: AdapterModule
@@ -45,7 +45,7 @@ class Surroundings:
     tasks: TaskFunctions | None
 
     def begin(self, body: Body, call: Call) -> Saved:
-        """Before the parameters are lowered; what it answers is given to `end`."""
+        """Before the parameters are lowered; its result is passed to `end`."""
         saved: Saved = []
         if call.planned.context and self.slots is not None:
             for slot in (self.slots.first, self.slots.second):
@@ -60,7 +60,7 @@ class Surroundings:
         return saved
 
     def _replace(self, body: Body, item: Global, core: NumType, value: str) -> tuple[str, str]:
-        """Gives a global a value, and keeps the one that it had."""
+        """Sets a global; returns what restores its old value."""
         name, local = self.adapters.global_(item), body.local(core)
         body.emit(f"(local.set {local} (global.get {name}))")
         body.emit(f"(global.set {name} {value})")

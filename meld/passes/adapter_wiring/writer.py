@@ -55,7 +55,7 @@ class Handles(Protocol):
         """The same for elements that the host reads, in a mode of `meld.notes.channels.ElementCopy`."""
 
     def begin(self, body: Body, call: Call) -> str | None:
-        """Before the parameters are carried over; answers the local that holds the scope of the call."""
+        """Before the parameters are carried over; returns the local that holds the scope of the call."""
 
     def returned(self, body: Body, call: Call, scope: str | None) -> None:
         """After the callee returned."""
@@ -239,7 +239,7 @@ class AdapterWriter:
             body.trap_if(closed, self.adapters.trap(Trap.LEAVE))
 
     def set_may_leave(self, body: Body, instance: Instance, allowed: bool) -> None:
-        """Says from here on whether an instance may call out."""
+        """Sets `may_leave` of an instance."""
         if instance in self.may_leave:
             body.emit(f"(global.set {self.may_leave[instance]} (i32.const {int(allowed)}))")
 

@@ -1,7 +1,7 @@
 """The pass `emit-tasks`: the canonical built-ins of asynchronous code become functions of the module.
 
-Each built-in of an instance becomes a function that keeps the note of what it stands for. What it needs is linked in,
-and no more: a context slot is a global, a backpressure counter another one, and where no call has a task, whatever
+Each built-in of an instance becomes a function that keeps the note of what it stands for. Only what it needs is linked
+in: a context slot is a global, a backpressure counter another one, and where no call has a task, whatever
 would block can only trap.
 
 Source: Component Model, CanonicalABI.md: Canonical Definitions; behaviour of wasmtime.
@@ -97,7 +97,7 @@ END_SCOPE = """(call $end_borrows (i32.add (local.get $task) (i32.const 48)))
           (i32.load $state offset=44 (local.get $task))
           (i32.add (local.get $task) (i32.const 48)))))"""
 MOST_YIELDS = 10_000
-"""So often something may yield while it is in the way of a frame that could go on."""
+"""How often a task may yield while its frame blocks one that could be resumed."""
 
 
 FOR_COMPONENTS = "exposed-resources"
@@ -392,7 +392,7 @@ class _Emitter:
                 self._wrap_realloc(function, core)
 
     def _wrap_realloc(self, realloc: Function, core: str) -> None:
-        """Each call of a `realloc` begins with empty slots, and what it leaves in them is forgotten."""
+        """Each call of a `realloc` begins with empty slots, and what it leaves in them is discarded."""
         name = self.wrapped[realloc] = f"realloc.{len(self.wrapped)}"
         saved = "".join(f" (local $context{slot} {core})" for slot in range(SLOTS))
         begin = "".join(
@@ -424,7 +424,7 @@ class _Emitter:
 
 
 def _rebind_reallocs(module: Module, new: dict[Function, CoreItem]) -> None:
-    """Has what lowers values call other functions as `realloc`; whoever calls these by themselves goes on to."""
+    """Replaces `realloc` in the options of calls; direct calls of it are unchanged."""
     if not new:
         return
     for holder in (*module.notes, *(n for item in module.items() for n in item.notes)):

@@ -371,7 +371,7 @@ class TaskCalls:
     # --- by number ---------------------------------------------------------------------------------------------------
 
     def _dispatch(self) -> None:
-        """The functions that do the right thing by the number of a task's call."""
+        """The functions that dispatch on the number of a task's call."""
         starts = {call.number: f"(call $start.{call.number} (local.get $task)) (return)" for call in self.calls}
         self.text.add(f"  (func $start (param $task i32)\n{_switch(starts, CALL_OF_TASK)}    (unreachable))")
         callbacks = {
@@ -415,7 +415,7 @@ def _fits(call: TaskCalled, n: CanonCall) -> bool:
 
 
 def _switch(cases: dict[int, str], number: str) -> str:
-    """Code that does one of several things by a number; goes on behind it for any other one."""
+    """A dispatch on a number; any other number falls through."""
     if not cases:
         return ""
     labels = [f"$case.{n}" for n in cases]

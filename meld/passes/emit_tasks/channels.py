@@ -46,7 +46,7 @@ GIVEN = ("handle_add", "handle_remove", "block_new", "block_free")
 class Channels:
     """Writes the functions of channels, waitable sets and error contexts into the text of the runtime.
 
-    The templates call functions that whoever runs tasks writes into the text: ``$check_blocking``,
+    The templates call functions that the templates of tasks define: ``$check_blocking``,
     ``$block_on_waitable (waitable)``, ``$block_on_set (set)`` and ``$set_wake (set)``.
 
     Attributes:
@@ -129,7 +129,7 @@ class Channels:
         return ends | ({"error_lift": "error_get", "error_lower": "error_lower"} if self.errors else {})
 
     def install(self, made: Mapping[str, CoreItem]) -> None:
-        """Once the text has a place: says how ends and error contexts go from one instance to another."""
+        """After the text is installed: notes the functions that carry ends and error contexts."""
         functions: dict[str, Any] = {field: made[name] for field, name in self._ends.items()}
         if functions:
             self.tables.module.notes.append(EndFunctions(**functions))
@@ -190,7 +190,7 @@ class Channels:
         return f"(if (i32.gt_u (local.get $n) (i32.const {MAX_COUNT})) (then (call {trap}) (unreachable)))"
 
     def _check_range(self, domain: Rendezvous, call: CanonCall, verb: Verb, count: str) -> str:
-        """The buffer of an operation lies in its memory, and is aligned. An empty one lies nowhere."""
+        """The buffer of an operation lies in its memory, and is aligned. An empty one has no address."""
         element = domain.element
         if element is None:
             return ""
@@ -213,7 +213,7 @@ class Channels:
         return checks if count != "(local.get $n)" else f"(if (local.get $n) (then\n        {checks}))"
 
     def _awaited(self, call: CanonCall, verb: Verb, copy: str) -> str:
-        """A copy, and where it would block, what waits for it."""
+        """A copy, and where it would block, the wait for it."""
         record, type_ = self.tables.record(call.instance), self.types.number(call.type) | (verb is Verb.WRITE)
         wait = f"(call $end_await (i32.const {record}) (i32.const {type_}) (local.get $handle))"
         return (

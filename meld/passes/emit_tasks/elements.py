@@ -1,6 +1,6 @@
 """Copies of elements of streams and futures, and of messages, where copying bytes is not enough.
 
-Here it is only asked for: each copy is an import with a note (`meld.notes.channels.ElementCopy`), in whose place
+Here only imports are made: each copy is one with a note (`meld.notes.channels.ElementCopy`), in whose place
 `adapter-wiring` puts a function that lifts and lowers.
 """
 
@@ -27,7 +27,7 @@ MOST_COPIES = 1_024
 
 @record()
 class ElementCopies:
-    """The copies that a program needs, each asked for once."""
+    """The copies that a program needs, each made once."""
 
     module: Module
     state: State

@@ -98,7 +98,7 @@ class OpenEnds:
         self.text.add(template_text(__package__, "open_ends.wat", params | more))
 
     def finish(self) -> None:
-        """Adds what depends on the types; after everything else, which says what is used."""
+        """Adds what depends on the types; called last, when it is known what is used."""
         self._by_type("host_new_of", FuncType((), (I64,)), "new")
         self._by_type("host_cancel_of", FuncType((I32,), (I32,)), "cancel-read", "cancel-write")
         self._by_type("host_drop_of", FuncType((I32,), ()), "drop-readable", "drop-writable")

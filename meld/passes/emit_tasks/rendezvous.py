@@ -215,7 +215,7 @@ class Copying:
         )
 
     def _done(self, verb: Verb, future: bool) -> str:
-        """The trap for an end that knows that nothing comes any more."""
+        """The trap for an end that was notified that its channel is done."""
         if future:
             return self.text.trap(Trap.WRITE_WRITTEN if verb is Verb.WRITE else Trap.READ_WRITTEN)
         return self.text.trap(Trap.WRITE_DONE if verb is Verb.WRITE else Trap.READ_DONE)
@@ -265,7 +265,7 @@ class Copying:
         return self.text.use(call.options.memory)
 
     def _copy_through(self, domain: Rendezvous) -> str:
-        """The name of ``(writer's place, reader's place, from, to, bytes)``, which copies by way of a buffer."""
+        """The name of ``(writer's place, reader's place, from, to, bytes)``, which copies through a buffer."""
         name = self._through.get(domain.number)
         if name is None:
             name = self._through[domain.number] = f"$copy_through.{domain.number}"
@@ -313,7 +313,7 @@ THROUGH = """
           (local.set $bytes (i32.sub (local.get $bytes) (local.get $now)))
           (br $more)))))
 """
-"""A copy by way of a buffer; within one memory the two ranges may overlap, and it is copied at once."""
+"""A copy through a buffer; within one memory the two ranges may overlap, and it is copied at once."""
 
 
 def _dispatch(pair: str, ways: list[tuple[str, list[int]]], pairs: int) -> str:

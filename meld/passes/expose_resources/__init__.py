@@ -1,6 +1,6 @@
-"""The pass `expose-resources`: whoever instantiates the module gets handles of the resources that it exports.
+"""The pass `expose-resources`: the host gets handles of the resources that the module exports.
 
-Without it their handles are indices of one instance's table, and mean nothing outside. With it an own handle that
+Without it their handles are indices of one instance's table, and meaningless outside. With it an own handle that
 leaves the module becomes one of the outside's, and back, in an edge of each exported function (`meld.rewriting.outer`).
 What that needs are imports, in the names that wit-component has for them, and the destructor is an export:
 
@@ -28,7 +28,7 @@ KIND = "handle-table"
 
 
 class ExposeResources(Pass):
-    """Give whoever instantiates the module handles of the resources that it exports.
+    """Give the host handles of the resources that the module exports.
 
     Only resources that an exported function takes or returns are exposed; the others stay inside.
 

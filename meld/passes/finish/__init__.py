@@ -47,8 +47,8 @@ class Finish(Pass):
 
     Exports, the start function and active segments are live, and so is what they reach. Live, too, is what lifting an
     export or lowering an import of the program needs (memory, `realloc`, `post-return`); these items are exported, as
-    `memory` and `cabi_realloc` where all need the same. A private memory that is empty for good goes, too: whatever
-    accesses it traps. The memory that most functions use comes first, and the table: engines and encodings favour
+    `memory` and `cabi_realloc` where all need the same. A private memory that stays empty is dropped, too: any
+    access of it traps. The memory that most functions use comes first, and the table: engines and encodings favour
     index 0. A boundary or a canonical built-in that is still an import is refused.
 
         (import "host" "log" (func $a/log (param i32)))
@@ -97,7 +97,7 @@ class Finish(Pass):
 
 
 def _attribute(module: Module, cx: PassContext) -> None:
-    """Has the encoder say where code comes from, unless the module has debug information of its own."""
+    """Makes the encoder attribute code to source lines, unless the module has debug information of its own."""
     generated = any(f.synthetic is not None for f in module.functions)
     own = any(section.name.startswith(".debug_") for section in module.customs)
     if (_has_lines(module, cx) or generated) and not own and not module.notes_of(Attributed):
@@ -160,7 +160,7 @@ def _is_pending(item: CoreItem) -> bool:
 
 
 def _merge_imports(module: Module, cx: PassContext) -> int:
-    """Makes one import of several of the same name and type; returns how many went away."""
+    """Merges imports of the same name and type; returns how many were dropped."""
     first: dict[Any, Item] = {}
     new: dict[Item, Item] = {}
     for item in module.imports:
@@ -205,7 +205,7 @@ def _type_of(item: CoreItem) -> Any:
 
 
 def _drop_options(module: Module) -> int:
-    """Drops memories and `realloc`s that a call of the host or an export names, and its type has no use for."""
+    """Drops memories and `realloc`s that a call of the host or an export names although its type does not need them."""
     dropped = 0
     for _, call in module.noted(HostCall):
         call.lower, count = _used(call.lower, call.type, imported=True)

@@ -1,7 +1,7 @@
-"""Memories that are empty for good: they go, and what would have accessed them traps as before.
+"""Memories that stay empty are dropped; accesses of them trap as before.
 
-A component that calls others with strings has to name a memory, and some generators give it one of no pages. Nobody can
-read or write there, so it is only a burden to engines that count memories.
+A component that calls others with strings has to name a memory, and some generators give it one of no pages. It cannot
+be read or written, and engines limit the number of memories.
 
 Source: WebAssembly Core Specification 3.0, 4.6.9 (memory instructions).
 """
@@ -30,9 +30,9 @@ GROW = re.compile(rb"\x40")
 
 
 def drop_empty(module: Module, cx: PassContext) -> int:
-    """Replaces all accesses of memories that are private and empty for good; how many memories nobody uses now.
+    """Replaces all accesses of memories that are private and always empty; returns how many memories are unused now.
 
-    What traps takes an access of another memory, out of bounds of every memory, so that the reason is the same. The
+    The replacement accesses another memory, out of bounds of every memory, so that the reason is the same. The
     last memory of a module stays.
     """
     dropped = 0
@@ -99,7 +99,7 @@ COPY_FROM = """(param i32 i32 i32) (if (i32.or (local.get 1) (local.get 2)) (the
 
 
 class _Helpers:
-    """The functions that stand for accesses of an empty memory, made where they are needed."""
+    """The functions in place of accesses of an empty memory, made on first use."""
 
     def __init__(self, module: Module, memory: Memory, other: Memory) -> None:
         self.module, self.memory, self.other = module, memory, other

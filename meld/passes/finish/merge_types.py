@@ -18,7 +18,7 @@ Map = Callable[[TypeDef], Any]
 
 
 def merge_types(module: Module) -> int:
-    """Makes one definition of equal ones, the first; returns how many went away."""
+    """Replaces equal definitions by the first; returns how many were dropped."""
     first: dict[Any, RecGroup] = {}
     new: dict[TypeDef, TypeDef] = {}
     kept: list[RecGroup] = []

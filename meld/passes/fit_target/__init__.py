@@ -22,8 +22,8 @@ class FitTarget(Pass):
     """Keep generated code within the features of a target; say what the inputs need beyond them.
 
     Bulk copies become calls of loops, sign extensions shifts; data that the start function writes become stores;
-    further results go through globals, operands of blocks through locals; tables that nobody writes become one. What
-    the inputs need is kept, and a remark names it. Code without SIMD is written in the first place by
+    further results go through globals, operands of blocks through locals; tables that are never written become one.
+    What the inputs need is kept, and a remark names it. Code without SIMD is written in the first place by
     `adapter-wiring{simd=false}` and `emit-bridge{simd=false}`, and `lower-multi-memory` makes one memory of all:
     ``--target`` asks for all of them.
 
@@ -144,7 +144,7 @@ def _name_functions(module: Module) -> None:
 
 
 def _drop_types(module: Module, allowed: frozenset[str]) -> None:
-    """Drops type definitions that nobody uses and that need what the target lacks."""
+    """Drops unused type definitions that need what the target lacks."""
     if not any(set(of_type(t)) - allowed for t in module.typedefs()):
         return
     used: set[TypeDef] = set()

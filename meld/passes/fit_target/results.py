@@ -22,7 +22,7 @@ _UNKNOWN = frozenset({"try", "try_table", "br_on_null", "br_on_non_null", "br_on
 
 
 def lower_results(module: Module) -> int:
-    """Lowers all generated functions that have several results, or blocks with several operands; how many these are."""
+    """Lowers the generated functions with several results, or blocks with several operands; returns their number."""
     globals_: dict[tuple[ValType, int], Global] = {}
     fixed = _fixed(module)
     lowered = {

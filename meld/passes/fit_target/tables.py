@@ -1,4 +1,4 @@
-"""One table of several, for targets that have one table, which nobody changes.
+"""One table of several, for targets with a single table; only tables that never change.
 
 Each table becomes a region of the single one. An index that lies beyond its region becomes one that lies in no table,
 so that the call traps as it did.
@@ -23,7 +23,7 @@ class _Region:
 
 
 def join_tables(module: Module) -> str | None:
-    """Makes one table of all; why that cannot be done, if it cannot."""
+    """Merges all tables into one; returns why that is impossible, or None."""
     tables: list[Table] = module.space("tables")
     if len(tables) < 2:
         return None

@@ -119,7 +119,7 @@ def _builtin(
     resource: Resource,
     dtor: Function | None,
 ) -> Function:
-    """The function in place of a built-in. It keeps the note, so that later passes know what it stands for.
+    """The function in place of a built-in. It keeps the note, for later passes.
 
     `key`: the address of the instance's record, and the type number of the resource.
     """
@@ -141,7 +141,7 @@ def _builtin(
 
 
 def _destroyed(resource: Resource, dtor: Function | None) -> list[Instruction]:
-    """With the object and what `drop` says on the stack: runs the destructor if the handle owned it.
+    """With the object and the result of `drop` on the stack: runs the destructor if the handle owned it.
 
     The host is also told that a handle is dropped that it has lent.
     """

@@ -250,7 +250,7 @@ def _types(region: Region) -> dict[str, Any]:
 
 
 def _forget(module: Module, regions: Mapping[Memory, Region]) -> None:
-    """Drops notes that speak of a memory which is no more; what a region is, its globals say."""
+    """Drops notes about memories that are gone; the globals of a region describe it."""
 
     def speaks_of_region(n: Note) -> bool:
         return any(isinstance(value := getattr(n, f.name), Memory) and value in regions for f in fields(n))

@@ -49,7 +49,7 @@ DROPPED_CUSTOMS = (
     "signature",
     "jwt",
 )
-"""Custom sections (by the start of their name) that speak of indices, offsets or a world, which merging changes, or
+"""Custom sections (by the start of their name) that contain indices, offsets or a world, which merging changes, or
 that hosts and tools believe of a whole module: what one input says of itself, nobody has said of the program."""
 
 
@@ -116,7 +116,7 @@ def _carry_links(program: Component, evaluator: Evaluator, module: Module) -> No
 
 
 def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> None:
-    """Custom sections of the core modules, each once; those that would speak of wrong places are dropped.
+    """Custom sections of the core modules, each once; those whose offsets would be wrong are dropped.
 
     Their `producers` become one.
     """
@@ -127,7 +127,7 @@ def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> Non
     for source in evaluator.modules_used:
         for section in source.customs:
             if section.name.startswith(".debug_"):
-                debug = True  # the code that it speaks of keeps it: `CodeSection.debug`
+                debug = True  # the code section that it describes keeps it: `CodeSection.debug`
             elif section.name == PRODUCERS:
                 producers.append(section.data)
             elif section.name == features.SECTION:

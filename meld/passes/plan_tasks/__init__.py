@@ -1,6 +1,6 @@
 """The pass `plan-tasks`: which calls need a task, which functions may block, and which need the running task.
 
-Most of what makes calls asynchronous costs something at run time: tasks have records, whoever blocks needs a scheduler,
+Most of what makes calls asynchronous costs something at run time: tasks have records, blocking needs a scheduler,
 context slots are saved. This pass finds out where none of it is needed. It asks the call graph, function by function,
 what leads to a built-in that blocks, or that asks for the running task. The answers stand as notes on the boundaries
 and the exports, with the call path, so that later passes and ``--explain`` need not find out again.
@@ -64,7 +64,7 @@ class PlanTasks(Pass):
 
 
 def _asynchronous(module: Module) -> Iterator[Any]:
-    """The notes that speak of anything asynchronous."""
+    """The notes about anything asynchronous."""
     for export in module.notes_of(HostExport):
         if export.type.is_async or export.lift.is_async:
             yield export
@@ -178,7 +178,7 @@ class _Planner:
     def _plan_exports(self, asking: dict[Any, Any]) -> None:
         """An export of asynchronous type needs a task if it is lifted so, may block, or may have to wait for its turn.
 
-        A function of synchronous type waits for nobody (CanonicalABI.md, `Task.enter`).
+        A function of synchronous type does not wait for other tasks (CanonicalABI.md, `Task.enter`).
         """
         entered = {n.callee for f, n in self.boundaries.items() if self._is_task(f, n)}
         entered |= {n.instance for n in self.exported if n.lift.is_async}

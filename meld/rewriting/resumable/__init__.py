@@ -18,9 +18,9 @@ The protocol. Words: a *leaf* is a function that may suspend its caller, an impo
 4. A leaf that is called with `state` 2 sets it to 0 and returns the result, or throws, and everything goes on. Or it
    sets it to 1 and returns, and everything is suspended again.
 
-Nobody calls a function of the module while `state` is 1 or 2, except as said. A leaf must only suspend if all frames
-between it and the driver are resumable; whoever calls with others in between sees to it that no leaf suspends then.
-If the task is abandoned while it is suspended, its frames are forgotten with its room, but the references in them stay
+No function of the module may be called while `state` is 1 or 2, except as said. A leaf must only suspend if all frames
+between it and the driver are resumable; a caller with other frames in between makes sure that no leaf suspends then.
+If the task is abandoned while it is suspended, its frames are discarded with its room, but the references in them stay
 in the tables of the carrier.
 
 What changes for a program: a tail call that may suspend is a call followed by a return, so it takes room on the stack;

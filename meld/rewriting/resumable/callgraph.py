@@ -202,7 +202,7 @@ def _value(t: Any, ident: Any) -> Any:
 
 @record(frozen=True)
 class CallPath:
-    """A way from a root to a function that blocks, by way of a function in question.
+    """A path from a root to a function that blocks, through a given function.
 
     Attributes:
         steps: the functions, the caller first.

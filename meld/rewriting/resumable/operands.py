@@ -1,7 +1,7 @@
 """The operands and results of each instruction, with types.
 
-Operands are only counted, since the program is valid; results have types, since operands are kept in locals. Control
-instructions are not here: whoever walks a body knows its labels.
+Operands are only counted, since the program is valid; results have types, since operands are saved in locals. Control
+instructions are not here: the walk over a body tracks its labels.
 
 Source: WebAssembly 3.0, section 3.4 (validation of instructions).
 """

@@ -50,7 +50,7 @@ from meld.rewriting.resumable.placeholders import NoValueError, Placeholders
 from meld.support.records import record
 
 Steps: TypeAlias = "Iterator[Steps]"
-"""A part of the work that gives the parts inside; so the depth of a body is not that of Python's stack."""
+"""A generator of nested work, so that the depth of a body is not limited by Python's stack."""
 
 END = Instruction("end")
 
@@ -395,7 +395,7 @@ class _Body:
 
 
 def run(steps: Steps) -> None:
-    """Does all parts of the work, one after the other, each with those inside it where they are given."""
+    """Runs nested generators of work without recursion."""
     open_ = [steps]
     while open_:
         inner = next(open_[-1], None)

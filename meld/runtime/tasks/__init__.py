@@ -1,9 +1,9 @@
 """A model of the Component Model's async ABI, in Python: what the interpreter does for streams, waitables and tasks.
 
-Component instances hand each other work and data, and none of them may hold up another. The model has five ideas:
+Component instances hand each other work and data, and none may block another. The model has five ideas:
 
 *Tasks and threads* (`scheduler`). Each call of a lifted function is a task; what executes it is a thread. A thread is a
-Python generator that yields where it can go no further; whoever has what it waits for queues it again (`wake`), and it
+Python generator that yields where it can go no further; the event it waits for queues it again (`wake`), and it
 looks for itself whether that was enough. Ready threads run in the order in which they were queued; those that yield
 of their own accord run when no other is ready. Nothing ready and the root call not resolved: a deadlock, which traps.
 

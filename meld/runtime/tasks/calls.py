@@ -29,7 +29,7 @@ from meld.support.records import record
 NO_RESULT = "async-lifted export failed to produce a result"
 TWICE = "`task.return` or `task.cancel` called more than once for current task"
 EXIT, YIELD, WAIT = 0, 1, 2
-"""What a callback answers, in the low four bits; a waitable set above them."""
+"""The result of a callback, in the low four bits; a waitable set above them."""
 DTOR = c.CompFuncType((("rep", c.Prim.U32),), None)
 
 
@@ -147,7 +147,7 @@ class Calls:
             return lower(instance, side, params, tuple(values), MAX_FLAT_PARAMS)
 
         def resolve(task: Task, returned: list[int] | None) -> None:
-            assert returned is not None  # nobody cancels it
+            assert returned is not None  # it is never cancelled
             self.trace.end(instance, export.label, cancelled=False)
             most = _most(task) if entry is None else entry.most
             answer[:] = lift_values(source, self.layout(source, result_types), returned, most)

@@ -34,7 +34,7 @@ class Result(IntEnum):
 
 
 class EndState(Enum):
-    """What an end can be asked for: an operation if idle, its cancellation if copying, only to be dropped if done."""
+    """The state of an end: idle (may start an operation), copying (may cancel it), done (may only be dropped)."""
 
     IDLE = 1
     COPYING = 2
@@ -171,7 +171,7 @@ class End(Waitable):
         return True
 
     def _end(self, result: Result, scheduler: Scheduler) -> None:
-        """The operation that is under way ends thus, unless it goes further before that is delivered."""
+        """Sets the result of the pending operation, unless it progresses before delivery."""
 
         def event() -> Event:
             channel, buffer = self.shared, self.buffer
@@ -185,7 +185,7 @@ class End(Waitable):
         self.notify(event, scheduler)
 
     def cancel(self, scheduler: Scheduler) -> Event:
-        """Ends the operation that is under way, and delivers how it ended. Both ends are inside: it never waits."""
+        """Cancels the pending operation and delivers its result. Both ends are inside: it never waits."""
         channel = self.shared
         trap_if(
             self.state is not EndState.COPYING or self.waiter is not None,

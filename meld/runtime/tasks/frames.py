@@ -25,13 +25,13 @@ class Unwinding(Protocol):
     """What takes the frames of the running module off the native stack and puts them back."""
 
     def begin(self) -> None:
-        """Has the frames written to memory as the import that is running returns."""
+        """Starts unwinding: frames are written to memory as the running import returns."""
 
     def end(self) -> bytes:
         """They are off the stack: what was written."""
 
     def rewind(self, frames: bytes) -> None:
-        """Has the function that is called next go on where its frames were."""
+        """Starts rewinding: the function that is called next continues where its frames were."""
 
     def arrive(self) -> bool:
         """Whether an import is called only because frames are put back; they are now."""
@@ -96,7 +96,7 @@ class Frames:
             cores: the arguments.
 
         Returns:
-            The value; None while frames are being taken off the stack, where nobody looks at it.
+            The value; None while frames are being taken off the stack, where it is not used.
         """
         if self.unwinding is not None and self.unwinding.arrive():
             answer, self.answer = self.answer, None

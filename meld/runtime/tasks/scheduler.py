@@ -21,7 +21,7 @@ from meld.runtime.tables import Table
 from meld.support.records import record
 
 Coroutine: TypeAlias = Generator[None, None, Any]
-"""What a thread executes; it yields to wait, after it has left word with whoever is to wake it."""
+"""What a thread executes; it yields to wait, after it has registered where it is to be woken."""
 
 DEADLOCK = "deadlock detected: event loop cannot make further progress"
 SYNC_BLOCKS = "cannot block a synchronous task before returning"
@@ -139,7 +139,7 @@ class ContextSlots(Protocol):
 
 @record(eq=False)
 class Scheduler:
-    """Who runs, and who is next.
+    """The running thread and the queue.
 
     Attributes:
         current: the thread that runs; None while the host does.
@@ -154,7 +154,7 @@ class Scheduler:
     slots: ContextSlots | None = None
 
     def wake(self, thread: Thread) -> None:
-        """Queues a thread, which finds out for itself whether it can go on."""
+        """Queues a thread, which checks itself whether it can continue."""
         if not thread.queued:
             thread.queued = True
             self.ready.append(thread)

@@ -101,14 +101,14 @@ def recording_uses() -> Iterator[list[tuple[Span, Any]]]:
 
 
 def record_use(span: Span | None, target: Any) -> None:
-    """Tells whoever records that `target` is referred to at a place."""
+    """Records a reference to `target` at a place, if references are recorded."""
     uses = _uses.get()
     if uses is not None and span is not None:
         uses.append((span, target))
 
 
 def is_recording() -> bool:
-    """Whether anybody does: finding out the places takes time."""
+    """Whether references are recorded: finding their places takes time."""
     return _uses.get() is not None
 
 

@@ -89,7 +89,7 @@ class NoteReader:
                     raise MeldError(f"expected the note's name behind `(@{label}`", span=span)
 
     def read(self, span: Span) -> Note:
-        """The note in an annotation; an annotation that nobody registered is kept as it came."""
+        """The note in an annotation; an unregistered annotation is kept as an `Opaque`."""
         load_notes()
         label, parts = read_annotation(span.source, span.start, span.end)
         tag = label.removeprefix("meld.")
