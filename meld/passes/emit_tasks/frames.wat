@@ -2,9 +2,9 @@
 ;; first. Otherwise it leaves: `resumable-frames` makes the functions between a driver below and `$suspend` resumable, and
 ;; sets $movable; the protocol stands in `meld.rewriting.resumable`. Without that pass a frame that would have to leave traps.
 ;;
-;; What left, 48 bytes: +0 next in its queue  +4 0, where a task has the number of its call  +8 the task
-;;   +12 the frame (`tasks.wat`)  +16, +20, +24 base, top and limit of its room, in the heap  +28 1 if an event began it
-;;   +32 what ran: the task, or a synchronous call in it
+;; Frames lie in a room, a block of the heap that begins with 32 bytes about what left: +0 next in its queue  +4 0, where
+;;   a task has the number of its call  +8 the task  +12 the frame (`tasks.wat`)  +16, +20 top and limit of the room
+;;   +24 1 if an event began it  +28 what ran: the task, or a synchronous call in it
 
   (global $frames.state (export "frames.state") (mut i32) (i32.const 0))  ;; 0 running, 1 leaving, 2 coming back
   (global $frames.base (mut i32) (i32.const 0))
@@ -13,19 +13,34 @@
   (global $movable (export "frames.movable") i32 (i32.const 0))
   (global $driven (mut i32) (i32.const 0))  ;; whether a driver is below, and no call of the host in between
 
-  ;; Makes room for a frame: twice the room, in a new block.
+  (global $spare (mut i32) (i32.const 0))  ;; a room that nobody needs, or 0, and its bytes
+  (global $spare_bytes (mut i32) (i32.const 0))
+
+  ;; Makes room for a frame: the spare room, or twice the room there is, in a new block.
   (func $frames.grow (export "frames.grow") (param $size i32)
-    (local $bytes i32) (local $room i32) (local $used i32)
+    (local $bytes i32) (local $used i32) (local $room i32) (local $more i32)
     (local.set $bytes (i32.sub (global.get $frames.limit) (global.get $frames.base)))
-    (local.set $used (i32.sub (global.get $frames.top) (global.get $frames.base)))
-    (local.set $room
-      (call $block_new (i32.add (i32.shl (local.get $bytes) (i32.const 1)) (i32.add (local.get $size) (i32.const 256)))))
-    (memory.copy $state $state (local.get $room) (global.get $frames.base) (local.get $used))
-    (if (local.get $bytes) (then (call $block_free (global.get $frames.base) (local.get $bytes))))
+    (local.set $used (i32.const 32))
+    (block $made
+      (if (local.get $bytes)
+        (then (local.set $used (i32.sub (global.get $frames.top) (global.get $frames.base))))
+        (else
+          (local.set $room (global.get $spare))
+          (local.set $more (global.get $spare_bytes))
+          (if (i32.ge_u (local.get $more) (i32.add (local.get $size) (i32.const 32)))
+            (then
+              (global.set $spare (i32.const 0))
+              (global.set $spare_bytes (i32.const 0))
+              (br $made)))))
+      (local.set $more (i32.add (i32.shl (local.get $bytes) (i32.const 1)) (i32.add (local.get $size) (i32.const 288))))
+      (local.set $room (call $block_new (local.get $more)))
+      (if (local.get $bytes)
+        (then
+          (memory.copy $state $state (local.get $room) (global.get $frames.base) (local.get $used))
+          (call $block_free (global.get $frames.base) (local.get $bytes)))))
     (global.set $frames.base (local.get $room))
     (global.set $frames.top (i32.add (local.get $room) (local.get $used)))
-    (global.set $frames.limit
-      (i32.add (local.get $room) (i32.add (i32.shl (local.get $bytes) (i32.const 1)) (i32.add (local.get $size) (i32.const 256))))))
+    (global.set $frames.limit (i32.add (local.get $room) (local.get $more))))
 
   (func $no_room
     (global.set $frames.base (i32.const 0))
@@ -41,9 +56,14 @@
     (if (i32.eq (global.get $frames.state) (i32.const 2))
       (then
         (global.set $frames.state (i32.const 0))
-        (call $block_free
-          (global.get $frames.base)
-          (i32.sub (global.get $frames.limit) (global.get $frames.base)))
+        (if (global.get $spare)
+          (then
+            (call $block_free
+              (global.get $frames.base)
+              (i32.sub (global.get $frames.limit) (global.get $frames.base))))
+          (else
+            (global.set $spare (global.get $frames.base))
+            (global.set $spare_bytes (i32.sub (global.get $frames.limit) (global.get $frames.base)))))
         (call $no_room)
         (return)))
     (global.set $frames.state (i32.const 1)))
@@ -68,16 +88,15 @@
   ;; The frames of a task have left: its record waits in a queue. One that yields is behind what has yielded before.
   (func $off (param $task i32) (param $event i32)
     (local $record i32) (local $frame i32)
-    (local.set $record (call $block_new (i32.const 48)))
+    (local.set $record (global.get $frames.base))
     (local.set $frame (global.get $frame))
     (i32.store $state offset=4 (local.get $record) (i32.const 0))
     (i32.store $state offset=8 (local.get $record) (local.get $task))
     (i32.store $state offset=12 (local.get $record) (local.get $frame))
-    (i32.store $state offset=16 (local.get $record) (global.get $frames.base))
-    (i32.store $state offset=20 (local.get $record) (global.get $frames.top))
-    (i32.store $state offset=24 (local.get $record) (global.get $frames.limit))
-    (i32.store $state offset=28 (local.get $record) (local.get $event))
-    (i32.store $state offset=32 (local.get $record) (global.get $task))
+    (i32.store $state offset=16 (local.get $record) (global.get $frames.top))
+    (i32.store $state offset=20 (local.get $record) (global.get $frames.limit))
+    (i32.store $state offset=24 (local.get $record) (local.get $event))
+    (i32.store $state offset=28 (local.get $record) (global.get $task))
     (global.set $frame (i32.load $state offset=12 (local.get $frame)))
     (call $no_room)
     (global.set $frames.state (i32.const 0))
@@ -92,15 +111,14 @@
     (local $task i32) (local $frame i32) (local $event i32)
     (local.set $task (i32.load $state offset=8 (local.get $record)))
     (local.set $frame (i32.load $state offset=12 (local.get $record)))
-    (local.set $event (i32.load $state offset=28 (local.get $record)))
+    (local.set $event (i32.load $state offset=24 (local.get $record)))
     (i32.store $state offset=12 (local.get $frame) (global.get $frame))
     (global.set $frame (local.get $frame))
     (call $enter (local.get $task))
-    (global.set $task (i32.load $state offset=32 (local.get $record)))
-    (global.set $frames.base (i32.load $state offset=16 (local.get $record)))
-    (global.set $frames.top (i32.load $state offset=20 (local.get $record)))
-    (global.set $frames.limit (i32.load $state offset=24 (local.get $record)))
-    (call $block_free (local.get $record) (i32.const 48))
+    (global.set $task (i32.load $state offset=28 (local.get $record)))
+    (global.set $frames.base (local.get $record))
+    (global.set $frames.top (i32.load $state offset=16 (local.get $record)))
+    (global.set $frames.limit (i32.load $state offset=20 (local.get $record)))
     (global.set $frames.state (i32.const 2))
     (if (local.get $event)
       (then (call $drive_event (local.get $task)))

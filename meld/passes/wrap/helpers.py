@@ -3,7 +3,8 @@
 Engines that pool their instances (wasmtime's pooling allocator, the default of `wasmtime serve`) take modules that
 define one memory and one table at most; those that are imported do not count. So the fused module keeps one of each,
 those that most functions use, and imports the others. Data that engines may map, since nothing can tell when they are
-written, move along: engines map data only into memories of the module that holds them.
+written, move along: engines map data only into memories of the module that holds them. Memories that are alike and have
+no data are instances of one helper module.
 
 Source: WebAssembly Core Specification, "Instantiation"; wasmtime, `PoolingAllocationConfig`.
 """
@@ -11,6 +12,7 @@ Source: WebAssembly Core Specification, "Instantiation"; wasmtime, `PoolingAlloc
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from meld.ir import component as c
 from meld.ir.component import Definition, Sort
@@ -50,7 +52,8 @@ def move_out(module: Module, into: list[Definition]) -> tuple[list[Helper], list
     if not movable:
         return [], []
     data = _movable_data(module)
-    helpers = [_helper(item, data.get(item, []), into) for item in movable]
+    modules: dict[Any, c.CoreModule] = {}
+    helpers = [_helper(item, data.get(item, []), modules, into) for item in movable]
     moved_data = {segment for item in movable for segment in data.get(item, ())}
     module.datas = [segment for segment in module.datas if segment not in moved_data]
     module.memories = [memory for memory in module.memories if memory in keep]
@@ -106,25 +109,37 @@ def _movable_data(module: Module) -> dict[Memory | Table, list[DataSegment]]:
     return found
 
 
-def _helper(item: Memory | Table, data: list[DataSegment], into: list[Definition]) -> Helper:
-    """Makes and instantiates the helper module of a memory or a table."""
+def _helper(
+    item: Memory | Table, data: list[DataSegment], modules: dict[Any, c.CoreModule], into: list[Definition]
+) -> Helper:
+    """Instantiates the helper module of a memory or a table; those that are alike and have no data share `modules`."""
+    alike = (item.limits, item.type if isinstance(item, Table) else None)
+    core = None if data else modules.get(alike)
+    if core is None:
+        core = c.CoreModule(_helper_module(item, data), name=_name(item))
+        into.append(core)
+        if not data:
+            modules[alike] = core
+    instance = c.CoreInstance(core, name=_name(item))
+    sort = Sort.CORE_MEMORY if isinstance(item, Memory) else Sort.CORE_TABLE
+    given = c.CoreExportAlias(instance, KEYWORD_OF[type(item)], sort)
+    into += [instance, given]
+    return Helper(item, given)
+
+
+def _helper_module(item: Memory | Table, data: list[DataSegment]) -> Module:
     made = Module(name=_name(item))
     copy: Memory | Table
     match item:
         case Memory():
-            copy, sort = Memory(item.limits, name=item.name), Sort.CORE_MEMORY
+            copy = Memory(item.limits, name=item.name)
             made.memories.append(copy)
             made.datas += [_copied(segment, copy) for segment in data]
         case Table():
-            copy, sort = Table(item.type, item.limits, name=item.name), Sort.CORE_TABLE
+            copy = Table(item.type, item.limits, name=item.name)
             made.tables.append(copy)
-    name = KEYWORD_OF[type(item)]
-    made.exports.append(Export(name, copy))
-    core = c.CoreModule(made, name=made.name)
-    instance = c.CoreInstance(core, name=made.name)
-    given = c.CoreExportAlias(instance, name, sort)
-    into += [core, instance, given]
-    return Helper(item, given)
+    made.exports.append(Export(KEYWORD_OF[type(item)], copy))
+    return made
 
 
 def _copied(segment: DataSegment, memory: Memory) -> DataSegment:
