@@ -235,7 +235,7 @@ class Clusters:
 
     What follows from that, and from nothing else, for instances of another cluster:
 
-    - *not given to somebody else*: a handle that one cluster gave out is, in another one, a number like any other. It
+    - *not valid elsewhere*: a handle that one cluster gave out is, in another one, a number like any other. It
       names what that cluster gave out under it, or nothing.
     - *not used up by a stranger*: whatever an instance opens, it takes no slot of another cluster.
     """

@@ -24,7 +24,7 @@ def drop_stale(module: Module, before: bytes | memoryview, after: bytes) -> Rema
         return None
     module.customs = [custom for custom in module.customs if custom not in stale]
     names = ", ".join(f"`{name}`" for name in dict.fromkeys(custom.name for custom in stale))
-    return Remark("writing", f"dropped, since they speak of places that have changed: {names}")
+    return Remark("writing", f"dropped, since they contain offsets that have changed: {names}")
 
 
 def speaks_of_places(module: Module) -> bool:

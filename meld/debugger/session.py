@@ -244,7 +244,7 @@ class Session:
         report = self._run(live, (), wanted)
         assert report is not None
         if len(report.rewrites) < wanted:
-            raise MeldError(f"`{label}` asks for {rewrites(len(report.rewrites))}", hint="`step` runs it as a whole")
+            raise MeldError(f"`{label}` makes {rewrites(len(report.rewrites))}", hint="`step` runs it as a whole")
         self.rewrite, self._partial, self._live = wanted, report, live
         what, item, _ = report.rewrites[wanted - 1]
         return what, item

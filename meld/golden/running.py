@@ -195,7 +195,7 @@ def _compare(golden: Golden, case: Case, ran: Ran, report: Report, edits: _Edits
                 if not any(expectation.text in remark for remark in ran.remarks):
                     said = "".join(f"\n  {remark}" for remark in ran.remarks)
                     said = f"; there are:{said}" if said else ""
-                    report.failures.append(Failure(f"nobody remarks `{expectation.text}`{said}", expectation.line))
+                    report.failures.append(Failure(f"there is no remark `{expectation.text}`{said}", expectation.line))
             case Kind.RUN:
                 _run(golden, expectation, ran, report, edits)
             case _:

@@ -1,4 +1,4 @@
-"""Sections that speak of places in other sections stay while those are unchanged, and are dropped with a remark."""
+"""Sections with offsets into other sections stay while those are unchanged, and are dropped with a remark."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert Path("same.wasm").read_bytes() == Path("m.wasm").read_bytes()
     assert "dropped" not in capsys.readouterr().err
     assert main(["m.wasm", "--plugin=longer.py", "--passes=longer", "-o", "other.wasm"]) == 0
-    assert f"dropped, since they speak of places that have changed: `{name}`" in capsys.readouterr().err
+    assert f"dropped, since they contain offsets that have changed: `{name}`" in capsys.readouterr().err
     other = load("other.wasm")
     assert isinstance(other, Module)
     assert [custom.name for custom in other.customs] == ["note"]

@@ -53,7 +53,7 @@ FAILING = {
     ";; meldc:\n;; check: (func $div (\n;; next: local.get 1": "is not in the next line; there is: local.get 0",
     ";; meldc:\n;; check: func $div\n;; not: get {{[1-9]}}\n;; check: div_s": "`get {{[1-9]}}` is in the output",
     ";; meldc:\n;; not: div_s": "`div_s` is in the output",
-    ";; meldc:\n;; remark: nobody says this": "nobody remarks",
+    ";; meldc:\n;; remark: nobody says this": "there is no remark",
     ";; meldc:\n;; error: something": "there is no error `something` without a place",
     ";; meldc: --passes=finsh": "unexpected error: unknown pass `finsh`",
     ";; meldc: --passes=finsh\n;; error: unknown pass `finsh`\n;; hint: stop": "no error has the hint `stop`; there",

@@ -149,7 +149,7 @@ def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> Non
         cx.remark("of the debugging information of the inputs, functions and lines are carried, the rest is dropped")
     if dropped:
         names = ", ".join(f"`{name}` ({size} bytes)" for name, size in sorted(dropped.items()))
-        why = "since they speak of places, a world or one module alone, or are malformed"
+        why = "since they contain offsets, a world or facts about one module, or are malformed"
         cx.remark(f"custom sections dropped, {why}: {names}")
 
 
@@ -214,7 +214,7 @@ class _Exporter:
         """Exports an item of a bare core module, under no name that stands for something of the program."""
         if is_reserved(name) or name in self.without_form:
             self.cx.remark(
-                f"export `{name}` of `{owner}`, of a core module that nobody instantiates, is `{owner}/{name}`"
+                f"export `{name}` of `{owner}`, of a core module that is not instantiated, is `{owner}/{name}`"
             )
             name = f"{owner}/{name}"
         self.add(name, item, owner)

@@ -50,7 +50,7 @@ def check_imports(definition: CoreModule, where: str) -> None:
         intrinsic = intrinsic_of(wanted)
         if intrinsic is None:
             raise MeldError(
-                f"{who}, which nobody instantiates, imports {wanted.imported}; such a module gets the functions of "
+                f"{who}, which is not instantiated, imports {wanted.imported}; such a module gets the functions of "
                 f"{MODULE} and nothing else",
                 where=where,
                 hint="instantiate it in the component, with what it imports",

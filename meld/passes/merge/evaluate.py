@@ -555,7 +555,7 @@ class Evaluator:
                     self._bare(source, env)
                 else:
                     self.cx.remark(
-                        f"a core module of `{env.instance.name}` that nobody instantiates imports {intrinsics.MODULE}; "
+                        f"a core module of `{env.instance.name}` that is not instantiated imports {intrinsics.MODULE}; "
                         "the component declares no built-in of streams or futures, so it is not run"
                     )
 

@@ -33,7 +33,7 @@ def left_out(program: Component) -> frozenset[str]:
         name for name in names if (keep and not _is_meant(name, keep)) or (drop and _is_meant(name, drop))
     )
     if hidden and len(hidden) == len(set(names)):
-        raise MeldError("--drop-exports leaves no export", hint="keep one at least: what nobody can call is dropped")
+        raise MeldError("--drop-exports leaves no export", hint="keep at least one: a program without exports is empty")
     return hidden
 
 
