@@ -27,17 +27,6 @@ class How(Enum):
     """The callee runs as a task: it may wait, and the call may be over later than the caller goes on."""
 
 
-class Running(Enum):
-    """The running task as the code of a callee finds it; the value is the word in the note."""
-
-    CALLER = "caller"
-    """The caller's. Nothing in the callee asks for it."""
-    SYNC = "sync"
-    """One that must not block, since the function is synchronous."""
-    ASYNC = "async"
-    """One that may block if the caller's may: a function of async type that is lifted and lowered synchronously."""
-
-
 @note("planned")
 class Planned(Note):
     """On the import of a boundary: how the call is made.
@@ -45,14 +34,14 @@ class Planned(Note):
     Attributes:
         how: a `How`.
         call: the number of a call that is a task, from 1.
-        running: a `Running`, of a direct call.
+        outside: the callee of a direct call finds the task of code that must not block, not its caller's.
         context: the callee has context slots of its own.
         blocks: how the callee may block: a call path, functions separated by ``→``.
     """
 
     how: str = symbol(positional=True)
     call: int = number(default=0)
-    running: str = symbol(default=Running.CALLER.value)
+    outside: bool = flag(default=False)
     context: bool = flag(default=False)
     blocks: str | None = text(default=None)
 
@@ -148,7 +137,6 @@ class TaskFunctions(Note):
     Attributes:
         running: the global with the running task.
         outside: the task of code that must not block.
-        nested: ``() → task``: the task of a synchronous call of a function of asynchronous type.
         new: ``(call, bytes, record of the callee's instance, record of the caller's or 0, flags) → task``.
         call: ``(task) → ()``: begins a call and returns when it is resolved.
         let_go: ``(task) → ()``: the caller has the result.
@@ -158,7 +146,6 @@ class TaskFunctions(Note):
 
     running: Global = ref("globals")
     outside: int = number()
-    nested: Function = ref("functions")
     new: Function = ref("functions")
     call: Function = ref("functions")
     let_go: Function = ref("functions")

@@ -32,7 +32,6 @@ from meld.notes.tasks import (
     VALUES,
     Planned,
     PlannedExport,
-    Running,
     TaskFunctions,
     TaskHalf,
     TaskResult,
@@ -143,13 +142,11 @@ class Remains:
     def around(self, wanted: Function, work: Coroutine) -> Coroutine:
         """A call that is no task, with the running task that its callee is to find."""
         planned = wanted.note(Planned)
-        if self.tasks is None or planned is None or planned.running == Running.CALLER.value:
+        if self.tasks is None or planned is None or not planned.outside:
             return (yield from work)
         running = self.items.reach(self.tasks.running)
         before = running.value(self.items.stores[-1])
-        asks = planned.running == Running.ASYNC.value
-        task = self._call(self.tasks.nested) if asks else self.tasks.outside
-        running.set_value(self.items.stores[-1], task)
+        running.set_value(self.items.stores[-1], self.tasks.outside)
         answer = yield from work
         running.set_value(self.items.stores[-1], before)
         return answer
@@ -218,7 +215,7 @@ def remaining_items(module: Module) -> list[CoreItem | None]:
     for ends in module.notes_of(EndFunctions):
         found += [ends.end_lift, ends.end_lower, ends.error_lift, ends.error_lower]
     for tasks in module.notes_of(TaskFunctions):
-        found += [tasks.running, tasks.nested, tasks.new, tasks.call, tasks.let_go]
+        found += [tasks.running, tasks.new, tasks.call, tasks.let_go]
         found += [state.memory for state in module.notes_of(StateMemory)]
     for plan in module.notes_of(PlannedExport):
         if plan.kept is not None:

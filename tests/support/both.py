@@ -32,20 +32,55 @@ def shared_engine() -> wasmtime.Engine:
     return wasmtime.Engine(config)
 
 
-def unfused(wasm: bytes, calls: Calls) -> list[Any]:
-    """What each call answers, or why it traps; why the instantiation traps, if it does."""
-    store = wasmtime.Store(shared_engine())
-    component, linker = wc.Component(shared_engine(), wasm), wc.Linker(shared_engine())
-    made = ffi.wasmtime_component_instance_t()
-    error = _finish(
-        lambda e: ffi.wasmtime_component_linker_instantiate_async(
-            linker.ptr(), store._context(), component.ptr(), ctypes.byref(made), e
+class Unfused:
+    """A component under the engine's own support, compiled once."""
+
+    def __init__(self, wasm: bytes) -> None:
+        self.component = wc.Component(shared_engine(), wasm)
+
+    def answers(self, calls: Calls) -> list[Any]:
+        """What each call answers in a new instance, or why it traps; why the instantiation traps, if it does."""
+        store, linker = wasmtime.Store(shared_engine()), wc.Linker(shared_engine())
+        made = ffi.wasmtime_component_instance_t()
+        error = _finish(
+            lambda e: ffi.wasmtime_component_linker_instantiate_async(
+                linker.ptr(), store._context(), self.component.ptr(), ctypes.byref(made), e
+            )
         )
-    )
-    if error is not None:
-        return [f"trap: {reason(error)}"]
-    instance = wc.Instance._from_raw(made)
-    return [_call(store, instance, *call) for call in calls]
+        if error is not None:
+            return [f"trap: {reason(error)}"]
+        instance = wc.Instance._from_raw(made)
+        return [_call(store, instance, *call) for call in calls]
+
+
+class Fused:
+    """The fused module of a component, compiled once. Only numbers go in and out."""
+
+    def __init__(self, wasm: bytes) -> None:
+        program = decode(wasm, "program")
+        product, _ = run(plan_default(program, Registry.standard()), program)
+        self.module = wasmtime.Module(shared_engine(), encode(product))
+        assert not self.module.imports
+
+    def answers(self, calls: Calls) -> list[Any]:
+        """What each call answers in a new instance, or why it traps; why the start traps, if it does."""
+        store = wasmtime.Store(shared_engine())
+        try:
+            exports = wasmtime.Instance(store, self.module, []).exports(store)
+        except (wasmtime.WasmtimeError, wasmtime.Trap) as e:
+            return [f"trap: {reason(e)}"]
+        answers = []
+        for name, *arguments in calls:
+            try:
+                answers.append(exports[name](store, *arguments))
+            except (wasmtime.WasmtimeError, wasmtime.Trap) as e:
+                answers.append(f"trap: {reason(e)}")
+        return answers
+
+
+def unfused(wasm: bytes, calls: Calls) -> list[Any]:
+    """What each call answers under the engine's component support."""
+    return Unfused(wasm).answers(calls)
 
 
 def _call(store: wasmtime.Store, instance: wc.Instance, name: str, *arguments: Any) -> Any:
@@ -83,23 +118,8 @@ def _finish(start: Callable[[Any], Any]) -> Exception | None:
 
 
 def fused(wasm: bytes, calls: Calls) -> list[Any]:
-    """The same of the fused module. Only numbers go in and out."""
-    program = decode(wasm, "program")
-    product, _ = run(plan_default(program, Registry.standard()), program)
-    module = wasmtime.Module(shared_engine(), encode(product))
-    assert not module.imports
-    store = wasmtime.Store(shared_engine())
-    try:
-        exports = wasmtime.Instance(store, module, []).exports(store)
-    except (wasmtime.WasmtimeError, wasmtime.Trap) as e:
-        return [f"trap: {reason(e)}"]
-    answers = []
-    for name, *arguments in calls:
-        try:
-            answers.append(exports[name](store, *arguments))
-        except (wasmtime.WasmtimeError, wasmtime.Trap) as e:
-            answers.append(f"trap: {reason(e)}")
-    return answers
+    """The same of the fused module."""
+    return Fused(wasm).answers(calls)
 
 
 def same(text: str, *calls: tuple[Any, ...]) -> list[Any]:

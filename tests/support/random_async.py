@@ -17,8 +17,10 @@ from meld.text.reading.program import parse
 ELEMENTS = ("", "u8", "u32", "(option u8)", "string", "(list u8)", "(tuple u8 u32)")
 LIFTS = ("sync", "stackful", "callback")
 REGISTERS = 12
-LOG, DATA = 0x4000, 0x8000
-"""Addresses: the log (its length first), and what is written."""
+SCRIPTS, LOG, DATA = 0x1000, 0x4000, 0x8000
+"""Addresses: the scripts, 512 bytes each; the log (its length first); what is written."""
+AT_ONCE = 8
+"""Steps that one call writes into a script."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,18 @@ class Program:
         """Two runs of the root, then the logs: a number for each instance."""
         return (("run", 0), ("run", 0), *((f"log{k}",) for k in range(len(self.instances))))
 
+    @property
+    def loads(self) -> tuple[tuple[Any, ...], ...]:
+        """Calls that write this program's scripts into an instance of another one of the same shape."""
+        found = []
+        for k, instance in enumerate(self.instances):
+            for n, script in enumerate(instance.scripts):
+                data = script.encoded()[: 8 * (len(script.steps) + 1)]
+                for at in range(0, len(data), 8 * AT_ONCE):
+                    words = [int.from_bytes(data[i : i + 8], "little") for i in range(at, at + 8 * AT_ONCE, 8)]
+                    found.append((f"script{k}", SCRIPTS + 512 * n + at, *words))
+        return tuple(found)
+
     def __str__(self) -> str:
         lines = [f"seed {self.seed}, elements {self.element or 'none'}"]
         for k, instance in enumerate(self.instances):
@@ -162,7 +176,8 @@ def _program(program: Program) -> str:
         )
         parts.append(f"(instance $i{k} (instantiate $c{k} {given}))")
     parts.append('(export "run" (func $i0 "f0"))')
-    parts += [f'(export "log{k}" (func $i{k} "log"))' for k in range(len(program.instances))]
+    for name in ("log", "script"):
+        parts += [f'(export "{name}{k}" (func $i{k} "{name}"))' for k in range(len(program.instances))]
     return "(component\n" + "\n".join(parts) + ")"
 
 
@@ -238,7 +253,9 @@ def _component(program: Program, k: int) -> str:
       (core instance $m (instantiate $m (with "" (instance (export "memory" (memory $mem "memory"))
         {"".join(f'(export "{name}" (func ${name}))' for name in canon)}))))
       {"".join(_lift(n, s) for n, s in enumerate(mine.scripts))}
-      (func (export "log") (result u32) (canon lift (core func $m "log"))))"""
+      (func (export "log") (result u32) (canon lift (core func $m "log")))
+      (func (export "script") (param "at" u32) {" ".join(f'(param "s{i}" u64)' for i in range(AT_ONCE))}
+        (canon lift (core func $m "script"))))"""
 
 
 def _lift(n: int, script: Script) -> str:
@@ -266,7 +283,7 @@ def _script_data(instance: Instance) -> str:
     lines = []
     for n, script in enumerate(instance.scripts):
         data = "".join(f"\\{byte:02x}" for byte in script.encoded().rstrip(b"\0") + b"\0")
-        lines.append(f'(data (i32.const {0x1000 + 512 * n}) "{data}")')
+        lines.append(f'(data (i32.const {SCRIPTS + 512 * n}) "{data}")')
     return "\n".join(lines)
 
 
@@ -343,7 +360,7 @@ def _core(mine: Instance, callees: list[tuple[int, int, Script]]) -> str:
         (unreachable))"""
     lifted = []
     for n, script in enumerate(mine.scripts):
-        start = 0x1000 + 512 * n
+        start = SCRIPTS + 512 * n
         run = f"(call $run (i32.const {start}) (local.get 0))"
         name = f"{script.kind}{n}"
         if script.lift == "callback":
@@ -379,6 +396,9 @@ def _core(mine: Instance, callees: list[tuple[int, int, Script]]) -> str:
       (func $g-sync (param $j i32) (param $n i32) (param $end i32) (result i32) {number} {who} {chosen("g", True)})
       {body}
       {chr(10).join(lifted)}
+      ;; Writes steps into a script.
+      (func (export "script") (param i32{" i64" * AT_ONCE})
+        {"".join(f"(i64.store offset={8 * i} (local.get 0) (local.get {i + 1}))" for i in range(AT_ONCE))})
       ;; A number for the log, for what was read and for where results were written.
       (func (export "log") (result i32) (local $i i32) (local $sum i32)
         (local.set $i (i32.const 0x3d00))
@@ -603,24 +623,35 @@ class _Writer:
             self.drop("stream", "write", end)
 
 
-def generate(seed: int) -> Program:
-    """The program of a seed."""
+def generate(seed: int, like: Program | None = None) -> Program:
+    """The program of a seed; of the same shape as another one, if given, so that only the scripts differ."""
     r = random.Random(seed)
-    count = r.choice((1, 2, 2, 3, 3))
-    shapes = [
-        [
-            Script("f" if k == 0 or r.random() < 0.5 else "g", r.choice(LIFTS))
-            for _ in range(1 if k == 0 else r.randint(1, 2))
-        ]
-        for k in range(count)
-    ]
-    instances = [Instance(scripts) for scripts in shapes]
+    instances = (
+        _shape(r)
+        if like is None
+        else [Instance([Script(s.kind, s.lift) for s in each.scripts]) for each in like.instances]
+    )
     for k, instance in enumerate(instances):
-        callees = [(j, n, s) for j in range(k + 1, count) for n, s in enumerate(instances[j].scripts)]
+        callees = [(j, n, s) for j in range(k + 1, len(instances)) for n, s in enumerate(instances[j].scripts)]
         share = REGISTERS // len(instance.scripts)
         for n, script in enumerate(instance.scripts):
             _Writer(r, script, range(n * share, (n + 1) * share), callees, root=k == 0).write(r.randint(2, 14))
-    return Program(seed, r.choice((*ELEMENTS, "", "u8", "u8", "u32")), instances)
+    element = r.choice((*ELEMENTS, "", "u8", "u8", "u32")) if like is None else like.element
+    return Program(seed, element, instances)
+
+
+def _shape(r: random.Random) -> list[Instance]:
+    """Instances, each with the kinds and lifts of its scripts."""
+    count = r.choice((1, 2, 2, 3, 3))
+    return [
+        Instance(
+            [
+                Script("f" if k == 0 or r.random() < 0.5 else "g", r.choice(LIFTS))
+                for _ in range(1 if k == 0 else r.randint(1, 2))
+            ]
+        )
+        for k in range(count)
+    ]
 
 
 # --- wrong handles --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from meld.ir.module import Function
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType
 from meld.notes.boundaries import Boundary, Edge
-from meld.notes.tasks import How, Planned, Running
+from meld.notes.tasks import How, Planned
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Side
 from meld.support.records import record
 
@@ -78,8 +78,8 @@ class Call:
         if any(not layout.identical for layout in parts):
             kinds = {kind.value for layout in parts if not layout.identical for kind in layout.kinds()}
             return f"values are checked or converted: {', '.join(sorted(kinds))}"
-        if self.planned.running != Running.CALLER.value:
-            return "the callee has a task of its own"
+        if self.planned.outside:
+            return "the callee has no task that may block"
         if self.planned.context:
             return "the callee has context slots of its own"
         return "the callee has a post-return function" if self.boundary.lift.post_return else None

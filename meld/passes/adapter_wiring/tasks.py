@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from meld.ir.module import Global
 from meld.ir.types import I32, NumType
-from meld.notes.tasks import ContextSlots, Running, TaskFunctions
+from meld.notes.tasks import ContextSlots, TaskFunctions
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
 from meld.support.records import record
 
@@ -51,12 +51,8 @@ class Surroundings:
             for slot in (self.slots.first, self.slots.second):
                 assert isinstance(slot.type, NumType)
                 saved.append(self._replace(body, slot, slot.type, f"({slot.type.value}.const 0)"))
-        if self.tasks is not None and call.planned.running != Running.CALLER.value:
-            nested = call.planned.running == Running.ASYNC.value
-            task = (
-                f"(call {self.adapters.function(self.tasks.nested)})" if nested else f"(i32.const {self.tasks.outside})"
-            )
-            saved.append(self._replace(body, self.tasks.running, I32, task))
+        if self.tasks is not None and call.planned.outside:
+            saved.append(self._replace(body, self.tasks.running, I32, f"(i32.const {self.tasks.outside})"))
         return saved
 
     def _replace(self, body: Body, item: Global, core: NumType, value: str) -> tuple[str, str]:

@@ -297,14 +297,11 @@ class _Emitter:
         lifts = FOR_COMPONENTS in self.module.facts
         task_calls = TaskCalls(self.module, self.text, tables, self.called, lifts, opens=bool(self.opens))
         self.outside = tables.state.reserve(task_bytes(0))
-        nested = tables.state.reserve(task_bytes(0))
         queues = tables.state.reserve(24)
         params = {
             "least": task_bytes(0),
             "most": task_bytes(MAX_FLAT_PARAMS),
             "outside": self.outside,
-            "nested": nested,
-            "nested_flags": nested + 32,
             "ready": queues,
             "later": queues + 8,
             "waiting": queues + 16,
@@ -354,7 +351,6 @@ class _Emitter:
             note = TaskFunctions(
                 functions["task"],
                 self.outside,
-                functions["nested"],
                 functions["task_new"],
                 functions["call_sync"],
                 functions["let_go"],

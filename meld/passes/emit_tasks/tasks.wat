@@ -398,11 +398,6 @@
     (global.set $driven (local.get $driven))
     (call $frame_pop (local.get $frame)))
 
-  ;; The task of a function of asynchronous type that is lifted and lowered synchronously: it may block if its caller may.
-  (func $nested (export "nested") (result i32)
-    (i32.store $state (i32.const {nested_flags}) (i32.const 1))
-    (select (i32.const {nested}) (i32.const {outside}) (call $may_block)))
-
   ;; --- built-ins
 
   ;; The running task has its result: traps unless it is due.

@@ -15,9 +15,9 @@ from dataclasses import field
 from typing import Any, TypeVar
 
 from meld.ir.module import Function, Module
-from meld.ir.notes import Note
+from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, resource_of
-from meld.notes.tasks import How, Planned, PlannedExport, Running, UsesContext
+from meld.notes.tasks import How, Planned, PlannedExport, UsesContext
 from meld.passes.base import Pass, PassContext
 from meld.passes.plan_tasks.prompt import prompt_calls
 from meld.rewriting.calls import CallGraph, path
@@ -84,6 +84,8 @@ class _Planner:
         waits: the built-ins that may block.
         asks: what asks for the running task: built-ins, and synchronous calls that are tasks, which may block.
         context: what leads to a context slot.
+        turns: the calls of functions of asynchronous type that are synchronous on both sides, and may have to wait.
+        entered: the instances that may have tasks when they are called.
         reallocs: the functions that lowering calls.
     """
 
@@ -95,6 +97,8 @@ class _Planner:
     prompt: set[Function]
     waits: list[Function] = field(default_factory=list)
     asks: list[Function] = field(default_factory=list)
+    turns: set[Function] = field(default_factory=set)
+    entered: set[Instance] = field(default_factory=set)
     context: dict[Any, Any] = field(default_factory=dict)
     blocking: dict[Any, Any] = field(default_factory=dict)
     planned: dict[Function, Planned] = field(default_factory=dict)
@@ -114,11 +118,11 @@ class _Planner:
         builtins = self.builtins.items()
         self.waits = [f for f, n in builtins if n.blocks]
         self.asks = [f for f, n in builtins if n.blocks or n.checks or n.builtin in OF_THE_TASK]
+        asking = self._take_turns()
         self.context = self.graph.leading_to(f for f, n in builtins if n.builtin in CONTEXT)
         self.blocking = self._blocking()
         for function, n in self.boundaries.items():
             self.planned[function] = self._plan(function, n)
-        asking = self._asking()
         self._plan_exports(asking)
         self._plan_running(asking)
 
@@ -130,7 +134,7 @@ class _Planner:
         return (o.realloc for o in options if o.realloc is not None)
 
     def _is_task(self, function: Function, n: Boundary) -> bool:
-        return (n.lower.is_async or n.lift.is_async) and function not in self.prompt
+        return ((n.lower.is_async or n.lift.is_async) and function not in self.prompt) or function in self.turns
 
     def _blocking(self) -> dict[Any, Any]:
         """Functions from which a blocking built-in can be reached, by synchronous calls of other instances, too."""
@@ -149,41 +153,45 @@ class _Planner:
             return Planned(How.PROMPT.value, context=self._has_context(n))
         if self._is_task(function, n):
             self.calls += 1
-            self.asks += [] if n.lower.is_async else [function]
             return Planned(How.TASK.value, self.calls, blocks=self._path(n.target))
-        blocks = self._path(n.target) if n.type.is_async else None
-        return Planned(How.DIRECT.value, context=self._has_context(n), blocks=blocks)
+        return Planned(How.DIRECT.value, context=self._has_context(n))
 
     def _has_context(self, n: Boundary | HostExport) -> bool:
         return n.target in self.context or n.lift.post_return in self.context
 
-    def _asking(self) -> dict[Any, Any]:
-        """Functions from which a built-in can be reached that needs the running task.
+    def _take_turns(self) -> dict[Any, Any]:
+        """Finds `turns` and `entered`. Returns the functions from which what asks for the running task can be reached.
 
-        A direct call of a synchronous function never asks for that of its caller. One of a function of asynchronous
-        type may block if its caller's task may, so it does if its callee asks.
+        A call of a function of asynchronous type waits for its turn, however it is lifted and lowered: while another
+        task has the instance for itself, or the instance asked for backpressure. It need not if the instance has one
+        task at most: no other call of it is a task, and it can neither block nor hold calls back.
         """
+        tasks = {f: n for f, n in self.boundaries.items() if self._is_task(f, n)}
+        others = self.boundaries.keys() - tasks.keys() - self.prompt
+        plain = {f: n for f, n in self.boundaries.items() if n.type.is_async and f in others}
+        exports = [n for n in self.exported if n.type.is_async]
+        self.asks += [f for f, n in tasks.items() if not n.lower.is_async]
+        self.entered = {n.callee for n in tasks.values()} | {n.instance for n in exports if n.lift.is_async}
+        self.entered |= {
+            n.instance for f, n in self.builtins.items() if n.builtin == "backpressure.inc" and f in self.graph.users
+        }
         while True:
             asking = self.graph.leading_to(self.asks)
-            more = [
-                f
-                for f, n in self.boundaries.items()
-                if n.type.is_async and self.planned[f].how == How.DIRECT.value
-                if f not in asking and n.target in asking
-            ]
-            if not more:
+            more = {f for f, n in plain.items() if n.callee in self.entered or n.target in asking} - self.turns
+            outside = {n.instance for n in exports if n.target in asking} - self.entered
+            if not more and not outside:
                 return asking
             self.asks += more
+            self.turns |= more
+            self.entered |= outside | {plain[f].callee for f in more}
 
     def _plan_exports(self, asking: dict[Any, Any]) -> None:
         """An export of asynchronous type needs a task if it is lifted so, may block, or may have to wait for its turn.
 
         A function of synchronous type does not wait for other tasks (CanonicalABI.md, `Task.enter`).
         """
-        entered = {n.callee for f, n in self.boundaries.items() if self._is_task(f, n)}
-        entered |= {n.instance for n in self.exported if n.lift.is_async}
         for n in self.exported:
-            is_task = n.lift.is_async or (n.type.is_async and (n.instance in entered or n.target in asking))
+            is_task = n.lift.is_async or (n.type.is_async and (n.instance in self.entered or n.target in asking))
             self.calls += is_task
             self.exports.append(
                 PlannedExport(
@@ -196,13 +204,13 @@ class _Planner:
             )
 
     def _plan_running(self, asking: dict[Any, Any]) -> None:
-        """Where there are tasks, a direct call changes the running one if its callee asks for it."""
+        """Where there are tasks, a direct call, which is none, hides the running one if its callee asks for it."""
         if not self.calls:
             return
         for function, n in self.boundaries.items():
             planned = self.planned[function]
             if planned.how == How.DIRECT.value and n.target in asking:
-                planned.running = (Running.ASYNC if n.type.is_async else Running.SYNC).value
+                planned.outside = True
 
     def _path(self, target: Function) -> str | None:
         """The call path by which a function may block; None if it cannot."""

@@ -144,8 +144,10 @@ def task_cancel(call: BuiltinCall) -> None:
 
 @performs("thread.yield")
 def thread_yield(call: BuiltinCall) -> Coroutine:
-    call.calls.scheduler.rest(call.thread)
-    yield
+    scheduler = call.calls.scheduler
+    if not scheduler.choose(2):
+        scheduler.rest(call.thread)
+        yield
     return 0
 
 
@@ -196,14 +198,18 @@ def waitable_set_new(call: BuiltinCall) -> int:
 @performs("waitable-set.wait")
 def waitable_set_wait(call: BuiltinCall, handle: int, at: int) -> Coroutine:
     joined = call.instance.table.get(WaitableSet, handle)
+    scheduler = call.calls.scheduler
+    if joined.ready and scheduler.choose(2):
+        scheduler.wake(call.thread)
+        yield
     while not joined.ready:
         yield from joined.park(call.thread)
-    return _put_event(call, joined.poll(), at)
+    return _put_event(call, joined.poll(scheduler), at)
 
 
 @performs("waitable-set.poll")
 def waitable_set_poll(call: BuiltinCall, handle: int, at: int) -> int:
-    return _put_event(call, call.instance.table.get(WaitableSet, handle).poll(), at)
+    return _put_event(call, call.instance.table.get(WaitableSet, handle).poll(call.calls.scheduler), at)
 
 
 def _put_event(call: BuiltinCall, event: Event, at: int) -> int:
@@ -263,6 +269,7 @@ def channel_copy(call: BuiltinCall, handle: int, at: int, count: int = 1) -> Cor
 @performs("stream.cancel-read", "stream.cancel-write", "future.cancel-read", "future.cancel-write")
 def channel_cancel(call: BuiltinCall, handle: int) -> int:
     end = call.end(handle, writes=call.note.builtin.endswith("write"))
+    end.check_cancellable()
     if not call.note.options.is_async:
         end.check_alone()
     _, _, result = end.cancel(call.calls.scheduler)

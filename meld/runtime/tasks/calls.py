@@ -187,6 +187,7 @@ class Calls:
         task.runs = None if entry is None else entry.runs
         self.trace.call(None, instance, export.label, export.lift)
         self.scheduler.current = self.scheduler.confined = None
+        self.scheduler.tick()
         if not export.type.is_async:
             self.begin(task)
             self.scheduler.run_until(lambda: task.resolved, instance)
@@ -266,9 +267,10 @@ class Calls:
         scheduler.leave(thread)
         task.waits = True
         if joined is None and task.state is not State.CANCEL_PENDING:
-            scheduler.rest(thread)
-            yield
-        elif joined is None or joined.ready or task.state is State.CANCEL_PENDING:
+            if not scheduler.choose(2):
+                scheduler.rest(thread)
+                yield
+        elif (joined is None or joined.ready or task.state is State.CANCEL_PENDING) and not scheduler.choose(2):
             scheduler.wake(thread)
             yield
         while True:
@@ -288,7 +290,7 @@ class Calls:
         if task.state is State.CANCEL_PENDING:
             task.state = State.CANCEL_DELIVERED
             return CANCELLED
-        return NOTHING if joined is None else joined.poll()
+        return NOTHING if joined is None else joined.poll(self.scheduler)
 
     def resolve(self, task: Task, returned: list[int] | None) -> None:
         """The task has its result (`task.return`, or a synchronous function returns), or was cancelled: None."""

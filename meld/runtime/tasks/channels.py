@@ -184,14 +184,17 @@ class End(Waitable):
 
         self.notify(event, scheduler)
 
+    def check_cancellable(self) -> None:
+        """Raises HostTrap unless an operation is under way that nobody waits for."""
+        verb = "write" if self.writes else "read"
+        trap_if(
+            self.state is not EndState.COPYING or self.waiter is not None,
+            f"{self.shared.word} {verb} cancelled when no {verb} is pending",
+        )
+
     def cancel(self, scheduler: Scheduler) -> Event:
         """Cancels the pending operation and delivers its result. Both ends are inside: it never waits."""
         channel = self.shared
-        trap_if(
-            self.state is not EndState.COPYING or self.waiter is not None,
-            f"{channel.word} {'write' if self.writes else 'read'} cancelled when no "
-            f"{'write' if self.writes else 'read'} is pending",
-        )
         if self.event is None:
             self._end(Result.CANCELLED, scheduler)
             return self.deliver()

@@ -104,7 +104,7 @@ class Task:
 
     def may_enter(self) -> bool:
         """Whether nothing holds a new call of an async function back."""
-        return self.instance.backpressure == 0 and self.may_return()
+        return self.instance.backpressure == 0 and self.instance.exclusive is None
 
     def may_return(self) -> bool:
         """Whether the instance's one stack is free, if it needs it."""
@@ -142,11 +142,13 @@ class Scheduler:
     """The running thread and the queue.
 
     Attributes:
+        choose: one of a number of things that may come next; the first is what the engine does.
         current: the thread that runs; None while the host does.
         confined: the instance whose threads alone may run, during a call of a synchronous function.
         slots: where the module keeps the context slots of whatever runs, if it does by itself.
     """
 
+    choose: Callable[[int], int] = lambda _: 0
     ready: deque[Thread] = field(default_factory=deque)
     yielded: deque[Thread] = field(default_factory=deque)
     current: Thread | None = None
@@ -174,13 +176,16 @@ class Scheduler:
 
     def take(self, of: InstanceState | None) -> Thread | None:
         """The next thread that can run, out of its queue; of one instance, if given, and without its one stack."""
-        for queue in (self.ready, self.yielded):
-            for thread in queue:
-                if not thread.held and (of is None or (thread.task.instance is of and not thread.task.exclusive)):
-                    queue.remove(thread)
-                    thread.queued = False
-                    return thread
-        return None
+        able = [
+            thread
+            for thread in (*self.ready, *self.yielded)
+            if not thread.held and (of is None or (thread.task.instance is of and not thread.task.exclusive))
+        ]
+        if not able:
+            return None
+        thread = able[self.choose(len(able))]
+        self.unqueue(thread)
+        return thread
 
     def run(self, thread: Thread) -> None:
         """Runs a thread until it waits or ends."""
@@ -224,6 +229,8 @@ class Scheduler:
             self.run_until(lambda: True, None)
             batch = len(self.ready) or 1
             for _ in range(batch):
+                if done() and self.choose(2):
+                    return
                 thread = self.take(None)
                 if thread is None:
                     break
@@ -232,6 +239,14 @@ class Scheduler:
                 continue
             if not done():
                 raise HostTrap(self.stuck())
+
+    def tick(self) -> None:
+        """Runs threads between two calls of the host, as many as it chooses to."""
+        while (self.ready or self.yielded) and self.choose(2):
+            thread = self.take(None)
+            if thread is None:
+                return
+            self.run(thread)
 
     def stuck(self) -> str:
         """Why no thread can go on."""

@@ -112,7 +112,7 @@ class WaitableSet:
         if waitable not in self.ready:
             self.ready.append(waitable)
         if self.waiting:
-            thread = self.waiting.pop(0)
+            thread = self.waiting.pop(scheduler.choose(len(self.waiting)))
             thread.among = None
             scheduler.wake(thread)
 
@@ -122,9 +122,9 @@ class WaitableSet:
         self.waiting.append(thread)
         yield
 
-    def poll(self) -> Event:
+    def poll(self, scheduler: Scheduler) -> Event:
         """The next event, or none."""
-        return self.ready[0].deliver() if self.ready else NOTHING
+        return self.ready[scheduler.choose(len(self.ready))].deliver() if self.ready else NOTHING
 
 
 class Status(IntEnum):

@@ -1,6 +1,6 @@
 ;; Whether a callee may block is read off the call graph; the note has the call path, so that nobody has to search again.
 ;; meldc: --passes=plan-tasks
-;; check: (@meld.planned direct (blocks "g → helper → thread.yield"))
+;; check: (@meld.planned task (call 1) (blocks "g → helper → thread.yield"))
 (module
   (@meld.facts linked merged)
   (@meld.instance $a)
