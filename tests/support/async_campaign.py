@@ -180,8 +180,8 @@ class Shape:
         got = [side.answers((*loads, *calls))[len(loads) :] for side in (self.unfused, self.model, self.fused)]
         found = Verdict(program, *got)
         want, model, mine = map(plain, got)
-        if want == mine and _wordless(want) == _wordless(model):
-            return found
+        if mine in (want, model) and _wordless(want) == _wordless(model):
+            return found  # which of two checks comes first is not always said
         strays = [
             name
             for name, answers in (("engine", want), ("fused", mine))
