@@ -25,12 +25,12 @@ class FitTarget(Pass):
     further results go through globals, operands of blocks through locals; tables that are never written become one.
     What the inputs need is kept, and a remark names it. Code without SIMD is written in the first place by
     `adapter-wiring{simd=false}` and `emit-bridge{simd=false}`, and `lower-multi-memory` makes one memory of all:
-    ``--target`` asks for all of them.
+    ``--target`` asks for all of them. For ``wasm1``
 
         (func $adapter.string (@meld.synthetic transcode) (param i32 i32) (result i32 i32)
           (memory.copy …)
           …)
-    becomes, for ``wasm1``
+    becomes
         (global $result.1.i32 (mut i32) (i32.const 0))
         (func $adapter.string (@meld.synthetic transcode) (param i32 i32) (result i32)
           (call $memory.copy …)
