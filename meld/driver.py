@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from meld.diagnostics import MeldError, PassFailure, Remark
-from meld.files import read_file, read_program
+from meld.inputs import Validation, read_inputs
 from meld.ir.component import Component, NestedComponent
 from meld.notes.linking import DroppedExport, HostOnly, Input, KeptExport, Wanted
 from meld.passes import Registry
@@ -50,6 +50,7 @@ class Options:
         trust_notes: whether to believe the notes of the single input, whatever it is.
         provenance: the form of the section `component-provenance`: ``full``, ``compact`` or ``off``.
         target: what the compiler generates stays within the features of this one (`meld.ir.features.TARGETS`).
+        validate: whether the engine validates the core modules of the inputs.
     """
 
     passes: str | None = None
@@ -67,6 +68,7 @@ class Options:
     trust_notes: bool = False
     target: str = "wasm3"
     provenance: str = "full"
+    validate: bool = True
 
 
 class FailedRun(PassFailure):
@@ -108,7 +110,8 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int
     Raises:
         MeldError: bad input, an impossible plan, a failing pass (`FailedRun`).
     """
-    program, plan = prepare(inputs, options)
+    programs, validations = _read(inputs, options, validate=options.validate)
+    program, plan = plan_inputs(programs, inputs, options, Registry.standard(list(options.plugins)))
     for observer in options.observers:
         observer.planned(plan)
     if steps is None and options.stop_after is not None:
@@ -119,21 +122,30 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int
     try:
         program, ran = run(plan, program, observers=options.observers, steps=steps, gate=gate)
     except PassFailure as e:
+        _demand(validations)  # a pass may fail because of what it was given
         raise FailedRun(e, inputs, options) from e
+    plan.remarks = [*_demand(validations), *plan.remarks]
     return Outcome(program, plan, ran)
+
+
+def _demand(validations: Sequence[Validation]) -> list[Remark]:
+    return [remark for one in validations for remark in one.demand()]
 
 
 def prepare(inputs: Sequence[str | PathLike[str]], options: Options) -> tuple[Program, Plan]:
     """The inputs as one program, and the passes that will run on it. Raises MeldError."""
-    programs = [_load(path, options.observers) for path in inputs]
+    programs, _ = _read(inputs, options, validate=False)
     return plan_inputs(programs, inputs, options, Registry.standard(list(options.plugins)))
 
 
-def _load(path: str | PathLike[str], observers: Sequence[Observer]) -> Program:
-    data = read_file(Path(path))
-    for observer in observers:
-        observer.loaded(path, data)
-    return read_program(data, path)
+def _read(
+    inputs: Sequence[str | PathLike[str]], options: Options, *, validate: bool
+) -> tuple[list[Program], list[Validation]]:
+    def tell(path: str | PathLike[str], data: bytes | memoryview) -> None:
+        for observer in options.observers:
+            observer.loaded(path, data)
+
+    return read_inputs(inputs, tell, validate=validate)
 
 
 def plan_inputs(

@@ -50,6 +50,10 @@ MAX_BODY = 7_654_321
 """Bytes of a function body."""
 
 
+MAX_INNER = 999
+"""Core modules and components in a component, at all depths."""
+
+
 def check_counts(module: Module) -> None:
     """Raises MeldError if a module has more of something than engines take."""
     check_types(module.types)
@@ -116,3 +120,8 @@ def check_locals(count: int) -> None:
     """Raises MeldError if a function has more locals, parameters included, than engines take."""
     if count > MAX_LOCALS:
         raise MeldError(f"it has {count} locals; engines take {MAX_LOCALS} at most")
+
+
+def inner_excess() -> str:
+    """What is said of a component that holds more than `MAX_INNER`."""
+    return f"more than {MAX_INNER} core modules and components in one component; engines take no more"

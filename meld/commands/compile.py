@@ -28,7 +28,10 @@ examples:
   meldc app.wasm library.wasm --emit=component -o app.fused.wasm
   meldc dump.wat --passes=finish -o fused.wasm"""
 
-VERIFY_HELP = "check what each pass leaves, or only the input and the product; by default, what passes of plugins leave"
+VERIFY_HELP = (
+    "check what each pass leaves, or the input and the product by all rules; by default the engine validates core "
+    "modules of inputs and product, and what passes of plugins leave is checked"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -176,6 +179,7 @@ def _compile(args: argparse.Namespace) -> None:
         raise MeldError("will not write a binary to a terminal", hint="name a file with -o, or use --emit=wat")
     options = pipeline_options(args, wrap=wrap)
     tool = find_tool() if args.optimize else None
+    options.validate = args.verify != "off"
     plugins = plugin_verifier(args.inputs, options) if args.verify is None else []
     with Progress(quiet=args.quiet) as progress, watching(args) as watchers:
         options.observers = [progress, *watchers, *plugins]
@@ -188,6 +192,8 @@ def _compile(args: argparse.Namespace) -> None:
                 outcome.program = optimize(outcome.program, args.optimize, tool)
             _drop_stale(args.inputs, outcome)
             product = render(outcome.program, emit)
+            if options.validate:
+                check_product(outcome, emit, product)
         except PassFailure as e:
             raise FailedRun(e, args.inputs, options) from e
         except MeldError:
@@ -217,6 +223,27 @@ def _compile(args: argparse.Namespace) -> None:
         from meld.views.timing import stats_text
 
         say(stats_text(outcome.ran, args.stats), error=True, end="")
+
+
+def check_product(outcome: Outcome, emit: str, product: Sequence[bytes | memoryview]) -> None:
+    """Has the engine validate what is about to be written: a pass that leaves an invalid module is a defect.
+
+    Raises:
+        PassFailure: it is not valid.
+    """
+    from meld.diagnostics import MeldError, PassFailure
+    from meld.inputs import validate_product
+
+    try:
+        validate_product(outcome.program, b"".join(product), text=emit == "wat")
+    except MeldError as e:
+        if not outcome.ran:
+            raise
+        last, who = outcome.ran[-1], outcome.ran[-1].step
+        own = all(one.step.instance.is_own for one in outcome.ran)
+        hint = "--verify=each says which pass left it"
+        message = f"{e.where}: {e.message}"
+        raise PassFailure(message, number=last.number, label=who.label, own=own, hint=hint) from e
 
 
 def plugin_verifier(inputs: Sequence[str], options: Options) -> list[PluginVerifier]:

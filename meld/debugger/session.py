@@ -20,6 +20,7 @@ from meld.debugger.symbols import Symbols, called, matcher
 from meld.diagnostics import MeldError, Remark
 from meld.driver import Options, plan_inputs
 from meld.files import read_file, read_program
+from meld.inputs import Validation
 from meld.ir.component import Component
 from meld.ir.module import Module
 from meld.journal import Change, Difference, Journal, Symbol
@@ -130,7 +131,9 @@ class Session:
         """A session that stands before the first step, or after `options.stop_after`. Raises MeldError."""
         files = [(str(path), bytes(read_file(Path(path)))) for path in inputs]
         registry = Registry.standard(list(options.plugins))
+        validations = [Validation.begin(path, data) for path, data in files if options.validate]
         program, plan = _load(files, options, registry)
+        plan.remarks = [*(remark for one in validations for remark in one.demand()), *plan.remarks]
         for label in options.fuel:
             plan.position(label, option="--fuel")
         session = cls(files, options, registry, History.of(plan), plan.remarks)

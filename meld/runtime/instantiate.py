@@ -20,6 +20,7 @@ import wasmtime
 
 from meld.abi.intrinsics import INTRINSICS, MODULE
 from meld.binary.reader import read_module
+from meld.binary.validation import FEATURES
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError, did_you_mean
 from meld.ir.module import CoreItem, Export, Function, Module
@@ -32,24 +33,6 @@ from meld.runtime.items import bits_of, engine_value
 from meld.runtime.streams import HostTrap
 from meld.runtime.tasks.trace import Trace
 from meld.support.records import record
-
-FEATURES = (
-    "threads",
-    "tail_call",
-    "reference_types",
-    "simd",
-    "relaxed_simd",
-    "bulk_memory",
-    "multi_value",
-    "multi_memory",
-    "memory64",
-    "exceptions",
-    "function_references",
-    "gc",
-    "wide_arithmetic",
-    "custom_page_sizes",
-)
-"""The features that are enabled in the engine, by the names of its configuration."""
 
 
 class Trapped(Exception):

@@ -11,6 +11,7 @@ import wasmtime
 
 from meld.binary.cursor import Cursor
 from meld.binary.encode import Encoder
+from meld.binary.validation import MISSING
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError
 from meld.files import encode
@@ -26,11 +27,6 @@ from meld.verify.program import verify
 if TYPE_CHECKING:
     import wasmtime
 
-_MISSING = re.compile(
-    r"\brequires? the .*feature\b|\bfeature required for\b|\bfeature to be enabled\b|\bfeature is not active\b"
-    r"|\bmust be enabled\b|\bis not enabled\b|\bimports are not supported\b"
-)
-"""The engine refuses what this version of it does not have; that is not the program's fault."""
 _OFFSET = re.compile(r"\s*\(at offset 0x([0-9a-f]+)\)\s*$")
 
 
@@ -72,7 +68,7 @@ def _component_problem(component: Component) -> Iterator[Problem]:
         yield Problem(e.message, e.where or "", span=e.span)
     except wasmtime.WasmtimeError as e:
         message = _OFFSET.sub("", str(e).rpartition("Caused by:")[2].strip())
-        if not _MISSING.search(message):
+        if not MISSING.search(message):
             yield Problem(message)
 
 
@@ -84,7 +80,7 @@ def _module_problem(module: Module, where: str) -> Problem | None:
     try:
         wasmtime.Module.validate(engine(), data)
     except wasmtime.WasmtimeError as e:
-        return None if _MISSING.search(str(e)) else _placed(module, data, str(e), where)
+        return None if MISSING.search(str(e)) else _placed(module, data, str(e), where)
     return None
 
 
@@ -175,13 +171,13 @@ def engine_fault(program: Program, data: bytes) -> MeldError | None:
             wasmtime.component.Component(component_engine(), data)
         except wasmtime.WasmtimeError as e:
             said = " ".join(str(e).split())
-            return None if _MISSING.search(said) else MeldError(said)
+            return None if MISSING.search(said) else MeldError(said)
         return None
     try:
         wasmtime.Module.validate(engine(), data)
     except wasmtime.WasmtimeError as e:
         message = str(e).strip()
-        if _MISSING.search(message):
+        if MISSING.search(message):
             return None
         offset = re.search(r"offset (0x[0-9a-f]+|\d+)", message)
         where = _function_at(program, data, int(offset[1], 0)) if offset else None

@@ -12,6 +12,10 @@ import pytest
 from measured import Compiler
 from smith import WASM_TOOLS
 
+from meld.diagnostics import MeldError
+from meld.text.grammar import lexer
+from meld.text.reading.program import parse
+
 MEMORY = 1 << 30
 
 LISTS = "(type $t0 (tuple string string)) " + " ".join(
@@ -62,7 +66,7 @@ REFUSED = {
     "core parameters": (h.started(f"(type $t (func (param {'i32 ' * 1001})))", NULL), "1001 parameters"),
     "core results": (h.started(f"(type $t (func (result {'i32 ' * 1001})))", NULL), "1001 results"),
     "fields": (h.started(f"(type $t (struct (field {'i32 ' * 10_001})))", NULL), "10001 fields; engines take 10000"),
-    "locals": (h.started("", f"(local {'i32 ' * 50_001})"), "50001 locals; engines take 50000 at most"),
+    "locals": (h.started("", f"(local {'i32 ' * 50_001})"), "too many locals"),
     "a long name": (f'(component (type $t u32) (export "{"a-" * 50_000}a" (type $t)))', "takes 100001 bytes"),
     "a long label": (f'(component (type (flags "{"a-" * 50_000}a")))', "takes 100001 bytes"),
     "a long core name": (f'(component (core module (func (export "{"a" * 100_001}"))))', "takes 100001 bytes"),
@@ -148,6 +152,41 @@ def test_large_bodies_are_refused_where_they_are_read(compiler: Compiler, tmp_pa
     source.write_bytes(b"\0asm\1\0\0\0" + b"".join(bytes((n,)) + leb(len(s)) + s for n, s in sections))
     code_, said, _, _ = compiler.run(tmp_path, source, "-q", "-o", out)
     assert code_ == 2 and "engines take 7654321 at most" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("(module (func " + "nop " * (8 << 20) + "))", "more than 3000000 words and parentheses in one body"),
+        ("(component " + "(core module)" * 1000 + ")", "more than 999 core modules and components"),
+        ("(component " + "(component (core module))" * 500 + ")", "more than 999 core modules and components"),
+    ],
+    ids=["a body", "modules", "components"],
+)
+def test_long_texts(text: str, reason: str, compiler: Compiler, tmp_path: Path) -> None:
+    source, out = tmp_path / "a.wat", tmp_path / "o.wasm"
+    source.write_text(text)
+    code, said, memory, _ = compiler.run(tmp_path, source, "-q", "-o", out)
+    assert code == 2 and reason in said and len(said) < 10_000
+    assert memory < MEMORY
+
+
+def test_long_texts_of_many_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In little: a million takes seconds."""
+    monkeypatch.setattr(lexer, "MAX_TOKENS", 1000)
+    parse("(module " + "(func)" * 300 + ")", "a")
+    for text in ("(module " + "(func)" * 600 + ")", "(component (type (tuple " + "u8 " * 1000 + ")))"):
+        with pytest.raises(MeldError, match="more than 1000 words and parentheses outside of bodies"):
+            parse(text, "a")
+
+
+@pytest.mark.parametrize(("count", "code"), [(999, 0), (1000, 2)])
+def test_many_modules(count: int, code: int, compiler: Compiler, tmp_path: Path) -> None:
+    """As many as engines take, and one more."""
+    source, out = tmp_path / "a.wasm", tmp_path / "o.wasm"
+    source.write_bytes(b"\0asm\x0d\0\1\0" + b"\1\x08\0asm\1\0\0\0" * count)
+    assert valid(source) == (code == 0)
+    assert compiler.run(tmp_path, source, "-q", "-o", out).code == code
 
 
 def leb(value: int) -> bytes:

@@ -127,7 +127,7 @@ def test_who_is_to_blame(here: Path, capsys: pytest.CaptureFixture[str]) -> None
     (here / "m.wat").write_text(PROGRAM.replace("(i32.const 2)", "(i64.const 2)"))
     (here / "bad.py").write_text(PLUGIN.replace("{code}", "pass"))
     assert main(["m.wat", "--plugin=bad.py", "--passes=good", "-o", "out.wasm"]) == 2
-    assert "what `good` gets is not valid already: function $two" in capsys.readouterr().err
+    assert "m.wat: function $two, byte 3 of its body: the input is not valid" in capsys.readouterr().err
     assert not (here / "out.wasm").exists()
 
 

@@ -24,6 +24,7 @@ SPINE = (
     ("views",),
     ("__init__",),
     ("driver",),
+    ("inputs",),
     ("passmanager", "files"),
     ("passes",),
     ("rewriting",),

@@ -11,6 +11,7 @@ from meld.binary.component.pieces import core_sort, extern_name, optional, refer
 from meld.binary.component.spaces import Spaces
 from meld.binary.component.types import TypeReader
 from meld.binary.cursor import Cursor
+from meld.binary.limits import MAX_INNER, inner_excess
 from meld.binary.reader import MAGIC as MODULE_PREAMBLE
 from meld.binary.reader import read_module
 from meld.ir.component import (
@@ -59,10 +60,11 @@ def read_component(data: bytes | memoryview, where: str = "") -> Component:
 class _Reader:
     """Reads one component; stops at each nested one until that has been read."""
 
-    def __init__(self, c: Cursor, parent: Spaces | None = None) -> None:
+    def __init__(self, c: Cursor, parent: _Reader | None = None) -> None:
         self.c = c
         self.component = Component(where=c.where)
-        self.spaces = Spaces(parent)
+        self.spaces: Spaces = Spaces(parent.spaces if parent is not None else None)
+        self.inner: list[int] = parent.inner if parent is not None else []  # where what is nested begins, at all depths
         self.types = TypeReader(self.spaces)
         self.canon = CanonReader(self.types)
         self.names: Cursor | None = None
@@ -123,8 +125,15 @@ class _Reader:
         """The reader of a nested component."""
         if self.spaces.depth + 1 >= MAX_NESTING:
             raise too_deep(self.c, at)
+        self.count_inner(at)
         section.where = self.place("component", Sort.COMPONENT)
-        return _Reader(section, self.spaces)
+        return _Reader(section, self)
+
+    def count_inner(self, at: int) -> None:
+        """Counts a core module or a component in this one. Raises MeldError if there are too many."""
+        self.inner.append(at)
+        if len(self.inner) > MAX_INNER:
+            raise self.c.error(inner_excess(), at)
 
     def place(self, what: str, of: Sort) -> str:
         """The name for messages of the next definition of a sort that is nested here."""
@@ -137,6 +146,7 @@ class _Reader:
             case Section.CUSTOM:
                 self.custom(c)
             case Section.CORE_MODULE:
+                self.count_inner(c.pos)
                 data = c.take(c.end - c.pos, "core module")
                 where = self.place("core module", Sort.CORE_MODULE)
                 self.define(CoreModule(read_module(data, where, c.base + c.pos - len(data))))

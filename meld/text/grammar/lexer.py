@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator, Sequence
+from itertools import islice
 
 from meld.diagnostics import MeldError, Source, Span
 from meld.text.grammar.lalr import Parser, Terminal, Token
@@ -31,11 +32,27 @@ _PLACED = re.compile(r'\(@(?:name|custom)[\s"();]')
 """Annotations that mean something in certain places only (WebAssembly 3.0, appendix, custom annotations)."""
 _ENDS = frozenset(("", *" \t\n\r();"))
 """What may follow a token; two that touch are one, which is reserved."""
+_TOKEN_START = re.compile(r"[()]|[^\s()]+")
 _LINE_END = re.compile(r"[\n\r]")
 _MARK = re.compile(r'[()";]')
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 STRETCHES = ("BODY", "EXPR")
+
+MAX_TOKENS = 1_000_000
+"""Tokens of a text outside of bodies: trees and items of more would take more than a gigabyte."""
+MAX_BODY_TOKENS = 3_000_000
+"""Tokens of one body, for the same reason."""
+SMALLER = "make a binary of it, as `wasm-tools parse` does: its bodies are kept as bytes"
+
+
+def check_stretch(scanner: Scanner, start: int, end: int) -> None:
+    """Raises MeldError if a stretch of instructions has too many tokens."""
+    if end - start <= MAX_BODY_TOKENS:
+        return
+    tokens = _TOKEN_START.finditer(scanner.text, start, end)
+    if next(islice(tokens, MAX_BODY_TOKENS, None), None) is not None:
+        raise scanner.error(f"more than {MAX_BODY_TOKENS} words and parentheses in one body", start, hint=SMALLER)
 
 
 class WatLexer:
@@ -57,8 +74,13 @@ class WatLexer:
     def lex(self, text: str, parser: Parser) -> Iterator[Token]:
         """The tokens, each chosen when the parser is ready for it."""
         scanner = Scanner(text)
-        pos = scanner.skip(0)
+        pos, count = scanner.skip(0), 0
         while pos < len(text):
+            count += 1
+            if count > MAX_TOKENS:
+                raise scanner.error(
+                    f"more than {MAX_TOKENS} words and parentheses outside of bodies", pos, hint=SMALLER
+                )
             accepts = parser.accepts()
             start = pos
             match = _LEXEME.match(text, pos)
@@ -95,6 +117,7 @@ class WatLexer:
                     kind = candidates[0] if candidates else "UNKNOWN"
                 if kind in STRETCHES:
                     value = ""
+                    check_stretch(scanner, start, pos)
             yield Token(kind, value, start, pos)
             pos = scanner.skip(pos)
 

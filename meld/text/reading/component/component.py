@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from meld.binary.limits import MAX_INNER, inner_excess
 from meld.diagnostics import MeldError, Source, Span
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, ExternType, Sort
@@ -48,6 +49,7 @@ class _ComponentReader:
     """Reads components. It has readers of declarations, with their types, and of canonical definitions."""
 
     def __init__(self, source: Source) -> None:
+        self.inner = 0  # core modules and components so far
         self.here = Reading(source)
         self.references = References(self.here)
         self.declarations = DeclarationReader(self.here, self.references)
@@ -167,6 +169,7 @@ class _ComponentReader:
     def component(self, nodes: list[Node]) -> None:
         """``(component $c …)`` in a component."""
         head, rest = self.nested_head(nodes)
+        self.count_inner()
         if any(isinstance(node, Token) and node.type == "STRING" for node in rest):
             self.here.add(c.NestedComponent(self.binary_component(rest)), head)
             return
@@ -195,9 +198,16 @@ class _ComponentReader:
         self.here.place = place
         self.here.add(c.Import(extern, t), head)
 
+    def count_inner(self) -> None:
+        """Counts a core module or a component in this one. Raises MeldError if there are too many."""
+        self.inner += 1
+        if self.inner > MAX_INNER:
+            raise MeldError(inner_excess(), span=self.here.place)
+
     def core_module(self, nodes: list[Node]) -> None:
         """``(core module $m …)`` in place."""
         head, rest = self.nested_head(nodes)
+        self.count_inner()
         exports = trees(rest, "inline_export_one")
         own, inner = self.wrapped(head, _without(rest, exports))
         strings = [node for node in inner if isinstance(node, Token) and node.type == "STRING"]

@@ -1,0 +1,133 @@
+"""Inputs of a compilation: read, and validated by the engine while passes run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+
+from meld.binary.validation import Refusal, refusals, refusals_of_text
+from meld.diagnostics import MeldError, Remark
+from meld.files import encode, is_binary, read_file, read_program
+from meld.ir.component import Component, CoreModule, NestedComponent
+from meld.ir.module import Function, Module
+from meld.passes.base import Program
+from meld.support.ahead import Background
+from meld.support.records import record
+from meld.text.literals import identifier
+
+LARGEST_TEXT = 4 << 20
+"""Bytes of a text that the engine's reader is given; of a longer one our own reader and writer make a binary."""
+HINT = "`meldc check --engine` says what else is wrong; --verify=off leaves the engine out"
+
+
+@record(eq=False)
+class Validation:
+    """What the engine says against the core modules of an input; asked on another thread.
+
+    Attributes:
+        name: the name of the file.
+        data: its bytes.
+    """
+
+    name: str
+    data: bytes | memoryview
+    _answer: Background[list[Refusal] | None]
+
+    @classmethod
+    def begin(cls, name: str, data: bytes | memoryview) -> Validation:
+        """Has the engine begin."""
+
+        def answer() -> list[Refusal] | None:
+            if is_binary(data):
+                return refusals(data)
+            return refusals_of_text(bytes(data)) if len(data) <= LARGEST_TEXT else None
+
+        return cls(name, data, Background(answer, lambda found: found))
+
+    def demand(self) -> list[Remark]:
+        """Waits for the answer; remarks where the engine cannot tell.
+
+        Raises:
+            MeldError: a core module of the input is not valid.
+        """
+        found = self._answer.get()
+        if found is None:
+            found = refusals(encode(self._program()))
+        wrong = [refusal for refusal in found if not refusal.lacks]
+        if wrong:
+            raise MeldError(f"the input is not valid: {wrong[0].message}", where=self._place(wrong[0]), hint=HINT)
+        lacking = "the bodies of a core module are not type-checked, since the engine lacks a feature"
+        return [Remark("inputs", f"{self._place(refusal)}: {lacking}: {refusal.message}") for refusal in found]
+
+    def _program(self) -> Program:
+        return read_program(self.data, self.name)
+
+    def _place(self, refusal: Refusal) -> str:
+        return f"{self.name}: {place(refusal, self._program())}"
+
+
+def read_inputs(
+    paths: Sequence[str | PathLike[str]],
+    tell: Callable[[str | PathLike[str], bytes | memoryview], None],
+    *,
+    validate: bool,
+) -> tuple[list[Program], list[Validation]]:
+    """The programs in files; with `validate`, the engine has begun to validate each when this returns.
+
+    Args:
+        tell: is told of the bytes of each file.
+
+    Raises:
+        MeldError: a file cannot be read.
+    """
+    programs, validations = [], []
+    for path in paths:
+        data = read_file(Path(path))
+        tell(path, data)
+        if validate:
+            validations.append(Validation.begin(str(path), data))
+        programs.append(read_program(data, path))
+    return programs, validations
+
+
+def validate_product(program: Program, product: bytes, *, text: bool) -> None:
+    """Has the engine validate the core modules of a product, in binary or in text. Raises MeldError."""
+    found = refusals(product) if not text else refusals_of_text(product) if len(product) <= LARGEST_TEXT else None
+    for refusal in found or ():
+        if not refusal.lacks:
+            raise MeldError(f"the product is not valid: {refusal.message}", where=place(refusal, program))
+
+
+def place(refusal: Refusal, program: Program) -> str:
+    """Where something is wrong in the program that the engine was given."""
+    modules = [("", program)] if isinstance(program, Module) else list(_modules(program))
+    if refusal.module >= len(modules):
+        return f"core module {refusal.module}"
+    where, module = modules[refusal.module]
+    if refusal.function is not None and refusal.function < len(module.functions):
+        name = module.functions[refusal.function].name
+        number = sum(isinstance(item, Function) for item in module.imports) + refusal.function
+        what = f"function {identifier(name) if name else number}, byte {refusal.offset} of its body"
+    else:
+        what = "" if refusal.offset is None else f"offset {refusal.offset:#x}"
+    return ", ".join(filter(None, (where, what)))
+
+
+def _modules(component: Component) -> Iterator[tuple[str, Module]]:
+    """The core modules of a component, nested ones included, with the place of each; in the order of a binary."""
+    pending: list[tuple[str, Component | Module]] = [("", component)]
+    while pending:
+        where, current = pending.pop()
+        if isinstance(current, Module):
+            yield where, current
+            continue
+        before, inner = f"{where}, " if where else "", list[tuple[str, Component | Module]]()
+        for number, item in enumerate(current.definitions):
+            name = identifier(item.name) if item.name else str(number)
+            match item:
+                case NestedComponent():
+                    inner.append((f"{before}component {name}", item.component))
+                case CoreModule():
+                    inner.append((f"{before}core module {name}", item.module))
+        pending += reversed(inner)
