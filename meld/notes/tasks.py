@@ -95,6 +95,7 @@ class TaskHalf(Note):
         half: which of the two.
         call: the number of the call (`Planned.call`); what follows are the fields of its `Boundary`.
         outside: the host calls, and `lower` is its side; the caller is the callee.
+        to_host: the host is called, and `lift` is its side; the same.
     """
 
     half: str = symbol(positional=True)
@@ -106,6 +107,7 @@ class TaskHalf(Note):
     lower: Options = coded(write_options, read_options, default=Options())
     lift: Options = coded(write_options, read_options, default=Options())
     outside: bool = flag(default=False)
+    to_host: bool = flag(default=False)
 
 
 @note("task-result")

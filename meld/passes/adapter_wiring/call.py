@@ -40,12 +40,19 @@ class Call:
         """Whether the caller's, the callee's parameters are in memory."""
         flat = len(self.params[0].flat)
         most = MAX_FLAT_ASYNC_PARAMS if self.boundary.lower.is_async else MAX_FLAT_PARAMS
-        return flat > most, flat > MAX_FLAT_PARAMS
+        return flat > most, flat > (MAX_FLAT_ASYNC_PARAMS if self._calls_host else MAX_FLAT_PARAMS)
+
+    @property
+    def _calls_host(self) -> bool:
+        """Whether the host is called asynchronously: its function is lowered on both sides."""
+        return self.boundary.callee is OUTSIDE and self.boundary.lift.is_async
 
     @property
     def spills_results(self) -> tuple[bool, bool]:
         """Whether the caller's, the callee's result is in memory."""
         flat = len(self.results[0].flat)
+        if self._calls_host:
+            return flat > 0, flat > 0
         return (
             flat > (0 if self.boundary.lower.is_async else MAX_FLAT_RESULTS),
             flat > (MAX_FLAT_PARAMS if self.boundary.lift.is_async else MAX_FLAT_RESULTS),

@@ -8,12 +8,15 @@ Source: Component Model, CanonicalABI.md: canon lift, canon lower (`on_start`, `
 from __future__ import annotations
 
 from meld.abi.layout import MAX_FLAT
+from meld.abi.options import Options
+from meld.abi.signatures import lowered_type
 from meld.abi.traps import Trap
 from meld.abi.types import function_types
 from meld.diagnostics import MeldError
 from meld.ir import component as c
+from meld.ir.component import CompFuncType
 from meld.ir.module import Function
-from meld.ir.types import I32, NumType
+from meld.ir.types import I32, FuncType, NumType
 from meld.notes.boundaries import Boundary
 from meld.notes.tasks import RESULT, Planned, TaskHalf
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body
@@ -25,9 +28,17 @@ from meld.passes.adapter_wiring.writer import AdapterWriter, cores
 def analyse_half(adapters: AdapterModule, half: TaskHalf, import_: Function) -> Call:
     """The layouts of the call that a half belongs to. Raises MeldError."""
     n = half
-    caller = OUTSIDE if n.outside else n.caller
-    boundary = Boundary(caller, n.callee, n.label, import_, n.type, n.lower, n.lift)
+    caller, callee = OUTSIDE if n.outside else n.caller, OUTSIDE if n.to_host else n.callee
+    boundary = Boundary(caller, callee, n.label, import_, n.type, n.lower, n.lift)
+    if n.to_host:
+        return lay_out(adapters, boundary, Planned("task", n.call), lifted=_given_to_host)
     return lay_out(adapters, boundary, Planned("task", n.call))
+
+
+def _given_to_host(t: CompFuncType, options: Options) -> FuncType:
+    """What a function of the host that is lowered asynchronously takes, but for the address of the result."""
+    params = lowered_type(t, options).params
+    return FuncType(params if t.result is None else params[:-1])
 
 
 def closes(half: TaskHalf) -> bool:

@@ -20,7 +20,7 @@ from meld.diagnostics import MeldError
 from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport
 from meld.notes.channels import FIRST_FUTURE
 from meld.notes.tasks import (
     FRAME_ITEMS,
@@ -37,6 +37,7 @@ from meld.notes.tasks import (
 from meld.passes.base import Pass, PassContext
 from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_export
 from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
+from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks
 from meld.passes.emit_tasks.open_ends import ends_of_host, hooks
 from meld.rewriting.handles import Tables, most_tasks
 from meld.rewriting.liveness import reachable
@@ -125,10 +126,9 @@ class EmitTasks(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         opens = _opens(module)
-        if opens:
-            open_edges(module)
         _refuse_outside(module)
-        builtins = {item: n for item, n in inside(module, _builtins(module), opens) if cx.allows("built-in", item)}
+        known = inside(module, _builtins(module), opens.types)
+        builtins = {item: n for item, n in known if cx.allows("built-in", item)}
         called = _called(module, opens) if cx.allows("tasks") else []
         emitter = _Emitter(module, Text(module, KIND), builtins, called, opens)
         emitter.emit()
@@ -138,15 +138,35 @@ class EmitTasks(Pass):
         cx.stats["calls that are tasks"] += len(emitter.called)
 
 
-def _opens(module: Module) -> list[Type]:
-    """The types of ends that the host may have; none unless the product will be a component, and uses one."""
-    types = ends_of_host(module) if FOR_COMPONENTS in module.facts else []
-    if not types:
-        return []
-    live = reachable(module)
-    calls = [n.type for item, n in module.noted(HostCall) if item in live]
-    calls += [n.type for n in module.notes_of(HostExport)]
-    return types if any(has_end(t) for t in calls) else []
+@record()
+class _Opens:
+    """What a program has with its host that may go on; nothing unless the product will be a component.
+
+    Attributes:
+        types: of the ends that the host may have.
+        calls: asynchronous calls of the host.
+    """
+
+    types: Sequence[Type] = ()
+    calls: Sequence[tuple[Function, Edge]] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.types or self.calls)
+
+
+def _opens(module: Module) -> _Opens:
+    """What a program has with its host; puts edges in front of what carries ends."""
+    if FOR_COMPONENTS not in module.facts:
+        return _Opens()
+    types = ends_of_host(module)
+    if types:
+        live = reachable(module)
+        calls = [n.type for item, n in module.noted(HostCall) if item in live]
+        calls += [n.type for n in module.notes_of(HostExport)]
+        types = types if any(has_end(t) for t in calls) else []
+    if types:
+        open_edges(module)
+    return _Opens(types, host_tasks(module))
 
 
 def _refuse_outside(module: Module) -> None:
@@ -188,7 +208,7 @@ def _planned(module: Module) -> Iterator[tuple[Function, Boundary, Planned]]:
             yield item, boundary, planned
 
 
-def _called(module: Module, opens: Sequence[Type]) -> list[TaskCalled]:
+def _called(module: Module, opens: _Opens) -> list[TaskCalled]:
     """The calls that are tasks, by their numbers."""
     task = How.TASK.value
     found = [of_boundary(planned.call, item, n) for item, n, planned in _planned(module) if planned.how == task]
@@ -200,7 +220,7 @@ def _called(module: Module, opens: Sequence[Type]) -> list[TaskCalled]:
     return sorted(found, key=lambda call: call.number)
 
 
-def _outer(module: Module, call: TaskCalled, opens: Sequence[Type]) -> Options | None:
+def _outer(module: Module, call: TaskCalled, opens: _Opens) -> Options | None:
     """How the host lifts and lowers the values of an export, where something stands between it and the callee."""
     if not call.lift.is_async or not (crosses(call.type) or has_end(call.type) or (opens and call.has_pointers)):
         return None
@@ -222,14 +242,15 @@ class _Emitter:
         halves: new imports, which copy the values of calls.
         core: the type of context slots, if there are any.
         outside: the address of the task of code that must not block.
-        opens: the types of ends that the host may have.
+        opens: what the program has with its host that may go on.
     """
 
     module: Module
     text: Text
     builtins: dict[Function, CanonCall]
     called: list[TaskCalled]
-    opens: Sequence[Type] = ()
+    opens: _Opens = field(default_factory=_Opens)
+    host: HostTasks | None = None
     stubs: dict[Function, str] = field(default_factory=dict)
     wrapped: dict[Function, str] = field(default_factory=dict)
     channels: Channels | None = None
@@ -281,7 +302,7 @@ class _Emitter:
         wanted = {item: n for item, n in self.builtins.items() if n.builtin in BUILTINS}
         if not wanted and not self.called and not self.opens and not has_ends(self.module):
             return
-        self.channels = Channels.of(self.text, self.module, wanted, self.opens)
+        self.channels = Channels.of(self.text, self.module, wanted, self.opens.types, opens=bool(self.opens))
         self.channels.templates()
         if not self.called and not self.opens:
             self.text.add(HOOKS_WITHOUT_TASKS)
@@ -294,6 +315,10 @@ class _Emitter:
         tables = Tables.of(self.module)
         for label in ("handle_get", "handle_remove", "end_borrows", "end_loans"):
             self.text.give(f"${label}", tables.functions[label])
+        if self.opens:
+            first = max((call.number for call in self.called), default=0) + 1
+            self.host = HostTasks(self.module, self.text, tables, self.opens.calls, first)
+            self.host.emit()
         lifts = FOR_COMPONENTS in self.module.facts
         task_calls = TaskCalls(self.module, self.text, tables, self.called, lifts, opens=bool(self.opens))
         self.outside = tables.state.reserve(task_bytes(0))
@@ -315,7 +340,7 @@ class _Emitter:
         if self.core is not None:
             self.text.add(filled(SWAP_CONTEXT, {"core": self.core}))
             params["swap_context"] = "\n    (call $swap_context (local.get $task))"
-        if task_calls.borrows:
+        if task_calls.borrows or (self.host is not None and self.host.borrows):
             params["end_scope"] = END_SCOPE
         self.text.add(template_text(__package__, "tasks.wat", params))
         self.text.add(template_text(__package__, "frames.wat", params))
@@ -346,6 +371,11 @@ class _Emitter:
             assert n is not None and planned is not None
             function.name, function.owner = item.name, n.caller
             function.notes = [TaskCall(n.caller, n.callee, n.label, n.type, planned.blocks)]
+        for item, name in ({} if self.host is None else self.host.stubs).items():
+            assert self.host is not None
+            function = new[item] = made[name]
+            function.name, function.owner, function.notes = item.name, item.owner, [self.host.notes(item)]
+            self.module.imports += self.host.halves if item is next(iter(self.host.stubs)) else []
         if self.called or self.opens:
             functions: Any = made
             note = TaskFunctions(

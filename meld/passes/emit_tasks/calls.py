@@ -373,7 +373,7 @@ class TaskCalls:
     def _dispatch(self) -> None:
         """The functions that dispatch on the number of a task's call."""
         starts = {call.number: f"(call $start.{call.number} (local.get $task)) (return)" for call in self.calls}
-        self.text.add(f"  (func $start (param $task i32)\n{_switch(starts, CALL_OF_TASK)}    (unreachable))")
+        self.text.add(f"  (func $start (param $task i32)\n{switch(starts, CALL_OF_TASK)}    (unreachable))")
         callbacks = {
             call.number: f"(return (call {self._quiet(call.lift.callback)} {_locals('$p', (I32,) * 3)}))"
             for call in self.calls
@@ -381,9 +381,9 @@ class TaskCalls:
         }
         params = "(param $task i32) (param $p0 i32) (param $p1 i32) (param $p2 i32) (result i32)"
         if self.opens:
-            kept = _switch(self.later, CALL_OF_TASK)
+            kept = switch(self.later, CALL_OF_TASK)
             self.text.add(f"  (func $result_kept (param $task i32)\n{kept}    (unreachable))")
-        self.text.add(f"  (func $callback {params}\n{_switch(callbacks, CALL_OF_TASK)}    (unreachable))")
+        self.text.add(f"  (func $callback {params}\n{switch(callbacks, CALL_OF_TASK)}    (unreachable))")
 
     def task_return(self, item: Function, n: CanonCall) -> str:
         """The body of a `task.return`: the result of the running task, if that has this type and these options."""
@@ -394,10 +394,11 @@ class TaskCalls:
             for call in self.calls
             if call.callee is n.instance and call.lift.is_async and _fits(call, n)
         }
-        return f"\n{_switch(returns, '(call $check_return)')}    (call {{trap RETURN_INVALID}}) (unreachable)"
+        return f"\n{switch(returns, '(call $check_return)')}    (call {{trap RETURN_INVALID}}) (unreachable)"
 
 
 CALL_OF_TASK = "(i32.load $state offset=4 (local.get $task))"
+"""The number of the call that a task is of."""
 
 
 def _flat(call: TaskCalled) -> tuple[ValType, ...]:
@@ -414,7 +415,7 @@ def _fits(call: TaskCalled, n: CanonCall) -> bool:
     return same_type and n.options.memory in (None, call.lift.memory) and n.options.encoding == call.lift.encoding
 
 
-def _switch(cases: dict[int, str], number: str) -> str:
+def switch(cases: dict[int, str], number: str) -> str:
     """A dispatch on a number; any other number falls through."""
     if not cases:
         return ""

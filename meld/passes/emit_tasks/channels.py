@@ -65,20 +65,23 @@ class Channels:
     _stubs: int = 0
 
     @classmethod
-    def of(cls, text: Text, module: Module, builtins: Mapping[Function, CanonCall], opens: Sequence[Type]) -> Channels:
+    def of(
+        cls, text: Text, module: Module, builtins: Mapping[Function, CanonCall], ends: Sequence[Type], *, opens: bool
+    ) -> Channels:
         """The channels of a module; `builtins` are those that will be asked for, as `inside` gives them.
 
         Args:
-            opens: the types of ends that the host may have.
+            ends: the types of ends that the host may have.
+            opens: whether the module can wait for its host.
 
         Raises:
             MeldError: a read or write has its buffers in a 64-bit memory.
         """
-        domains = [d for d in module.notes_of(Domain) if _is_inside(d, opens)]
-        tables, types = Tables.of(module), EndTypes.of(module, opens)
+        domains = [d for d in module.notes_of(Domain) if _is_inside(d, ends)]
+        tables, types = Tables.of(module), EndTypes.of(module, ends)
         copies = ElementCopies(module, tables.state)
-        open_ends = OpenEnds(module, text, tables.state, types, opens, copies) if opens else None
-        copying = Copying(text, types, rendezvous(domains, builtins.items(), opens), copies, open_ends)
+        open_ends = OpenEnds(module, text, tables.state, types, ends, copies) if opens else None
+        copying = Copying(text, types, rendezvous(domains, builtins.items(), ends), copies, open_ends)
         return cls(text, tables, types, copying, copies, _has_errors(module, builtins.values()), open_ends)
 
     def templates(self) -> None:

@@ -40,6 +40,9 @@ OF_ALL = {
     "waitable-set.drop": FuncType((I32,), ()),
     "waitable.join": FuncType((I32, I32), ()),
     "task.cancel": FuncType((), ()),
+    "subtask.cancel": FuncType((I32,), (I32,)),
+    "subtask.drop": FuncType((I32,), ()),
+    "thread.yield": FuncType((), (I32,)),
     "context.get": FuncType((), (I32,)),
     "context.set": FuncType((I32,), ()),
     "future.new": FuncType((), (I64,)),
@@ -94,8 +97,10 @@ class OpenEnds:
             )
         for name in ("handle_entry", "lift_own"):
             self.text.give(f"${name}", self.state.linked[name])
-        more = {"area": self.state.reserve(8), "never": self.state.reserve(4), "subtask_event": ""}
+        self.text.give("$arena_free", self.state.function("arena_free"))
+        more = {"area": self.state.reserve(8), "never": self.state.reserve(4)}
         self.text.add(template_text(__package__, "open_ends.wat", params | more))
+        self.text.add(filled(HOST_END, {"host_end": self._function("host_end")}))
 
     def finish(self) -> None:
         """Adds what depends on the types; called last, when it is known what is used."""
@@ -333,6 +338,12 @@ SETTLE_ANY = """
     (unreachable))
 """
 
+HOST_END = """
+  ;; What a call of the host has returned has been copied.
+  (func $host_results_end
+    (call {host_end}))
+"""
+
 HANDLES = {Kind.OWN, Kind.STREAM, Kind.FUTURE, Kind.ERROR_CONTEXT}
 
 HOOKS = {
@@ -345,6 +356,7 @@ HOOKS = {
         "\n      (if (call $may_leave) (then (call $suspend) (br $more)))"
         "\n      (if (global.get $host.waiting) (then (call $host_wait) (br $more)))"
     ),
+    "host_yield": ("\n    (if (global.get $host.waiting) (then (drop (call $host.thread.yield)) (call $host_poll)))"),
     "task_cancelled": "\n    (call $root_cancelled (global.get $task))",
     "host_cancel": (
         "\n        (if (i32.and (local.get $bits) (i32.const 512))"
@@ -357,6 +369,12 @@ HOOKS = {
         "\n      (then (call $host_drop (local.get $channel) (local.get $type)) (return)))"
     ),
     "host_poll": "(call $host_poll)",
+    "host_subtask_cancel": (
+        "\n    (if (i32.and (i32.load $state offset=32 (local.get $task)) (i32.const 512))"
+        "\n      (then"
+        "\n        (if (i32.lt_u (i32.load $state offset=8 (local.get $task)) (i32.const 2))"
+        "\n          (then (call $host_subtask_cancel (local.get $task))))))"
+    ),
 }
 """What is added to the templates where there are open ends; nothing where all is inside."""
 

@@ -75,7 +75,10 @@
     (local.set $waitable (i32.load $state (call $host_word (local.get $handle))))
     (if (i32.eqz (local.get $waitable))
       (then (call $host.future.drop-readable (local.get $handle)) (return)))  ;; it has woken an exported function
-    {subtask_event}
+    (if (i32.eq (local.get $code) (i32.const 1))
+      (then
+        (call $host_subtask (i32.sub (local.get $waitable) (i32.const 16)) (local.get $handle) (local.get $payload))
+        (return)))
     (local.set $channel
       (i32.sub (local.get $waitable) (i32.shl (i32.and (local.get $code) (i32.const 1)) (i32.const 4))))
     (if (i32.and
@@ -117,6 +120,59 @@
             (i32.load $state (i32.const {area}))
             (i32.load $state offset=4 (i32.const {area})))
           (br $more)))))
+
+  ;; --- calls of the host
+  ;;
+  ;; A task whose callee is the host (`host_tasks.py`): flags 512, and 1024 if what it returns lies in blocks;
+  ;; +36 where its result goes   +40 the host's handle of the subtask   +80 blocks of `arena.wat` that belong to it.
+
+  ;; The host has been called: what the caller is told.
+  (func $host_called (param $task i32) (param $status i32) (result i32)
+    (local $handle i32)
+    (local.set $handle (i32.shr_u (local.get $status) (i32.const 4)))
+    (local.set $status (i32.and (local.get $status) (i32.const 15)))
+    (if (i32.eqz (local.get $handle))
+      (then
+        (call $host_resolved (local.get $task) (local.get $status))
+        (call $let_go (local.get $task))
+        (return (local.get $status))))
+    (i32.store $state offset=8 (local.get $task) (local.get $status))
+    (i32.store $state offset=40 (local.get $task) (local.get $handle))
+    (call $host_pending (local.get $handle) (i32.add (local.get $task) (i32.const 16)))
+    (local.set $handle
+      (call $handle_add (i32.load $state offset=44 (local.get $task)) (i32.const 2) (local.get $task) (i32.const 0)))
+    (i32.store $state offset=16 (local.get $task) (i32.or (local.get $handle) (i32.const 0x10000000)))
+    (i32.or (local.get $status) (i32.shl (local.get $handle) (i32.const 4))))
+
+  ;; The host tells of a subtask.
+  (func $host_subtask (param $task i32) (param $handle i32) (param $state i32)
+    (if (i32.lt_u (local.get $state) (i32.const 2))
+      (then
+        (i32.store $state offset=8 (local.get $task) (local.get $state))
+        (call $waitable_set_event (i32.add (local.get $task) (i32.const 16)) (i32.add (local.get $state) (i32.const 1)))
+        (return)))
+    (call $host_forget (local.get $handle))
+    (call $host_subtask_ends (local.get $task) (local.get $state)))
+
+  (func $host_subtask_cancel (param $task i32)
+    (local $handle i32)
+    (local.set $handle (i32.load $state offset=40 (local.get $task)))
+    (call $host_forget (local.get $handle))
+    (call $host_subtask_ends (local.get $task) (call $host.subtask.cancel (local.get $handle))))
+
+  (func $host_subtask_ends (param $task i32) (param $state i32)
+    (call $host.subtask.drop (i32.load $state offset=40 (local.get $task)))
+    (global.set $host.waiting (i32.sub (global.get $host.waiting) (i32.const 1)))
+    (call $host_resolved (local.get $task) (local.get $state)))
+
+  ;; The host has returned (2), or was cancelled.
+  (func $host_resolved (param $task i32) (param $state i32)
+    (if (i32.eq (local.get $state) (i32.const 2)) (then (call $host_return (local.get $task))))
+    (call $arena_free (i32.load $state offset=80 (local.get $task)))
+    (if (i32.and (i32.load $state offset=32 (local.get $task)) (i32.const 1024))
+      (then (call $host_results_end)))
+    (call $resolve (local.get $task) (local.get $state))
+    (drop (call $over (local.get $task))))
 
   ;; --- ends of the host
 

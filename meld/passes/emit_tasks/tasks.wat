@@ -334,7 +334,7 @@
   (func $yield (result i32)
     (local $task i32) (local $count i32) (local $frame i32)
     (if (i32.eqz (call $may_block)) (then (return (i32.const 0))))
-    (call $count_yield)
+    (call $count_yield){host_yield}
     (local.set $frame (call $frame_push (i32.const 0)))
     (block $leave
       (br_if $leave (call $must_leave (local.get $frame)))
@@ -432,7 +432,7 @@
     (if (i32.ne (i32.load $state (local.get $task)) (i32.const 2)) (then (call {trap NOT_SUBTASK}) (unreachable)))
     (local.set $task (i32.load $state offset=4 (local.get $task)))
     (if (local.get $sync)
-      (then (if (i32.load $state offset=20 (local.get $task)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))))
+      (then (if (i32.load $state offset=20 (local.get $task)) (then (call {trap SYNC_AND_ASYNC}) (unreachable))))){host_subtask_cancel}
     (if (i32.eqz (i32.load $state offset=8 (local.get $task)))
       (then (call $cancel_start (local.get $task)) (return (i32.const 3))))
     (if (i32.eq (i32.load $state offset=8 (local.get $task)) (i32.const 1))

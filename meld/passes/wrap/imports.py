@@ -207,8 +207,6 @@ class Imports:
                 of = self.resources[resource] if resource in self.resources else self.host.get(call.name)
                 made = c.CanonBuiltin(builtin, of)
             case HostCall(lower=lower):
-                if lower.is_async:
-                    raise MeldError(f"{call.name} is called asynchronously, which cannot be wrapped yet")
                 made = c.CanonLower(self.host.function(call.name, call.note), self.options(lower))
         self.into.append(made)
         return made
