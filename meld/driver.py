@@ -221,19 +221,19 @@ def _default(program: Program, options: Options, registry: Registry) -> Plan:
     return plan_default(program, registry, (*also, *passes_for(options.target)), without)
 
 
-_DEFAULT = re.compile(r"(?:^|(?<=,))\s*default\s*(?=,|$)")
+_DEFAULT = r"(?:^|(?<=,))\s*default\s*(?=,|$)"
 
 
 def _with_default(text: str, program: Program, registry: Registry, options: Options) -> str:
     """The text of a pipeline with the default one for the word `default`; plugins that it names itself are not run
     twice."""
-    if not _DEFAULT.search(text):
+    if not re.search(_DEFAULT, text):
         return text
     named = {name.partition("{")[0].strip() for name in text.split(",")}
     steps = _default(program, options, registry).steps
     registry.remarks.clear()
     kept = [step.instance.spec() for step in steps if step.instance.is_own or step.name not in named]
-    whole = _DEFAULT.sub(lambda _: ",".join(kept), text)
+    whole = re.sub(_DEFAULT, lambda _: ",".join(kept), text)
     return ",".join(part for part in whole.split(",") if part.strip())
 
 

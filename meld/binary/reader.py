@@ -70,7 +70,7 @@ def read_module(data: bytes | memoryview, where: str = "", base: int = 0) -> Mod
 
 
 DATA_INSTRUCTIONS = frozenset({"memory.init", "data.drop", "array.new_data", "array.init_data"})
-_NAMES_DATA = re.compile(rb"\xfc(?:[\x08\x09]|[\x88\x89]\x80*\x00)|\xfb(?:[\x09\x12]|[\x89\x92]\x80*\x00)")
+_NAMES_DATA = rb"\xfc(?:[\x08\x09]|[\x88\x89]\x80*\x00)|\xfb(?:[\x09\x12]|[\x89\x92]\x80*\x00)"
 """Bytes that may be the opcode of an instruction that names a data segment."""
 
 
@@ -307,7 +307,7 @@ class _Reader:
         if not isinstance(body, EncodedBody):
             return
         section = body.section
-        for match in _NAMES_DATA.finditer(section.data):
+        for match in re.finditer(_NAMES_DATA, section.data):
             number = bisect_right(section.starts, match.start()) - 1
             function = self.module.functions[number]
             if isinstance(function.body, EncodedBody) and any(

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from meld.commands import add_diagnostics
-from meld.commands.wasm_opt import LEVELS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from meld.observers.leftovers import PluginVerifier
     from meld.passes.base import Program
     from meld.passmanager import Observer
+
+LEVELS = ("0", "1", "2", "3", "4", "s", "z")
+"""Those of `wasm-opt`."""
 
 EPILOG = """\
 examples:
@@ -160,7 +162,6 @@ def _compile(args: argparse.Namespace) -> None:
     import time
     from pathlib import Path
 
-    from meld.commands.wasm_opt import find_tool, optimize
     from meld.diagnostics import MeldError, PassFailure
     from meld.driver import FailedRun, build
     from meld.files import render, write_file
@@ -178,8 +179,12 @@ def _compile(args: argparse.Namespace) -> None:
     if args.output is None and emit == "wasm" and sys.stdout.isatty():
         raise MeldError("will not write a binary to a terminal", hint="name a file with -o, or use --emit=wat")
     options = pipeline_options(args, wrap=wrap)
-    tool = find_tool() if args.optimize else None
     options.validate = args.verify != "off"
+    tool = None
+    if args.optimize:
+        from meld.commands.wasm_opt import find_tool, optimize
+
+        tool = find_tool()
     plugins = plugin_verifier(args.inputs, options) if args.verify is None else []
     with Progress(quiet=args.quiet) as progress, watching(args) as watchers:
         options.observers = [progress, *watchers, *plugins]
@@ -247,10 +252,14 @@ def check_product(outcome: Outcome, emit: str, product: Sequence[bytes | memoryv
 
 
 def plugin_verifier(inputs: Sequence[str], options: Options) -> list[PluginVerifier]:
-    """Who checks what plugins leave."""
+    """Who checks what plugins leave; nobody if there are none."""
     from dataclasses import replace
 
     from meld.driver import build
+    from meld.passes import installed
+
+    if not (options.plugins or installed()):
+        return []
     from meld.observers.leftovers import PluginVerifier
 
     return [PluginVerifier(lambda steps: build(inputs, replace(options, observers=()), steps=steps).program)]

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from meld.ir.module import Module
     from meld.passes.base import Program
 
-LEVELS = ("0", "1", "2", "3", "4", "s", "z")
-
 TOOL = "wasm-opt"
 
 ALWAYS = (

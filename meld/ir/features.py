@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import DataSegment, ElementSegment, Function, Global, Item, Memory, Table, Tag
-from meld.ir.opcodes import OPS, Op
+from meld.ir.opcodes import OPS
 from meld.ir.types import (
     FUNCREF,
     V128,
@@ -80,19 +81,21 @@ _PREFIXES = {0xFB: "gc", 0xFE: "threads"}
 FIRST_RELAXED = 0x100
 
 
-def _of_op(op: Op) -> str | None:
+@cache
+def of_op(name: str) -> str | None:
+    """The feature that brings an instruction, by its mnemonic; None for those of WebAssembly 1.0."""
+    op = OPS.get(name)
+    if op is None:
+        return None
     if op.prefix == 0xFD:
         return "relaxed-simd" if op.code >= FIRST_RELAXED else "simd"
     found = next((feature for pattern, feature in _RULES if re.match(pattern, op.name)), None)
     return found or ("gc" if op.name == "ref.eq" else _PREFIXES.get(op.prefix))
 
 
-OF_OP: dict[str, str] = {name: feature for name, op in OPS.items() if (feature := _of_op(op)) is not None}
-"""Mnemonic → the feature that brings the instruction; those of WebAssembly 1.0 are not in it."""
-
 _HEAPS = {AbstractHeap.FUNC: "reference-types", AbstractHeap.EXTERN: "reference-types", AbstractHeap.EXN: "exceptions"}
 CONSTANT = frozenset({"i32.const", "i64.const", "f32.const", "f64.const", "global.get", "ref.null", "ref.func"})
-_COMPUTED = re.compile(r"i(32|64)\.(add|sub|mul)$")
+_COMPUTED = frozenset({f"i{bits}.{op}" for bits in (32, 64) for op in ("add", "sub", "mul")})
 
 
 def of_value(t: object) -> str | None:
@@ -126,7 +129,7 @@ def of_code(code: Code) -> Needs:
     found: Needs = {}
     _values(found, code.locals)
     for i in code.instructions:
-        feature = OF_OP.get(i.op)
+        feature = of_op(i.op)
         if feature is not None:
             found.setdefault(feature, i.op)
         elif i.args:
@@ -182,12 +185,12 @@ def of_item(item: Item) -> Needs:
 
 def _constant(found: Needs, expression: Iterable[Instruction]) -> None:
     for i in expression:
-        if _COMPUTED.match(i.op):
+        if i.op in _COMPUTED:
             found.setdefault("extended-const", f"{i.op} in a constant expression")
         elif i.op == "global.get" and i.args[0].imported is None:
             found.setdefault("gc", "a global of the module in a constant expression")
-        elif i.op not in CONSTANT or i.op in OF_OP:
-            found.setdefault(OF_OP.get(i.op, "gc"), f"{i.op} in a constant expression")
+        elif i.op not in CONSTANT or of_op(i.op):
+            found.setdefault(of_op(i.op) or "gc", f"{i.op} in a constant expression")
 
 
 def _values(found: Needs, types: Iterable[object]) -> None:

@@ -39,20 +39,12 @@ SHARED = 0x02
 """A bit of the mutability of a global or a field, and of the flags of a table."""
 
 _WORDS = (
-    (re.compile(r"cont|(?:null)?contref|nocont|cont\.\w+|suspend|resume(?:_throw(?:_ref)?)?|switch"), STACKS),
-    (
-        re.compile(r"descriptor|describes|exact|\w+\.new\w*_desc|ref\.get_desc|\w+_cast_desc\w*|\w+\.cast_desc\w*"),
-        DESCRIPTORS,
-    ),
-    (
-        re.compile(
-            r"shared|pause|thread\.\w+|ref\.i31_shared|(?:global|table|struct|array)\.(?:atomic|wait|notify)\b.*"
-        ),
-        THREADS,
-    ),
-    (re.compile(r"memory\.(?:discard|protect)"), CONTROL),
-    (re.compile(r"(?!nan)[\w.]*f16(?!\d)[\w.]*"), HALF),
-    (re.compile(r"stringref|string\.\w+|stringview\w*(?:\.\w+)?"), STRINGS),
+    (r"cont|(?:null)?contref|nocont|cont\.\w+|suspend|resume(?:_throw(?:_ref)?)?|switch", STACKS),
+    (r"descriptor|describes|exact|\w+\.new\w*_desc|ref\.get_desc|\w+_cast_desc\w*|\w+\.cast_desc\w*", DESCRIPTORS),
+    (r"shared|pause|thread\.\w+|ref\.i31_shared|(?:global|table|struct|array)\.(?:atomic|wait|notify)\b.*", THREADS),
+    (r"memory\.(?:discard|protect)", CONTROL),
+    (r"(?!nan)[\w.]*f16(?!\d)[\w.]*", HALF),
+    (r"stringref|string\.\w+|stringview\w*(?:\.\w+)?", STRINGS),
 )
 
 
@@ -63,7 +55,7 @@ def of_opcode(prefix: int, code: int) -> str | None:
 
 def of_word(word: str) -> str | None:
     """The proposal that a keyword or a mnemonic of the text format belongs to, with or without a parenthesis."""
-    return next((name for pattern, name in _WORDS if pattern.fullmatch(word.lstrip("("))), None)
+    return next((name for pattern, name in _WORDS if re.fullmatch(pattern, word.lstrip("("))), None)
 
 
 def unsupported(proposal: str, shown: str) -> str:

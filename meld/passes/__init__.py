@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import field
+from functools import cache
 from importlib import import_module, util
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -56,12 +57,18 @@ class _FromSource(SourceFileLoader):
         return self.source_to_code(self.get_data(path), path)
 
 
-def _installed() -> list[EntryPoint]:
-    """The entry points of installed packages, by name.
+def installed() -> list[EntryPoint]:
+    """The entry points of installed packages, by name."""
+    return _installed(tuple(sys.path))
+
+
+@cache
+def _installed(places: tuple[str, ...]) -> list[EntryPoint]:
+    """Those of the packages on a search path.
 
     The files are looked at first: importlib.metadata takes longer to import than they all take to read.
     """
-    if not any(map(_may_announce, sys.path)):
+    if not any(map(_may_announce, places)):
         return []
     from importlib.metadata import entry_points
 
@@ -107,7 +114,7 @@ class Registry:
     def standard(cls, plugins: tuple[str, ...] | list[str] = ()) -> Registry:
         """The compiler's own passes, those of installed packages, and those of the given files."""
         registry = cls()
-        for entry in _installed():
+        for entry in installed():
             if entry.name in BUILTIN:
                 registry.remarks.append(
                     Remark(

@@ -26,10 +26,10 @@ DIRECT = {"call_indirect": "call", "return_call_indirect": "return_call"}
 READS = frozenset({*DIRECT, "table.get", "table.size"})
 """What code may do with a table whose elements are known."""
 
-CONSTANT_INDEX = re.compile(rb"[\x41\x42\x23][\x80-\xff]*[\x00-\x7f][\x11\x13]", re.DOTALL)
+CONSTANT_INDEX = rb"[\x41\x42\x23][\x80-\xff]*[\x00-\x7f][\x11\x13]"
 """The bytes of a constant, or a `global.get`, in front of an indirect call; other bytes may look the same."""
 
-WRITE = re.compile(rb"\x26|\xfc[\x80-\xff]*[\x00-\x7f]", re.DOTALL)
+WRITE = rb"\x26|\xfc[\x80-\xff]*[\x00-\x7f]"
 """The bytes of `table.set` and of the instructions for bulks; other bytes may look the same."""
 
 
@@ -79,10 +79,10 @@ def _users(module: Module) -> dict[Table, list[Function]]:
     return users_of(module, [t for t in module.tables if t not in shown and t.init is None])
 
 
-def _may_match(function: Function, pattern: re.Pattern[bytes]) -> bool:
+def _may_match(function: Function, pattern: bytes) -> bool:
     """Whether a body may hold some instructions: one that is still encoded is searched, which is fast."""
     body = function.body
-    return not isinstance(body, EncodedBody) or pattern.search(body.section.body(body.number)) is not None
+    return not isinstance(body, EncodedBody) or re.search(pattern, body.section.body(body.number)) is not None
 
 
 def _calls(function: Function, table: Table) -> bool:

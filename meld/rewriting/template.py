@@ -16,7 +16,7 @@ def _text(package: str, name: str) -> str:
     return packaged(package, name)
 
 
-_CONDITIONAL = re.compile(r"^ *;; with (\w+)\n(.*?)^ *;; end \1\n", re.MULTILINE | re.DOTALL)
+_CONDITIONAL = r"(?ms)^ *;; with (\w+)\n(.*?)^ *;; end \1\n"
 
 
 def template_text(package: str, name: str, params: dict[str, Any]) -> str:
@@ -25,7 +25,8 @@ def template_text(package: str, name: str, params: dict[str, Any]) -> str:
     Lines between ``;; with param`` and ``;; end param`` are left out unless the parameter is true.
     """
     text = re.sub(r"\{include ([\w.]+)\}", lambda match: _text(package, match[1]), _text(package, name))
-    text = _CONDITIONAL.sub(lambda match: match[2] if params[match[1]] else "", text)
+    if ";; with " in text:
+        text = re.sub(_CONDITIONAL, lambda match: match[2] if params[match[1]] else "", text)
     return filled(text, params)
 
 

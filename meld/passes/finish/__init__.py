@@ -27,6 +27,7 @@ from meld.ir.module import (
     Tag,
 )
 from meld.ir.notes import Attributed, Note, Traced
+from meld.ir.opcodes import OPS
 from meld.ir.types import FUNCREF
 from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, Boundary, CanonCall, Edge, HostCall, HostExport
 from meld.notes.tasks import TaskHalf
@@ -40,6 +41,9 @@ from meld.rewriting.memory_use import order_by_use
 from meld.rewriting.outer import uses_memory
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.target_features import extend
+
+REF_FUNC = bytes([OPS["ref.func"].code])
+"""The opcode of `ref.func`; another byte of a body may look the same."""
 
 
 class Finish(Pass):
@@ -273,7 +277,7 @@ def _referred(module: Module, functions: list[Function]) -> list[Function]:
         if isinstance(body, EncodedBody):
             if body.scope not in codes:
                 codes[body.scope] = codes_of(body.scope, "functions", wanted)
-            if codes[body.scope].isdisjoint(body.codes()):
+            if REF_FUNC not in bytes(body.section.body(body.number)) or codes[body.scope].isdisjoint(body.codes()):
                 continue
         found.update(i.args[0] for i in function.view().instructions if i.op == "ref.func")
     return [f for f in functions if f in found]

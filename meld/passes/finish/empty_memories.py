@@ -22,10 +22,10 @@ from meld.rewriting.template import generated
 
 KIND = "empty-memory"
 
-ACCESS = re.compile(r"(i32|i64|f32|f64|v128)\.(load|store)(\d*(?:x\d+)?(?:_[su])?(?:_splat|_zero)?)$")
+ACCESS = r"(i32|i64|f32|f64|v128)\.(load|store)(\d*(?:x\d+)?(?:_[su])?(?:_splat|_zero)?)$"
 """Plain loads and stores; accesses of lanes and atomic ones are left alone."""
 
-GROW = re.compile(rb"\x40")
+GROW = b"\x40"
 """The byte of `memory.grow`; other bytes may look the same."""
 
 
@@ -75,7 +75,7 @@ def _is_plain(memory: Memory) -> bool:
 
 def _may_grow(function: Function, memory: Memory) -> bool:
     body = function.body
-    if isinstance(body, EncodedBody) and not GROW.search(body.section.body(body.number)):
+    if isinstance(body, EncodedBody) and GROW not in bytes(body.section.body(body.number)):
         return False
     return any(i.op == "memory.grow" and i.args[0] is memory for i in function.view().instructions)
 
@@ -83,7 +83,7 @@ def _may_grow(function: Function, memory: Memory) -> bool:
 def _is_known(i: Instruction) -> bool:
     """Whether an instruction that names an empty memory can be replaced: it names no memory of 64-bit addresses."""
     plain = all(_is_plain(item) for item in references(i) if isinstance(item, Memory))
-    return plain and (i.op in ("memory.size", "memory.fill", "memory.copy") or ACCESS.match(i.op) is not None)
+    return plain and (i.op in ("memory.size", "memory.fill", "memory.copy") or re.match(ACCESS, i.op) is not None)
 
 
 OUT_OF_BOUNDS = "(drop (i32.load $other offset=0xffffffff (i32.const -1))) unreachable"
@@ -146,7 +146,7 @@ def _limits(memory: Memory) -> str:
 
 def _access(op: str) -> str:
     """The signature and body of what stands for a load or a store: it traps."""
-    found = ACCESS.match(op)
+    found = re.match(ACCESS, op)
     assert found is not None
     value, kind = found[1], found[2]
     signature = f"(param i32) (result {value})" if kind == "load" else f"(param i32 {value})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from meld.diagnostics import MeldError
-from meld.ir.features import OF_OP
+from meld.ir.features import of_op
 from meld.ir.instructions import Code, Instruction, MemArg
 from meld.ir.module import DataSegment, Function, Memory, Module
 from meld.ir.types import I32
@@ -51,11 +51,11 @@ class Instructions:
 
     def rewrite(self, function: Function) -> None:
         """Replaces what the target lacks in a body, where that can be done. Raises MeldError."""
-        if not any(OF_OP.get(i.op, "") not in ("", *self.allowed) for i in function.view().instructions):
+        if not any(of_op(i.op) not in (None, *self.allowed) for i in function.view().instructions):
             return
         out: list[Instruction] = []
         for i in function.code.instructions:
-            feature = OF_OP.get(i.op)
+            feature = of_op(i.op)
             made = None if feature is None or feature in self.allowed else self._one(i, out)
             if made is None:
                 out.append(i)
