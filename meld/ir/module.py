@@ -344,8 +344,9 @@ class Module(Named):
 
 def _substitute_all(instructions: list[Instruction], new: Mapping[Any, Any]) -> None:
     for i, instruction in enumerate(instructions):
-        found = references(instruction)
-        if found and any(item in new for item in found):
+        args = instruction.args
+        names = args and (type(args[0]) is not int or len(args) > 1)  # few name anything
+        if names and any(item in new for item in references(instruction)):
             instructions[i] = substitute(instruction, new)
 
 

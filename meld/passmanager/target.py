@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from meld.diagnostics import MeldError, did_you_mean
-from meld.ir.features import TARGETS
 from meld.passes import Registry
 from meld.passmanager.step import Step
 
@@ -19,6 +18,10 @@ ONE_MEMORY = ("host-memory", "lower-multi-memory")
 
 def check_target(target: str) -> None:
     """Raises MeldError if there is no such target."""
+    if target == DEFAULT:
+        return
+    from meld.ir.features import TARGETS
+
     if target not in TARGETS:
         hint = did_you_mean(target, TARGETS, f"one of {', '.join(TARGETS)}")
         raise MeldError(f"--target={target}: there is no such target", hint=hint)
@@ -28,6 +31,8 @@ def passes_for(target: str) -> tuple[str, ...]:
     """The passes that run on request only, and that a target asks for."""
     if target == DEFAULT:
         return ()
+    from meld.ir.features import TARGETS
+
     one_memory = () if "multi-memory" in TARGETS[target] else ONE_MEMORY
     return (*one_memory, FIT)
 
@@ -62,6 +67,8 @@ def fitted(steps: list[Step], target: str, registry: Registry) -> list[Step]:
 
 
 def _with_options(step: Step, target: str) -> Step:
+    from meld.ir.features import TARGETS
+
     options: dict[str, object] = {"simd": "simd" in TARGETS[target]}
     if step.name == FIT:
         options["target"] = target

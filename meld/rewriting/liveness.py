@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from meld.binary.bodies import EncodedBody, items_of
+from meld.binary.bodies import EncodedBody, codes_of, items_of
 from meld.ir.instructions import Code, IndexSpaces, Instruction, LazyBody
-from meld.ir.module import DataSegment, ElementSegment, Function, Global, Item, Memory, Module, Table, item_uses
+from meld.ir.module import (
+    SPACE_OF,
+    DataSegment,
+    ElementSegment,
+    Function,
+    Global,
+    Item,
+    Memory,
+    Module,
+    Table,
+    item_uses,
+)
 from meld.ir.notes import Note
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostBuiltin, HostCall, HostExport, OuterCall, resource_of
 from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, functions_of_exports
@@ -131,10 +142,20 @@ def segment_uses(target: Table | Memory | None, offset: list[Instruction] | None
 def users_of(module: Module, items: Iterable[_Used]) -> dict[_Used, list[Function]]:
     """The functions that use each of some items, in the order of the module; bodies are scanned if there are items."""
     found: dict[_Used, list[Function]] = {item: [] for item in items}
+    spaces = {SPACE_OF[type(item)] for item in found}
+    codes: dict[IndexSpaces, set[int]] = {}
     for function in module.functions if found else ():
-        for item in dict.fromkeys(body_uses(function)):
-            if item in found:
-                found[item].append(function)
+        body = function.body
+        used: Iterable[Any]
+        if isinstance(body, EncodedBody):  # few name one
+            if body.scope not in codes:
+                codes[body.scope] = {code for space in spaces for code in codes_of(body.scope, space, found)}
+            named = codes[body.scope].intersection(body.codes())
+            used = items_of(named, body.scope.spaces()) if named else ()
+        else:
+            used = [item for item in body_uses(function) if item in found]
+        for item in dict.fromkeys(used):
+            found[item].append(function)
     return found
 
 

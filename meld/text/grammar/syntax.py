@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 from meld.diagnostics import MeldError, Source, Span
-from meld.ir.proposals import HINT, of_word, unsupported
 from meld.support import cache
 from meld.support.packaged import packaged
 from meld.text.grammar.lalr import END, Parser, Tables, Token, Tree, Unexpected, compiled
@@ -82,6 +81,8 @@ class Syntax:
         found = f"`{source.text[start : min(end, start + 40)]}`"
         if token.type in STRETCHES:
             found, end = "instruction", start + 1
+        from meld.ir.proposals import HINT, of_word, unsupported
+
         proposal = of_word(str(token))
         if proposal is not None:
             message, span = unsupported(proposal, f"`{token.lstrip('(')}`"), Span(source, start, end)

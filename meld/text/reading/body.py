@@ -16,7 +16,6 @@ from meld.ir.instructions import Code, IndexSpaces, Instruction, LazyBody
 from meld.ir.module import LABELLED, Item, item_uses
 from meld.ir.notes import NOTES, Note, Opaque, note_from_sexp
 from meld.ir.opcodes import OPS
-from meld.ir.proposals import HINT, of_word, unsupported
 from meld.ir.types import FuncType, RefType, TypeDef, ValType
 from meld.support.records import record
 from meld.text.grammar.lexer import Scanner
@@ -211,6 +210,8 @@ class BodyReader:
         """The error of a word that is no instruction."""
         if token in _OTHER_WORDS.split() or token in _HEAD_WORDS:
             return self.error(index, f"`{token}` is out of place: expected an instruction")
+        from meld.ir.proposals import HINT, of_word, unsupported
+
         proposal = of_word(token)
         if proposal is not None:
             return self.error(index, unsupported(proposal, f"`{token}`"), HINT)
