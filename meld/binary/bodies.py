@@ -20,6 +20,9 @@ from meld.ir.instructions import Code, IndexSpaces, LazyBody
 from meld.ir.numbering import Numbering
 from meld.support.records import record
 
+_FIRST = {space: number << 28 for number, space in enumerate(IndexSpaces.SPACES)}
+"""The code of the first entry of each index space (`EncodedBody.codes`)."""
+
 
 @record(eq=False)
 class EncodedBody(LazyBody):
@@ -71,7 +74,8 @@ class EncodedBody(LazyBody):
         if found is None:
             scanner = Scanner(self.cursor(), self.scope)
             scanner.run()
-            found = Scan(scanner.sites, frozenset(scanner.padded), scanner.canonical, tuple(scanner.alike))
+            codes = {_FIRST[site[2]] | site[3] for site in scanner.sites if site[2] != CONSTANT}
+            found = Scan(scanner.sites, frozenset(scanner.padded), scanner.canonical, tuple(scanner.alike), codes)
             self.section.scans[self.number] = found
         return found
 
@@ -84,8 +88,7 @@ class EncodedBody(LazyBody):
         if bulk is not None:
             number, ends = self.number, bulk.ends
             return bulk.entries[ends[number - 1] if number else 0 : ends[number]]
-        sites = self.scan().sites
-        return {IndexSpaces.SPACES.index(site[2]) << 28 | site[3] for site in sites if site[2] != CONSTANT}
+        return self.scan().codes
 
     def look_ahead(self) -> None:
         """Has the kernel begin."""
@@ -141,8 +144,7 @@ def items_of(codes: Iterable[int], spaces: list[list[Any]]) -> list[Any]:
 
 def codes_of(scope: IndexSpaces, space: str, items: Collection[Any]) -> set[int]:
     """The codes of some items in a space, as `EncodedBody.codes` gives them."""
-    first = IndexSpaces.SPACES.index(space) << 28
-    return {first | index for index, item in enumerate(getattr(scope, space)) if item in items}
+    return {_FIRST[space] | index for index, item in enumerate(getattr(scope, space)) if item in items}
 
 
 # --- scan ----------------------------------------------------------------------------------------------------------

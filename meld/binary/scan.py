@@ -30,12 +30,14 @@ class Scan:
         padded: where the sites start whose numbers take more bytes than they need.
         canonical: whether everything else is spelled as the encoder does.
         alike: types of locals declared one after the other, but for their index alike.
+        codes: the entries that the sites name: the number of the space << 28 | index.
     """
 
     sites: list[Site]
     padded: frozenset[int]
     canonical: bool
     alike: tuple[tuple[int, int], ...]
+    codes: set[int]
 
 
 _SHORT = [PLANS.get((0, byte)) for byte in range(256)]
