@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import wasmtime
 from both import shared_engine, unfused
@@ -35,12 +37,12 @@ BULKS = {
 
 
 def access(op: str) -> str:
-    found = ACCESS.match(op)
+    found = re.match(ACCESS, op)
     assert found is not None
     return f"(drop ({op} $e {FIRST}))" if found[2] == "load" else f"({op} $e {FIRST} {CONST[found[1]]})"
 
 
-ACCESSES = {op.name: access(op.name) for op in BY_CODE.values() if ACCESS.match(op.name)}
+ACCESSES = {op.name: access(op.name) for op in BY_CODE.values() if re.match(ACCESS, op.name)}
 
 PROGRAM = """(component
   (core module $m (memory $m 1) (memory $e {pages})
