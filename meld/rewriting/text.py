@@ -27,6 +27,7 @@ class Text:
     module: Module
     kind: str
     parts: list[str] = field(default_factory=list)
+    _kinds: dict[str, str] = field(default_factory=dict)
     _used: dict[CoreItem, str] = field(default_factory=dict)
     _given: dict[str, CoreItem] = field(default_factory=dict)
 
@@ -45,8 +46,14 @@ class Text:
         """The name of the function that traps for a reason: ``[] → []``."""
         return self.use(trap_function(self.module, reason))
 
-    def add(self, text: str) -> None:
-        """Adds functions or globals, with ``{trap REASON}`` for the function that traps."""
+    def add(self, text: str, part: str = "") -> None:
+        """Adds functions or globals, with ``{trap REASON}`` for the function that traps.
+
+        Args:
+            part: of the kind, what the functions belong to; their kind is ``kind-part``.
+        """
+        if part:
+            self._kinds |= dict.fromkeys(re.findall(r"\(func \$([^\s()]+)", text), f"{self.kind}-{part}")
         self.parts.append(re.sub(r"\{trap (\w+)\}", lambda match: self.trap(Trap[match[1]]), text))
 
     def function(self, name: str, shape: FuncType, body: str) -> None:
@@ -61,6 +68,8 @@ class Text:
         source = generated("\n".join(["(module", *imports, *self.parts]) + ")\n", self.kind)
         bindings = dict(zip(source.imports, self._given.values(), strict=True))
         spliced = splice(source, self.module, bindings, synthetic=self.kind, rename=lambda item: item.name)
+        for function in source.functions:
+            spliced.new[function].synthetic = self._kinds.get(function.name or "", self.kind)
         return spliced.exports
 
 

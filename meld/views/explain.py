@@ -5,6 +5,7 @@ Read off the program: its notes, and the marks on its functions.
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from meld.abi.types import show
@@ -126,26 +127,47 @@ def _why_planned(planned: Planned) -> str:
         case How.PROMPT:
             return "over when the callee returns: it has nothing to wait for"
         case How.DIRECT:
-            return "not yet wired" if planned.blocks is None else f"may block: {planned.blocks}"
+            return "not yet wired"
 
 
-@record(frozen=True)
+@record()
 class Made:
-    """The functions of one kind that the compiler made; `line` is that of `FILE` which they are attributed to."""
+    """The functions of one kind that the compiler made.
+
+    Attributes:
+        line: the line of `FILE` that they are attributed to.
+        shared: the bytes of those that belong to no instance.
+        own: the bytes of those that belong to one, by its name.
+    """
 
     kind: str
     line: int
-    functions: tuple[str, ...]
+    functions: list[str] = field(default_factory=list)
+    shared: int = 0
+    own: dict[str, int] = field(default_factory=dict)
 
 
 def made(module: Module) -> list[Made]:
-    """The generated functions by kind, in the order of their lines."""
-    kinds: dict[str, list[str]] = {}
+    """The generated functions by kind, in the order of their lines, with the size of their bodies."""
+    from meld.binary.encode import Encoder
+    from meld.ir.numbering import Numbering
+
+    kinds: dict[str, Made] = {}
+    encoder: Encoder | None = None
     for function in module.functions:
-        if function.synthetic is not None:
-            kinds.setdefault(function.synthetic, []).append(function.name or "")
-    found = [Made(kind, line_of(kind), tuple(names)) for kind, names in kinds.items()]
-    return sorted(found, key=lambda one: (one.line, one.kind))
+        kind = function.synthetic
+        if kind is None:
+            continue
+        encoder = encoder or Encoder(Numbering(module))
+        one = kinds.setdefault(kind, Made(kind, line_of(kind)))
+        one.functions.append(function.name or "")
+        size = len(encoder.body(function.view()))
+        if function.owner is None:
+            one.shared += size
+        else:
+            name = function.owner.name or "instance"
+            one.own[name] = one.own.get(name, 0) + size
+    return sorted(kinds.values(), key=lambda one: (one.line, one.kind))
 
 
 def explain(outcome: Outcome) -> None:
@@ -171,9 +193,18 @@ def explain_to(console: Console, program: Program) -> None:
         console.print(table)
     else:
         console.print("no stream domain and no boundary in this program")
-    table = Table("generated", "functions", f"line of {FILE}", "such as")
-    for one in made(program):
+    found = made(program)
+    table = Table("generated", "functions", f"line of {FILE}", "bytes shared", "bytes of instances", "such as")
+    for one in found:
         names = ", ".join(one.functions[:SHOWN]) + ", …" * (len(one.functions) > SHOWN)
-        table.add_row(*map(cell, (one.kind, len(one.functions), one.line, names)))
+        table.add_row(*map(cell, (one.kind, len(one.functions), one.line, one.shared, sum(one.own.values()), names)))
+    if table.row_count:
+        console.print(table)
+    table = Table("instance", "bytes generated for it", "of which")
+    for name in dict.fromkeys(name for one in found for name in one.own):
+        parts = {one.kind: one.own[name] for one in found if name in one.own}
+        table.add_row(
+            *map(cell, (name, sum(parts.values()), ", ".join(f"{kind} {size}" for kind, size in parts.items())))
+        )
     if table.row_count:
         console.print(table)

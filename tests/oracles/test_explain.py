@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from parties import Fused, Party, files
 
-from meld.views.explain import Row, rows
+import meld
+from meld.ir.module import Module
+from meld.views.explain import Row, made, rows
 
 WRITES, READS = ("stream.write",), ("stream.read",)
 SHOWS = """
@@ -70,7 +72,9 @@ def test_the_printed_table(tmp_path: Path) -> None:
         if line.startswith("│")
     ]
     assert lines[:4] == [(row.kind, row.subject, row.parties, row.decision, row.reason) for row in ROWS]
-    generated = {line[0]: line[1:3] for line in lines[4:]}
+    generated = {line[0]: line[1:3] for line in lines[4:] if len(line) == 6}
+    instances = [line for line in lines[4:] if len(line) == 3]
+    assert [(line[0], line[2]) for line in instances] == [("d", f"entry-guard {instances[0][1]}")]
     bridge = ("20", "10")
     assert generated == {
         "adapter-shim": ("16", "8"),
@@ -78,3 +82,29 @@ def test_the_printed_table(tmp_path: Path) -> None:
         "trap": ("1", "1"),
         "stream-bridge": bridge,
     }
+
+
+FIXTURES = Path(__file__).parents[2] / "../shared/fixtures"
+SHARED = {"async-channels", "async-copies", "async-waitables"}
+ASYNC = {
+    "stream-u8": (("producer", "consumer"), SHARED),
+    "flow-p3": (("prod", "cons"), SHARED | {"async-calls", "async-tasks", "async-frames"}),
+    "qjs-hello": (("hello",), {"async-waitables"}),
+}
+
+
+@pytest.mark.skipif(not FIXTURES.exists(), reason="the fixtures are not here")
+@pytest.mark.parametrize("name", ASYNC)
+def test_sizes_by_part(name: str) -> None:
+    """The parts of the runtime that a program uses, in bytes; all that is generated is in some part, and only once."""
+    inputs, parts = ASYNC[name]
+    module = meld.compile([FIXTURES / name / f"{one}.wasm" for one in inputs])
+    assert isinstance(module, Module)
+    found = {one.kind: one for one in made(module)}
+    assert {kind for kind in found if kind.startswith("async-")} == parts
+    assert all(found[kind].shared > 0 and not found[kind].own for kind in parts)
+    assert found["async"].own and min(found["async"].own.values()) > 0
+    plain = meld.encode(module)
+    generated = [f for f in module.functions if f.synthetic is not None]
+    assert sum(len(one.functions) for one in found.values()) == len(generated)
+    assert 0 < sum(one.shared + sum(one.own.values()) for one in found.values()) < len(plain)

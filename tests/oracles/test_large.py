@@ -6,16 +6,20 @@ developer has to have, and the programs take minutes to compile, so the tests ar
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from both import Unfused
 from wrapped import ROOT, Running, Wasi, fuse, tool, wit
 
 import meld
+from meld.ir.module import Module
 from tests.binary.test_source_lines import code_by_function, component, places
 
 SOURCES = ROOT / "tests/large"
@@ -84,6 +88,27 @@ def test_python_and_python(more: tuple[str, ...], tmp_path: Path) -> None:
     inputs = [from_python(path, SOURCES / "pair.wit", world, tmp_path, *more) for path, world in sides]
     found = same(inputs, tmp_path, ("run", 10), ("again", ["a", "ß"]), ("run", 1000))
     assert found[0].startswith("GRÜSSE €😀! 45 it0:0:0.0 it1:1:0.25") and found[1] == ["A!", "SS!"]
+
+
+@pytest.mark.skipif(not FIXTURES.exists(), reason="the fixtures are not here")
+def test_python_streams(tmp_path: Path) -> None:
+    """Two components of Python, 20 MB each, that stream to each other: fused, composed, and as the manifest says."""
+    source = FIXTURES / "flow-py/src"
+    sides = {"cons": "consumer", "prod": "producer"}
+    inputs = [
+        from_python(source / f"{side}.py", source / "flow.wit", world, tmp_path, "-s") for side, world in sides.items()
+    ]
+    cases = json.loads((FIXTURES / "manifest.json").read_text())
+    expected: dict[str, str] = next(case["expected"] for case in cases if case["case"] == "flow-py")
+    calls = tuple(("run", int(re.sub(r"\D", "", text))) for text in expected)
+    want = [json.loads(text) for text in expected.values()]
+    linked = meld.encode(meld.compile(inputs, stop_after="link"))
+    assert Unfused(linked).answers(calls) == want
+    out = fuse(inputs, tmp_path / "fused.wasm")
+    assert not re.search(r"^ +import ", wit(out), re.MULTILINE)
+    assert Unfused(out.read_bytes()).answers(calls) == want
+    module = meld.compile(inputs)
+    assert isinstance(module, Module) and not module.imports
 
 
 @needs_node

@@ -35,8 +35,8 @@ LINE_OF_KIND = {
 
 
 def line_of(kind: str) -> int:
-    """The line of a kind of generated code; a kind that has none of its own is line 1."""
-    return LINE_OF_KIND.get(kind, LINE_OF_KIND["generated"])
+    """The line of a kind of generated code; of ``kind-part`` that of the kind; 1 if it has none of its own."""
+    return LINE_OF_KIND.get(kind) or LINE_OF_KIND.get(kind.partition("-")[0], LINE_OF_KIND["generated"])
 
 
 DW_TAG_COMPILE_UNIT, DW_TAG_SUBPROGRAM = 0x11, 0x2E

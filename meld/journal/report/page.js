@@ -193,6 +193,27 @@
   }
   byId("size-table").append(sizes());
 
+  /* What the compiler made, by part: what all instances share, and what each has for itself. */
+  function parts() {
+    const kinds = new Map();
+    for (const [owner, made, functions, codeBytes, dataBytes] of run.sizes.length ? run.sizes[run.sizes.length - 1][1] : []) {
+      if (!made) continue;
+      if (!kinds.has(made)) kinds.set(made, { functions: 0, shared: 0, own: 0, owners: 0 });
+      const kind = kinds.get(made);
+      kind.functions += functions;
+      kind[owner ? "own" : "shared"] += codeBytes + dataBytes;
+      if (owner) kind.owners += 1;
+    }
+    if (!kinds.size) return make("p", "none", "The compiler has generated nothing.");
+    const titles = ["generated code", "functions", "shared", "of instances", "instances"];
+    const head = make("tr", "", ...titles.map((title, i) => make("th", i ? "num" : "", title)));
+    const rows = [...kinds].sort((a, b) => b[1].shared + b[1].own - a[1].shared - a[1].own).map(([name, kind]) =>
+      make("tr", "", make("td", "name", name),
+        ...[number(kind.functions), bytes(kind.shared), bytes(kind.own), number(kind.owners)].map((text) => make("td", "num", text))));
+    return make("div", "scroll", make("table", "", make("thead", "", head), make("tbody", "", ...rows)));
+  }
+  byId("part-table").append(parts());
+
   // --- decisions and remarks ---
 
   if (run.decisions.length) {

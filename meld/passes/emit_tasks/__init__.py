@@ -338,12 +338,12 @@ class _Emitter:
             **hooks(opens=bool(self.opens)),
         }
         if self.core is not None:
-            self.text.add(filled(SWAP_CONTEXT, {"core": self.core}))
+            self.text.add(filled(SWAP_CONTEXT, {"core": self.core}), "tasks")
             params["swap_context"] = "\n    (call $swap_context (local.get $task))"
         if task_calls.borrows or (self.host is not None and self.host.borrows):
             params["end_scope"] = END_SCOPE
-        self.text.add(template_text(__package__, "tasks.wat", params))
-        self.text.add(template_text(__package__, "frames.wat", params))
+        self.text.add(template_text(__package__, "tasks.wat", params), "tasks")
+        self.text.add(template_text(__package__, "frames.wat", params), "frames")
         if self.channels is not None and self.channels.open_ends is not None:
             self.channels.open_ends.templates(params)
         self.boundaries = task_calls.emit()

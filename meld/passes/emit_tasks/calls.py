@@ -208,7 +208,7 @@ class TaskCalls:
                 "(call $exit (local.get $task))",
             ]
         body = "\n    ".join(lines)
-        self.text.add(f"  (func $start.{call.number} (param $task i32)\n    {body})")
+        self.text.add(f"  (func $start.{call.number} (param $task i32)\n    {body})", "calls")
 
     def _quiet(self, function: Function) -> str:
         """The name of a function; if there can be exceptions, of one that traps where an exception comes out of it."""
@@ -279,7 +279,7 @@ class TaskCalls:
         if call.lift.post_return is not None and call.boundary is not None:
             lines.append(f"(call {self.text.use(call.lift.post_return)} {given})")
         lines.append("(call $resolve (local.get $task) (i32.const 2))")
-        self.text.add("\n    ".join([head, *lines]) + ")")
+        self.text.add("\n    ".join([head, *lines]) + ")", "calls")
 
     def _to_host(self, call: TaskCalled, given: str) -> list[str]:
         """Hands a result over to the host's `task.return`: now, or when the host's call runs that it belongs to."""
@@ -373,7 +373,7 @@ class TaskCalls:
     def _dispatch(self) -> None:
         """The functions that dispatch on the number of a task's call."""
         starts = {call.number: f"(call $start.{call.number} (local.get $task)) (return)" for call in self.calls}
-        self.text.add(f"  (func $start (param $task i32)\n{switch(starts, CALL_OF_TASK)}    (unreachable))")
+        self.text.add(f"  (func $start (param $task i32)\n{switch(starts, CALL_OF_TASK)}    (unreachable))", "calls")
         callbacks = {
             call.number: f"(return (call {self._quiet(call.lift.callback)} {_locals('$p', (I32,) * 3)}))"
             for call in self.calls
@@ -382,8 +382,8 @@ class TaskCalls:
         params = "(param $task i32) (param $p0 i32) (param $p1 i32) (param $p2 i32) (result i32)"
         if self.opens:
             kept = switch(self.later, CALL_OF_TASK)
-            self.text.add(f"  (func $result_kept (param $task i32)\n{kept}    (unreachable))")
-        self.text.add(f"  (func $callback {params}\n{switch(callbacks, CALL_OF_TASK)}    (unreachable))")
+            self.text.add(f"  (func $result_kept (param $task i32)\n{kept}    (unreachable))", "calls")
+        self.text.add(f"  (func $callback {params}\n{switch(callbacks, CALL_OF_TASK)}    (unreachable))", "calls")
 
     def task_return(self, item: Function, n: CanonCall) -> str:
         """The body of a `task.return`: the result of the running task, if that has this type and these options."""

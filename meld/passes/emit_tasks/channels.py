@@ -38,6 +38,9 @@ MESSAGE_UNITS = 1 << 16
 MESSAGE_SPACE = 1 << 28
 """Bytes that all messages together take at most; every instance has the same share."""
 
+PART = {"waitables.wat": "waitables", "channels.wat": "channels", "error_contexts.wat": "errors"}
+"""What the functions of a template belong to, for sizes by part."""
+
 GIVEN = ("handle_add", "handle_remove", "block_new", "block_free")
 """Functions over the state memory that the templates call."""
 
@@ -99,7 +102,7 @@ class Channels:
             for export in self.tables.module.notes_of(HostExport):
                 self.tables.record(export.instance)
         for name in self._templates():
-            self.text.add(template_text(__package__, name, self._params))
+            self.text.add(template_text(__package__, name, self._params), PART[name])
         for function in self._ends.values():
             self.text.add(f'  (export "{function}" (func ${function}))')
 

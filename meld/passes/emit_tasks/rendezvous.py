@@ -172,7 +172,7 @@ class Copying:
             kind = "stream" if isinstance(domain.type, c.Stream) else "future"
             self._functions[key] = name = f"${kind}_{verb.value}.{domain.number}"
             params = self._params(domain, verb, kind, name)
-            self.text.add(template_text(__package__, "copies.wat", params))
+            self.text.add(template_text(__package__, "copies.wat", params), "copies")
         return self._functions[key]
 
     def _params(self, domain: Rendezvous, verb: Verb, kind: str, name: str) -> dict[str, Any]:
