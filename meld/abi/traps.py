@@ -41,6 +41,7 @@ class Trap(Enum):
     TABLE = "cannot allocate another handle"
     MEMORY = "out of memory for handles and tasks"
     TASKS = "cannot start another task of the instance"
+    HOST_END = "a stream or future cannot be passed between a core module and its host"
     OVERLAP = "overlapping memory from `realloc`"
     NO_RESULT = "async-lifted export failed to produce a result"
     RETURN_TWICE = "`task.return` or `task.cancel` called more than once for current task"

@@ -15,13 +15,15 @@ from typing import Any
 
 from meld.abi.layout import MAX_FLAT_PARAMS
 from meld.abi.options import Options
-from meld.abi.types import Type, show
+from meld.abi.types import Type, function_types, show
 from meld.diagnostics import MeldError
+from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport
 from meld.notes.channels import FIRST_FUTURE
+from meld.notes.streams import Domain
 from meld.notes.tasks import (
     FRAME_ITEMS,
     ContextSlots,
@@ -126,11 +128,12 @@ class EmitTasks(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         opens = _opens(module)
+        shut = _shut(module, cx)
         _refuse_outside(module)
-        known = inside(module, _builtins(module), opens.types)
+        known = inside(module, _builtins(module), [*opens.types, *shut])
         builtins = {item: n for item, n in known if cx.allows("built-in", item)}
         called = _called(module, opens) if cx.allows("tasks") else []
-        emitter = _Emitter(module, Text(module, KIND), builtins, called, opens)
+        emitter = _Emitter(module, Text(module, KIND), builtins, called, opens, shut)
         emitter.emit()
         made = emitter.text.place()
         emitter.install(made)
@@ -167,6 +170,35 @@ def _opens(module: Module) -> _Opens:
     if types:
         open_edges(module)
     return _Opens(types, host_tasks(module))
+
+
+def _shut(module: Module, cx: PassContext) -> list[Type]:
+    """The types of ends that exported functions of a core module would exchange with the host: they trap instead.
+
+    None where the host is called with ends, too, where such functions need memory, and where ends are not those of
+    canonical built-ins.
+    """
+    exports = [n for n in module.notes_of(HostExport) if has_end(n.type)]
+    if FOR_COMPONENTS in module.facts or not exports or not cx.allows("shut ends"):
+        return []
+    live = reachable(module)
+    if any(item in live and has_end(n.type) for item, n in module.noted(HostCall)):
+        return []
+    if not all(_is_open(module, n) for n in exports) or any(
+        uses_memory(n.type, n.lift, imported=False) for n in exports
+    ):
+        return []
+    for n in exports:
+        cx.remark(f"export `{n.label}` {show(n.type)} traps where it would pass a stream or future to or from the host")
+    open_edges(module)
+    return ends_of_host(module)
+
+
+def _is_open(module: Module, export: HostExport) -> bool:
+    """Whether an exported function passes ends of canonical built-ins that stay on the host only since it does."""
+    opens = {(i, d.future, d.element) for d in module.notes_of(Domain) if d.open for i in d.instances}
+    ends = [t for t in function_types(export.type) if isinstance(t, c.Stream | c.Future)]
+    return all((export.instance, isinstance(t, c.Future), t.element) in opens for t in ends)
 
 
 def _refuse_outside(module: Module) -> None:
@@ -243,6 +275,7 @@ class _Emitter:
         core: the type of context slots, if there are any.
         outside: the address of the task of code that must not block.
         opens: what the program has with its host that may go on.
+        shut: the types of ends that exported functions would exchange with the host, but trap.
     """
 
     module: Module
@@ -250,6 +283,7 @@ class _Emitter:
     builtins: dict[Function, CanonCall]
     called: list[TaskCalled]
     opens: _Opens = field(default_factory=_Opens)
+    shut: Sequence[Type] = ()
     host: HostTasks | None = None
     stubs: dict[Function, str] = field(default_factory=dict)
     wrapped: dict[Function, str] = field(default_factory=dict)
@@ -300,9 +334,10 @@ class _Emitter:
     def _channels(self) -> None:
         """Streams, futures, waitable sets and error contexts, where there are any."""
         wanted = {item: n for item, n in self.builtins.items() if n.builtin in BUILTINS}
-        if not wanted and not self.called and not self.opens and not has_ends(self.module):
+        if not (wanted or self.called or self.opens or self.shut or has_ends(self.module)):
             return
-        self.channels = Channels.of(self.text, self.module, wanted, self.opens.types, opens=bool(self.opens))
+        ends = [*self.opens.types, *self.shut]
+        self.channels = Channels.of(self.text, self.module, wanted, ends, opens=bool(self.opens))
         self.channels.templates()
         if not self.called and not self.opens:
             self.text.add(HOOKS_WITHOUT_TASKS)

@@ -55,6 +55,7 @@ class Channels:
     Attributes:
         copying: writes what reads and writes; `copies` are those of elements and messages.
         open_ends: what deals with ends of the host's, if there can be any.
+        shut: whether ends that would cross to the host trap.
         errors: whether there are error contexts.
     """
 
@@ -65,6 +66,7 @@ class Channels:
     copies: ElementCopies
     errors: bool
     open_ends: OpenEnds | None = None
+    shut: bool = False
     _stubs: int = 0
 
     @classmethod
@@ -74,8 +76,8 @@ class Channels:
         """The channels of a module; `builtins` are those that will be asked for, as `inside` gives them.
 
         Args:
-            ends: the types of ends that the host may have.
-            opens: whether the module can wait for its host.
+            ends: the types of ends that the host may have, or that trap where the host would get one.
+            opens: whether the module can wait for its host; else they trap.
 
         Raises:
             MeldError: a read or write has its buffers in a 64-bit memory.
@@ -85,7 +87,8 @@ class Channels:
         copies = ElementCopies(module, tables.state)
         open_ends = OpenEnds(module, text, tables.state, types, ends, copies) if opens else None
         copying = Copying(text, types, rendezvous(domains, builtins.items(), ends), copies, open_ends)
-        return cls(text, tables, types, copying, copies, _has_errors(module, builtins.values()), open_ends)
+        errors, shut = _has_errors(module, builtins.values()), bool(ends) and not opens
+        return cls(text, tables, types, copying, copies, errors, open_ends, shut)
 
     def templates(self) -> None:
         """Adds the functions that all instances share; those that carry ends have a table even without a built-in."""
@@ -96,14 +99,16 @@ class Channels:
             if _is_end(t):
                 self.tables.record(n.caller)
                 self.tables.record(n.callee)
-        if self.open_ends is not None:
+        if self.open_ends is not None or self.shut:
             for _, edge in self.tables.module.noted(Edge):
                 self.tables.record(edge.instance)
             for export in self.tables.module.notes_of(HostExport):
                 self.tables.record(export.instance)
         for name in self._templates():
             self.text.add(template_text(__package__, name, self._params), PART[name])
-        for function in self._ends.values():
+        if self.shut:
+            self.text.add(SHUT)
+        for function in dict.fromkeys(self._ends.values()):
             self.text.add(f'  (export "{function}" (func ${function}))')
 
     def _templates(self) -> Iterator[str]:
@@ -132,6 +137,8 @@ class Channels:
         ends = {"end_lift": "end_lift", "end_lower": "end_lower"} if self.types.numbers else {}
         if self.open_ends is not None:
             ends |= {name: name for name in OPEN_FUNCTIONS}
+        if self.shut:
+            ends |= {"end_give": "end_shut", "end_take": "end_shut"}
         return ends | ({"error_lift": "error_get", "error_lower": "error_lower"} if self.errors else {})
 
     def install(self, made: Mapping[str, CoreItem]) -> None:
@@ -245,13 +252,16 @@ def page_size(memory: Memory) -> int:
     return 1 << (16 if memory.limits.page_size_log2 is None else memory.limits.page_size_log2)
 
 
-def _is_inside(domain: Domain, opens: Sequence[Type]) -> bool:
-    """Whether channels carry a domain."""
-    return domain.carried == Carried.RENDEZVOUS.value or (domain.open and bool(opens))
+SHUT = "  (func $end_shut (param i32 i32) (result i32) (call {trap HOST_END}) (unreachable))"
+
+
+def _is_inside(domain: Domain, ends: Sequence[Type]) -> bool:
+    """Whether channels carry a domain; with `ends` also those that stay on the host only since it can see them."""
+    return domain.carried == Carried.RENDEZVOUS.value or (domain.open and bool(ends))
 
 
 def inside(
-    module: Module, builtins: Iterable[tuple[Function, CanonCall]], opens: Sequence[Type]
+    module: Module, builtins: Iterable[tuple[Function, CanonCall]], ends: Sequence[Type]
 ) -> Iterator[tuple[Function, CanonCall]]:
     """The built-ins but for those of streams and futures that stay on the host, which nothing calls.
 
@@ -263,7 +273,7 @@ def inside(
     for item, n in builtins:
         if isinstance(n.type, c.Stream | c.Future) and n.builtin in BUILTINS:
             domain = domains.get((n.instance, isinstance(n.type, c.Future), n.type.element))
-            if domain is None or not _is_inside(domain, opens):
+            if domain is None or not _is_inside(domain, ends):
                 live = reachable(module) if live is None else live
                 if item in live:
                     raise _outside(n, domain)
