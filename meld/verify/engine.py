@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING
 
 import wasmtime
 
 from meld.binary.cursor import Cursor
 from meld.binary.encode import Encoder
 from meld.binary.validation import MISSING
-from meld.binary.writer import write_module
 from meld.diagnostics import MeldError
 from meld.files import encode
 from meld.ir.component import Component, CoreModule, NestedComponent
@@ -24,22 +22,21 @@ from meld.text.literals import identifier
 from meld.verify.problem import Problem
 from meld.verify.program import verify
 
-if TYPE_CHECKING:
-    import wasmtime
-
 _OFFSET = re.compile(r"\s*\(at offset 0x([0-9a-f]+)\)\s*$")
 
 
-def engine_problems(program: Component | Module) -> list[Problem]:
+def engine_problems(program: Program, data: bytes | None = None) -> list[Problem]:
     """What the engine does not validate: the first thing of each core module, then of the component around them.
 
     A program that cannot be encoded is not consistent (`meld.verify.module` says where); it has one problem here.
+
+    Args:
+        data: the binary of the program, if it is known.
     """
     if isinstance(program, Module):
-        problem = _module_problem(program, "")
+        problem = _module_problem(program, "", data)
         return [] if problem is None else [problem]
-    found = list(_inner_problems(program))
-    return found or list(_component_problem(program))
+    return list(_inner_problems(program)) or list(_component_problem(program, data))
 
 
 def _inner_problems(component: Component) -> Iterator[Problem]:
@@ -57,30 +54,38 @@ def _inner_problems(component: Component) -> Iterator[Problem]:
                         yield problem
 
 
-def _component_problem(component: Component) -> Iterator[Problem]:
+def _component_problem(component: Component, data: bytes | None) -> Iterator[Problem]:
     from wasmtime.component import Component as Compiled
 
-    from meld.binary.component.writer import write_component
-
     try:
-        Compiled(component_engine(), write_component(component))
+        data = encode(component) if data is None else data
     except MeldError as e:
-        yield Problem(e.message, e.where or "", span=e.span)
-    except wasmtime.WasmtimeError as e:
-        message = _OFFSET.sub("", str(e).rpartition("Caused by:")[2].strip())
-        if not MISSING.search(message):
-            yield Problem(message)
+        yield _not_encoded(e, "")
+        return
+    said = _refusal(lambda: Compiled(component_engine(), data))
+    if said is not None:
+        yield Problem(_OFFSET.sub("", said))
 
 
-def _module_problem(module: Module, where: str) -> Problem | None:
+def _module_problem(module: Module, where: str, data: bytes | None = None) -> Problem | None:
     try:
-        data = write_module(module)
+        data = encode(module) if data is None else data
     except MeldError as e:
-        return Problem(e.message, where + (e.where or "") or "", span=e.span)
+        return _not_encoded(e, where)
+    said = _refusal(lambda: wasmtime.Module.validate(engine(), data))
+    return None if said is None else _placed(module, data, said, where)
+
+
+def _not_encoded(e: MeldError, where: str) -> Problem:
+    return Problem(e.message, where + (e.where or ""), span=e.span, hint=e.hint)
+
+
+def _refusal(validate: Callable[[], object]) -> str | None:
+    """Why the engine refuses a binary; None if it does not, or only since it lacks a feature."""
     try:
-        wasmtime.Module.validate(engine(), data)
+        validate()
     except wasmtime.WasmtimeError as e:
-        return None if MISSING.search(str(e)) else _placed(module, data, str(e), where)
+        return None if MISSING.search(str(e)) else " ".join(str(e).rpartition("Caused by:")[2].split())
     return None
 
 
@@ -128,67 +133,39 @@ def _instruction(module: Module, function: Function, offset: int) -> int | None:
 
 def fault_of(program: Program, data: bytes | None = None) -> MeldError | None:
     """What is wrong with a program by our own rules, or by the engine's; None if nothing is. `data` is its binary."""
-    problems = verify(program)
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return MeldError(problems[0].message + more, where=problems[0].place or None)
-    try:
-        data = encode(program) if data is None else data
-    except MeldError as e:
-        return e
-    except Exception as e:  # objects that a pass made, of whatever kind
-        return MeldError(f"it cannot be encoded: {type(e).__name__}: {e}")
-    return engine_fault(program, data)
+    return _first(program, lambda: engine_problems(program, data))
 
 
 def leftover_fault(program: Program) -> MeldError | None:
     """As `fault_of`; but of a composition, which the engine would compile, it validates the core modules only."""
     if isinstance(program, Module):
         return fault_of(program)
+
+    def inner() -> list[Problem]:
+        encode(program)
+        return list(_inner_problems(program))
+
+    return _first(program, inner)
+
+
+def _first(program: Program, engine_finds: Callable[[], list[Problem]]) -> MeldError | None:
+    """The first problem by our own rules, or else by those of the engine."""
     problems = verify(program)
-    if not problems:
-        try:
-            encode(program)
-            problems = list(_inner_problems(program))
-        except MeldError as e:
-            return e
-        except Exception as e:  # objects that a pass made, of whatever kind
-            return MeldError(f"it cannot be encoded: {type(e).__name__}: {e}")
-    return MeldError(problems[0].message, where=problems[0].place or None) if problems else None
-
-
-def engine_fault(program: Program, data: bytes) -> MeldError | None:
-    """What the engine says against the binary of a program, with the function that it names."""
-    import re
-
-    import wasmtime
-    import wasmtime.component
-
-    from meld.runtime.instantiate import engine
-
-    if isinstance(program, Component):
-        try:
-            wasmtime.component.Component(component_engine(), data)
-        except wasmtime.WasmtimeError as e:
-            said = " ".join(str(e).split())
-            return None if MISSING.search(said) else MeldError(said)
-        return None
     try:
-        wasmtime.Module.validate(engine(), data)
-    except wasmtime.WasmtimeError as e:
-        message = str(e).strip()
-        if MISSING.search(message):
-            return None
-        offset = re.search(r"offset (0x[0-9a-f]+|\d+)", message)
-        where = _function_at(program, data, int(offset[1], 0)) if offset else None
-        return MeldError(message.splitlines()[-1].strip(" \t0123456789:") or message, where=where)
-    return None
+        problems = problems or engine_finds()
+    except MeldError as e:
+        return e
+    except Exception as e:  # objects that a pass made, of whatever kind
+        return MeldError(f"it cannot be encoded: {type(e).__name__}: {e}")
+    if not problems:
+        return None
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return MeldError(problems[0].message + more, where=problems[0].place or None, hint=problems[0].hint)
 
 
 @cache
 def component_engine() -> wasmtime.Engine:
     """An engine that takes everything that it knows of components, what is still being specified included."""
-    import wasmtime
     from wasmtime import _ffi as ffi
 
     config = wasmtime.Config()
@@ -199,13 +176,3 @@ def component_engine() -> wasmtime.Engine:
     for name in ("multi_memory", "memory64", "exceptions", "gc", "function_references", "tail_call"):
         setattr(config, f"wasm_{name}", True)
     return wasmtime.Engine(config)
-
-
-def _function_at(module: Module, data: bytes, offset: int) -> str | None:
-    """The function whose body is at an offset of the module's binary."""
-    for number, (function, (start, end)) in enumerate(zip(module.functions, _bodies(data), strict=False)):
-        if start <= offset < end:
-            first = sum(isinstance(item, Function) for item in module.imports)
-            name = identifier(function.name) if function.name else str(first + number)
-            return f"function {name}, byte {offset - start} of its body"
-    return None

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from meld.ir.instructions import Instruction, MemArg
 from meld.ir.module import Module
 from meld.ir.types import F32, F64, I32, I64, V128, AbstractHeap, NumType, RefType, ValType
+from meld.rewriting.labels import Flat, snippet
 from meld.rewriting.resumable.carrier import Carrier, References
-from meld.rewriting.resumable.labels import Flat, snippet
 from meld.support.records import record
 
 SIZES: dict[NumType, int] = {I32: 4, F32: 4, I64: 8, F64: 8, V128: 16}

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from meld.ir.instructions import Instruction
 from meld.ir.module import LABELLED, Function
 from meld.ir.types import I32, FuncType, RefType, ValType
-from meld.rewriting.resumable.labels import Flat, Label, Opening, with_labels
+from meld.rewriting.labels import Flat, Label, Opening, with_labels
 from meld.rewriting.resumable.operands import block_type, callee_operand, effect, signature_of
 from meld.support.records import record
 

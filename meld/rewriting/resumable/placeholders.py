@@ -26,8 +26,8 @@ from meld.ir.types import (
     StructType,
     TypeDef,
 )
+from meld.rewriting.labels import Flat, Label, snippet
 from meld.rewriting.resumable.carrier import KIND
-from meld.rewriting.resumable.labels import Flat, Label, snippet
 from meld.support.records import record
 
 

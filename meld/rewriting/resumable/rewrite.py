@@ -41,9 +41,9 @@ from meld.diagnostics import MeldError
 from meld.ir.instructions import BlockType, Code, Instruction, MemArg
 from meld.ir.module import Function, Module, Table
 from meld.ir.types import FUNCREF, I32, NumType, RefType, ValType
+from meld.rewriting.labels import Flat, Label, Opening, resolve, snippet
 from meld.rewriting.resumable.carrier import KIND, Carrier
 from meld.rewriting.resumable.frames import FrameCode, layout
-from meld.rewriting.resumable.labels import Flat, Label, Opening, resolve, snippet
 from meld.rewriting.resumable.levels import Arm, Nest, Point, Slot, read_levels
 from meld.rewriting.resumable.live_locals import live_across
 from meld.rewriting.resumable.placeholders import NoValueError, Placeholders
