@@ -27,6 +27,7 @@ from meld.ir.types import I32
 from meld.notes.boundaries import CanonCall, HostCall, HostExport
 from meld.passes.base import Pass, PassContext, option
 from meld.rewriting.edge import TRAPPED
+from meld.rewriting.labels import code
 from meld.rewriting.rebind import rebind_notes
 
 KIND = "entry-guard"
@@ -64,12 +65,15 @@ class GuardEntries(Pass):
         exports = [n for n in module.notes_of(HostExport) if not n.lift.is_async and n.lift.callback is None]
         if not exports:
             return
-        state = Global(I32, True, [_const(0)], name="entered", synthetic=KIND)
+        state = Global(I32, True, code("i32.const 0"), name="entered", synthetic=KIND)
         calls = [i for i in module.imports if isinstance(i, Function) and i.note(HostCall) is not None]
         opened = [item for item in calls if cx.allows("open call", item)]
         trap = trap_function(module, Trap.ENTER)
-        entered = _trap_if([_get(state)], trap)
-        running = _trap_if([_get(state), _const(RUNNING), Instruction("i32.eq")], trap)
+        entered = code("global.get $state  if  call $trap  unreachable  end", state=state, trap=trap)
+        running = code(
+            "global.get $state  i32.const $running  i32.eq  if  call $trap  unreachable  end",
+            **{"state": state, "running": RUNNING, "trap": trap},
+        )
         _guard_host_calls(module, opened, state, running, IDLE if self.callbacks else CALLING)
         cx.stats["guarded imports"] = len(opened)
         guards: dict[Function, Function] = {}
@@ -121,8 +125,8 @@ def _guard_reallocs(module: Module, state: Global, running: list[Instruction], c
 
 def _export_trapped(module: Module, state: Global) -> None:
     """Exports the function by which the host says that it trapped."""
-    code = [_const(RUNNING), _set(state)]
-    function = Function(module.func_type(), Code([], code), name=TRAPPED, synthetic=KIND)
+    body = code("i32.const $running  global.set $state", running=RUNNING, state=state)
+    function = Function(module.func_type(), Code([], body), name=TRAPPED, synthetic=KIND)
     module.add(function)
     module.exports.append(Export(TRAPPED, function))
 
@@ -134,21 +138,33 @@ def _guarded(export: Export, guards: dict[Function, Function]) -> Export:
 
 def _entry(function: Function, state: Global, entered: list[Instruction], name: str) -> Function:
     """The guard of an exported function."""
-    code = [*entered, _const(RUNNING), _set(state), *_call(function), _const(IDLE), _set(state)]
-    return Function(function.type, Code([], code), name=name, owner=function.owner, synthetic=KIND)
+    body = code(
+        """
+        $entered
+        i32.const $running  global.set $state
+        $call
+        i32.const $idle  global.set $state
+        """,
+        **{"entered": entered, "call": _call(function), "state": state, "running": RUNNING, "idle": IDLE},
+    )
+    return Function(function.type, Code([], body), name=name, owner=function.owner, synthetic=KIND)
 
 
 def _realloc(function: Function, state: Global, running: list[Instruction]) -> Function:
     """The guard of a `realloc`: the host may call it at any time, except while code of the program runs."""
     saved = len(function.signature.params)
-    code = [
-        *running,
-        *(_get(state), Instruction("local.set", (saved,)), _const(RUNNING), _set(state)),
-        *_call(function),
-        *(Instruction("local.get", (saved,)), _set(state)),
-    ]
+    body = code(
+        """
+        $trap_if_running
+        global.get $state  local.set $saved
+        i32.const $running  global.set $state
+        $call
+        local.get $saved  global.set $state
+        """,
+        **{"trap_if_running": running, "call": _call(function), "state": state, "saved": saved, "running": RUNNING},
+    )
     name = f"{function.name or 'realloc'}.entry"
-    return Function(function.type, Code([I32], code), name=name, owner=function.owner, synthetic=KIND)
+    return Function(function.type, Code([I32], body), name=name, owner=function.owner, synthetic=KIND)
 
 
 def _guard_host_calls(
@@ -166,33 +182,20 @@ def _guard_host_calls(
 def _exit(function: Function, state: Global, running: list[Instruction], during: int) -> Function:
     """The guard of a function of the host: the program calls it in place of the import."""
     saved = len(function.signature.params)
-    code = [
-        *(_get(state), Instruction("local.set", (saved,)), _const(during), _set(state)),
-        *_call(function),
-        *running,
-        *(Instruction("local.get", (saved,)), _set(state)),
-    ]
+    body = code(
+        """
+        global.get $state  local.set $saved
+        i32.const $during  global.set $state
+        $call
+        $trap_if_running
+        local.get $saved  global.set $state
+        """,
+        **{"trap_if_running": running, "call": _call(function), "state": state, "saved": saved, "during": during},
+    )
     name = f"{function.name or function.imported}.exit"
-    return Function(function.type, Code([I32], code), name=name, owner=function.owner, synthetic=KIND)
-
-
-def _trap_if(condition: list[Instruction], trap: Function) -> list[Instruction]:
-    failed = (Instruction("call", (trap,)), Instruction("unreachable"))
-    return [*condition, Instruction("if", (None,)), *failed, Instruction("end")]
+    return Function(function.type, Code([I32], body), name=name, owner=function.owner, synthetic=KIND)
 
 
 def _call(function: Function) -> list[Instruction]:
-    params = range(len(function.signature.params))
-    return [*(Instruction("local.get", (i,)) for i in params), Instruction("call", (function,))]
-
-
-def _const(value: int) -> Instruction:
-    return Instruction("i32.const", (value,))
-
-
-def _get(state: Global) -> Instruction:
-    return Instruction("global.get", (state,))
-
-
-def _set(state: Global) -> Instruction:
-    return Instruction("global.set", (state,))
+    params = " ".join(f"local.get {i}" for i in range(len(function.signature.params)))
+    return code(f"{params} call $function", function=function)

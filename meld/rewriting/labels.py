@@ -101,6 +101,11 @@ Step: TypeAlias = "tuple[str | None, tuple[str | int, ...], dict[str, str]]"
 """An instruction: its name, its immediates, and what is said of the block that it opens. Without a name: a list."""
 
 
+def code(text: str, **names: Any) -> list[Instruction]:
+    """A snippet as it stands in a body, with numbers for labels; it branches nowhere outside."""
+    return resolve(snippet(text, **names), Label())
+
+
 def snippet(text: str, **names: Any) -> list[Flat]:
     """Text as instructions.
 

@@ -24,6 +24,7 @@ from meld.notes.boundaries import Boundary, CanonCall, Edge, resource_of
 from meld.notes.handles import exporters, has_handles, type_numbers
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.handles import KIND, Tables
+from meld.rewriting.labels import code
 from meld.rewriting.link import link
 from meld.rewriting.rebind import rebind_notes
 
@@ -107,8 +108,12 @@ def _destructor(module: Module, resource: Resource) -> Function:
     return link(module, __package__, "handle_tables_dtor.wat", given={"dtor": dtor}, kind=KIND, prefix=prefix)["dtor"]
 
 
-BUILTINS = {"resource.new": "handle_add", "resource.rep": "handle_get", "resource.drop": "drop"}
-"""The function over the table that does it; dropping also runs the destructor."""
+BUILTINS = {
+    "resource.new": "i32.const $record  i32.const $type  local.get 0  i32.const 1  call $handle_add",
+    "resource.rep": "i32.const $record  i32.const $type  local.get 0  call $handle_get",
+    "resource.drop": "i32.const $record  i32.const $type  local.get 0  call $drop  local.set 1  local.set 0  $destroy",
+}
+"""Bodies over the functions of the table; `drop` returns the object and whether the handle owned it."""
 
 
 def _builtin(
@@ -125,35 +130,19 @@ def _builtin(
     """
     if call.builtin not in BUILTINS:
         raise MeldError(f"the canonical built-in `{call.builtin}` of `{call.instance.name}` cannot be fused yet")
-    code = [
-        *(Instruction("i32.const", (value,)) for value in key),
-        Instruction("local.get", (0,)),
-        *([Instruction("i32.const", (1,))] if call.builtin == "resource.new" else []),
-        Instruction("call", (functions[BUILTINS[call.builtin]],)),
-    ]
-    locals_: list[ValType] = []
-    if call.builtin == "resource.drop":
-        code += _destroyed(resource, dtor)
-        locals_ = [I32]
-    return Function(
-        item.type, Code(locals_, code), name=item.name, owner=call.instance, synthetic=KIND, notes=list(item.notes)
-    )
+    record, number = key
+    names: dict[str, Any] = {**functions, "record": record, "type": number, "destroy": _destroy(resource, dtor)}
+    locals_: list[ValType] = [I32] if call.builtin == "resource.drop" else []
+    body = Code(locals_, code(BUILTINS[call.builtin], **names))
+    return Function(item.type, body, name=item.name, owner=call.instance, synthetic=KIND, notes=list(item.notes))
 
 
-def _destroyed(resource: Resource, dtor: Function | None) -> list[Instruction]:
-    """With the object and the result of `drop` on the stack: runs the destructor if the handle owned it.
+def _destroy(resource: Resource, dtor: Function | None) -> list[Instruction]:
+    """Runs the destructor if the handle owned the object; local 0 is the object, local 1 says whether.
 
-    The host is also told that a handle is dropped that it has lent.
+    The destructor of a resource of the host is also called for a handle that the host has lent.
     """
-    code = [Instruction("local.set", (1,)), Instruction("local.set", (0,))]
-    if dtor is not None:
-        owned = [] if resource.owner is None else [Instruction("i32.const", (1,)), Instruction("i32.and")]
-        code += [
-            Instruction("local.get", (1,)),
-            *owned,
-            Instruction("if", (None,)),
-            Instruction("local.get", (0,)),
-            Instruction("call", (dtor,)),
-            Instruction("end"),
-        ]
-    return code
+    if dtor is None:
+        return []
+    owned = "" if resource.owner is None else "i32.const 1  i32.and"
+    return code(f"local.get 1  {owned}  if  local.get 0  call $dtor  end", dtor=dtor)

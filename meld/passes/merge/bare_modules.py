@@ -14,10 +14,11 @@ from meld.abi.intrinsics import INTRINSICS, MODULE, Intrinsic
 from meld.diagnostics import MeldError
 from meld.ir.component import CoreModule
 from meld.ir.describe import signature
-from meld.ir.instructions import Code, IndexOf, Instruction
+from meld.ir.instructions import Code, IndexOf
 from meld.ir.module import CoreItem, Function, Memory, Module
 from meld.ir.notes import Instance
 from meld.notes.streams import IntrinsicEntry
+from meld.rewriting.labels import code
 from meld.rewriting.splice import Spliced
 from meld.support.records import record
 
@@ -69,20 +70,15 @@ def memory_shim(host: CoreItem) -> Function:
 
 def fill_memory_shim(shim: Function, host: CoreItem, intrinsic: Intrinsic, memories: list[Memory]) -> None:
     """Gives the shim its body; `memories` are the guest's, in the guest's order."""
-    mapped = [Instruction("i32.const", (-1,))]
+    mapped = code("i32.const -1")
     for number, memory in enumerate(memories):
-        mapped = [
-            Instruction("i32.const", (IndexOf(memory),)),
-            *mapped,
-            Instruction("local.get", (intrinsic.mem,)),
-            Instruction("i32.const", (number,)),
-            Instruction("i32.eq"),
-            Instruction("select"),
-        ]
-    code: list[Instruction] = []
-    for i in range(len(shim.signature.params)):
-        code += mapped if i == intrinsic.mem else [Instruction("local.get", (i,))]
-    shim.body = Code([], [*code, Instruction("call", (host,))])
+        mapped = code(
+            "i32.const $index  $mapped  local.get $mem  i32.const $number  i32.eq  select",
+            **{"index": IndexOf(memory), "mapped": mapped, "mem": intrinsic.mem, "number": number},
+        )
+    params = range(len(shim.signature.params))
+    arguments = " ".join("$mapped" if i == intrinsic.mem else f"local.get {i}" for i in params)
+    shim.body = Code([], code(f"{arguments} call $host", mapped=mapped, host=host))
 
 
 @record()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import DataSegment, ElementSegment, Function, Memory, Module, Table
 from meld.rewriting.constants import is_in_bounds
+from meld.rewriting.labels import code
 from meld.rewriting.splice import Spliced
 from meld.support.records import record
 
@@ -24,26 +25,26 @@ def order_start(module: Module, events: list[Instantiation]) -> None:
     come first, then the data segments, then the start function. What would come too early then moves into a start
     wrapper: those segments become passive, and are written by it (`_Early` says which stay).
     """
-    code: list[Instruction] = []
+    work: list[Instruction] = []
     early = _Early()
     for event in events:
         early.enter(event)
         for element in event.spliced.elements:
             if element.table is not None and not early.admits(element, element.table):
-                code += _write_elements(element)
+                work += _write_elements(element)
         for data in event.spliced.datas:
             if data.memory is not None and not early.admits(data, data.memory):
-                code += _write_data(data)
+                work += _write_data(data)
         if event.spliced.start:
-            code.append(Instruction("call", (event.spliced.start,)))
+            work += code("call $start", start=event.spliced.start)
             early.reached()
-    match code:
+    match work:
         case []:
             pass
         case [Instruction(op="call", args=(Function() as start,))]:
             module.start = start
         case _:
-            wrapper = Function(module.func_type(), Code([], code), name="start", synthetic="start-wrapper")
+            wrapper = Function(module.func_type(), Code([], work), name="start", synthetic="start-wrapper")
             module.functions.append(wrapper)
             module.start = wrapper
 
@@ -85,26 +86,20 @@ class _Early:
 
 
 def _write_elements(segment: ElementSegment) -> list[Instruction]:
-    code = [
-        *(segment.offset or ()),
-        Instruction("i32.const", (0,)),
-        Instruction("i32.const", (len(segment.entries),)),
-        Instruction("table.init", (segment.table, segment)),
-        Instruction("elem.drop", (segment,)),
-    ]
+    """Code that writes a segment as instantiation does; the segment becomes passive."""
+    text = "$offset  i32.const 0  i32.const $count  table.init $table $segment  elem.drop $segment"
+    offset, count = segment.offset or [], len(segment.entries)
+    made = code(text, offset=offset, count=count, table=segment.table, segment=segment)
     segment.table = segment.offset = None
     segment.explicit_table = False
-    return code
+    return made
 
 
 def _write_data(segment: DataSegment) -> list[Instruction]:
-    code = [
-        *(segment.offset or ()),
-        Instruction("i32.const", (0,)),
-        Instruction("i32.const", (len(segment.data),)),
-        Instruction("memory.init", (segment.memory, segment)),
-        Instruction("data.drop", (segment,)),
-    ]
+    """Code that writes a segment as instantiation does; the segment becomes passive."""
+    text = "$offset  i32.const 0  i32.const $count  memory.init $memory $segment  data.drop $segment"
+    offset, count = segment.offset or [], len(segment.data)
+    made = code(text, offset=offset, count=count, memory=segment.memory, segment=segment)
     segment.memory = segment.offset = None
     segment.explicit_memory = False
-    return code
+    return made
