@@ -144,6 +144,7 @@ class TaskFunctions(Note):
         let_go: ``(task) → ()``: the caller has the result.
         root_begin: ``(task) → what the callback of an exported function answers``, if such functions wait for the host.
         root_event: their callback.
+        root_nudge: ``() → ()``, after a function that is no task.
     """
 
     running: Global = ref("globals")
@@ -153,6 +154,7 @@ class TaskFunctions(Note):
     let_go: Function = ref("functions")
     root_begin: Function | None = ref("functions", default=None)
     root_event: Function | None = ref("functions", default=None)
+    root_nudge: Function | None = ref("functions", default=None)
 
 
 @note("frames")

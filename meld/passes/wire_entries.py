@@ -76,8 +76,8 @@ class WireEntries(Pass):
             if plan.how == How.TASK.value and module.notes_of(TaskFunctions):
                 if cx.allows("entry", n.target):
                     wiring.enter(n, plan)
-            elif plan.context and cx.allows("entry", n.target):
-                wiring.empty(n)
+            elif (plan.context or wiring.nudge is not None) and cx.allows("entry", n.target):
+                wiring.empty(n, plan)
         wiring.install()
         cx.stats["entries"] += len(wiring.entries)
 
@@ -101,14 +101,20 @@ class _Wiring:
 
     # --- functions that need no task ---
 
-    def empty(self, n: HostExport) -> None:
-        """A function, or its `post-return`, after which the context slots are empty."""
-        slots = self.module.notes_of(ContextSlots)[0]
+    @property
+    def nudge(self) -> Function | None:
+        """What is called after a function that is no task, where tasks may wait for one."""
+        found = self.module.notes_of(TaskFunctions)
+        return found[0].root_nudge if found else None
+
+    def empty(self, n: HostExport, plan: PlannedExport) -> None:
+        """A function, or its `post-return`, after which the context slots are empty, and tasks may go on."""
         last = n.lift.post_return or n.target
-        emptied = []
-        for slot in (slots.first, slots.second):
-            assert isinstance(slot.type, NumType)
-            emptied.append(f"(global.set {self.text.use(slot)} ({slot.type.value}.const 0))")
+        emptied = [] if self.nudge is None else [f"(call {self.text.use(self.nudge)})"]
+        for slots in self.module.notes_of(ContextSlots) if plan.context else ():
+            for slot in (slots.first, slots.second):
+                assert isinstance(slot.type, NumType)
+                emptied.append(f"(global.set {self.text.use(slot)} ({slot.type.value}.const 0))")
         name = f"{n.label}.task"
         self.text.function(name, last.signature, f"{calls(self.text.use(last), last.signature)} {' '.join(emptied)}")
         self.entries[n.label] = (name, None) if n.lift.post_return is None else (None, name)
@@ -144,6 +150,7 @@ class _Wiring:
         lines.append(f"(call {self.text.use(functions.call)} (local.get $task))")
         lines += [f"({t.value}.load $state offset={VALUES + 8 * i} (local.get $task))" for i, t in enumerate(returns)]
         lines.append(f"(call {self.text.use(functions.let_go)} (local.get $task))")
+        lines += [] if self.nudge is None else [f"(call {self.text.use(self.nudge)})"]
         if self.lifts and n.lift.is_async:
             lines.append("(i32.const 0)")  # EXIT
             returns = (I32,)

@@ -55,8 +55,15 @@ def rows(module: Module) -> list[Row]:
         parties = f"{wired.caller.name} → {wired.callee.name}"
         found.append(Row("boundary", f"{wired.label} {show(wired.type)}", parties, wired.how, wired.reason))
     for _, call in module.noted(TaskCall, module.functions):
-        parties = f"{call.caller.name} → {call.callee.name}"
-        found.append(Row("boundary", f"{call.label} {show(call.type)}", parties, "task", _why_task(call.blocks)))
+        to_host = call.caller is call.callee
+        parties = f"{call.caller.name} → {'host' if to_host else call.callee.name}"
+        why = "the host may go on with it" if to_host else _why_task(call.blocks)
+        found.append(Row("boundary", f"{call.label} {show(call.type)}", parties, "task", why))
+    for _, host in module.noted(HostCall):
+        if host.type.is_async and not host.lower.is_async:
+            why = "the host returns when it has the result; nothing else runs meanwhile"
+            parties = f"{host.instance.name} → host"
+            found.append(Row("host call", f"{host.label} {show(host.type)}", parties, "blocks", why))
     for planned in module.notes_of(PlannedExport):
         if planned.how == How.TASK.value:
             found.append(Row("export", planned.label, "host", "task", _why_task(planned.blocks)))

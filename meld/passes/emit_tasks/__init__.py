@@ -148,13 +148,15 @@ class _Opens:
     Attributes:
         types: of the ends that the host may have.
         calls: asynchronous calls of the host.
+        several: whether the host may make calls that wait for one another.
     """
 
     types: Sequence[Type] = ()
     calls: Sequence[tuple[Function, Edge]] = ()
+    several: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.types or self.calls)
+        return bool(self.types or self.calls or self.several)
 
 
 def _opens(module: Module) -> _Opens:
@@ -169,7 +171,15 @@ def _opens(module: Module) -> _Opens:
         types = types if any(has_end(t) for t in calls) else []
     if types:
         open_edges(module)
-    return _Opens(types, host_tasks(module))
+    return _Opens(types, host_tasks(module), _several(module))
+
+
+def _several(module: Module) -> bool:
+    """Whether an exported function may wait for what the call of another one does."""
+    exports = {n.label: n for n in module.notes_of(HostExport)}
+    tasks = [n for n in module.notes_of(PlannedExport) if n.how == How.TASK.value]
+    waits = any(n.blocks or exports[n.label].lift.callback is not None for n in tasks)
+    return len(exports) > 1 and waits and any(exports[n.label].lift.is_async for n in tasks)
 
 
 def _shut(module: Module, cx: PassContext) -> list[Type]:
@@ -380,7 +390,7 @@ class _Emitter:
         self.text.add(template_text(__package__, "tasks.wat", params), "tasks")
         self.text.add(template_text(__package__, "frames.wat", params), "frames")
         if self.channels is not None and self.channels.open_ends is not None:
-            self.channels.open_ends.templates(params)
+            self.channels.open_ends.templates(params, several=self.opens.several)
         self.boundaries = task_calls.emit()
         self.halves = task_calls.halves
         for planned in self.module.notes_of(PlannedExport):
@@ -421,6 +431,7 @@ class _Emitter:
                 functions["let_go"],
                 functions.get("root_begin"),
                 functions.get("root_event"),
+                functions.get("root_nudge"),
             )
             self.module.notes.append(note)
             frames = (functions[f"frames.{name}"] for name in FRAME_ITEMS)

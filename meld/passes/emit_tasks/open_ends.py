@@ -86,8 +86,8 @@ class OpenEnds:
     _asked: set[str] = field(default_factory=set)
     _settles: list[str] = field(default_factory=list)
 
-    def templates(self, params: dict[str, Any]) -> None:
-        """Adds the functions that all ends share."""
+    def templates(self, params: dict[str, Any], *, several: bool) -> None:
+        """Adds the functions that all ends share; `several`: whether calls by the host may wait for one another."""
         for name, shape in OF_ALL.items():
             about = UNIT_FUTURE if name.startswith("future.") else None
             asynchronous = name in ("future.read", "future.write")
@@ -98,7 +98,7 @@ class OpenEnds:
         for name in ("handle_entry", "lift_own"):
             self.text.give(f"${name}", self.state.linked[name])
         self.text.give("$arena_free", self.state.function("arena_free"))
-        more = {"area": self.state.reserve(8), "never": self.state.reserve(4)}
+        more = {"area": self.state.reserve(8), "never": self.state.reserve(4), "several": int(several)}
         self.text.add(template_text(__package__, "open_ends.wat", params | more))
         self.text.add(filled(HOST_END, {"host_end": self._function("host_end")}))
 
@@ -354,7 +354,7 @@ HOOKS = {
     "hold": "\n        (if (global.get $hold) (then (return (i32.const 0))))",
     "host_wait": (
         "\n      (if (call $may_leave) (then (call $suspend) (br $more)))"
-        "\n      (if (global.get $host.waiting) (then (call $host_wait) (br $more)))"
+        "\n      (if (i32.or (global.get $host.waiting) (global.get $several)) (then (call $host_wait) (br $more)))"
     ),
     "host_yield": ("\n    (if (global.get $host.waiting) (then (drop (call $host.thread.yield)) (call $host_poll)))"),
     "task_cancelled": "\n    (call $root_cancelled (global.get $task))",

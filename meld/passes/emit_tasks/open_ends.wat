@@ -25,6 +25,8 @@
   (global $driver (mut i32) (i32.const 0))
   (global $roots (mut i32) (i32.const 0))         ;; the others that wait
   (global $live (mut i32) (i32.const 0))          ;; tasks that have not exited
+  (global $several i32 (i32.const {several}))     ;; whether another call of the host's may be what code waits for
+  (global $native (mut i32) (i32.const 0))        ;; whether code waits for the host on the stack
   (global $hold (mut i32) (i32.const 0))          ;; whether what has yielded has to wait until the host has had its turn
 
   ;; --- waitables of the host
@@ -100,12 +102,39 @@
         (i32.store $state offset=32 (local.get $channel)
           (i32.or (i32.load $state offset=32 (local.get $channel)) (i32.const 256))))))
 
-  ;; Waits for the host, with all that is on the stack.
+  ;; Waits for the host, with all that is on the stack. Nobody else may wait for the same set then: an event would go to
+  ;; a callback that cannot run meanwhile.
   (func $host_wait
+    (local $set i32) (local $native i32)
+    (local.set $native (global.get $native))
+    (global.set $native (i32.const 1))
+    (local.set $set (call $host_set))
+    (if (i32.and
+          (i32.ne (global.get $driver) (i32.const 0))
+          (i32.ne (global.get $driver) (global.get $root)))
+      (then (call $host_rejoin (call $host.waitable-set.new))))
     (call $host.waitable-set.wait (call $host_set) (i32.const {area}))
+    (global.set $native (local.get $native))
+    (if (i32.ne (global.get $host.set) (local.get $set))
+      (then
+        (global.get $host.set)
+        (call $host_rejoin (local.get $set))
+        call $host.waitable-set.drop))
     (i32.load $state (i32.const {area}))
     (i32.load $state offset=4 (i32.const {area}))
     call $host_event)
+
+  ;; All waitables of the host join another set.
+  (func $host_rejoin (param $set i32)
+    (local $handle i32)
+    (global.set $host.set (local.get $set))
+    (block $done
+      (loop $more
+        (br_if $done (i32.ge_u (local.get $handle) (global.get $host.room)))
+        (if (i32.load $state (i32.add (global.get $host.map) (i32.shl (local.get $handle) (i32.const 2))))
+          (then (call $host.waitable.join (local.get $handle) (local.get $set))))
+        (local.set $handle (i32.add (local.get $handle) (i32.const 1)))
+        (br $more))))
 
   ;; Takes the events that are there.
   (func $host_poll
@@ -378,7 +407,7 @@
 
   ;; Has the callback of a task that waits called.
   (func $root_wake (param $task i32)
-    (local $flags i32) (local $readable i32) (local $writable i32) (local $ends i64)
+    (local $flags i32)
     (local.set $flags (i32.load $state offset=32 (local.get $task)))
     (if (i32.or (i32.and (local.get $flags) (i32.const 64)) (i32.eq (local.get $task) (global.get $root)))
       (then (return)))
@@ -387,17 +416,40 @@
           (i32.eqz (i32.load $state offset=20 (local.get $task))))
       (then (return)))  ;; it does not wait for the host
     (i32.store $state offset=32 (local.get $task) (i32.or (local.get $flags) (i32.const 64)))
+    (call $wake_set
+      (if (result i32) (i32.eq (global.get $driver) (local.get $task))
+        (then (call $host_set))
+        (else (i32.load $state offset=20 (local.get $task))))))
+
+  ;; Something happens in a set of the host's.
+  (func $wake_set (param $set i32)
+    (local $readable i32) (local $writable i32) (local $ends i64)
     (local.set $ends (call $host.future.new))
     (local.set $readable (i32.wrap_i64 (local.get $ends)))
     (local.set $writable (i32.wrap_i64 (i64.shr_u (local.get $ends) (i64.const 32))))
     (drop (call $host.future.read (local.get $readable) (i32.const 0)))
-    (call $host.waitable.join
-      (local.get $readable)
-      (if (result i32) (i32.eq (global.get $driver) (local.get $task))
-        (then (call $host_set))
-        (else (i32.load $state offset=20 (local.get $task)))))
+    (call $host.waitable.join (local.get $readable) (local.get $set))
     (drop (call $host.future.write (local.get $writable) (i32.const 0)))
     (call $host.future.drop-writable (local.get $writable)))
+
+  ;; A function that is no task is over: if tasks can go on by now, whoever waits for the host sees to it.
+  (func $root_nudge (export "root_nudge")
+    (if (i32.eqz (call $work_left)) (then (return)))
+    (if (global.get $native) (then (call $wake_set (call $host_set)) (return)))
+    (if (global.get $driver) (then (call $root_wake (global.get $driver)) (return)))
+    (if (global.get $roots) (then (call $root_wake (global.get $roots)))))
+
+  (func $work_left (result i32)
+    (local $record i32)
+    (if (i32.load $state (i32.const {ready})) (then (return (i32.const 1))))
+    (local.set $record (i32.load $state (i32.const {waiting})))
+    (loop $more
+      (if (i32.eqz (local.get $record)) (then (return (global.get $native))))
+      (if (i32.load $state (i32.load $state offset=8 (i32.load $state offset=12 (local.get $record))))
+        (then (return (i32.const 1))))
+      (local.set $record (i32.load $state (local.get $record)))
+      (br $more))
+    (unreachable))
 
   ;; Whether the host can be told the result of a task now; if not, it is woken to tell it.
   (func $root_now (param $task i32) (param $flag i32) (result i32)
