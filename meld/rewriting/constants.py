@@ -34,6 +34,7 @@ DEEPEST = 64
 def fold(module: Module) -> None:
     """Replace each read of an immutable global of the module, in a constant expression, by what initialises it.
 
+    Sums and products of numbers become numbers, which engines without extended constant expressions take too.
     Initialisers that make an object (`struct.new`, …) stay where they are: each copy would be an object of its own.
     """
     folded: dict[Global, list[Instruction] | None] = {}
@@ -45,7 +46,8 @@ def fold(module: Module) -> None:
                 folded[i.args[0]] = _value(i.args[0])
             value = folded[i.args[0]] if i.op == "global.get" else None
             out += [i] if value is None else value
-        return out
+        number = integer(out) if len(out) > 1 else None
+        return out if number is None else [constant(number, is64=out[-1].op.startswith("i64"))]
 
     for item in module.globals:  # each reads only those before it
         if item.init is not None:
