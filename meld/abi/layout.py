@@ -9,7 +9,7 @@ Source: Component Model, CanonicalABI.md: Despecialization, Alignment, Element S
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
 from enum import Enum
 
@@ -129,6 +129,20 @@ class Layout:
     def identical(self) -> bool:
         """Lifting and then lowering it flat does nothing at all."""
         return self.kind in UNCHECKED and self.size >= 4
+
+    def outermost(self, wanted: Callable[[Layout], bool]) -> Iterator[Layout]:
+        """The layouts in it that are wanted, itself included, but for those inside of others that are; each once."""
+        seen: set[int] = set()
+        pending = [self]
+        while pending:
+            one = pending.pop()
+            if id(one) in seen:
+                continue
+            seen.add(id(one))
+            if wanted(one):
+                yield one
+            else:
+                pending += one.inner
 
     def kinds(self) -> set[Kind]:
         """All kinds that occur in it."""

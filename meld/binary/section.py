@@ -40,7 +40,6 @@ class CodeSection:
         scans: what was found in the bodies that Python has looked at.
         head: how many bytes of the section, its count, are in front of `data`.
         debug: the debugging sections of the input, by name, which contain offsets into the section.
-        lines: what they say of lines, once it was read (`meld.binary.debug.source_lines`).
     """
 
     data: memoryview
@@ -51,7 +50,7 @@ class CodeSection:
     scans: dict[int, Scan] = field(default_factory=dict)
     head: int = 1
     debug: dict[str, bytes | memoryview] = field(default_factory=dict)
-    lines: list[LineUnit] | None = None
+    _lines: list[LineUnit] | None = None
     _ahead: Background[Uses] | None = None
     _uses: Uses | None = None
     _refused: bool = False
@@ -59,6 +58,15 @@ class CodeSection:
     def body(self, number: int) -> memoryview:
         """The bytes of a body."""
         return self.data[self.starts[number] : self.ends[number]]
+
+    def lines(self) -> list[LineUnit]:
+        """The line tables that its input brought, read once. Raises MeldError if they are malformed, the first time."""
+        if self._lines is None:
+            from meld.binary.debug.dwarf_lines import read_lines
+
+            self._lines = []
+            self._lines = read_lines(self.debug)
+        return self._lines
 
     def look_ahead(self, scope: IndexSpaces) -> None:
         """Start scanning the section's uses in the background, if that pays."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meld.ir.module import Function, Global, Memory
+from meld.ir.module import Function, Global, Memory, Module
 from meld.ir.notes import Note, note, number, ref, symbol
 
 
@@ -19,6 +19,11 @@ class StateMemory(Note):
     base: Global = ref("globals")
     top: Global = ref("globals")
     size: int = number(default=0)
+
+
+def state_memories(module: Module) -> list[Memory]:
+    """The memory of generated code, if the module has one: the host and instances reach it through generated code."""
+    return [n.memory for n in module.notes_of(StateMemory)]
 
 
 @note("linked")

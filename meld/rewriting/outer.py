@@ -20,7 +20,6 @@ Source: Component Model, CanonicalABI.md: lift_own, lift_borrow, lower_own, lowe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +29,7 @@ from meld.abi.signatures import lifted_type, lowered_type
 from meld.abi.types import Resource, function_types, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
-from meld.ir.module import Export, Function, ImportName, Memory, Module
+from meld.ir.module import Export, Function, ImportName, Module
 from meld.ir.notes import Note
 from meld.ir.types import I32
 from meld.notes.boundaries import (
@@ -41,7 +40,7 @@ from meld.notes.boundaries import (
     OuterCall,
     resource_of,
 )
-from meld.notes.state import StateMemory
+from meld.notes.state import state_memories
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.state import State
 
@@ -210,17 +209,13 @@ def needs_checks(t: c.CompFuncType, options: Options, *, imported: bool) -> bool
     return uses_memory(t, options, imported=imported) or bool(given.kinds() & {Kind.CHAR, Kind.VARIANT})
 
 
-def _state_memory(module: Module) -> set[Memory | None]:
-    return {note.memory for note in module.notes_of(StateMemory)}
-
-
 def share_import(module: Module, item: Function, call: HostCall) -> bool:
     """Makes a call of the host use the state memory, by an edge in front of it.
 
     Returns:
         False if there is nothing to check, or if the call is asynchronous.
     """
-    if call.lower.memory in _state_memory(module):
+    if call.lower.memory in state_memories(module):
         return False
     edges = [n for _, n in module.noted(Edge) if n.target is item]
     if not needs_checks(call.type, call.lower, imported=True):
@@ -256,7 +251,7 @@ def share_export(module: Module, export: HostExport) -> bool:
     Returns:
         False if there is nothing to check, or if the function is asynchronous: wire-entries makes a plain one of it.
     """
-    if export.lift.memory in _state_memory(module):
+    if export.lift.memory in state_memories(module):
         return False
     edges = [n for n in export.target.notes if isinstance(n, Edge)]
     if not needs_checks(export.type, export.lift, imported=False):
@@ -351,7 +346,7 @@ def _copies(t: c.CompFuncType, inner: Options, *, imported: bool) -> bool:
     params, result = _layouts(inner).tuple_of(x for _, x in t.params), _result(t, inner)
     spilled = len(params.flat) > MAX_FLAT_PARAMS and bool(params.kinds() & HANDLES)
     returned = len(result.flat) > MAX_FLAT_RESULTS and bool(result.kinds() & HANDLES)
-    lists = [layout for layout in _lists(params) if layout.kinds() & HANDLES]
+    lists = [layout for layout in params.outermost(lambda one: one.kind is Kind.LIST) if layout.kinds() & HANDLES]
     if not imported:
         return spilled or bool(lists) or returned
     return spilled or (bool(lists) and (returned or not all(_is_plain(layout.element) for layout in lists)))
@@ -363,21 +358,6 @@ def _layouts(options: Options) -> Layouts:
 
 def _result(t: c.CompFuncType, options: Options) -> Layout:
     return _layouts(options).tuple_of([] if t.result is None else [t.result])
-
-
-def _lists(layout: Layout) -> Iterator[Layout]:
-    """The lists in a layout, but for those inside of them; each once."""
-    seen: set[int] = set()
-    pending = [layout]
-    while pending:
-        one = pending.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if one.kind is Kind.LIST:
-            yield one
-        else:
-            pending += one.inner
 
 
 def _is_plain(element: Layout | None) -> bool:

@@ -25,7 +25,7 @@ from meld.ir.types import NumType
 from meld.notes.boundaries import HostExport
 from meld.notes.channels import ElementCopy, EndFunctions, EndTypes
 from meld.notes.handles import HandleTable
-from meld.notes.state import StateMemory
+from meld.notes.state import StateMemory, state_memories
 from meld.notes.tasks import (
     HELD,
     MAY_BLOCK,
@@ -216,7 +216,7 @@ def remaining_items(module: Module) -> list[CoreItem | None]:
         found += [ends.end_lift, ends.end_lower, ends.error_lift, ends.error_lower]
     for tasks in module.notes_of(TaskFunctions):
         found += [tasks.running, tasks.new, tasks.call, tasks.let_go]
-        found += [state.memory for state in module.notes_of(StateMemory)]
+        found += state_memories(module)
     for plan in module.notes_of(PlannedExport):
         if plan.kept is not None:
             found.append(plan.kept.memory)

@@ -14,7 +14,7 @@ from meld.driver import Outcome
 from meld.ir.module import Module
 from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, Wired
-from meld.notes.state import StateMemory
+from meld.notes.state import state_memories
 from meld.notes.streams import Domain, Pair, pairs_by_domain
 from meld.notes.tasks import How, Planned, PlannedExport, TaskCall
 from meld.passes.base import Program
@@ -88,7 +88,7 @@ def _host_checks(module: Module) -> list[Row]:
     from meld.rewriting.outer import needs_checks
 
     inside, outside = list[str](), list[str]()
-    state = {note.memory for note in module.notes_of(StateMemory)}
+    state = state_memories(module)
     given = [(n.label, n.type, n.lift, False) for n in module.notes_of(HostExport)]
     given += [(n.label, n.type, n.lower, True) for _, n in module.noted(HostCall)]
     for label, t, options, imported in given:

@@ -1,39 +1,26 @@
 """The interpreter on the public conformance suites of streams, tasks and threads, after `merge`.
 
-A directive counts if it belongs to a component with calls between components and without imports, and passes in the
-engine's own component support.
+A directive counts if it passes in the engine's own component support.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from suites import files, groups
 
 from meld.driver import Options, build
 from meld.ir import component as c
 from meld.ir.module import Module
 from meld.runtime.instantiate import Running, Trapped, instantiate
 from meld.runtime.typed import find_export
-from tests.oracles.test_conformance import CONFORMANCE, WASM_TOOLS, crosses, outcomes, runner
 
 NOT_HERE = {
     "fuel allocated for hostcalls has been exhausted",  # the engine's own limit, which the specification does not have
 }
-
-
-def files() -> list[Any]:
-    """The files of topics 1 to 3; one that says why there are none where the suites are missing."""
-    if not CONFORMANCE.is_dir():
-        return [pytest.param(None, marks=pytest.mark.skip(reason="needs ../shared/conformance"))]
-    found = sorted((CONFORMANCE / "suites").rglob("*.wast"))
-    wanted = [path for path in found if runner().topic(str(path))[0] in "123"]
-    return [pytest.param(path, id=str(path.relative_to(CONFORMANCE / "suites"))) for path in wanted]
 
 
 def value(t: Any, given: dict[str, Any]) -> Any:
@@ -79,22 +66,10 @@ def outcome(running: Running, directive: dict[str, Any]) -> str:
     return ""
 
 
-@pytest.mark.parametrize("path", files())
+@pytest.mark.parametrize("path", files("123"))
 def test_suite(path: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "WAST_STRICT_COMPONENT_INDICES": "0"}
-    command = [WASM_TOOLS, "json-from-wast", path, "-o", tmp_path / "x.json", "--wasm-dir", tmp_path]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(done.stderr.strip().splitlines()[0])
     merged: dict[str, Module] = {}
-    for group in runner().groups(json.loads((tmp_path / "x.json").read_text()), str(tmp_path)):
-        wasm = group["wasm"]
-        is_core = not wasm or Path(wasm).read_bytes()[4:8] == b"\1\0\0\0"
-        if is_core or not group["dirs"] or not crosses(Path(wasm)):
-            continue
-        wanted = outcomes(runner().worker_unfused, group)
-        if all(row[0] != "pass" for row in wanted):
-            continue  # the engine lacks something
+    for wasm, group, wanted in groups(path, tmp_path):
         if wasm not in merged:
             program = build([wasm], Options(stop_after="merge")).program
             assert isinstance(program, Module)

@@ -14,28 +14,16 @@ from collections.abc import Sequence
 
 from meld.binary.bodies import EncodedBody
 from meld.binary.debug.dwarf import Row, Subprogram, Unit
-from meld.binary.debug.dwarf_lines import LineUnit, read_lines
+from meld.binary.debug.dwarf_lines import LineUnit
 from meld.binary.leb import read_unsigned
 from meld.binary.plans import PLANS, Step
 from meld.binary.section import CodeSection
-from meld.diagnostics import MeldError
 from meld.ir.instructions import Code
 from meld.ir.module import Function
 from meld.ir.opcodes import Imm
 
 Place = tuple[int, int]
 """Start and end of a body in the contents of a code section."""
-
-
-def lines_of(section: CodeSection) -> list[LineUnit]:
-    """The line tables that the input of a code section brought; read once. Raises MeldError if they are malformed."""
-    if section.lines is None:
-        try:
-            section.lines = read_lines(section.debug)
-        except MeldError:
-            section.lines = []
-            raise
-    return section.lines
 
 
 def units(functions: Sequence[Function], places: Sequence[Place], code: Sequence[bytes | memoryview]) -> list[Unit]:
@@ -50,7 +38,7 @@ def units(functions: Sequence[Function], places: Sequence[Place], code: Sequence
     found: dict[int, Unit] = {}
     for function, (start, _), new in zip(functions, places, code, strict=True):
         body = function.body.source if isinstance(function.body, Code) else function.body
-        if not isinstance(body, EncodedBody) or not body.section.debug or not lines_of(body.section):
+        if not isinstance(body, EncodedBody) or not body.section.debug or not body.section.lines():
             continue
         if body.section not in by_section:
             by_section[body.section] = _by_function(body.section)
@@ -105,7 +93,7 @@ def _by_function(section: CodeSection) -> dict[int, list[tuple[LineUnit, Row]]]:
     found: dict[int, list[tuple[LineUnit, Row]]] = {}
     starts = [start + section.head for start in section.starts]
     ends = [end + section.head for end in section.ends]
-    for unit in lines_of(section):
+    for unit in section.lines():
         for low, high, *rest in unit.rows:
             number = bisect_right(ends, low)
             if number < len(starts):

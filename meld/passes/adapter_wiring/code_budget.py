@@ -52,16 +52,5 @@ class CodeBudget:
 
 def _elements(layout: Layout) -> list[Layout]:
     """The elements of lists inside a layout, those inside other lists aside: what has code of its own."""
-    found: list[Layout] = []
-    seen: set[int] = set()
-    pending = [layout]
-    while pending:
-        one = pending.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if one.element is not None:
-            found.append(one.element)
-        else:
-            pending += one.inner
-    return found
+    lists = layout.outermost(lambda one: one.element is not None)
+    return [one.element for one in lists if one.element is not None]

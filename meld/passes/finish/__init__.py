@@ -8,7 +8,6 @@ from typing import Any
 from meld.abi.options import Options
 from meld.abi.types import Resource, show
 from meld.binary.bodies import EncodedBody, codes_of
-from meld.binary.debug.source_lines import lines_of
 from meld.diagnostics import MeldError
 from meld.ir.component import CompFuncType
 from meld.ir.instructions import IndexSpaces
@@ -115,7 +114,7 @@ def _has_lines(module: Module, cx: PassContext) -> bool:
     for section in sections:
         if section.debug:
             try:
-                found = bool(lines_of(section)) or found
+                found = bool(section.lines()) or found
             except MeldError as e:
                 cx.remark(f"{section.where}: {e.message}; its lines are left out")
     return found

@@ -15,7 +15,7 @@ from meld.ir.module import Function, Memory, Module
 from meld.ir.notes import Note
 from meld.ir.types import I32
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport
-from meld.notes.state import StateMemory
+from meld.notes.state import state_memories
 from meld.notes.streams import IntrinsicEntry
 from meld.passes.base import Pass, PassContext, option
 from meld.passes.lower_multi_memory.bodies import Lowering
@@ -148,7 +148,7 @@ def _refuse_pending(module: Module) -> None:
 
 def _host_pointers(module: Module) -> list[tuple[str, Memory]]:
     """The calls that give the host pointers into a memory other than the state memory: for people, and the memory."""
-    trusted = {note.memory for note in module.notes_of(StateMemory)}
+    trusted = state_memories(module)
     found: list[tuple[str, Memory]] = []
     for n in module.notes_of(HostExport):
         if uses_memory(n.type, n.lift, imported=False) and n.lift.memory is not None:
@@ -177,8 +177,7 @@ def _seen_by_host(module: Module) -> Memory | None:
             f"the host is given pointers into several memories ({names})",
             hint="in a single memory it could not tell them apart",
         )
-    trusted = [note.memory for note in module.notes_of(StateMemory)]
-    return next(iter([*seen_by_host, *trusted]), None)
+    return next(iter([*seen_by_host, *state_memories(module)]), None)
 
 
 def _name(memory: Memory, number: int) -> str:

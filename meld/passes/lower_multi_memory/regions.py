@@ -15,7 +15,7 @@ from meld.diagnostics import MeldError
 from meld.ir.instructions import MemArg
 from meld.ir.module import Function, Global, Memory, Module
 from meld.ir.types import I32, Limits
-from meld.notes.state import StateMemory
+from meld.notes.state import state_memories
 from meld.rewriting.constants import constant
 from meld.support.records import record
 
@@ -123,7 +123,7 @@ def lay_out(module: Module, first: Memory | None, used: dict[Memory, Use], reser
     if total > MAX_PAGES:
         raise MeldError(f"the memories have {total} pages together; a single memory has {MAX_PAGES} at most")
     spare = _reserves([m for m in memories[:-1] if growing[m]], reserve, (MAX_PAGES - total) // 2)
-    trusted = {note.memory for note in module.notes_of(StateMemory)}
+    trusted = state_memories(module)
     regions: list[Region] = []
     page = 0
     for memory in memories:
