@@ -13,7 +13,7 @@ An index is resolved at once. Immediates that name a function, global, memory or
 meaning of indices in the module that the body was read from), never numbers. Hence a pass may add and remove items
 freely, and a body can move to another module with its scope replaced; numbers reappear when the module is written.
 
-Speed comes from two tables. `_PLAIN` has one entry for each byte value, and answers for all opcodes of one byte that
+Speed comes from two tables. `_PLAIN` is indexed by byte values and serves all opcodes of one byte that
 have at most one immediate and do not open or close a block: nearly every instruction of real code takes this path.
 The others go through `opcode_at` and the opcode table of `meld.ir.opcodes`, with `_READERS` for each kind of immediate.
 The few whose binary form differs from the order of the text are cases in `immediates`.

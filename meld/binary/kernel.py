@@ -201,7 +201,7 @@ class Kernel:
         return self._call(self._keep, self._room, self._room + room, 0, taken)
 
     def _call(self, keep: int, out: int, limit: int, uses: int, taken: Callable[[int], T]) -> Background[T]:
-        """Has the engine begin; what it leaves is `taken` from its memory when it is asked for."""
+        """Starts the engine; its output is `taken` from its memory on demand."""
         arguments = self._code, self._count, keep, self._rows, out, limit, uses
 
         import wasmtime

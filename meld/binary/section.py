@@ -37,7 +37,7 @@ class CodeSection:
         where: the name of the input, for messages.
         offset: where `data` stands in the input.
         starts, ends: where each body stands in `data`.
-        scans: what was found in the bodies that Python has looked at.
+        scans: the results for the bodies that Python has scanned.
         head: how many bytes of the section, its count, are in front of `data`.
         debug: the debugging sections of the input, by name, which contain offsets into the section.
     """

@@ -252,7 +252,7 @@ def check_product(outcome: Outcome, emit: str, product: Sequence[bytes | memoryv
 
 
 def plugin_verifier(inputs: Sequence[str], options: Options) -> list[PluginVerifier]:
-    """Who checks what plugins leave; nobody if there are none."""
+    """The observers that check what plugins leave; none without plugins."""
     from dataclasses import replace
 
     from meld.driver import build

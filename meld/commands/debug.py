@@ -1,4 +1,4 @@
-"""`meldc debug`: a compilation that is stopped, looked at, changed and gone on with."""
+"""`meldc debug`: a compilation that is stopped, inspected, changed and resumed."""
 
 from __future__ import annotations
 

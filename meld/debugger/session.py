@@ -40,7 +40,7 @@ T = TypeVar("T")
 class Report:
     """What a step did: what it counted and said, each rewrite (what, on which item, whether it was done), and sizes.
 
-    `asked` is how many rewrites the steps up to it had asked for, which the limits of a run count.
+    `asked` is how many rewrites the steps up to it counted, which the limits of a run count.
     """
 
     stats: dict[str, int]
@@ -267,7 +267,7 @@ class Session:
     # --- changing ---
 
     def edit(self, text: str, function: str = "", *, check: bool = True) -> list[str]:
-        """Makes the program here, or a function of it, what a text says; goes on from that.
+        """Replaces the program here, or a function of it, by a text; continues from that.
 
         Returns:
             What else that means.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meld.debugger.lineedit import LineEditor
 
 CAP = 100
-"""Lines that a command shows unless it is asked for all."""
+"""Lines that a command shows without ``--all``."""
 
 MANY = 10_000
 """From so many lines on they are not counted."""

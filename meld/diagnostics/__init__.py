@@ -134,7 +134,7 @@ class PassFailure(MeldError):
         number: of the step, from 1.
         label: of the step: ``finish``, ``finish#2``.
         own: whether it is a pass of the compiler; the exit code is 70 then, for a plugin 2.
-        rewrites: those that the pass asked for (`meld.passes.base.Rewrite`).
+        rewrites: those of the pass (`meld.passes.base.Rewrite`).
     """
 
     def __init__(

@@ -9,8 +9,8 @@ that holds its default is left out. One codec serves all of them, those of plugi
         producer: tuple[Instance, ...] = ref("note", many=True)
         consumer: tuple[Instance, ...] = ref("note", many=True)
 
-References are objects: a note that others refer to (`declares=True`) prints its own ``$name`` first. Notes that nobody
-registered are kept as they came (`Opaque`).
+References are objects: a note that others refer to (`declares=True`) prints its own ``$name`` first. Unregistered
+notes are kept as they were read (`Opaque`).
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ class StepRecord:
         seconds: how long the pass took.
         peak: the most memory that the process had used by then, in bytes; 0 where the system does not tell.
         stats, remarks: what the pass said.
-        rewrites: each that the pass asked for: kind, name of the item or None, whether it was done.
+        rewrites: those of the pass: kind, name of the item or None, whether it was done.
         counts: how many symbols of each kind there are after it.
         sizes: what the parts of the program take after it.
         graph: who is linked to whom after it; None if as before.
@@ -159,7 +159,7 @@ class Journal:
 
     Attributes:
         version: of meldc.
-        command: what was asked for, as command line arguments.
+        command: the run, as command line arguments.
         inputs: name, size in bytes and SHA-256 of each input file.
         plan: the labels of all steps that were to run.
         status: ``done``, or ``failed`` with the `message`; the step that failed is the one after the last record.

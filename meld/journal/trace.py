@@ -87,7 +87,7 @@ def life_row(journal: Journal, symbol: int) -> dict[str, Any]:
 
 
 def rewrites(journal: Journal, symbol: int) -> Iterator[tuple[StepRecord, str, bool]]:
-    """The rewrites that passes asked for on a symbol: step, kind, whether it was done."""
+    """The rewrites of passes on a symbol: step, kind, whether it was done."""
     name = journal.symbols[symbol].name
     for step in journal.steps:
         for what, item, done in step.rewrites:
@@ -172,7 +172,7 @@ class Line:
 def blame(journal: Journal, symbol: int, number: int) -> list[Line]:
     """The lines of a symbol's text after a step, each with the steps that wrote it.
 
-    A line that a step replaced by another one goes on in that one if both stretches have as many lines.
+    A line that a step replaced by another one is followed in that one if both stretches have as many lines.
 
     Raises:
         MeldError: the symbol is not there then, or its text was not kept.

@@ -131,7 +131,7 @@ class Edge(Note):
         target: the import of the host, or the core function that `canon lift` wraps.
         inner: the options of the instance's `canon lower` or `canon lift`.
         outer: those that the host sees. With the same memory, handles are translated where they are; with another one,
-            values are copied from one to the other. Never asynchronous: what is called so answers when it has returned.
+            values are copied from one to the other. Never asynchronous: such a call has returned when it comes back.
         watch: the number of the instance's `realloc` if what it gives the host for the result must not overlap, else 0.
     """
 

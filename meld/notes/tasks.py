@@ -24,7 +24,7 @@ class How(Enum):
     PROMPT = "prompt"
     """An asynchronous call that is over when the callee returns: no scheduler, one global says what runs."""
     TASK = "task"
-    """The callee runs as a task: it may wait, and the call may be over later than the caller goes on."""
+    """The callee runs as a task: it may wait, and the caller may continue before the call is over."""
 
 
 @note("planned")
@@ -67,7 +67,7 @@ class PlannedExport(Note):
 
 @note("uses-context")
 class UsesContext(Note):
-    """On a `realloc`: it uses context slots, which are its own for each call (0 at the start, forgotten at the end)."""
+    """On a `realloc`: it uses context slots, which are its own for each call (0 at the start, discarded at the end)."""
 
 
 @note("context-slots")
@@ -88,7 +88,7 @@ class TaskHalf(Note):
     ``start``: ``([scope], the caller's flat parameters) → the callee's``. The scope is an address of the state memory,
     given if the call borrows handles that live in the module.
     ``return``: ``(the callee's flat results, [where the result goes in the caller's memory]) → the caller's``.
-    ``result``: ``(the callee's flat results) → the same``, a copy that the host may read when the callee has gone on.
+    ``result``: ``(the callee's flat results) → the same``, a copy that the host may read when the callee has continued.
     The caller is the callee; `lower` says where the copy lies.
 
     Attributes:
@@ -142,7 +142,7 @@ class TaskFunctions(Note):
         new: ``(call, bytes, record of the callee's instance, record of the caller's or 0, flags) → task``.
         call: ``(task) → ()``: begins a call and returns when it is resolved.
         let_go: ``(task) → ()``: the caller has the result.
-        root_begin: ``(task) → what the callback of an exported function answers``, if such functions wait for the host.
+        root_begin: ``(task) → the result of an exported function's callback``, if such functions wait for the host.
         root_event: their callback.
         root_nudge: ``() → ()``, after a function that is no task.
     """

@@ -19,7 +19,7 @@ The first two can be turned back into the part as it was (`shown`), so that a re
 
 A program has tens of thousands of functions, and a pass touches a dozen. So `Fingerprints` does not look at each of
 them either: functions with lazy bodies that stand one behind the other are a *run* of a thousand, and two runs are
-compared as a few lists, without a loop in Python. Only where runs differ are their parts looked at.
+compared as a few lists, without a loop in Python. Parts are compared only where runs differ.
 
 `Fingerprints` holds what one step leaves for the next: the runs, and what each scope meant. A meaning is one object as
 long as nothing in it changes, so meanings are compared by identity.

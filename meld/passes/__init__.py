@@ -66,7 +66,7 @@ def installed() -> list[EntryPoint]:
 def _installed(places: tuple[str, ...]) -> list[EntryPoint]:
     """Those of the packages on a search path.
 
-    The files are looked at first: importlib.metadata takes longer to import than they all take to read.
+    The files are read first: importlib.metadata takes longer to import than all of them to read.
     """
     if not any(map(_may_announce, places)):
         return []

@@ -95,7 +95,7 @@ class PassContext:
         origin: the label of the step: the name of the pass, with ``#2`` the second time.
         stats: how much of what was done.
         remarks: what the user should know.
-        rewrites: those asked for so far.
+        rewrites: those so far, refused ones included.
         on_rewrite: called with each rewrite before it happens.
     """
 

@@ -149,7 +149,7 @@ class _Linker:
             )
 
     def _say_unlinked(self, feeds: dict[tuple[str, Import], list[tuple[str, Export]]]) -> None:
-        """Remark imports by interface that inputs could feed if `--link` asked for it, and that nothing was linked."""
+        """Remark imports by interface that inputs could feed with `--link`, and that nothing was linked."""
         if not any(feeds.values()):
             self.remarks.append("no input exports what another one imports: nothing is linked")
         for (name, item), providers in feeds.items():
@@ -182,7 +182,7 @@ class _Linker:
         return any(fnmatchcase(one, p) for p in self.host_only for one in (label, _unversioned(label)))
 
     def _providers(self, name: str, item: Import) -> list[tuple[str, Export]]:
-        """The inputs and exports that feed an import: none, one, or several stream partners that the user asked for."""
+        """The inputs and exports that feed an import: none, one, or several stream partners."""
         label = str(item.extern)
         wanted = self.wanted.get((name, label))
         if self._is_host_only(label):

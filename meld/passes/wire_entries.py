@@ -6,7 +6,7 @@ asynchronously returns the flat values that `task.return` got, several if need b
 than 16.
 
 Where the product is to be a component (`expose-resources` has run), such a function is lifted asynchronously again,
-with the original's type: it calls the host's `task.return` when the task has its result, and answers EXIT.
+with the original's type: it calls the host's `task.return` when the task has its result, and returns EXIT.
 
 Of a function that needs no task only the context slots are taken care of. Nothing of the module runs between two calls
 of the host, so they are emptied when a call is over: after `post-return`, or after the function if it has none.

@@ -38,7 +38,7 @@ def passes_for(target: str) -> tuple[str, ...]:
 
 
 PROVENANCE: dict[str, dict[str, object]] = {"full": {}, "compact": {"compact": True}, "off": {"provenance": False}}
-"""What `finish` is asked for by ``--provenance``."""
+"""The options of `finish` for ``--provenance``."""
 
 
 def with_provenance(steps: list[Step], form: str) -> list[Step]:

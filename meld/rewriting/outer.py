@@ -4,7 +4,7 @@ An instance knows only indices of its own handle table; the host, or the compone
 its own. So between an instance and what it imports, and between the host and what an instance exports, stands an `Edge`
 wherever a handle crosses. `adapter-wiring` makes an adapter of it. There are two kinds:
 
-* Handles are core values, or lie in memory where it is safe to translate them. The host goes on using the instance's
+* Handles are core values, or lie in memory where it is safe to translate them. The host still uses the instance's
   memory (`Edge.copies` is false). Safe means that nothing of the instance's choice can take the place of a handle. In a
   result of the host the ranges that the instance's `realloc` gave out must not overlap, which is watched. In lists that
   the host reads, handles are found, replaced and put back; this is for lists that hold no addresses and no variants
@@ -13,7 +13,7 @@ wherever a handle crosses. `adapter-wiring` makes an adapter of it. There are tw
 
 A call of an asynchronous function of the host that is lowered asynchronously gets an edge, too. Behind it the host's
 function is lowered synchronously: it blocks until it has its result, which the edge copies to where the instance wants
-it, and answers that the call has returned. Exports that are lifted asynchronously and have such handles are refused.
+it, and returns that the call has returned. Exports that are lifted asynchronously and have such handles are refused.
 
 Source: Component Model, CanonicalABI.md: lift_own, lift_borrow, lower_own, lower_borrow.
 """

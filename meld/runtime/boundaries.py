@@ -1,7 +1,7 @@
 """The interpreter of what is still pending: calls between components, and canonical built-ins.
 
 After `merge` a call into another component is an import with a `Boundary` note, and a canonical built-in one with a
-`CanonCall` note. This module supplies them in Python, so that a module runs at any stage and answers as the
+`CanonCall` note. This module supplies them in Python, so that a module runs at any stage with the same results as the
 compiled one. What an import stands for is known from notes alone, so the module must come as text or as objects: a
 binary does not carry them. What calls and built-ins do is in `meld.runtime.tasks`; here they meet the module.
 

@@ -92,7 +92,7 @@ def _engine_type(t: ValType) -> wasmtime.ValType:
 
 
 def view(store: wasmtime.Store | wasmtime.Caller, memory: wasmtime.Memory | wasmtime.SharedMemory) -> memoryview:
-    """The bytes of a memory, writable. Valid until the memory grows or the store goes away."""
+    """The bytes of a memory, writable. Valid until the memory grows or the store is deleted."""
     if isinstance(memory, wasmtime.SharedMemory):
         size, data = memory.data_len(), memory.data_ptr()
     else:

@@ -1,7 +1,7 @@
 """Streams and futures of the host: the state behind `pulseengine:async`, without an engine.
 
 A stream is a queue of bytes with a limit; a future is a value that is written once. Each has two ends, dropped
-independently, and is forgotten when both are. Source: specs/stream-contract.md.
+independently, and is discarded when both are. Source: specs/stream-contract.md.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class Streams:
     # --- futures ---------------------------------------------------------------------------------------------------
 
     def _get(self, future: _Future, ptr: int, mem: int, memories: Memories) -> int:
-        """The value, as often as it is asked for."""
+        """The value; it can be read several times."""
         if future.value is None:
             return Code.CLOSED if End.WRITABLE in future.dropped else 0
         _buffer(memories, mem, ptr, len(future.value))[:] = future.value

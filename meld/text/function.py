@@ -20,7 +20,7 @@ def function_text(module: Module, function: Function) -> str:
 
 
 def replace_function(module: Module, function: Function, text: str, source: str) -> None:
-    """Makes a function what a text says. Everything that refers to the function goes on to refer to it.
+    """Replaces a function by a text. References to the function stay.
 
     Args:
         text: ``(func …)``, which defines a function and exports nothing. It may name whatever the module has.

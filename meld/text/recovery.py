@@ -67,7 +67,7 @@ def in_source(span: Span | None, source: Source) -> Span | None:
 
 
 def _harmless(text: str, place: int) -> tuple[int, int] | None:
-    """What may be taken out of a text so that the error at a place goes away; None if the rest would suffer."""
+    """What may be taken out of a text so that the error at a place disappears; None if the rest would suffer."""
     try:
         groups = enclosing(text, place)
     except MeldError:

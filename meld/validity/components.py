@@ -521,7 +521,7 @@ def validate(component: Component) -> tuple[MeldError, list[Definition]] | None:
 def check(component: Component) -> None:
     """Refuses a component that is not valid. Raises MeldError: the first thing that is wrong, and where.
 
-    What was validated before, and did not change since, is not looked at again.
+    What was validated before, and did not change since, is skipped.
     """
     if component.validated is not None:
         return

@@ -88,7 +88,7 @@ class CoreTypes:
         self._groups: dict[Any, int] = {}
 
     def add(self, groups: Iterable[RecGroup]) -> None:
-        """Makes groups known; they are looked at when two types are compared."""
+        """Registers groups; they are resolved when two types are compared."""
         self._pending += groups
 
     def number(self, t: TypeDef) -> tuple[int, int]:

@@ -310,7 +310,7 @@ class TaskCalls:
         return [*lines, *kept, f"(if {now} (then {hand}{free}))"]
 
     def _carry(self, call: TaskCalled, n: Boundary, import_: Function, given: str) -> list[str]:
-        """Carries a result over to the caller: into its memory, or into the task until the caller goes on."""
+        """Carries a result over to the caller: into its memory, or into the task until the caller continues."""
         _, out = self._split(call, n, numbers(import_.signature.params))
         results = () if n.lower.is_async else numbers(import_.signature.results)
         half = self._half(call, n, RETURN, FuncType((*call.result, *((out,) if out else ())), results))

@@ -73,7 +73,7 @@ class Channels:
     def of(
         cls, text: Text, module: Module, builtins: Mapping[Function, CanonCall], ends: Sequence[Type], *, opens: bool
     ) -> Channels:
-        """The channels of a module; `builtins` are those that will be asked for, as `inside` gives them.
+        """The channels of a module; `builtins` are those that will be replaced, as `inside` returns them.
 
         Args:
             ends: the types of ends that the host may have, or that trap where the host would get one.

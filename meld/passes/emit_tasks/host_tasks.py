@@ -3,7 +3,7 @@
 An edge whose inner side is asynchronous can stand for a call that blocks (`meld.rewriting.outer`). Where the module can
 wait for the host, it becomes a call that goes on, as it was written: the host's function is lowered asynchronously, and
 the handle of its subtask is known to the runtime only, which gives the instance a subtask of its own (`open_ends.wat`).
-Values go by way of the state memory, in two halves, as for tasks inside.
+Values go through the state memory, in two halves, as for tasks inside.
 
 Source: Component Model, CanonicalABI.md: canon lower (async), canon subtask.{cancel,drop}.
 """
@@ -96,7 +96,7 @@ class HostTasks:
                 n.lower = outer
 
     def _stub(self, number: int, function: Function, edge: Edge) -> str:
-        """Makes a task, calls the host, and answers what it answers, with a handle of the instance."""
+        """Makes a task, calls the host, and returns its result, with a handle of the instance."""
         has_result = edge.type.result is not None
         values = numbers(function.signature.params)[: -1 if has_result else None]
         given = numbers(edge.target.signature.params)[: -1 if has_result else None]

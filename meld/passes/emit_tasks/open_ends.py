@@ -168,7 +168,7 @@ class OpenEnds:
         return self._copies[key]
 
     def _import_copy(self, domain: Rendezvous, verb: Verb) -> str:
-        """The same, but for what it means for the channel: what the host's built-in answers."""
+        """The same, but for what it means for the channel: the result of the host's built-in."""
         name = f"$host_{verb.value}_at.{domain.number}"
         if name not in self._asked:
             self._asked.add(name)
@@ -181,7 +181,7 @@ class OpenEnds:
         return domain.element is not None and bool(domain.element.kinds() & HANDLES)
 
     def _twice(self, domain: Rendezvous, verb: Verb) -> str:
-        """The body of what copies elements by way of the state memory, where the host's handles stand in them."""
+        """The body of the copy of elements through the state memory, if they hold handles of the host."""
         element, write = domain.element, verb is Verb.WRITE
         assert element is not None
         number = len(self._settles) + 1

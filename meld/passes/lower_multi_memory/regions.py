@@ -40,7 +40,7 @@ class Growth(Enum):
 class Access(Enum):
     """Who sees to it that an access stays in its region."""
 
-    TRUSTED = "trusted"  # nobody: generated code only has addresses that it made itself
+    TRUSTED = "trusted"  # unchecked: generated code only has addresses that it made itself
     ENGINE = "checked by the engine"  # the region ends where the memory does
     CHECKED = "checked"  # generated code before the access
 

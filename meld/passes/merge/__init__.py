@@ -50,7 +50,7 @@ DROPPED_CUSTOMS = (
     "jwt",
 )
 """Custom sections (by the start of their name) that contain indices, offsets or a world, which merging changes, or
-that hosts and tools believe of a whole module: what one input says of itself, nobody has said of the program."""
+that hosts and tools believe of a whole module: a claim of one input is not one of the program."""
 
 
 class Merge(Pass):

@@ -44,7 +44,7 @@ FACTOR = 4
 
 @record()
 class Budget:
-    """Counts what is asked for. `own` is what the inputs hold, each thing once."""
+    """Counts what evaluation makes. `own` is what the inputs hold, each thing once."""
 
     own: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
     spent: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))

@@ -32,7 +32,7 @@ MAX_DEPTH = 50
 """Of what a program shows to the host, instances counted by what they hold: few definitions can make many exports."""
 
 MAX_NAMES = 64
-"""Names of names of a type that are looked at: a chain of exports may be as long as a component."""
+"""Names of names of a type that are followed: a chain of exports may be as long as a component."""
 
 
 def world_of(program: c.Component, env: Env, hidden: frozenset[str] = frozenset()) -> c.ComponentType:

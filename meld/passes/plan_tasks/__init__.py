@@ -1,9 +1,9 @@
 """The pass `plan-tasks`: which calls need a task, which functions may block, and which need the running task.
 
 Most of what makes calls asynchronous costs something at run time: tasks have records, blocking needs a scheduler,
-context slots are saved. This pass finds out where none of it is needed. It asks the call graph, function by function,
-what leads to a built-in that blocks, or that asks for the running task. The answers stand as notes on the boundaries
-and the exports, with the call path, so that later passes and ``--explain`` need not find out again.
+context slots are saved. This pass decides where none of it is needed. It searches the call graph, function by function,
+for what leads to a built-in that blocks, or that needs the running task. The results are notes on the boundaries
+and the exports, with the call path, so that later passes and ``--explain`` need not decide again.
 
 Source: Component Model, CanonicalABI.md: Task State, `canon lift`, `canon lower`; behaviour of wasmtime.
 """

@@ -2,8 +2,8 @@
 
 A callee cannot block if it has nothing to block on: of the canonical built-ins only those that never block, no
 synchronously lowered import that is asynchronous, and no callback. And nothing that it calls leads back to the caller
-or to itself, so no second task of it can be asked for while one runs. Calls that borrow and hand over their result with
-`task.return` are left out: whether all is given back would have to be asked there. All asynchronous calls of one callee
+or to itself, so no second task of it can start while one runs. Calls that borrow and hand over their result with
+`task.return` are left out: whether all is given back would be checked there. All asynchronous calls of one callee
 are prompt, or none, since they share its `task.return`.
 
 Source: Component Model, CanonicalABI.md: `canon lower` (async), Task State (`may_block`, `enter`).

@@ -14,8 +14,8 @@ The protocol. Words: a *leaf* is a function that may suspend its caller, an impo
 3. To resume, the driver sets `top` (and `limit`) to those of the task, `state` to 2, and calls the same entry. Its
    arguments are ignored, so zeros will do; only a reference that must not be null has to be one. The frames go back in
    order, the outermost first, `top` moves down, and at last *the leaf is called again*, with the frames below it as
-   they were. Its arguments are of no meaning then, so a leaf has to remember what it was asked for.
-4. A leaf that is called with `state` 2 sets it to 0 and returns the result, or throws, and everything goes on. Or it
+   they were. Its arguments have no meaning then, so a leaf has to save those of its first call.
+4. A leaf that is called with `state` 2 sets it to 0 and returns the result, or throws, and execution continues. Or it
    sets it to 1 and returns, and everything is suspended again.
 
 No function of the module may be called while `state` is 1 or 2, except as said. A leaf must only suspend if all frames
@@ -24,7 +24,7 @@ If the task is abandoned while it is suspended, its frames are discarded with it
 in the tables of the carrier.
 
 What changes for a program: a tail call that may suspend is a call followed by a return, so it takes room on the stack;
-a call through a table whose elements change while it is suspended goes on in the function that was called.
+a call through a table whose elements change while it is suspended continues in the function that was called.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class _Walk:
         self.blocks.append(_Block(i.op, self.live, target, handlers, around))
 
     def arm(self) -> None:
-        """Where an arm begins that is not the first: the pass goes on at the end of the one before."""
+        """Where an arm begins that is not the first: the pass continues at the end of the one before."""
         block = self.blocks[-1]
         block.arms |= self.live
         block.other = True

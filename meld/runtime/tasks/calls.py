@@ -179,7 +179,7 @@ class Calls:
         *,
         raw: bool = False,
     ) -> None:
-        """Runs a task of the host's until it has resolved; what is left then goes on in the next call."""
+        """Runs a task of the host's until it has resolved; what is left then continues in the next call."""
         lift = replace(export.lift, post_return=None) if raw else export.lift
         if entry is not None:
             lift = replace(lift, is_async=False, callback=None)

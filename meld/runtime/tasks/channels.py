@@ -185,7 +185,7 @@ class End(Waitable):
         self.notify(event, scheduler)
 
     def check_cancellable(self) -> None:
-        """Raises HostTrap unless an operation is under way that nobody waits for."""
+        """Raises HostTrap unless an operation is pending and not waited for."""
         verb = "write" if self.writes else "read"
         trap_if(
             self.state is not EndState.COPYING or self.waiter is not None,

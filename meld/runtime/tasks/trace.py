@@ -39,7 +39,7 @@ class Trace:
             self._line("call", _pair(caller, callee), label, "(async)" if options.is_async else "(sync)")
 
     def subtask(self, caller: InstanceState, label: str, handle: int, status: Status) -> None:
-        """The caller goes on before the call is over."""
+        """The caller continues before the call is over."""
         if self.write is not None:
             self._line("task", caller.name, label, f"{status.name.lower()}, subtask {handle}")
 

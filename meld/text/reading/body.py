@@ -75,7 +75,7 @@ def read_instructions(
 def is_simple(text: str, start: int, end: int) -> bool:
     """Whether a stretch may stay undecoded: it defines no type, all its words are known, its labels come in order.
 
-    Comments and annotations are looked at at once, too: what this test sees is plain instructions.
+    Stretches with comments or annotations are decoded at once, too: the rest of this test sees plain instructions.
     """
     if any(text.find(mark, start, end) >= 0 for mark in ';@"'):
         return False
