@@ -9,12 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 from enum import Enum
 from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from meld.binary.reader import read_module
 from meld.diagnostics import MeldError, PassFailure
 from meld.driver import Options, Outcome, build
-from meld.files import render
+from meld.faults.inprocess import RunCall, ran, run_calls, substituted
+from meld.files import encode, render
+from meld.ir.module import Module
 from meld.passes.base import Program
-from meld.runtime.command import run_on_file
+from meld.runtime.command import run_group, run_on_file
 from meld.support.records import record
 from meld.verify.engine import fault_of
 
@@ -72,15 +77,52 @@ class CommandTest:
     form: str
     limit: float | None = None
     slowest: float | None = None
+    _calls: list[RunCall] | None = None
 
     def __call__(self, data: bytes) -> Answer:
         """Runs the command. Raises MeldError: it cannot be run."""
         limit, begin = self.seconds(), time.monotonic()
         done = run_on_file(self.command, data, option="--test", suffix=self.form, limit=limit)
         if done is None:
-            return Answer(Verdict.BAD, f"the test took more than {limit:.3g} s")
-        printed = done.stdout + done.stderr
-        match done.returncode:
+            return self._late(limit)
+        return self._answer(done.returncode, done.stdout + done.stderr, begin)
+
+    @property
+    def calls(self) -> list[RunCall] | None:
+        """What of the command is done in this process; None: nothing."""
+        if self._calls is None:
+            self._calls = run_calls(self.command) or []
+        return self._calls or None
+
+    def of_module(self, module: Module) -> Answer:
+        """The same for a program that is a module, with `meldc run` done in this process."""
+        calls = self.calls
+        assert calls is not None
+        limit, begin = self.seconds(), time.monotonic()
+        if self.form == "wasm":
+            module = read_module(encode(module))
+        results = []
+        for call in calls:
+            results.append(ran(module, call.invoke, limit))
+            if results[-1].is_over:
+                return self._late(limit)
+        if (calls[0].start, calls[0].end) == (0, len(self.command.rstrip())):
+            return self._answer(results[0].code, results[0].out + results[0].err, begin)
+        with TemporaryDirectory(prefix="meldc-") as directory:
+            paths = [Path(directory) / str(number) for number in range(len(calls))]
+            for path, result in zip(paths, results, strict=True):
+                for suffix, text in ((".out", result.out), (".err", result.err), (".code", str(result.code))):
+                    path.with_suffix(suffix).write_text(text)
+            done = run_group(["sh", "-c", substituted(self.command, calls, paths)], limit)
+        if done is None:
+            return self._late(limit)
+        return self._answer(done.returncode, done.stdout + done.stderr, begin)
+
+    def _late(self, limit: float) -> Answer:
+        return Answer(Verdict.BAD, f"the test took more than {limit:.3g} s")
+
+    def _answer(self, code: int, printed: str, begin: float) -> Answer:
+        match code:
             case 0:
                 self.slowest = max(self.slowest or 0.0, time.monotonic() - begin)
                 return Answer(Verdict.GOOD, "", printed)
@@ -124,6 +166,12 @@ class Judge:
     def _answer(self, program: Program, binary: bytes | None, again: bool) -> Answer:
         if self.test is None:
             return Answer(Verdict.GOOD if fault_of(program, binary) is None else Verdict.BAD)
+        if isinstance(self.test, CommandTest) and isinstance(program, Module) and self.test.calls is not None:
+            self.runs += 1
+            try:
+                return self.test.of_module(program)
+            except MeldError:  # it is broken in a way that cannot be written
+                return Answer(Verdict.BAD)
         try:
             data = binary if binary is not None and self.form == "wasm" else b"".join(render(program, self.form))
         except MeldError:  # it is broken in a way that cannot be written

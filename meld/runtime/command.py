@@ -56,7 +56,7 @@ def run_on_file(
         else:
             args = [word.replace("{}", str(path)) for word in words] if "{}" in command else [*words, str(path)]
         try:
-            done = _run_group(args, limit)
+            done = run_group(args, limit)
         except OSError as e:
             raise MeldError(f"cannot run `{words[0]}`: {e.strerror}", hint=hint) from e
     if done is not None and done.returncode in (126, 127):
@@ -74,7 +74,7 @@ _QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\$`]|\\.)*\"|\\.", re.DOTALL)
 _SHELL = re.compile(r"[|&;<>()$`*?\n]|^\s*(?:!|\w+=)")
 
 
-def _run_group(args: list[str], limit: float) -> subprocess.CompletedProcess[str] | None:
+def run_group(args: list[str], limit: float) -> subprocess.CompletedProcess[str] | None:
     """Runs a command in a process group of its own, of which nothing is left when this returns or raises.
 
     Its output goes to files: a pipe would stay open for as long as any process holds it.

@@ -64,6 +64,8 @@ def _engine(fuel: bool, interruptible: bool) -> wasmtime.Engine:
     config.shared_memory = True
     config.consume_fuel = fuel
     config.epoch_interruption = interruptible
+    if interruptible:  # tests, which are compiled more often than they run long
+        config.cranelift_opt_level = "none"
     return wasmtime.Engine(config)
 
 

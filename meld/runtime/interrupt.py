@@ -22,6 +22,9 @@ from meld.support.records import record
 TIME_LIMIT: ContextVar[float | None] = ContextVar("TIME_LIMIT", default=None)
 """Seconds that programs may run that a command runs by itself; None: no limit."""
 
+STOPPING = frozenset((signal.SIGINT, signal.SIGALRM))
+"""Signals on which a program ends: of the terminal, and of who has set an alarm."""
+
 _AGAIN = 0.05
 """Seconds between two attempts: a program may have been instantiated, but not have begun."""
 
@@ -64,7 +67,7 @@ def _wait(ready: int, watch: Watch, done: threading.Event) -> None:
         left = None if end is None else max(0.0, end - time.monotonic())
         readable = select.select([ready], [], [], _AGAIN if stop else left)[0]
         if readable:
-            stop = stop or signal.SIGINT in os.read(ready, 64)
+            stop = stop or not STOPPING.isdisjoint(os.read(ready, 64))
         elif not stop:
             stop = watch.over = True
         if stop and not done.is_set():

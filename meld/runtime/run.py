@@ -64,14 +64,22 @@ def run_files(
     options = replace(options or Options(), links=[*(options.links if options else ()), *links])
     options.stop_after = options.stop_after or stop_after
     module = _module(paths, options, MERGED if trace_async else None)
-    limit = TIME_LIMIT.get()
+    return run_module(module, invoke, trace_async=trace_async, limit=TIME_LIMIT.get())
+
+
+def run_module(module: Module, invoke: Sequence[str], *, trace_async: bool = False, limit: float | None = None) -> int:
+    """Runs a module; arguments, what is returned and raised are those of `run_files`.
+
+    Args:
+        limit: how many seconds the program may run.
+    """
     if trace_async and not Interpreter(module).serves:
         raise MeldError("nothing is left between components that could be watched", where=module.where or None)
     try:
         with _interruptible() if limit is None else stoppable(limit) as watch:
             trace = _trace if trace_async else None
             running = instantiate(module, lenient=True, trace=trace, interruptible=limit is not None)
-            return _invoke(running, invoke)
+            return invoke_export(running, invoke)
     except Trapped as trap:
         if watch is not None and watch.over:
             raise MeldError(f"the program runs for more than {limit:g} s") from None
@@ -102,7 +110,8 @@ def _module(paths: Sequence[str], options: Options, instead: str | None) -> Modu
     return program
 
 
-def _invoke(running: Running, invoke: Sequence[str]) -> int:
+def invoke_export(running: Running, invoke: Sequence[str]) -> int:
+    """Calls what is named and prints what it returns; the exit code. Raises MeldError, Trapped."""
     typed = split_call(invoke[0]) if len(invoke) == 1 and invoke[0] not in running.functions() else None
     if typed is not None:
         result = call(running, typed)

@@ -16,23 +16,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field, replace
 from os import PathLike
+from typing import Any
 
 from meld.diagnostics import MeldError, PassFailure
 from meld.driver import Options, build, prepare
 from meld.faults.bisection import Bisection
-from meld.faults.judge import Judge, Verdict
+from meld.faults.judge import CommandTest, Judge, Verdict
 from meld.faults.reduction.body_cuts import BODY_CUTS, BodyCut
-from meld.faults.reduction.cuts import CALLS, CUTS, NOTES, UNUSED, Cut, described, functions
-from meld.files import decode, encode, print_text
+from meld.faults.reduction.cuts import CALLS, CUTS, NOTES, UNUSED, Cut, described, empty, functions, is_stub, strip
+from meld.faults.reduction.frozen import Frozen
+from meld.faults.reduction.replay import changed, ending, entered, moments, replayed, restored, weights
+from meld.files import decode, encode, is_binary
 from meld.ir.component import Component
 from meld.ir.module import Function, Module
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import parse_pipeline, plan_named, run
 from meld.support.records import record
-from meld.text.reading.program import parse
 from meld.verify.engine import fault_of
 from meld.verify.program import verify
+
+EVERY = 5.0
+"""Seconds between two reports."""
 
 
 class OutOfTime(BaseException):
@@ -82,7 +87,9 @@ class Reducer:
     tried: int = 0
     taken: int = 0
     differential: bool = True
-    _best: bytes | str = ""
+    _best: bytes = b""
+    _frozen: Frozen = field(default_factory=Frozen)
+    _told: float = 0.0
     _view: Program | None = None
     _failure: str | None = None
     _kind: tuple[str, str] | None = None
@@ -93,7 +100,14 @@ class Reducer:
     @property
     def best(self) -> Program:
         """A copy of the smallest program so far."""
-        return _load(self._best)
+        return self._load(self._best)
+
+    @property
+    def best_module(self) -> Module:
+        """As `best`, for a program that is a module."""
+        program = self.best
+        assert isinstance(program, Module)
+        return program
 
     @property
     def view(self) -> Program:
@@ -145,7 +159,7 @@ class Reducer:
         self._steps = [step.instance.spec() for step in plan.steps[first:last]]
         labels = {step.label: (step.name, n) for n, step in enumerate(plan.steps[first:last])}
         self.fuel = {labels[label][0]: count for label, count in self.fuel.items() if label in labels}
-        self._best = _kept(program)
+        self._best = self._kept(program)
         verdict, self._failure = self._of_product(self.best)
         if verdict is not Verdict.BAD:
             raise MeldError(
@@ -172,13 +186,8 @@ class Reducer:
     def _of_product(self, program: Program, steps: Sequence[str] | None = None) -> tuple[Verdict, str | None]:
         """The verdict on what the passes make of a program, which they change; and whether it is more than a wrong
         program: how a pass failed, or that what it left is not valid."""
-        registry = Registry.standard(list(self.options.plugins))
-        spec = ",".join(self._steps if steps is None else steps)
-        plan = plan_named(parse_pipeline(spec, registry), program, registry)
-        labels = {step.label for step in plan.steps}
-        gate = Gate(fuel={label: count for label, count in self.fuel.items() if label in labels})
         try:
-            product, _ = run(plan, program, gate=gate)
+            product = self._passed(program, self._steps if steps is None else steps)
         except PassFailure as e:
             return Verdict.BAD, _kind_of(e)
         binary = encode(product)
@@ -189,45 +198,113 @@ class Reducer:
             return Verdict.UNCLEAR, None
         return verdict, None
 
-    def _shows(self, program: Program, kept: bytes | str) -> bool:
-        """Whether a program shows the fault; the passes change it."""
-        binary = kept if isinstance(kept, bytes) else None
+    def _kept(self, program: Program) -> bytes:
+        """A program as it is kept between cuts: as a binary if that says all there is to say, since that is faster."""
+        if isinstance(program, Component) or program.facts or program.notes or described(program):
+            return self._frozen.freeze(program)
+        return encode(program)
+
+    def _load(self, kept: bytes) -> Program:
+        return decode(kept, "reduced") if is_binary(kept) else self._frozen.thaw(kept)
+
+    def _passed(self, program: Program, steps: Sequence[str]) -> Program:
+        """What the passes make of a program, which they change."""
+        registry = Registry.standard(list(self.options.plugins))
+        plan = plan_named(parse_pipeline(",".join(steps), registry), program, registry)
+        labels = {step.label for step in plan.steps}
+        gate = Gate(fuel={label: count for label, count in self.fuel.items() if label in labels})
+        return run(plan, program, gate=gate)[0]
+
+    def _shows(self, kept: bytes) -> bool:
+        """Whether a program shows the fault."""
+        program, binary = self._load(kept), kept if is_binary(kept) else None
         try:
             if fault_of(program, binary) is not None:
                 return False
             if self.differential and self.judge.of(program, binary=binary) is not Verdict.GOOD:
                 return False
+            program = program if binary is not None else self._load(kept)
             return self._of_product(program) == (Verdict.BAD, self._failure)
         except MeldError:
             return False
 
-    def _try(self, change: Callable[[Program], None]) -> bool:
+    def _try(self, change: Callable[[Any], object]) -> bool:
         """Changes the best program; keeps that if it still shows the fault."""
         if time.monotonic() > self._end:
             raise OutOfTime
         program = self.best
-        change(program)
+        if change(program) is False:
+            return False
         try:
             if verify(program):
                 return False
-            kept = _kept(program)
+            kept = self._kept(program)
         except MeldError:
             return False
-        digest = hashlib.sha256(kept if isinstance(kept, bytes) else kept.encode()).digest()
+        digest = hashlib.sha256(kept).digest()
         if kept == self._best or digest in self._seen:
             return False
         self._seen.add(digest)
         self.tried += 1
-        if not self._shows(program, kept):
+        if not self._shows(kept):
             return False
         self.taken += 1
         self._best = kept
         self._view = None
+        self._progress()
         return True
 
     # --- taking away ---
 
+    def _replay(self) -> None:
+        """Goes on with one call of a function that the passes change, where the test lets us run the program."""
+        test, program = self.judge.test, self.best
+        if (
+            not self.differential
+            or not isinstance(test, CommandTest)
+            or not test.calls
+            or isinstance(program, Component)
+        ):
+            return
+        limit = test.seconds()
+        product = self._passed(self.best, self._steps)
+        if isinstance(product, Component):
+            return
+        weight = weights(program)
+        found = moments(self.best_module, changed(program, product), test.calls[-1].invoke, limit)
+        for moment in sorted(found, key=lambda moment: weight[moment.function]):
+            good = ending(restored(self.best_module, moment), moment, limit)
+            if good.results is None:
+                continue
+            after = self._passed(restored(self.best_module, moment), self._steps)
+            bad = ending(after, moment, limit) if isinstance(after, Module) else good
+            if self._try(lambda one, m=moment, g=good, b=bad: replayed(restored(one, m), m, g, b)):  # type: ignore[misc]
+                self.say(f"one call of {program.functions[moment.function].name or moment.function} is what matters")
+                return
+
+    def _empty_unused(self) -> None:
+        """Empties the bodies of all functions that neither the program nor the product enters, all at once."""
+        test, program = self.judge.test, self.view
+        if not isinstance(test, CommandTest) or not test.calls or not isinstance(program, Module):
+            return
+        limit, used = test.seconds(), set[int]()
+        product = self._passed(self.best, self._steps)
+        for one in (self.best, product) if self.differential else (product,):
+            if isinstance(one, Module):
+                for call in test.calls:
+                    copy: Any = self._frozen.thaw(self._frozen.freeze(one))
+                    used |= entered(copy, call.invoke, limit)
+        names = sorted({call.invoke[0].partition("(")[0] for call in test.calls if call.invoke})
+        self._try(lambda one: strip(one, names)) or self._try(lambda one: strip(one, ()))
+        unused = [n for n, function in enumerate(program.functions) if n not in used and not is_stub(function)]
+        if unused and self._try(lambda one: empty([functions(one)[n] for n in unused])):
+            self._apply(UNUSED)
+
     def _shrink(self) -> None:
+        self._drop_steps()
+        self._empty_unused()
+        self._replay()
+        self._empty_unused()
         before = -1
         while before != self.taken:
             before = self.taken
@@ -290,6 +367,14 @@ class Reducer:
             )
             group += 0 if self.taken > before and cut.name in ("operands", "blocks") else 1
 
+    def _progress(self) -> None:
+        """Says how far it is, every few seconds."""
+        now = time.monotonic()
+        if now - self._told >= EVERY:
+            self._told = now
+            left = "" if self._end == float("inf") else f"; {max(0, self._end - now):.0f} s left"
+            self.say(f"{self._size()}; {self.judge.runs} runs of the test{left}")
+
     def _size(self) -> str:
         bodies = functions(self.view)
         size = sum(len(function.view().instructions) for function in bodies)
@@ -312,19 +397,6 @@ def _halving(remove: Callable[[range], bool], count: Callable[[], int], least: i
 def _kind_of(failure: PassFailure) -> str:
     """How a pass failed, without the names and numbers in it, which change as the program shrinks."""
     return re.sub(r"`[^`]*`|\$\S+|\d+", "…", failure.message.splitlines()[0].partition("; ")[0])
-
-
-def _kept(program: Program) -> bytes | str:
-    """A program as it is kept between cuts: as a binary if that says all there is to say, since that is faster."""
-    if isinstance(program, Component) or program.facts or program.notes or described(program):
-        return print_text(program)
-    return encode(program)
-
-
-def _load(kept: bytes | str) -> Program:
-    if isinstance(kept, str):
-        return parse(kept, "reduced")
-    return decode(kept, "reduced")
 
 
 def _callers_first(program: Program) -> list[tuple[str, int]]:

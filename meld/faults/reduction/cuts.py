@@ -11,8 +11,9 @@ from typing import Any
 
 from meld.ir.component import Component, CoreModule, Definition, NestedComponent
 from meld.ir.instructions import Code, Instruction
-from meld.ir.module import Function, Module
+from meld.ir.module import NO_NAMES, Function, Module
 from meld.ir.types import RecGroup
+from meld.notes.boundaries import HostExport
 from meld.passes.base import Program
 from meld.rewriting.liveness import DROPPED, body_uses, reachable, uses_of
 from meld.support.records import record
@@ -155,17 +156,25 @@ def functions(program: Program) -> list[Function]:
 
 def _bodies(program: Program) -> list[Function]:
     """Those that do something."""
-    return [f for f in functions(program) if not (isinstance(f.body, Code) and _is_stub(f.body))]
+    return [function for function in functions(program) if not is_stub(function)]
 
 
-def _is_stub(code: Code) -> bool:
-    return [one.op for one in code.instructions] == ["unreachable"] and not code.locals
+def is_stub(function: Function) -> bool:
+    """Whether a function does nothing but trap."""
+    code = function.body
+    return isinstance(code, Code) and [one.op for one in code.instructions] == ["unreachable"] and not code.locals
+
+
+def empty(bodies: Iterable[Function]) -> None:
+    """Makes functions trap."""
+    for function in bodies:
+        function.body = Code([], [Instruction("unreachable")])
+        function.local_names = function.label_names = NO_NAMES
 
 
 def _empty(program: Program, numbers: Sequence[int]) -> None:
     bodies = _bodies(program)
-    for number in numbers:
-        bodies[number].body = Code([], [Instruction("unreachable")])
+    empty(bodies[number] for number in numbers)
 
 
 # --- data ----------------------------------------------------------------------------------------------------------
@@ -212,6 +221,27 @@ def _forget(program: Program, numbers: Sequence[int]) -> None:
     for number in numbers:
         item = items[number]
         item.notes, item.owner, item.origin, item.synthetic = [], None, None, None
+
+
+def strip(program: Program, called: Sequence[str]) -> None:
+    """Takes away what is said of a module and its items, and the exports other than those that are called.
+
+    Args:
+        called: names of core exports and component functions; none: all exports stay.
+    """
+    for module in modules(program):
+        module.customs = []
+        exports = [note for note in module.notes_of(HostExport) if _is_called(note.label, called)]
+        instances = {id(note.instance) for note in exports}
+        module.notes = [note for note in module.notes if id(note) in instances or note in exports]
+        module.exports = [export for export in module.exports if _is_called(export.name, called)]
+        for item in (*module.items(), *module.elements, *module.datas):
+            if item.imported is None:
+                item.notes, item.owner, item.origin, item.synthetic = [], None, None, None
+
+
+def _is_called(label: str, called: Sequence[str]) -> bool:
+    return not called or any(label == name or label.rpartition("#")[2] == name for name in called)
 
 
 # --- compositions --------------------------------------------------------------------------------------------------
