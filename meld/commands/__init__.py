@@ -21,6 +21,12 @@ def add_diagnostics(parser: argparse.ArgumentParser, where: str = "standard erro
     )
 
 
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Declares `--format`, and `--json`, which is short for one of its values."""
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of what is printed")
+    parser.add_argument("--json", action="store_const", dest="format", const="json", help="short for --format=json")
+
+
 COMMANDS = {
     "passes": "list the passes, or describe one",
     "run": "run a module, or components, under wasmtime",

@@ -27,6 +27,7 @@ TIMEOUT_HELP = "seconds that a test may take (default: 8 times what it takes whe
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
+    from meld.commands import add_format
     from meld.commands.compile import pipeline_arguments
 
     parser.description = f"""\
@@ -39,7 +40,7 @@ examples:
   meldc bisect a.wat b.wat --plugin=mine.py --test='meldc run {} --invoke check'"""
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="components or a module, .wasm or .wat")
     test_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+    add_format(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="do not say what is tried")
     pipeline_arguments(parser)
 
@@ -73,7 +74,7 @@ def main(args: argparse.Namespace) -> int:
         args.inputs, pipeline_options(args), judge_of(args), (lambda line: None) if args.quiet else tell
     )
     culprit = bisection.find()
-    if args.json:
+    if args.format == "json":
         say(json_text(_row(culprit, args)))
     else:
         print("\n".join(_lines(culprit, args)))

@@ -60,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--manifest", metavar="FILE", help="write how to call the module and where its functions come from, as JSON")
     add("--explain", action="store_true", help="say what was done with each stream domain and boundary, and why")
+    add("--format", choices=("text", "json"), default="text", help="form of what --explain says")
     add_diagnostics(parser)
     add("-q", "--quiet", action="store_true", help="no remarks, no progress")
     add("--version", action="version", version=f"meldc {__version__}")
@@ -217,7 +218,7 @@ def _compile(args: argparse.Namespace) -> None:
     else:
         sys.stdout.buffer.writelines(product)
         sys.stdout.buffer.flush()
-    report(outcome, quiet=args.quiet, explain=args.explain, form=args.diagnostics)
+    report(outcome, quiet=args.quiet, explain=args.format if args.explain else None, form=args.diagnostics)
     if args.time:
         from meld.support.terminal import say
         from meld.views.timing import time_text
@@ -346,7 +347,7 @@ def _write_manifest(program: Program, path: Path) -> None:
     write_file(path, manifest_text(program).encode())
 
 
-def report(outcome: Outcome, *, quiet: bool, explain: bool, form: str = "text") -> None:
+def report(outcome: Outcome, *, quiet: bool, explain: str | None, form: str = "text") -> None:
     """Remarks and the explanation, to standard error; remarks in a form of `meld.diagnostics.forms.FORMS`."""
     from meld.support.terminal import say
 
@@ -361,4 +362,4 @@ def report(outcome: Outcome, *, quiet: bool, explain: bool, form: str = "text") 
     if explain:
         from meld.views.explain import explain as show
 
-        show(outcome)
+        show(outcome, explain)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.usage = "meldc diff JOURNAL STEP [STEP] | JOURNAL JOURNAL [--only GLOB] [--stat] [--json]"
+    from meld.commands import add_format
+
+    parser.usage = "meldc diff JOURNAL STEP [STEP] | JOURNAL JOURNAL [--only GLOB] [--stat] [--format=json]"
     parser.description = (
         "Show how the programs after two steps of a run differ, what one step did, or how two runs differ: "
         "the first step after which they do, and how. A step is a name, PASS#2, or a number; `input` is step 0."
@@ -27,7 +29,7 @@ examples:
     parser.add_argument("second", nargs="?", metavar="STEP", help="a later step; without it, what the first one did")
     parser.add_argument("--only", metavar="GLOB", help="only symbols with a name like this")
     parser.add_argument("--stat", action="store_true", help="a line for each symbol")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_format(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -46,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
         number = max(0, first.number - 1) if args.second is None else first.number
         found = _wanted(journal.between(number, last.number), args.only)
         data, lines = [_row(one) for one in found], _shown(found, args.stat)
-    if args.json:
+    if args.format == "json":
         say(json_text(data))
     else:
         show(lines)

@@ -25,13 +25,15 @@ TITLES = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
+    from meld.commands import add_format
+
     parser.description = (
         "Show imports, exports, instances, memories, resources, and who calls whom: of a core module (a "
         "text dump says more than a binary), or of components as they are linked."
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a core module, or components; .wasm or .wat")
     parser.add_argument("--link", metavar="A:IMPORT=B[#EXPORT]", action="append", default=[], help="as in `meldc`")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    add_format(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -41,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
 
     paths: list[str] = args.files
     found = inspect(_module(paths, args.link))
-    if args.json:
+    if args.format == "json":
         say(json_text({"inputs": list(paths), **found}, 2))
     else:
         _show(found)

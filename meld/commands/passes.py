@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
+    from meld.commands import add_format
+
     parser.description = "List the passes, or describe one."
     parser.add_argument("name", nargs="?", metavar="NAME")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of what is printed")
+    add_format(parser)
     parser.add_argument("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
+    from meld.commands import add_format
     from meld.commands.compile import pipeline_arguments
 
     parser.description = "Show the pipeline as it will run on the inputs, with the reasons for its order."
@@ -20,6 +17,7 @@ examples:
   meldc plan a.wasm b.wasm --passes=detect-pairs,emit-bridge,rewire-calls --graph=dot | dot -Tpng -o plan.png"""
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="components or a module, .wasm or .wat")
     parser.add_argument("--emit", choices=("component",), help="plan for a component as the product")
+    add_format(parser)
     parser.add_argument("--graph", choices=("text", "dot", "svg"), help="the constraint graph instead, in that form")
     pipeline_arguments(parser)
 
@@ -27,11 +25,17 @@ examples:
 def main(args: argparse.Namespace) -> int:
     """Prints the plan. Raises MeldError."""
     from meld.commands.compile import pipeline_options
+    from meld.diagnostics import MeldError
     from meld.driver import prepare
-    from meld.support.terminal import say
-    from meld.views.plan import graph_dot, graph_svg, graph_text, plan_text
+    from meld.support.terminal import json_text, say
+    from meld.views.plan import graph_dot, graph_svg, graph_text, plan_data, plan_text
 
+    if args.format == "json" and args.graph is not None:
+        raise MeldError("--graph is a form of its own; --format=json has the graph in it")
     _, plan = prepare(args.inputs, pipeline_options(args, wrap=args.emit == "component"))
+    if args.format == "json":
+        say(json_text(plan_data(plan)))
+        return 0
     show = {None: plan_text, "text": graph_text, "dot": graph_dot, "svg": graph_svg}[args.graph]
     say(show(plan), end="")
     return 0

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
+    from meld.commands import add_format
+
     parser.description = "Show what the steps of a recorded run did, and to whom."
     parser.epilog = """\
 examples:
@@ -27,7 +29,7 @@ examples:
     how.add_argument("--blame", action="store_true", help="its text, each line with the step that wrote it")
     how.add_argument("--instruction", metavar="N", type=int, help="where its instruction N (from 0) comes from")
     parser.add_argument("--at", metavar="STEP", help="its text after that step instead of at the end")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_format(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -42,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
     if args.at and not looks:
         raise MeldError("--at goes with --blame or --instruction")
     if args.symbol is None:
-        _steps(journal, args.json)
+        _steps(journal, args.format == "json")
     elif looks:
         _lines(journal, args)
     else:
@@ -64,7 +66,7 @@ def _lives(journal: Journal, args: argparse.Namespace) -> None:
     from meld.journal.trace import life_row, lives
 
     symbols = journal.find(args.symbol)
-    if args.json:
+    if args.format == "json":
         _json([life_row(journal, symbol) for symbol in symbols])
     else:
         _print(lives(journal, symbols))
@@ -87,7 +89,7 @@ def _lines(journal: Journal, args: argparse.Namespace) -> None:
     name = journal.symbols[there[0]].name
     if args.instruction is not None:
         lines = [instruction(lines, args.instruction, name)]
-    if args.json:
+    if args.format == "json":
         past = [[{"step": s.number, "pass": s.label, "before": old} for s, old in line.past] for line in lines]
         _json([{"text": line.text, "past": steps} for line, steps in zip(lines, past, strict=True)])
     elif args.instruction is not None:

@@ -65,12 +65,15 @@ def painted_all(diff: str) -> str:
     return "\n".join(painted(line, margin=False) for line in diff.split("\n"))
 
 
-def table_console() -> Console:
-    """A console for tables: as wide as the terminal (or as COLUMNS says), as wide as it takes where there is none."""
+def table_console(*, error: bool = False) -> Console:
+    """A console for tables, on standard output or standard error.
+
+    It is as wide as the terminal (or as COLUMNS says), and as wide as it takes where there is none.
+    """
     from rich.console import Console
 
-    wide = not sys.stdout.isatty() and not os.environ.get("COLUMNS")
-    return Console(width=WIDE if wide else None)
+    wide = not (sys.stderr if error else sys.stdout).isatty() and not os.environ.get("COLUMNS")
+    return Console(width=WIDE if wide else None, stderr=error)
 
 
 def cell(value: object) -> Text:

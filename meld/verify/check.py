@@ -9,7 +9,7 @@ from typing import Any
 
 from meld.diagnostics import MeldError, Source, did_you_mean
 from meld.diagnostics.forms import Diagnostic, Rule, Severity
-from meld.files import decode_text, is_binary, load, load_text, read_file
+from meld.files import decode_text, is_binary, load, read_file
 from meld.ir.module import Module
 from meld.ir.notes import NOTES, Opaque
 from meld.passes.base import Program
@@ -39,10 +39,7 @@ def check_text(text: str, name: str, *, engine: bool = False) -> list[Diagnostic
     program, errors = parse_all(text, name)
     if not errors and program is not None:
         return check_program(program, name, engine=engine)
-    try:  # what the engine reads and we do not is in order
-        return check_program(load_text(text, name), name, engine=engine)
-    except MeldError:
-        found = [Diagnostic.of_error(e, file=name) for e in errors]
+    found = [Diagnostic.of_error(e, file=name) for e in errors]
     if program is not None:
         source = Source(name, text)
         more = check_program(program, name)

@@ -238,7 +238,8 @@ class _ModuleVerifier:
                     if self.decode or self.broken(body):
                         code = function.view()
         except MeldError as e:
-            message = e.message if e.where is None else f"{e.where}: {e.message}"
+            place = (e.where or "").rpartition(": ")[2]  # without the file, which others name
+            message = f"{place}: {e.message}" if place else e.message
             yield replace(self.problem(message, function, span=e.span), hint=e.hint)
         if code is None or not isinstance(function.type.shape, FuncType):
             return

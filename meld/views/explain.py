@@ -6,9 +6,9 @@ Read off the program: its notes, and the marks on its functions.
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from meld.abi.types import show
+from meld.abi.wit_text import wit, wit_function
 from meld.binary.debug.dwarf import FILE, line_of
 from meld.driver import Outcome
 from meld.ir.module import Module
@@ -45,7 +45,7 @@ def rows(module: Module) -> list[Row]:
     pairs = pairs_by_domain(module.notes_of(Pair))
     for domain in module.notes_of(Domain):
         kind = "future" if domain.future else "stream"
-        subject = f"{kind}<{show(domain.element)}>" if domain.element is not None else kind
+        subject = f"{kind}<{wit(domain.element)}>" if domain.element is not None else kind
         flows = _flows(pairs.get(domain, []))
         parties = ", ".join(flows) or ", ".join(i.name or "" for i in domain.instances)
         reason = domain.why or ("both ends are in the module" if domain.bridged else "")
@@ -53,17 +53,17 @@ def rows(module: Module) -> list[Row]:
         found.append(Row("stream domain", subject, parties, decision, reason))
     for wired in module.notes_of(Wired):
         parties = f"{wired.caller.name} → {wired.callee.name}"
-        found.append(Row("boundary", f"{wired.label} {show(wired.type)}", parties, wired.how, wired.reason))
+        found.append(Row("boundary", f"{wired.label} {wit_function(wired.type)}", parties, wired.how, wired.reason))
     for _, call in module.noted(TaskCall, module.functions):
         to_host = call.caller is call.callee
         parties = f"{call.caller.name} → {'host' if to_host else call.callee.name}"
         why = "the host may go on with it" if to_host else _why_task(call.blocks)
-        found.append(Row("boundary", f"{call.label} {show(call.type)}", parties, "task", why))
+        found.append(Row("boundary", f"{call.label} {wit_function(call.type)}", parties, "task", why))
     for _, host in module.noted(HostCall):
         if host.type.is_async and not host.lower.is_async:
             why = "the host returns when it has the result; nothing else runs meanwhile"
             parties = f"{host.instance.name} → host"
-            found.append(Row("host call", f"{host.label} {show(host.type)}", parties, "blocks", why))
+            found.append(Row("host call", f"{host.label} {wit_function(host.type)}", parties, "blocks", why))
     for planned in module.notes_of(PlannedExport):
         if planned.how == How.TASK.value:
             found.append(Row("export", planned.label, "host", "task", _why_task(planned.blocks)))
@@ -74,10 +74,12 @@ def rows(module: Module) -> list[Row]:
                 plan = item.note(Planned)
                 how = "pending" if plan is None else plan.how
                 why = "not yet wired" if plan is None else _why_planned(plan)
-                found.append(Row("boundary", f"{n.label} {show(n.type)}", parties, how, why))
+                found.append(Row("boundary", f"{n.label} {wit_function(n.type)}", parties, how, why))
             case Edge():
                 parties = f"{n.instance.name} → host" if n.way == "out" else f"host → {n.instance.name}"
-                found.append(Row("edge", f"{n.label} {show(n.type)}", parties, "pending", "handles to be translated"))
+                found.append(
+                    Row("edge", f"{n.label} {wit_function(n.type)}", parties, "pending", "handles to be translated")
+                )
             case CanonCall():
                 found.append(Row("built-in", n.builtin, n.instance.name or "", "pending", "an import for now"))
     return [*found, *_host_checks(module)]
@@ -177,11 +179,30 @@ def made(module: Module) -> list[Made]:
     return sorted(kinds.values(), key=lambda one: (one.line, one.kind))
 
 
-def explain(outcome: Outcome) -> None:
-    """Prints the tables to standard error."""
-    from rich.console import Console
+def explain(outcome: Outcome, form: str = "text") -> None:
+    """Prints the tables to standard error, or the same as JSON."""
+    from meld.support.terminal import json_text, say, table_console
 
-    explain_to(Console(stderr=True), outcome.program)
+    if form == "text":
+        explain_to(table_console(error=True), outcome.program)
+    else:
+        say(json_text(explain_data(outcome.program)), error=True)
+
+
+def explain_data(program: Program) -> dict[str, Any]:
+    """The tables as plain data."""
+    decisions = rows(program) if isinstance(program, Module) else []
+    generated = made(program) if isinstance(program, Module) else []
+    return {
+        "decisions": [{name: getattr(row, name) for name in _COLUMNS} for row in decisions],
+        "generated": [
+            {"kind": one.kind, "line": one.line, "functions": one.functions, "own": one.own, "shared": one.shared}
+            for one in generated
+        ],
+    }
+
+
+_COLUMNS = ("kind", "subject", "parties", "decision", "reason")
 
 
 def explain_to(console: Console, program: Program) -> None:

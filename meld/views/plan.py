@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from xml.sax.saxutils import escape
 
 from meld.passes.base import summary_of
@@ -12,6 +13,23 @@ from meld.passmanager import Plan, constraints
 def plan_text(plan: Plan) -> str:
     """Each step with what it does and why it stands where it does; remarks at the end."""
     return "\n".join(_plan_lines(plan)) + "\n"
+
+
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """The same as plain data."""
+    steps = [
+        {
+            "number": number,
+            "label": step.label,
+            "spec": step.instance.spec(),
+            "does": summary_of(type(step.instance)),
+            "establishes": sorted(step.instance.establishes),
+        }
+        for number, step in enumerate(plan.steps, 1)
+    ]
+    constraints_ = [{"before": a, "after": b, "reason": reason} for a, b, reason in _edges(plan)]
+    remarks = [{"origin": remark.origin, "message": remark.message} for remark in plan.remarks]
+    return {"passes": plan.spec(), "steps": steps, "constraints": constraints_, "remarks": remarks}
 
 
 def _plan_lines(plan: Plan) -> Iterator[str]:
