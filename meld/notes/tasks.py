@@ -70,6 +70,20 @@ class UsesContext(Note):
     """On a `realloc`: it uses context slots, which are its own for each call (0 at the start, discarded at the end)."""
 
 
+@note("needs-task")
+class NeedsTask(Note):
+    """On a destructor: it uses context slots, or asks for the running task, which is one of its own."""
+
+
+@note("destructor")
+class Destructor(Note):
+    """On an import, ``(representation) → ()``: calls a destructor as a synchronous task of its own."""
+
+    instance: Instance = ref("note")
+    target: Function = ref("functions")
+    label: str = text()
+
+
 @note("context-slots")
 class ContextSlots(Note):
     """On the module: the globals that hold the context slots of whatever runs."""

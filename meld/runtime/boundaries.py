@@ -33,7 +33,7 @@ from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, I64, FuncType, NumType
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, OuterCall
 from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, type_numbers
-from meld.notes.tasks import ContextSlots
+from meld.notes.tasks import ContextSlots, Destructor
 from meld.runtime.canonical import Handles, Side, Value, trap_if
 from meld.runtime.edges import Passing
 from meld.runtime.items import Globals, Items, bits_of, engine_value
@@ -138,6 +138,10 @@ class Interpreter:
                     return self._builtin(note, wanted)
                 case Edge():
                     return self._edge(note, wanted)
+                case Destructor() if self._tasks is not None:
+                    return self._served(
+                        wanted, note.instance, partial(self._tasks.destroy, note.instance, note.target, note.label)
+                    )
                 case OuterCall(resource=Resource(owner=Instance() as owner)):
                     return self._served(wanted, owner, partial(self._outer_call, note))
                 case _ if self._tasks is not None and (found := self._remains.served(note, self._tasks)):
@@ -253,7 +257,10 @@ class Interpreter:
             return self._outer.rep(note.resource, value)
         rep = self._outer.drop(note.resource, value)
         assert self._tasks is not None
-        return None if rep is None or note.resource.dtor is None else self._tasks.destroy(note.resource, rep)
+        resource = note.resource
+        if rep is None or resource.dtor is None:
+            return None
+        return self._tasks.destroy(resource.owner, resource.dtor, resource.label, rep)
 
     def _plain(self, function: Function, cores: Sequence[int]) -> list[int]:
         """Calls what must not wait."""
@@ -433,6 +440,8 @@ def _needed(module: Module) -> dict[CoreItem, None]:
                 options(note.lift)
             case CanonCall(type=c.Own(resource=Resource(dtor=dtor))) | OuterCall(resource=Resource(dtor=dtor)):
                 add(dtor)
+            case Destructor():
+                add(note.target)
             case Edge():
                 add(note.target)
                 options(note.inner)

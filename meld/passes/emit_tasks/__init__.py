@@ -27,6 +27,7 @@ from meld.notes.streams import Domain
 from meld.notes.tasks import (
     FRAME_ITEMS,
     ContextSlots,
+    Destructor,
     FrameFunctions,
     How,
     Planned,
@@ -297,6 +298,7 @@ class _Emitter:
     host: HostTasks | None = None
     stubs: dict[Function, str] = field(default_factory=dict)
     wrapped: dict[Function, str] = field(default_factory=dict)
+    destructors: dict[Function, str] = field(default_factory=dict)
     channels: Channels | None = None
     boundaries: dict[Function, str] = field(default_factory=dict)
     halves: list[Function] = field(default_factory=list)
@@ -311,11 +313,29 @@ class _Emitter:
             self._tasks()
             if self.channels is not None and self.channels.open_ends is not None:
                 self.channels.open_ends.finish()
+            self._destructors()
             return
+        self._destructors()
         self._backpressure()
         for item, n in self.builtins.items():
             if n.builtin in WITHOUT_TASKS:
                 self._stub(item, WITHOUT_TASKS[n.builtin])
+
+    def _destructors(self) -> None:
+        """Each destructor runs in a task of its own, which must not block, with empty context slots."""
+        slots = [] if self.core is None else [f"$context.{slot}" for slot in range(SLOTS)]
+        saved = [(slot, self.core or "", f"({self.core}.const 0)") for slot in slots]
+        if self.outside:
+            saved.append(("$task", "i32", f"(i32.const {self.outside})"))
+        before = "".join(f" (local $was{i} {core})" for i, (_, core, _) in enumerate(saved))
+        after = ""
+        for i, (name, _, value) in enumerate(saved):
+            before += f" (local.set $was{i} (global.get {name})) (global.set {name} {value})"
+            after += f" (global.set {name} (local.get $was{i}))"
+        for item, n in self.module.noted(Destructor):
+            assert isinstance(item, Function)
+            made = self.destructors[item] = f"destructor.{len(self.destructors)}"
+            self.text.function(made, item.signature, f"{before} (call {self.text.use(n.target)} (local.get 0)){after}")
 
     def install(self, made: dict[str, CoreItem]) -> None:
         """Puts what was made in place of the imports."""
@@ -323,6 +343,9 @@ class _Emitter:
         for item, n in self.builtins.items():
             stub = new[item]
             stub.name, stub.owner, stub.notes = item.name, n.instance, list(item.notes)
+        for item, name in self.destructors.items():
+            new[item] = made[name]
+            new[item].name, new[item].owner = item.name, item.owner
         new |= self._install_calls(made)
         self.module.replace_uses(new)
         rebind_notes(self.module, new)

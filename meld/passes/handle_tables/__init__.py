@@ -17,11 +17,12 @@ from typing import Any
 from meld.abi.types import Resource
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction
-from meld.ir.module import Function, Module
+from meld.ir.module import Function, ImportName, Module
 from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, ValType
-from meld.notes.boundaries import Boundary, CanonCall, Edge, resource_of
+from meld.notes.boundaries import CANON_MODULE, Boundary, CanonCall, Edge, resource_of
 from meld.notes.handles import exporters, has_handles, type_numbers
+from meld.notes.tasks import Destructor, NeedsTask
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.handles import KIND, Tables
 from meld.rewriting.labels import code
@@ -63,7 +64,7 @@ class HandleTables(Pass):
             tables.record(instance)
         new: dict[Any, Any] = {}
         destructors: dict[Resource, Function] = {}
-        for item in module.imports:
+        for item in [*module.imports]:
             for n in item.notes:
                 resource = resource_of(n)
                 if resource is None:
@@ -100,8 +101,18 @@ def _holders(module: Module) -> Iterator[Instance]:
 
 
 def _destructor(module: Module, resource: Resource) -> Function:
-    """The function that `resource.drop` calls: the destructor, wrapped to catch exceptions if the module has tags."""
+    """The function that `resource.drop` calls: the destructor, or what calls it.
+
+    One that needs a task stays an import for `emit-tasks`; with tags in the module, exceptions are caught.
+    """
     dtor: Function = resource.dtor
+    if resource.owner is not None and dtor.note(NeedsTask) is not None:
+        name = f"{resource.owner.name}/{resource.label} destructor"
+        note = Destructor(resource.owner, dtor, resource.label)
+        dtor = Function(
+            dtor.type, name=name, imported=ImportName(CANON_MODULE, name), owner=resource.owner, notes=[note]
+        )
+        module.imports.append(dtor)
     if resource.owner is None or not module.space("tags"):
         return dtor
     prefix = f"{resource.owner.name}/{resource.label}"

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, resource_of
-from meld.notes.tasks import How, Planned, PlannedExport, UsesContext
+from meld.notes.tasks import How, NeedsTask, Planned, PlannedExport, UsesContext
 from meld.passes.base import Pass, PassContext
 from meld.passes.plan_tasks.prompt import prompt_calls
 from meld.rewriting.calls import CallGraph, path
@@ -61,6 +61,9 @@ class PlanTasks(Pass):
         for realloc in planner.reallocs:
             if realloc in planner.context and realloc.note(UsesContext) is None:
                 realloc.notes.append(UsesContext())
+        for dtor in planner.destructors:
+            if (dtor in planner.context or dtor in planner.asking) and dtor.note(NeedsTask) is None:
+                dtor.notes.append(NeedsTask())
 
 
 def _asynchronous(module: Module) -> Iterator[Any]:
@@ -86,6 +89,7 @@ class _Planner:
         context: what leads to a context slot.
         turns: the calls of functions of asynchronous type that are synchronous on both sides, and may have to wait.
         entered: the instances that may have tasks when they are called.
+        asking: functions from which what asks for the running task can be reached.
         reallocs: the functions that lowering calls.
     """
 
@@ -99,6 +103,7 @@ class _Planner:
     asks: list[Function] = field(default_factory=list)
     turns: set[Function] = field(default_factory=set)
     entered: set[Instance] = field(default_factory=set)
+    asking: dict[Any, Any] = field(default_factory=dict)
     context: dict[Any, Any] = field(default_factory=dict)
     blocking: dict[Any, Any] = field(default_factory=dict)
     planned: dict[Function, Planned] = field(default_factory=dict)
@@ -118,13 +123,13 @@ class _Planner:
         builtins = self.builtins.items()
         self.waits = [f for f, n in builtins if n.blocks]
         self.asks = [f for f, n in builtins if n.blocks or n.checks or n.builtin in OF_THE_TASK]
-        asking = self._take_turns()
+        self.asking = self._take_turns()
         self.context = self.graph.leading_to(f for f, n in builtins if n.builtin in CONTEXT)
         self.blocking = self._blocking()
         for function, n in self.boundaries.items():
             self.planned[function] = self._plan(function, n)
-        self._plan_exports(asking)
-        self._plan_running(asking)
+        self._plan_exports()
+        self._plan_running()
 
     @property
     def reallocs(self) -> Iterator[Function]:
@@ -132,6 +137,12 @@ class _Planner:
         options = [o for n in self.boundaries.values() for o in (n.lower, n.lift)]
         options += [n.options for n in self.builtins.values()]
         return (o.realloc for o in options if o.realloc is not None)
+
+    @property
+    def destructors(self) -> Iterator[Function]:
+        """The destructors of resources that an instance defines."""
+        resources = (resource_of(n) for n in self.builtins.values())
+        return (r.dtor for r in resources if r is not None and r.owner is not None and r.dtor is not None)
 
     def _is_task(self, function: Function, n: Boundary) -> bool:
         return ((n.lower.is_async or n.lift.is_async) and function not in self.prompt) or function in self.turns
@@ -185,13 +196,13 @@ class _Planner:
             self.turns |= more
             self.entered |= outside | {plain[f].callee for f in more}
 
-    def _plan_exports(self, asking: dict[Any, Any]) -> None:
+    def _plan_exports(self) -> None:
         """An export of asynchronous type needs a task if it is lifted so, may block, or may have to wait for its turn.
 
         A function of synchronous type does not wait for other tasks (CanonicalABI.md, `Task.enter`).
         """
         for n in self.exported:
-            is_task = n.lift.is_async or (n.type.is_async and (n.instance in self.entered or n.target in asking))
+            is_task = n.lift.is_async or (n.type.is_async and (n.instance in self.entered or n.target in self.asking))
             self.calls += is_task
             self.exports.append(
                 PlannedExport(
@@ -203,13 +214,13 @@ class _Planner:
                 )
             )
 
-    def _plan_running(self, asking: dict[Any, Any]) -> None:
+    def _plan_running(self) -> None:
         """Where there are tasks, a direct call, which is none, hides the running one if its callee asks for it."""
         if not self.calls:
             return
         for function, n in self.boundaries.items():
             planned = self.planned[function]
-            if planned.how == How.DIRECT.value and n.target in asking:
+            if planned.how == How.DIRECT.value and n.target in self.asking:
                 planned.outside = True
 
     def _path(self, target: Function) -> str | None:

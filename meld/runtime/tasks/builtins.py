@@ -85,7 +85,7 @@ def resource_drop(call: BuiltinCall, handle: int) -> Coroutine:
     resource = _resource(call)
     rep = call.instance.table.drop(resource, handle)
     if rep is not None and resource.dtor is not None:
-        yield from call.calls.destroy(resource, rep)
+        yield from call.calls.destroy(resource.owner, resource.dtor, resource.label, rep)
 
 
 def _resource(call: BuiltinCall) -> Resource:

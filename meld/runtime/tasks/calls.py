@@ -11,7 +11,6 @@ from typing import Any
 
 from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout
 from meld.abi.options import Options
-from meld.abi.types import Resource
 from meld.ir import component as c
 from meld.ir.module import Function
 from meld.ir.notes import Instance
@@ -195,18 +194,18 @@ class Calls:
             self.scheduler.wake(self._thread(task))
             self.scheduler.run_batches(lambda: task.resolved)
 
-    def destroy(self, resource: Resource, rep: int) -> Coroutine:
+    def destroy(self, owner: Instance | None, dtor: Function, label: str, rep: int) -> Coroutine:
         """Calls the destructor of a resource: a synchronous call into the instance that defines it, or of the host."""
-        if resource.owner is None:
-            self.frames.plain(resource.dtor, [rep])
+        if owner is None:
+            self.frames.plain(dtor, [rep])
             return
-        instance = self.state(resource.owner)
+        instance = self.state(owner)
         task = Task(
-            f"destructor of {resource.label}",
+            f"destructor of {label}",
             instance,
             DTOR,
             Options(),
-            resource.dtor,
+            dtor,
             lambda _: [rep],
             lambda _task, _returned: None,
         )
