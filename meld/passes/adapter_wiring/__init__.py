@@ -71,41 +71,39 @@ class AdapterWiring(Pass):
     def run(self, module: Module, cx: PassContext) -> None:
         adapters = AdapterModule(simd=self.simd)
         handles = Handles.of(adapters, module)
-        calls = _choose(module, adapters, handles, cx)
-        edges = _choose_edges(module, adapters, handles, cx)
-        copies = {f: n for f, n in _noted(module, ElementCopy) if cx.allows("copy", f)}
-        halves = {f: (n, analyse_half(adapters, n, f)) for f, n in _noted(module, TaskHalf) if cx.allows("wire", f)}
-        for _, call in halves.values():
-            handles.check(call)
-        closing = [*calls.values(), *(call for n, call in halves.values() if closes(n))]
-        closing += [call for edge, call in edges.values() if edge.copies]
-        host_calls = called_by_host(module)
-        closing_host = [
-            *(instance for _, instance in host_calls),
-            *(e.instance for e, _ in edges.values() if e.inner.post_return is not None),
-        ]
-        closed = [
+        chosen = _choose(module, adapters, handles, cx)
+        wiring = _write(module, chosen, _writer(module, adapters, handles, chosen), cx)
+        _install(module, chosen.calls, wiring, adapters, cx)
+
+
+@record()
+class _Chosen:
+    """What is wired now: each with what was found out about it.
+
+    Attributes:
+        calls: boundaries.
+        edges: between an instance and the host.
+        copies: of the elements of streams.
+        halves: of calls that are tasks.
+        host_calls: functions that the host calls while it lifts or lowers, with their instances.
+    """
+
+    calls: dict[Function, Call]
+    edges: dict[Function, tuple[Edge, Call]]
+    copies: dict[Function, ElementCopy]
+    halves: dict[Function, tuple[TaskHalf, Call]]
+    host_calls: list[Called]
+
+    def closed(self, adapters: AdapterModule) -> list[Instance]:
+        """The instances that must not call out while their code runs for an adapter."""
+        closing = [*self.calls.values(), *(call for n, call in self.halves.values() if closes(n))]
+        closing += [call for edge, call in self.edges.values() if edge.copies]
+        return [
             *(i for call in closing for i in call.leaves_closed),
-            *_closed_by(adapters, copies.values()),
-            *closing_host,
+            *_closed_by(adapters, self.copies.values()),
+            *(instance for _, instance in self.host_calls),
+            *(e.instance for e, _ in self.edges.values() if e.inner.post_return is not None),
         ]
-        flags = _make_flags(module, closed, _calling_out(module, calls.values(), edges.values()))
-        catches = any(True for _ in _tags(module))
-        tasks = _make_tasks(module, adapters, calls.values())
-        slots = module.notes_of(ContextSlots)
-        scheduler = module.notes_of(TaskFunctions)
-        surroundings = Surroundings(adapters, slots[0] if slots else None, scheduler[0] if scheduler else None)
-        may_leave = {i: adapters.global_(g) for i, g in flags.items()}
-        writer = AdapterWriter(adapters, may_leave, catches, handles, surroundings, tasks)
-        wiring = _write(module, calls, copies, writer)
-        for function, (half, call) in halves.items():
-            wiring.written[function] = write_half(writer, call, half, function)
-        _write_edges(module, edges, writer, wiring)
-        for function, instance in host_calls:
-            if instance in flags and cx.allows("close", function):
-                wiring.closed[function, instance] = writer.close(function, instance, closer_name(function))
-        _write_guards(module, writer, flags, {edge.target for edge, _ in edges.values()}, wiring, cx)
-        _install(module, calls, wiring, adapters, cx)
 
 
 @record()
@@ -118,27 +116,34 @@ class _Wiring:
     closed: dict[Called, str] = field(default_factory=dict)
 
 
-def _choose(module: Module, adapters: AdapterModule, handles: Handles, cx: PassContext) -> dict[Function, Call]:
-    """The pending boundaries that are wired now, analysed."""
-    calls: dict[Function, Call] = {}
-    for function, boundary in _noted(module, Boundary):
-        call = analyse(adapters, boundary, function, function.note(Planned))
-        if _carried(handles, call, cx) and cx.allows("wire", function):
-            calls[function] = call
-    return calls
+def _choose(module: Module, adapters: AdapterModule, handles: Handles, cx: PassContext) -> _Chosen:
+    """Analyses what is pending and may be wired now."""
+
+    def wired(function: Function, call: Call) -> bool:
+        return _carried(handles, call, cx) and cx.allows("wire", function)
+
+    boundaries = [(f, analyse(adapters, n, f, f.note(Planned))) for f, n in _noted(module, Boundary)]
+    calls = {f: call for f, call in boundaries if wired(f, call)}
+    edges = {f: (n, analyse_edge(adapters, n, f)) for f, n in _noted(module, Edge)}
+    edges = {f: (n, call) for f, (n, call) in edges.items() if wired(f, call)}
+    copies = {f: n for f, n in _noted(module, ElementCopy) if cx.allows("copy", f)}
+    halves = {f: (n, analyse_half(adapters, n, f)) for f, n in _noted(module, TaskHalf) if cx.allows("wire", f)}
+    for _, call in halves.values():
+        handles.check(call)
+    return _Chosen(calls, edges, copies, halves, called_by_host(module))
 
 
-Edges = dict[Function, tuple[Edge, Call]]
-
-
-def _choose_edges(module: Module, adapters: AdapterModule, handles: Handles, cx: PassContext) -> Edges:
-    """The pending edges that are wired now, analysed."""
-    found: Edges = {}
-    for function, edge in _noted(module, Edge):
-        call = analyse_edge(adapters, edge, function)
-        if _carried(handles, call, cx) and cx.allows("wire", function):
-            found[function] = edge, call
-    return found
+def _writer(module: Module, adapters: AdapterModule, handles: Handles, chosen: _Chosen) -> AdapterWriter:
+    """The writer of the adapters, with the flags of instances and what tasks need."""
+    calls = chosen.calls.values()
+    flags = _make_flags(module, chosen.closed(adapters), _calling_out(module, calls, chosen.edges.values()))
+    catches = any(True for _ in _tags(module))
+    tasks = _make_tasks(module, adapters, calls)
+    slots = module.notes_of(ContextSlots)
+    scheduler = module.notes_of(TaskFunctions)
+    surroundings = Surroundings(adapters, slots[0] if slots else None, scheduler[0] if scheduler else None)
+    may_leave = {i: adapters.global_(g) for i, g in flags.items()}
+    return AdapterWriter(adapters, may_leave, catches, handles, surroundings, tasks)
 
 
 def _carried(handles: Handles, call: Call, cx: PassContext) -> bool:
@@ -152,7 +157,20 @@ def _carried(handles: Handles, call: Call, cx: PassContext) -> bool:
     return True
 
 
-def _write(
+def _write(module: Module, chosen: _Chosen, writer: AdapterWriter, cx: PassContext) -> _Wiring:
+    """Writes what takes the place of each import."""
+    wiring = _write_calls(module, chosen.calls, chosen.copies, writer)
+    for function, (half, call) in chosen.halves.items():
+        wiring.written[function] = write_half(writer, call, half, function)
+    _write_edges(module, chosen.edges, writer, wiring)
+    for function, instance in chosen.host_calls:
+        if instance in writer.may_leave and cx.allows("close", function):
+            wiring.closed[function, instance] = writer.close(function, instance, closer_name(function))
+    _write_guards(module, writer, {edge.target for edge, _ in chosen.edges.values()}, wiring, cx)
+    return wiring
+
+
+def _write_calls(
     module: Module, calls: Mapping[Function, Call], copies: Mapping[Function, ElementCopy], writer: AdapterWriter
 ) -> _Wiring:
     """Writes the adapters of boundaries, `task.return` of prompt callees, and copies of elements."""
@@ -177,7 +195,9 @@ def _write(
     return wiring
 
 
-def _write_edges(module: Module, edges: Edges, writer: AdapterWriter, wiring: _Wiring) -> None:
+def _write_edges(
+    module: Module, edges: Mapping[Function, tuple[Edge, Call]], writer: AdapterWriter, wiring: _Wiring
+) -> None:
     """Writes the adapters of edges."""
     if not edges:
         return
@@ -189,14 +209,13 @@ def _write_edges(module: Module, edges: Edges, writer: AdapterWriter, wiring: _W
 def _write_guards(
     module: Module,
     writer: AdapterWriter,
-    flags: Mapping[Instance, Global],
     checked: set[Function],
     wiring: _Wiring,
     cx: PassContext,
 ) -> None:
     """Writes the guards of closed instances; calls of what is in `checked` are checked already."""
     for function, instance, name in _guardable(module):
-        if instance in flags and function not in checked and cx.allows("guard", function):
+        if instance in writer.may_leave and function not in checked and cx.allows("guard", function):
             wiring.guarded[function] = writer.guard(function, instance, f"{instance.name}/{name}.guard")
 
 
