@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
+from difflib import SequenceMatcher
 from typing import TypeAlias
 
 from meld.journal import Difference, Journal, Symbol, What
@@ -15,9 +16,10 @@ Key: TypeAlias = tuple[str, str]
 
 @record()
 class Step:
-    """A step of the one run beside one of the other; a label is None where a run had ended.
+    """A step of the one run beside one of the other; a label is None where only the other run has the step.
 
     Attributes:
+        number: the row, from 0 for the inputs.
         apart: how many symbols differ after it.
         new: those that did not differ before.
     """
@@ -41,10 +43,10 @@ class _Run:
         self.now: dict[Key, str | None] = {}
         self.symbols: dict[Key, Symbol] = {}
 
-    def go(self, number: int) -> set[Key]:
-        """Takes a step; which symbols it touched."""
+    def go(self, number: int | None) -> set[Key]:
+        """Takes a step, unless there is none; which symbols it touched."""
         touched: set[Key] = set()
-        if number >= len(self.journal.steps):
+        if number is None:
             return touched
         for change in self.journal.steps[number].changes:
             symbol = self.journal.symbols[change.symbol]
@@ -57,22 +59,34 @@ class _Run:
                 self.symbols[key] = symbol
         return touched
 
-    def label(self, number: int) -> str | None:
+    def label(self, number: int | None) -> str | None:
         steps = self.journal.steps
-        return (steps[number].spec or steps[number].label) if number < len(steps) else None
+        return None if number is None else steps[number].spec or steps[number].label
+
+
+def beside(first: list[str], second: list[str]) -> Iterator[tuple[int | None, int | None]]:
+    """The steps of two runs by number, those of one pass beside each other; None where only one run has the step."""
+    matcher = SequenceMatcher(None, first, second, autojunk=False)
+    for what, a, a_end, b, b_end in matcher.get_opcodes():
+        if what == "equal":
+            yield from zip(range(a, a_end), range(b, b_end), strict=True)
+        else:
+            yield from ((number, None) for number in range(a, a_end))
+            yield from ((None, number) for number in range(b, b_end))
 
 
 def compare(first: Journal, second: Journal) -> list[Step]:
-    """The steps of two runs side by side."""
+    """The steps of two runs side by side, matched by the names of their passes."""
     a, b = _Run(first), _Run(second)
     apart: set[Key] = set()
     found: list[Step] = []
-    for number in range(max(len(first.steps), len(second.steps))):
-        touched = a.go(number) | b.go(number)
+    names = [[step.label.partition("#")[0] for step in journal.steps] for journal in (first, second)]
+    for number, (one, other) in enumerate(beside(*names)):
+        touched = a.go(one) | b.go(other)
         now = {key for key in touched if (key in a.now) != (key in b.now) or a.now.get(key) != b.now.get(key)}
         new = [_difference(a, b, key) for key in sorted(now - apart)]
         apart = (apart - touched) | now
-        found.append(Step(number, (a.label(number), b.label(number)), len(apart), new))
+        found.append(Step(number, (a.label(one), b.label(other)), len(apart), new))
     return found
 
 
@@ -99,7 +113,7 @@ def headlines(first: Journal, second: Journal, steps: list[Step]) -> Iterator[st
         yield f"the same after each of {len(steps) - 1} steps"
         return
     for step in steps[parting.number :]:
-        left, right = (label or "(ended)" for label in step.labels)
+        left, right = (label or "(not in this run)" for label in step.labels)
         label = left if left == right else f"{left} | {right}"
         apart = f"{step.apart} symbols differ, {len(step.new)} of them first here" if step.apart else "the same"
         yield f"{step.number:2} {label}: {apart}"

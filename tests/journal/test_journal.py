@@ -22,7 +22,7 @@ from meld.journal import Journal, What
 from meld.journal.file import to_json
 from meld.journal.lines import blocks, unified
 from meld.journal.report import page
-from meld.journal.runs import compare
+from meld.journal.runs import beside, compare
 from meld.journal.trace import blame, life_row, lives, steps_text
 from meld.observers.parts import parts_of, text_of
 from meld.observers.recorder import Recorder
@@ -262,6 +262,34 @@ def test_blame_gives_the_text_and_the_steps(journals: dict[str, Journal]) -> Non
                 assert [line.text for line in lines] == text.splitlines()
                 touched = {s.number for s, _ in journal.history(symbol) if s.number <= step.number}
                 assert {line.step.number for line in lines} <= touched
+
+
+def test_steps_stand_beside_each_other_by_name() -> None:
+    names = ["input", "link", "merge", "finish"]
+    assert list(beside(names, names)) == [(0, 0), (1, 1), (2, 2), (3, 3)]
+    more = ["input", "link", "mine", "merge", "finish"]
+    assert list(beside(names, more)) == [(0, 0), (1, 1), (None, 2), (2, 3), (3, 4)]
+    assert list(beside(more, names)) == [(0, 0), (1, 1), (2, None), (3, 2), (4, 3)]
+
+
+def test_a_pass_more_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pass that changes nothing does not make all behind it differ."""
+    (tmp_path / "mine.py").write_text(
+        'from meld import Module, Pass\n\nclass Mine(Pass):\n    """Nothing."""\n    name = "mine"\n'
+        "    def run(self, module: Module, cx) -> None:\n        pass\n\n"
+        'class Other(Mine):\n    """Nothing either."""\n    name = "other"\n'
+    )
+    (tmp_path / "m.wat").write_text('(module (func (export "f") (nop)) (func $dead))')
+    runs = []
+    for number, passes in enumerate(("other", "mine,other")):
+        runs.append(str(tmp_path / f"{number}.json"))
+        args = [str(tmp_path / "m.wat"), f"--passes={passes}", f"--plugin={tmp_path / 'mine.py'}", "--verify=off"]
+        assert main([*args, "-o", str(tmp_path / "o.wasm"), f"--journal={runs[-1]}"]) == 0
+    capsys.readouterr()
+    assert main(["diff", *runs]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("(not in this run) | mine: the same" in line for line in lines)
+    assert not any("symbols differ" in line for line in lines)
 
 
 def test_the_life_of_a_function(journals: dict[str, Journal]) -> None:
