@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
 from reprlib import recursive_repr
-from typing import Any, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+
+if TYPE_CHECKING:
+    from inspect import Signature
 
 C = TypeVar("C", bound=type)
 
@@ -38,9 +41,36 @@ def record(*, frozen: bool = False, eq: bool = True, kw_only: bool = False) -> C
         for name, method in methods.items():
             if own.get(name) is None:  # a class that defines __eq__ has None for its __hash__
                 setattr(new, name, method)
+        if "__init__" not in own:
+            new.__signature__ = _Signature()
         return new  # type: ignore[no-any-return]
 
     return made
+
+
+class _Signature:
+    """The parameters of a class for `help` and `inspect`, made when somebody asks for them."""
+
+    def __get__(self, _: object, cls: type) -> Signature:
+        from inspect import Parameter, Signature
+
+        found = []
+        for f in (f for f in _in_order(cls) if f.init):
+            default = f.default if f.default_factory is MISSING else _Made(f.default_factory)
+            kind = Parameter.KEYWORD_ONLY if f.kw_only else Parameter.POSITIONAL_OR_KEYWORD
+            default = Parameter.empty if default is MISSING else default
+            found.append(Parameter(f.name, kind, default=default, annotation=f.type))
+        return Signature(found)
+
+
+class _Made:
+    """Shown in place of a default value that is made anew for each object."""
+
+    def __init__(self, factory: Callable[[], Any]) -> None:
+        self.factory = factory
+
+    def __repr__(self) -> str:
+        return f"{getattr(self.factory, '__name__', '…')}()".replace("<lambda>()", "…")
 
 
 def _first_init(cls: type, frozen: bool) -> Callable[..., None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 from typing import Any
@@ -198,3 +199,25 @@ def test_equal_ones_hash_alike_and_a_circle_is_shown() -> None:
 def test_an_error_names_the_class() -> None:
     with pytest.raises(TypeError, match=r"Kept.__init__\(\) missing 1 required positional argument: 'a'"):
         Kept()  # type: ignore[call-arg]
+
+
+def test_help_shows_the_parameters() -> None:
+    @record(kw_only=True)
+    class Named:
+        name: str = "x"
+
+    @record()
+    class Part(Named):
+        first: int
+        rest: list[int] = field(default_factory=list)
+
+    @record()
+    class Own:
+        first: int
+
+        def __init__(self, other: str) -> None:
+            self.first = len(other)
+
+    assert str(inspect.signature(Part)) == "(first: 'int', rest: 'list[int]' = list(), *, name: 'str' = 'x')"
+    assert str(inspect.signature(Own)) == "(other: 'str') -> 'None'"
+    assert Part(1, name="y") == Part(1, [], name="y")
