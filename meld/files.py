@@ -182,9 +182,11 @@ def render(program: Program, emit: str) -> list[bytes | memoryview]:
     if emit == "wat":
         return [print_text(program).encode()]
     if isinstance(program, Module):
-        from meld.binary.limits import check_counts
+        from meld.binary.limits import check_counts, check_size
         from meld.binary.writer import module_pieces
 
         check_counts(program)
-        return module_pieces(program)
+        pieces = module_pieces(program)
+        check_size(pieces)
+        return pieces
     return [encode(program)]

@@ -5,6 +5,7 @@ Source: WebAssembly JavaScript Interface, Limits (the limits that engines have a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from meld.diagnostics import MeldError
@@ -26,10 +27,27 @@ COUNTS: dict[str, int] = {
 """Items of a kind, imports included."""
 
 WORDS = {"elements": "element segments", "datas": "data segments"}
+_FEWER = "fuse fewer components at a time, or leave out exports that nobody needs: --drop-exports=GLOB"
 WAYS_OUT = {
-    "memories": "`lower-multi-memory` makes one of all: append it to the --passes that `meldc plan` prints",
-    "tables": "fuse fewer components at a time",
+    "memories": "`--target=wasm2` makes one of all (`lower-multi-memory`); or fuse fewer components at a time",
+    "tables": "`--target=lime1` makes one of those that nobody writes; or fuse fewer components at a time",
+    "types": _FEWER,
+    "functions": _FEWER,
+    "imports": "fuse what provides them as well",
+    "exports": "leave out those that nobody needs: --drop-exports=GLOB",
+    "globals": _FEWER,
+    "elements": _FEWER,
+    "datas": _FEWER,
 }
+
+SHOWN = 3
+"""Contributors that an error names."""
+
+MAX_TABLE = 10_000_000
+"""Elements of a table at first."""
+
+MAX_MODULE = 1 << 30
+"""Bytes of a module."""
 
 MAX_NAME = 100_000
 """Bytes of a name of an import, an export, a field or the like."""
@@ -70,7 +88,41 @@ def check_counts(module: Module) -> None:
         count = len(getattr(module, kind)) + imported.get(kind, 0)
         if count > limit:
             what = WORDS.get(kind, kind)
-            raise MeldError(f"the module has {count} {what}; engines take {limit} at most", hint=WAYS_OUT.get(kind))
+            said = f"the module has {count} {what}; engines take {limit} at most{_contributors(module, kind)}"
+            raise MeldError(said, hint=WAYS_OUT.get(kind))
+    for table in module.space("tables"):
+        if table.limits.minimum > MAX_TABLE:
+            called = f"the table `{table.name}`" if table.name else "a table"
+            raise MeldError(f"{called} has {table.limits.minimum} elements at first; engines take {MAX_TABLE} at most")
+
+
+def check_size(pieces: Iterable[bytes | memoryview]) -> None:
+    """Raises MeldError if a module, given in pieces, has more bytes than engines take."""
+    size = sum(map(len, pieces))
+    if size > MAX_MODULE:
+        hint = "--provenance=off and finish{lines=false} leave out what only tools read; or fuse fewer components"
+        raise MeldError(f"the module takes {size} bytes; engines take {MAX_MODULE} at most", hint=hint)
+
+
+def _contributors(module: Module, kind: str) -> str:
+    """Who has the most items of a kind, for people."""
+    if kind in ("types", "imports", "exports"):
+        items = [export.item for export in module.exports] if kind == "exports" else getattr(module, kind)
+    else:
+        items = module.space(kind)
+    owners = Counter(_owner(item) for item in items)
+    if len(owners) < 2:
+        return ""
+    shown = ", ".join(f"{count} of {name}" for name, count in owners.most_common(SHOWN))
+    more = f", and of {len(owners) - SHOWN} others" if len(owners) > SHOWN else ""
+    return f": {shown}{more}"
+
+
+def _owner(item: object) -> str:
+    owner, made = getattr(item, "owner", None), getattr(item, "synthetic", None)
+    if owner is not None and owner.name:
+        return f"`{owner.name}`"
+    return f"generated code ({made})" if made else "the module itself"
 
 
 def check_length(name: str) -> None:
