@@ -47,7 +47,11 @@ def _command(args: list[str], *, last: bool) -> int:
         name, args = args[0], args[1:]
     elif args:
         _refuse_no_command(args[0])
+    behind: list[str] = []
+    if name == "run" and "--" in args:  # what stands behind is the program's
+        args, behind = args[: args.index("--")], args[args.index("--") + 1 :]
     given = parser_of(name).parse_args(args)
+    given.behind = behind
     given.argv, given.last, given.main = args, last, main
     try:
         code: int = module_of(name).main(given)

@@ -10,19 +10,23 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from meld.diagnostics import MeldError
 from meld.driver import Options, build
-from meld.files import load
+from meld.files import encode, load
+from meld.ir.component import Component, CoreModule
 from meld.ir.describe import item_type, type_name
 from meld.ir.module import KEYWORD_OF, Function, Module
 from meld.ir.types import NumType, ValType
 from meld.notes.boundaries import HostExport
 from meld.runtime.boundaries import Interpreter
+from meld.runtime.carried import describe_exports
 from meld.runtime.instantiate import Running, Trapped, instantiate
 from meld.runtime.interrupt import TIME_LIMIT, Watch, stoppable
 from meld.runtime.typed import call, signature
+from meld.runtime.wasi import Surroundings, run_component, run_core, uses_wasi
 from meld.runtime.wave import split_call
 from meld.support.terminal import say
 
@@ -41,6 +45,8 @@ def run_files(
     stop_after: str | None = None,
     trace_async: bool = False,
     options: Options | None = None,
+    surroundings: Surroundings | None = None,
+    timeout: float | None = None,
 ) -> int:
     """Runs a module from a file, or components, which are fused first.
 
@@ -54,17 +60,24 @@ def run_files(
         trace_async: whether calls, events and copies between components go to standard error as they happen; these are
             what the interpreter serves, so components are run after `merge` if nothing else is said.
         options: of the compilation; `links` and `stop_after` count beside it.
+        surroundings: what a program that uses WASI finds.
+        timeout: seconds that it may run; without limit if None.
 
     Returns:
-        The exit code: 0, or 1 if the program trapped.
+        The exit code: 0, or 1 if the program trapped; of a program that uses WASI, that with which it ended.
 
     Raises:
         MeldError: the files are no program that can run, or name and arguments do not fit it.
     """
     options = replace(options or Options(), links=[*(options.links if options else ()), *links])
     options.stop_after = options.stop_after or stop_after
+    limit = TIME_LIMIT.get() if timeout is None else timeout
+    code = None if trace_async else _run_wasi(paths, invoke, options, surroundings or Surroundings(), limit)
+    if code is not None:
+        return code
     module = _module(paths, options, MERGED if trace_async else None)
-    return run_module(module, invoke, trace_async=trace_async, limit=TIME_LIMIT.get())
+    describe_exports(module)
+    return run_module(module, invoke, trace_async=trace_async, limit=limit)
 
 
 def run_module(module: Module, invoke: Sequence[str], *, trace_async: bool = False, limit: float | None = None) -> int:
@@ -88,6 +101,35 @@ def run_module(module: Module, invoke: Sequence[str], *, trace_async: bool = Fal
         for function in trap.backtrace:
             say(f"  in {function}", error=True)
         return 1
+
+
+def _run_wasi(
+    paths: Sequence[str], invoke: Sequence[str], options: Options, surroundings: Surroundings, limit: float | None
+) -> int | None:
+    """Runs a program that uses WASI; None if it does not, or if a stage of it is asked for."""
+    programs = [load(path) for path in paths] if options.stop_after is None else []
+    if not any(map(uses_wasi, programs)):
+        if surroundings.given:
+            raise MeldError("--dir, --env and arguments are for programs that use WASI, and this one does not")
+        return None
+    surroundings.name = Path(paths[0]).name
+    core: Module | None = None
+    if isinstance(programs[0], Module):
+        wasm = encode(programs[0])
+    else:
+        built = build(paths, replace(options, wrap=True)).program
+        assert isinstance(built, Component)
+        core = max((one.module for one in built.of(CoreModule)), key=lambda m: len(m.functions), default=None)
+        wasm = encode(built)
+    with _interruptible() if limit is None else stoppable(limit) as watch:
+        interruptible = limit is not None
+        if core is None:
+            code = run_core(wasm, invoke, surroundings, interruptible=interruptible)
+        else:
+            code = run_component(wasm, core, invoke, surroundings, interruptible=interruptible)
+    if watch is not None and watch.over:
+        raise MeldError(f"the program runs for more than {limit:g} s")
+    return code
 
 
 def _trace(line: str) -> None:

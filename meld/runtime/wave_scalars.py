@@ -41,6 +41,13 @@ def float_bits(value: float, t: Prim) -> int:
     return int.from_bytes(data, "little")
 
 
+def float_of(bits: int, t: Prim) -> float:
+    """The float with some bits."""
+    single = t is Prim.F32
+    value: float = struct.unpack("<f" if single else "<d", bits.to_bytes(4 if single else 8, "little"))[0]
+    return value
+
+
 def float_text(bits: int, t: Prim) -> str:
     """The shortest decimal number that means these bits, without an exponent; `inf`, `-inf` or `nan`."""
     size, form = (4, "<f") if t is Prim.F32 else (8, "<d")
