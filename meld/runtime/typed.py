@@ -23,7 +23,7 @@ def find_export(module: Module, name: str) -> HostExport:
         raise MeldError(
             f"`{name}(…)` is a call by component types, of which the module says nothing",
             where=module.where or None,
-            hint="a binary keeps no types: run the components, or the text that --emit=wat writes; "
+            hint="a binary without the manifest has no types: run the components, or text that --emit=wat writes; "
             "or call a core function: --invoke NAME ARG…",
         )
     wanted = name.replace("/", "#") if "#" not in name and "/" in name and ":" not in name else name
