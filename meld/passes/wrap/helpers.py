@@ -2,7 +2,8 @@
 
 Engines that pool their instances (wasmtime's pooling allocator, the default of `wasmtime serve`) take modules that
 define one memory and one table at most; those that are imported do not count. So the fused module keeps one of each,
-those that most functions use, and imports the others. Data that engines may map, since nothing can tell when they are
+those that most functions use, and imports the others; a memory with much data is imported all the same, where another
+one is. Data that engines may map, since nothing can tell when they are
 written, move along: engines map data only into memories of the module that holds them. Memories that are alike and have
 no data are instances of one helper module.
 
@@ -24,6 +25,9 @@ from meld.support.records import record
 
 IMPORTED_FROM = "meld:helper"
 """The module name of the imports that helper modules serve."""
+
+MUCH_DATA = 16384
+"""Bytes of data that take longer to copy than an instance of a helper module takes to make."""
 
 
 @record()
@@ -47,11 +51,11 @@ def move_out(module: Module, into: list[Definition]) -> tuple[list[Helper], list
     """
     fixed = [table for table in module.tables if not _can_move(table)]
     everything: list[Memory | Table] = [*module.memories, *module.tables]
-    keep = {*module.memories[:1], *(fixed or module.tables[:1])}
+    data = _movable_data(module)
+    keep = {*_kept(module, data), *(fixed or module.tables[:1])}
     movable = [item for item in everything if item not in keep]
     if not movable:
         return [], []
-    data = _movable_data(module)
     modules: dict[Any, c.CoreModule] = {}
     helpers = [_helper(item, data.get(item, []), modules, into) for item in movable]
     moved_data = {segment for item in movable for segment in data.get(item, ())}
@@ -63,6 +67,17 @@ def move_out(module: Module, into: list[Definition]) -> tuple[list[Helper], list
         helper.item.imported = ImportName(IMPORTED_FROM, _fresh(helper.item, taken))
         module.imports.append(helper.item)
     return helpers, [table.name or "table" for table in fixed[1:]]
+
+
+def _kept(module: Module, data: dict[Memory | Table, list[DataSegment]]) -> list[Memory]:
+    """The memory that the module defines: its first, unless another one is imported and the first has much data.
+
+    Engines map no data into a memory of a module that imports one; they copy it for each instance.
+    """
+    first = module.memories[:1]
+    if len(module.memories) > 1 and sum(len(segment.data) for segment in data.get(first[0], ())) >= MUCH_DATA:
+        return []
+    return first
 
 
 def arguments(helpers: list[Helper], into: list[Definition]) -> Iterator[tuple[str, Definition]]:

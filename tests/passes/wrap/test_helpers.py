@@ -135,3 +135,16 @@ def test_a_table_that_cannot_move_stays(tmp_path: Path) -> None:
     both = component(f"(component {''.join(parts)})", tmp_path)
     assert "stays in the module beside another one" in str(next(r for r in both.remarks if r.origin == "wrap"))
     assert Running(encode(both.program), engine=wasmtime.Engine()).call("f2") == 2
+
+
+def test_much_data_are_where_engines_map_them(tmp_path: Path) -> None:
+    """A module that imports a memory has its own data copied, so it defines none then."""
+    first = '(data (i32.const 0) "\\01'
+    much = f'(data (i32.const 64) "{"x" * 20000}")'
+    text = SEVERAL.format(data="", body="").replace(first, f"{much} {first}")
+    made = component(text, tmp_path).program
+    main = modules(made)["main"]
+    assert not main.memories and not main.datas
+    everywhere = [one.module for one in made.of(c.CoreModule)]
+    assert 20000 in [len(segment.data) for one in everywhere for segment in one.datas]
+    assert answers(made, ["f0", "f1"]) == wanted(text, ["f0", "f1"])
