@@ -31,7 +31,8 @@ parentheses. What runs inside a module loops there, on the time of the processor
 median of the ratios of the turns. On a machine that does other work, ratios mean more than times.
 
 - *rival*: meld-cli from PyPI, which checks neither strings nor lists nor handles.
-- *unfused*: streams through a host in Python; calls by the engine's own adapters; real programs as they were composed, under the same engine.
+- *unfused*: streams through a host in Python; calls by the engine's own adapters; real programs as they were
+  composed, under the same engine.
 - *floor*: the least that could do it. Two bare `memory.copy`; a call that allocates, copies and checks nothing; the
   program without what is measured; for fusing, a process that only moves the bytes; for memory, one that only reads the
   inputs, since there is an object for each function.
