@@ -53,6 +53,10 @@ class Play:
     in_order: ClassVar[bool] = True
     """Whether the machine delivers the events of a set in the order in which they came, as the model does."""
 
+    def _other_check(self, want: str, got: str) -> bool:
+        """Whether the machine has found another thing wrong than the model, which it may look at first."""
+        return False
+
     @property
     def careless(self) -> bool:
         """Whether the sequence may do what traps; every second one does not."""
@@ -116,7 +120,7 @@ class Play:
         where = (self.seed, self.log[-12:])
         if isinstance(want, Trapped):
             assert isinstance(got, TRAPS), (f"no trap, but {got}: {want}", *where)
-            assert str(want) in str(got), (str(want), str(got), *where)
+            assert str(want) in str(got) or self._other_check(str(want), str(got)), (str(want), str(got), *where)
             return str(want)
         assert not isinstance(got, TRAPS), (want, str(got), *where)
         assert got == (want or 0), (f"want {want}, got {got}", *where)
@@ -319,6 +323,10 @@ class EnginePlay(Play):
     """The same sequence in the engine's own components."""
 
     in_order: ClassVar[bool] = False
+
+    def _other_check(self, want: str, got: str) -> bool:
+        """The engine looks whether an end is busy before it looks which end it is."""
+        return "is not a" in want and "end of a" in want and "busy" in got
 
     def _machine(self) -> Any:
         return InEngine(Engine(components(self.instances, tuple(self.elements))), self.elements)
