@@ -12,6 +12,7 @@ from typing import Any
 
 from meld.abi.options import Options, read_options, write_options
 from meld.abi.types import Resource, read_func_type, read_type, write_func_type, write_type
+from meld.diagnostics import MeldError
 from meld.ir.builtins import BUILTINS, Blocking
 from meld.ir.component import CompFuncType
 from meld.ir.module import Function
@@ -96,6 +97,17 @@ class CanonCall(Note):
         """Whether a call traps while its instance must not be left (`may_leave`)."""
         builtin = BUILTINS.get(self.builtin)
         return builtin is None or builtin.leaves
+
+    def check_buffers(self) -> None:
+        """Raises MeldError for a read or write of a stream or future whose buffers lie in a 64-bit memory."""
+        kind, _, verb = self.builtin.partition(".")
+        memory = self.options.memory
+        if kind in ("stream", "future") and verb in ("read", "write") and memory is not None and memory.limits.is64:
+            raise MeldError(
+                f"`{self.builtin}` of `{self.instance.name}` has its buffers in a 64-bit memory, which engines "
+                "do not support either",
+                hint="compile the component for 32-bit addresses",
+            )
 
 
 def resource_of(n: Note) -> Resource | None:

@@ -277,6 +277,7 @@ class Interpreter:
             return _pending(f"the canonical built-in {note.builtin} of `{note.instance.name}`")
         if not _is_of_type(wanted.signature, note):
             raise MeldError(f"the import {wanted.imported} is not of the type of {note.builtin}")
+        note.check_buffers()
         assert self._tasks is not None
         call = BuiltinCall(note, self._state(note.instance), self._tasks)
 

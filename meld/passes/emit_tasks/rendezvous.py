@@ -19,7 +19,6 @@ from typing import Any, Protocol
 from meld.abi.layout import Layout, Layouts
 from meld.abi.traps import Trap
 from meld.abi.types import Type
-from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Function
 from meld.ir.notes import Instance
@@ -123,12 +122,7 @@ def rendezvous(
         kind_name, _, verb = call.builtin.partition(".")
         if kind_name not in ("stream", "future") or verb not in ("read", "write"):
             continue
-        if call.options.memory is not None and call.options.memory.limits.is64:
-            raise MeldError(
-                f"`{call.builtin}` of `{call.instance.name}` has its buffers in a 64-bit memory, which engines "
-                "do not support either",
-                hint="compile the component for 32-bit addresses",
-            )
+        call.check_buffers()
         of = by_use[call.instance, call.type]
         found[import_] = Operation(of, call, of.enter(Verb(verb), call))
     return found

@@ -29,9 +29,13 @@ def program(tmp_path: Path, address: str) -> Path:
     return path
 
 
-def test_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("interpreted", [False, True])
+def test_refused_by_name(interpreted: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the compiler, and by the interpreter of what stands after `merge`."""
     out = tmp_path / "out.wasm"
-    assert main([str(program(tmp_path, "i64")), "-o", str(out)]) == 2
+    path = str(program(tmp_path, "i64"))
+    run = ["run", path, "--stop-after=merge", "--invoke", "run()"]
+    assert main(run if interpreted else [path, "-o", str(out)]) == 2
     said = capsys.readouterr().err
     assert "`stream.read` of `reader` has its buffers in a 64-bit memory" in said
     assert "compile the component for 32-bit addresses" in said
