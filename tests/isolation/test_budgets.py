@@ -149,7 +149,7 @@ def test_large_bodies_are_refused_where_they_are_read(compiler: Compiler, tmp_pa
     body = b"\0" + b"\x01" * 7_700_000 + b"\x0b"
     code = b"\x01" + leb(len(body)) + body
     sections = ((1, b"\x01\x60\0\0"), (3, b"\x01\0"), (10, code))
-    source.write_bytes(b"\0asm\1\0\0\0" + b"".join(bytes((n,)) + leb(len(s)) + s for n, s in sections))
+    source.write_bytes(core(*sections))
     code_, said, _, _ = compiler.run(tmp_path, source, "-q", "-o", out)
     assert code_ == 2 and "engines take 7654321 at most" in said
 
@@ -171,6 +171,20 @@ def test_long_texts(text: str, reason: str, compiler: Compiler, tmp_path: Path) 
     assert memory < MEMORY
 
 
+@pytest.mark.parametrize("emit", ["wasm", "wat"])
+def test_many_locals(emit: str, compiler: Compiler, tmp_path: Path) -> None:
+    """3,000 functions have 50,000 locals each: eight bytes of a binary, 200,000 of a text."""
+    source, out = tmp_path / "a.wasm", tmp_path / "o"
+    body = b"\x01" + leb(50_000) + b"\x7f\x0b"
+    code = leb(3000) + (leb(len(body)) + body) * 3000
+    source.write_bytes(core((1, b"\x01\x60\0\0"), (3, leb(3000) + b"\0" * 3000), (7, b"\x01\x01f\0\0"), (10, code)))
+    found, said, memory, _ = compiler.run(tmp_path, source, "-q", f"--emit={emit}", "-o", out)
+    assert found == (2 if emit == "wat" else 0) and ("more than 4000000 parameters and locals" in said) == (
+        emit == "wat"
+    )
+    assert memory < MEMORY
+
+
 def test_long_texts_of_many_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     """In little: a million takes seconds."""
     monkeypatch.setattr(lexer, "MAX_TOKENS", 1000)
@@ -187,6 +201,11 @@ def test_many_modules(count: int, code: int, compiler: Compiler, tmp_path: Path)
     source.write_bytes(b"\0asm\x0d\0\1\0" + b"\1\x08\0asm\1\0\0\0" * count)
     assert valid(source) == (code == 0)
     assert compiler.run(tmp_path, source, "-q", "-o", out).code == code
+
+
+def core(*sections: tuple[int, bytes]) -> bytes:
+    """A core module of these sections."""
+    return b"\0asm\1\0\0\0" + b"".join(bytes((n,)) + leb(len(s)) + s for n, s in sections)
 
 
 def leb(value: int) -> bytes:

@@ -16,7 +16,7 @@ from meld.ir.component import Component, Definition
 from meld.text.literals import quoted, quoted_bytes
 from meld.text.printing.component_names import ScopeNames
 from meld.text.printing.component_types import TypePrinter
-from meld.text.printing.module import module_lines
+from meld.text.printing.module import Budget, module_lines
 from meld.text.printing.names import declaration
 
 
@@ -34,6 +34,10 @@ def print_component(component: Component) -> str:
 
 class ComponentPrinter(TypePrinter):
     """Writes lines; `lines` is the text so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.budget = Budget()
 
     def component(self, component: Component, head: str) -> None:
         """A component; `head` is its open parenthesis with keyword, name and notes."""
@@ -55,7 +59,7 @@ class ComponentPrinter(TypePrinter):
         match item:
             case c.CoreModule():
                 head = self._inside("core module", item, item.module.name)
-                self.lines += module_lines(item.module, head, self.depth)
+                self.lines += module_lines(item.module, head, self.depth, budget=self.budget)
             case c.NestedComponent(component=nested):
                 self.component(nested, self._inside("component", item, nested.name))
             case c.CoreInstance(module=module, args=args):

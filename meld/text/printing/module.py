@@ -28,26 +28,51 @@ from meld.ir.module import (
 )
 from meld.ir.notes import Facts
 from meld.ir.types import FuncType, TypeDef, ValType
+from meld.support.records import record
 from meld.text.literals import quoted, quoted_bytes
 from meld.text.printing.body import BodyPrinter
 from meld.text.printing.names import Names, declaration, declarations
 
+MAX_VARIABLES = 4_000_000
+"""Parameters and locals of functions that a text declares: a binary counts them in a few bytes, a text lists them."""
 
-def module_lines(module: Module, head: str | None = None, depth: int = 0) -> list[str]:
+
+@record(eq=False)
+class Budget:
+    """What may still be written out in a text."""
+
+    variables: int = MAX_VARIABLES
+
+    def take(self, variables: int) -> None:
+        """Raises MeldError if so many are too many."""
+        self.variables -= variables
+        if self.variables < 0:
+            raise MeldError(
+                f"the text would declare more than {MAX_VARIABLES} parameters and locals",
+                hint="a binary counts them: use --emit=wasm",
+            )
+
+
+def module_lines(module: Module, head: str | None = None, depth: int = 0, *, budget: Budget | None = None) -> list[str]:
     """The lines of a module.
 
     Args:
         head: what stands in place of ``(module $name``, where the module is part of a component.
         depth: levels of indentation of the first line.
+        budget: of the text that the lines are part of.
+
+    Raises:
+        MeldError: the text would be far larger than a binary.
     """
-    return list(ModulePrinter(module, depth).lines(head))
+    return list(ModulePrinter(module, depth, budget=budget).lines(head))
 
 
 class ModulePrinter:
     """Prints the fields of a module, all or one by one."""
 
-    def __init__(self, module: Module, depth: int, names: Names | None = None) -> None:
+    def __init__(self, module: Module, depth: int, names: Names | None = None, *, budget: Budget | None = None) -> None:
         self.module = module
+        self.budget = budget or Budget()
         self.names = names or Names(module)
         self.bodies = BodyPrinter(self.names)
         self.depth = depth
@@ -184,6 +209,7 @@ class ModulePrinter:
     def function(self, function: Function) -> Iterator[str]:
         """A function, over several lines."""
         code = function.view()
+        self.budget.take(len(code.locals) + len(function.signature.params))
         names = declarations(function.local_names) if function.local_names else {}
         yield f"(func{self.head(function)}{self.signature(function, names)}"
         indent = "  " * (self.depth + 2)
