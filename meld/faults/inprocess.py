@@ -12,6 +12,7 @@ from pathlib import Path
 
 from meld.diagnostics import MeldError
 from meld.ir.module import Module
+from meld.runtime.carried import describe_exports
 from meld.runtime.run import run_module
 from meld.support.records import record
 
@@ -78,6 +79,7 @@ def ran(module: Module, invoke: tuple[str, ...], limit: float) -> Ran:
     out, err = StringIO(), StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:
+            describe_exports(module)
             code = run_module(module, list(invoke), limit=limit)
         except MeldError as e:
             code = 2
