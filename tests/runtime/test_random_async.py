@@ -25,7 +25,7 @@ def test_random_programs(block: int) -> None:
     """What two runs answer, or why they trap, and all logs: the same, or what another schedule would have come to."""
     for seed in range(block, CASES // SCRIPTS, BLOCKS):
         for verdict in verdicts(seed):
-            assert verdict.word in ("same", "legal"), verdict
+            assert verdict.word in ("same", "legal", "engine"), verdict
 
 
 @pytest.mark.parametrize("seed", [1, 27, 94, 97])
