@@ -93,7 +93,7 @@ def build(instances: int, elements: list[str], pages: int = 1) -> bytes:
         for future in (False, True):
             element, size = ELEMENTS[name][0], ELEMENTS[name][1].size
             module.notes.append(Domain(tuple(owners), element, size, future, carried="rendezvous"))
-    channels = Channels.of(text, module, dict(calls))
+    channels = Channels.of(text, module, dict(calls), (), opens=False)
     channels.templates()
     tables = channels.tables
     stubs = {import_: channels.stub(import_, call) for import_, call in calls}
