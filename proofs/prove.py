@@ -26,6 +26,7 @@ SHAPES = (
     Shape(kind="future", size=8, value=8),
     Shape(kind="future", slots=5, ring=4, size=20, value=24),
     Shape(kind="future", slots=2, ring=4, size=0, value=8),
+    Shape(slots=2, ring=4, simd=False),
     Shape(slots=2, ring=4, base=2 << 16),
     Shape(slots=5, ring=64, whole=4, unit=12, base=6 << 16),
     Shape(kind="future", slots=5, ring=4, size=20, value=24, base=2 << 16),

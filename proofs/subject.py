@@ -47,6 +47,7 @@ class Shape:
     size: int = 0
     value: int = 0
     base: int = 0
+    simd: bool = True
 
     @property
     def layout(self) -> Layout:
@@ -80,6 +81,7 @@ class Shape:
     def params(self) -> dict[str, Any]:
         """The parameters of the template."""
         own = {"whole": self.whole, "unit": self.unit, "size": self.size, "page_bits": self.page_bits}
+        own |= {"simd": self.simd, "short": 32 if self.simd else 16}
         return self.layout.params(self.kind) | own
 
     def text(self) -> str:
@@ -94,6 +96,7 @@ class Shape:
             text += f"values of {self.size} in {self.value}"
         if self.base:
             text += f", a cluster from {self.base:#x}"
+        text += "" if self.simd else ", without SIMD"
         return text if self.page_bits == 16 else f"{text}, pages of {1 << self.page_bits}"
 
 
