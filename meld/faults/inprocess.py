@@ -83,7 +83,7 @@ def ran(module: Module, invoke: tuple[str, ...], limit: float) -> Ran:
             code = run_module(module, list(invoke), limit=limit)
         except MeldError as e:
             code = 2
-            print(f"meldc: error: {e}", file=err)
+            err.write(f"meldc: error: {e}\n")
     is_over = code == 2 and f"runs for more than {limit:g} s" in err.getvalue()
     return Ran(code, out.getvalue(), err.getvalue(), is_over)
 

@@ -47,7 +47,9 @@ def test_explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(row["line"] > 0 for row in found["generated"])
 
 
-def test_explain_is_not_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_is_not_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Types are those of WIT, and no name ends in `…` only because of the width."""
     (tmp_path / "a.wat").write_text("""(component $a-component-whose-name-is-longer-than-most-that-one-meets
       (import "an-instance-with-a-long-name" (instance $i (export "f" (func (param "first" u32) (param "second" u32)
@@ -61,9 +63,11 @@ def test_explain_is_not_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
       (func $f (param "first" u32) (param "second" u32) (param "third" u32) (param "fourth" u32)
         (canon lift (core func $c "f")))
       (instance (export "an-instance-with-a-long-name") (export "f" (func $f))))""")
+    monkeypatch.delenv("COLUMNS", raising=False)
     args = [str(tmp_path / "a.wat"), str(tmp_path / "b.wat"), "-o", str(tmp_path / "o.wasm"), "--explain"]
     assert main(args) == 0
-    assert "func(first: u32, second: u32, third: u32, fourth: u32)" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "func(first: u32, second: u32, third: u32, fourth: u32)" in err, err
 
 
 def test_a_file_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

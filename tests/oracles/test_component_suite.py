@@ -98,7 +98,7 @@ def verdict(command: Command) -> str | None:
 
 
 @pytest.mark.skipif(not SCRIPTS, reason="MELD_WASM_TOOLS names no checkout of bytecodealliance/wasm-tools")
-@pytest.mark.parametrize("script", SCRIPTS or [Path("none")], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("script", SCRIPTS or [ROOT / "none"], ids=lambda path: str(path.relative_to(ROOT)))
 def test_script(script: Path) -> None:
     name = str(script.relative_to(ROOT)) if FOLDER else ""
     wrong, refused = [], False
