@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable
@@ -24,7 +25,9 @@ from tests.faults.test_bisect import BAD, GOOD, PLUGIN, UNCLEAR, constants, runs
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("seeded", miscompiles.SEEDED, ids=lambda cls: cls.name)
+@pytest.mark.parametrize(
+    "seeded", miscompiles.SEEDED if "MELD_CASES" in os.environ else miscompiles.SEEDED[::3], ids=lambda cls: cls.name
+)
 def test_seeded_miscompiles(
     seeded: type[miscompiles.Seeded],
     thousand: Path,  # noqa: F811
