@@ -338,6 +338,16 @@ class Extents:
         return 1 + sum(self._known[id(x)][1] if id(x) in self._known else 1 for x in types)
 
 
+def is_end(t: Type) -> bool:
+    """Whether values of a type are readable ends: of streams or futures."""
+    return isinstance(t, c.Stream | c.Future)
+
+
+def is_end_or_error(t: Type) -> bool:
+    """Whether values of a type are handles that no resource stands for: readable ends and error contexts."""
+    return is_end(t) or t is c.Prim.ERROR_CONTEXT
+
+
 def function_types(function: c.CompFuncType) -> Iterator[Type]:
     """All types inside the parameters and the result of a function, themselves included."""
     results = [] if function.result is None else [function.result]

@@ -49,7 +49,9 @@ MISSING = re.compile(
 )
 """The engine refuses what this version of it does not have; that is not the program's fault."""
 
-_OFFSET = re.compile(r"\s*\(at offset 0x([0-9a-f]+)\)\s*$")
+OFFSET = re.compile(r"\s*\(at offset 0x([0-9a-f]+)\)\s*$")
+"""How the engine ends what it says: where, in the binary that it was given."""
+
 _MODULE, _COMPONENT, _CODE = 1, 4, 10
 _HEADER = b"\0asm\1\0\0\0"
 
@@ -160,9 +162,9 @@ def refusals(data: bytes | memoryview) -> list[Refusal]:
         said = _loaded().validate(binary)
         if said is not None:
             message = " ".join(said.split())
-            match = _OFFSET.search(message)
+            match = OFFSET.search(message)
             place = _place(binary, int(match[1], 16)) if match else (None, None)
-            found.append(Refusal(number, _OFFSET.sub("", message), *place))
+            found.append(Refusal(number, OFFSET.sub("", message), *place))
     return found
 
 
@@ -193,18 +195,28 @@ def core_modules(data: bytes | memoryview) -> Iterator[memoryview]:
         pending += reversed(inner)
 
 
+def bodies(module: bytes) -> Iterator[tuple[int, int]]:
+    """Where the bodies of a core module start, behind their sizes, and end.
+
+    Raises:
+        MeldError: the sections are malformed.
+    """
+    cursor = Cursor(module, start=8)
+    while cursor.more():
+        number = cursor.u8("section")
+        section = cursor.sub(cursor.u32("size"), "section")
+        if number == _CODE:
+            for _ in range(section.count("functions")):
+                body = section.sub(section.u32("size"), "body")
+                yield body.pos, body.end
+
+
 def _place(module: bytes, offset: int) -> tuple[int | None, int]:
     """The number of the body that an offset lies in, and the offset in it."""
-    cursor = Cursor(module, start=8)
     try:
-        while cursor.more():
-            number = cursor.u8("section")
-            section = cursor.sub(cursor.u32("size"), "section")
-            if number == _CODE:
-                for function in range(section.count("functions")):
-                    body = section.sub(section.u32("size"), "body")
-                    if body.pos <= offset <= body.end:
-                        return function, offset - body.pos
+        for function, (start, end) in enumerate(bodies(module)):
+            if start <= offset <= end:
+                return function, offset - start
     except MeldError:  # then the offset is all that can be said
         pass
     return None, offset

@@ -26,7 +26,7 @@ from typing import Any
 from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, Layouts, pointer_of
 from meld.abi.options import Options
 from meld.abi.signatures import lifted_type, lowered_type
-from meld.abi.types import Resource, function_types, show
+from meld.abi.types import Resource, function_types, is_end, is_end_or_error, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Export, Function, ImportName, Module
@@ -116,11 +116,7 @@ def close_imports(module: Module) -> None:
 def _needs_edge(call: HostCall) -> bool:
     if crosses(call.type):
         return True
-    return call.lower.is_async and not any(map(_is_end, function_types(call.type)))
-
-
-def _is_end(t: Any) -> bool:
-    return isinstance(t, c.Stream | c.Future) or t is c.Prim.ERROR_CONTEXT
+    return call.lower.is_async and not any(map(is_end_or_error, function_types(call.type)))
 
 
 def open_edges(module: Module) -> None:
@@ -138,7 +134,7 @@ def open_edges(module: Module) -> None:
 
 def has_end(t: c.CompFuncType) -> bool:
     """Whether a function type holds streams or futures."""
-    return any(isinstance(x, c.Stream | c.Future) for x in function_types(t))
+    return any(map(is_end, function_types(t)))
 
 
 def _watch(module: Module, edges: list[Edge]) -> None:

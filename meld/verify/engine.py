@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
 import wasmtime
 
-from meld.binary.cursor import Cursor
 from meld.binary.encode import Encoder
-from meld.binary.validation import MISSING
+from meld.binary.validation import MISSING, OFFSET, bodies
 from meld.diagnostics import MeldError
 from meld.files import encode
 from meld.ir.component import Component, CoreModule, NestedComponent
@@ -21,8 +19,6 @@ from meld.runtime.instantiate import engine
 from meld.text.literals import identifier
 from meld.verify.problem import Problem
 from meld.verify.program import verify
-
-_OFFSET = re.compile(r"\s*\(at offset 0x([0-9a-f]+)\)\s*$")
 
 
 def engine_problems(program: Program, data: bytes | None = None) -> list[Problem]:
@@ -64,7 +60,7 @@ def _component_problem(component: Component, data: bytes | None) -> Iterator[Pro
         return
     said = _refusal(lambda: Compiled(component_engine(), data))
     if said is not None:
-        yield Problem(_OFFSET.sub("", said))
+        yield Problem(OFFSET.sub("", said))
 
 
 def _module_problem(module: Module, where: str, data: bytes | None = None) -> Problem | None:
@@ -91,12 +87,12 @@ def _refusal(validate: Callable[[], object]) -> str | None:
 
 def _placed(module: Module, data: bytes, text: str, where: str) -> Problem:
     """The problem that an offset in a binary stands for: its function and its instruction."""
-    match = _OFFSET.search(text)
-    message = _OFFSET.sub("", text)
+    match = OFFSET.search(text)
+    message = OFFSET.sub("", text)
     if match is None:
         return Problem(message, where.rstrip(", "))
     offset = int(match[1], 16)
-    for number, (function, (start, end)) in enumerate(zip(module.functions, _bodies(data), strict=False)):
+    for number, (function, (start, end)) in enumerate(zip(module.functions, bodies(data), strict=False)):
         if start <= offset < end:
             first = sum(isinstance(item, Function) for item in module.imports)
             name = identifier(function.name) if function.name else first + number
@@ -104,18 +100,6 @@ def _placed(module: Module, data: bytes, text: str, where: str) -> Problem:
             span = function.span if at is None else function.view().instructions[at].span or function.span
             return Problem(message, f"{where}function {name}", function, at, span)
     return Problem(message, f"{where}offset {offset:#x} of the binary")
-
-
-def _bodies(data: bytes) -> Iterator[tuple[int, int]]:
-    """Where the bodies of a binary start, behind their sizes, and end."""
-    cursor = Cursor(data, start=8)
-    while cursor.more():
-        number = cursor.u8("section")
-        section = cursor.sub(cursor.u32("size"), "section")
-        if number == 10:
-            for _ in range(section.count("functions")):
-                body = section.sub(section.u32("size"), "body")
-                yield body.pos, body.end
 
 
 def _instruction(module: Module, function: Function, offset: int) -> int | None:

@@ -11,13 +11,10 @@ from pathlib import Path
 
 import pytest
 import wast
-from wast import Command, Form
+from wast import Command, program_of
 
 from meld.diagnostics import MeldError
-from meld.faults.reduction.cuts import functions
 from meld.files import decode, encode, print_text
-from meld.ir.component import Component
-from meld.text.grammar.lexer import Scanner
 from meld.text.reading.program import parse
 from meld.verify.engine import fault_of
 from meld.verify.program import verify
@@ -63,25 +60,10 @@ GC = "component-model/gc/"
 """Scripts about core types of the garbage collector in `canon`: no pass takes these, and nothing compares the types."""
 
 
-def read(command: Command) -> Component:
-    """The component of a command, with all bodies of its core modules. Raises MeldError, UnicodeDecodeError."""
-    if command.form is Form.BINARY:
-        program = decode(command.data, "binary")
-    else:
-        text = command.data.decode()
-        if command.form is Form.QUOTE and not re.match(r"\(\s*component\b", text[Scanner(text).skip(0) :]):
-            text = f"(component {text})"
-        program = parse(text, "text")
-    assert isinstance(program, Component)
-    for function in functions(program):
-        function.view()
-    return program
-
-
 def verdict(command: Command) -> str | None:
     """What is wrong with a component; None if nothing is. A valid one goes round, as a binary and as text."""
     try:
-        program = read(command)
+        program = program_of(command)
     except (MeldError, UnicodeDecodeError) as e:
         return str(e).splitlines()[0]
     if command.what == "assert_invalid":

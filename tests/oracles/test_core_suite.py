@@ -6,18 +6,14 @@ MELD_TESTSUITE names its folder. What we know to do otherwise is listed with the
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import pytest
 import wast
-from wast import Command, Form
+from wast import Command, Form, program_of
 
 from meld.diagnostics import MeldError
 from meld.files import decode, encode
-from meld.ir.module import Module
-from meld.text.grammar.lexer import Scanner
-from meld.text.reading.program import parse
 from meld.verify.engine import fault_of
 
 FOLDER = os.environ.get("MELD_TESTSUITE", "")
@@ -32,26 +28,10 @@ KNOWN = {
 """What of `assert_invalid` is taken for valid: by script and the beginning of the message; and why."""
 
 
-def read(command: Command) -> Module:
-    """The module of a command, with all its bodies. Raises MeldError, UnicodeDecodeError."""
-    if command.form is Form.BINARY:
-        program = decode(command.data, "binary")
-    else:
-        text = command.data.decode()
-        if command.form is Form.QUOTE and not re.match(r"\(\s*module\b", text[Scanner(text).skip(0) :]):
-            text = f"(module {text})"
-        program = parse(text, "text")
-    assert isinstance(program, Module)
-    for function in program.functions:
-        if function.body is not None:
-            function.view()
-    return program
-
-
 def verdict(command: Command) -> str | None:
     """What is wrong with a module; None if nothing is. A valid one goes round: encoded, read and encoded again."""
     try:
-        program = read(command)
+        program = program_of(command)
     except (MeldError, UnicodeDecodeError) as e:
         return str(e).splitlines()[0]
     if command.what == "module":

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from meld.faults.reduction.cuts import functions
+from meld.files import decode
+from meld.ir.component import Component
+from meld.ir.module import Module
 from meld.text.grammar.lexer import Scanner
 from meld.text.literals import string_bytes
+from meld.text.reading.program import parse
 
 
 class Form(Enum):
@@ -31,6 +37,22 @@ class Command:
     line: int
     message: str = ""
     component: bool = False
+
+
+def program_of(command: Command) -> Module | Component:
+    """The module or component of a command, with all its bodies. Raises MeldError, UnicodeDecodeError."""
+    if command.form is Form.BINARY:
+        program = decode(command.data, "binary")
+    else:
+        text, kind = command.data.decode(), "component" if command.component else "module"
+        if command.form is Form.QUOTE and not re.match(rf"\(\s*{kind}\b", text[Scanner(text).skip(0) :]):
+            text = f"({kind} {text})"
+        program = parse(text, "text")
+    assert isinstance(program, Component) is command.component
+    for function in functions(program):
+        if function.body is not None:
+            function.view()
+    return program
 
 
 PROGRAMS = ("module", "component")

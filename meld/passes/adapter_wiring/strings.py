@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from meld.abi.layout import MAX_VALUE_BYTES
 from meld.abi.traps import Trap
-from meld.ir.types import I32, I64
+from meld.ir.types import I32, I64, NumType
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Params, Side
 from meld.support.records import record
 
@@ -60,6 +60,18 @@ def _tag(side: Side) -> str:
     return "0x80000000" if side.pointer is I32 else "0x8000000000000000"
 
 
+def _converted(expr: str, have: NumType, want: NumType) -> str:
+    """An unsigned number of one integer type as another."""
+    if have is want:
+        return expr
+    return f"(i64.extend_i32_u {expr})" if want is I64 else f"(i32.wrap_i64 {expr})"
+
+
+def _bytes_of_heads(count: int) -> str:
+    """Bytes of the code units for the chars that begin in the first so many of sixteen bytes."""
+    return f"(i32.shl (i32.popcnt (i32.and (local.get $heads) (i32.const {(1 << count) - 1}))) (i32.const 1))"
+
+
 @record(frozen=True)
 class _Strings:
     """The pieces of `strings.wat`, `wide.wat` and `transcode.wat` for one pair of memories."""
@@ -101,22 +113,10 @@ class _Strings:
         source, target = self.source, self.target
         p, q = source.pointer, target.pointer
 
-        def to_q(expr: str) -> str:
-            return expr if p is q else f"(i64.extend_i32_u {expr})" if q is I64 else f"(i32.wrap_i64 {expr})"
-
-        def count(local: str) -> str:
-            """A number of bytes as `memory.copy` takes it: 64 bits only if both memories have 64-bit addresses."""
-            return f"(i32.wrap_i64 (local.get {local}))" if q is I64 and p is I32 else f"(local.get {local})"
-
-        def heads(count: int) -> str:
-            """Bytes of the code units for the chars that begin in the first so many bytes."""
-            bits = f"(i32.and (local.get $heads) (i32.const {(1 << count) - 1}))"
-            size = f"(i32.shl (i32.popcnt {bits}) (i32.const 1))"
-            return size if q is I32 else f"(i64.extend_i32_u {size})"
-
-        rest = f"({p.value}.sub (local.get $end) (local.get $stop))"
-        ends = [f"(i64.and (i64.shr_u (local.get $ends) (i64.const {8 * k})) (i64.const 0xff))" for k in range(8)]
+        least = I64 if p is I64 and q is I64 else I32  # of a number of bytes for `memory.copy`
+        left, rest = (f"({p.value}.sub (local.get $end) (local.get {start}))" for start in ("$at", "$stop"))
         plain = "(local.get $plain)"
+        ends = [f"(i64.and (i64.shr_u (local.get $ends) (i64.const {8 * k})) (i64.const 0xff))" for k in range(8)]
         return {
             "p": p.value,
             "q": q.value,
@@ -126,17 +126,17 @@ class _Strings:
             "allocate": self._allocate,
             "checks": self._checks,
             "tag": _tag(target),
-            "length": to_q("(local.get $length)"),
-            "last": to_q("(local.get $last)"),
-            "left": to_q(f"({p.value}.sub (local.get $end) (local.get $at))"),
-            "stop_from": to_q(f"({p.value}.sub (local.get $stop) (local.get $from))"),
-            "rest": f"(i32.wrap_i64 {rest})" if p is I64 and q is I32 else rest,
-            "units": count("$units"),
-            "bytes": count("$bytes"),
-            "plain_from": plain if p is I64 else f"(i32.wrap_i64 {plain})",
-            "plain_to": plain if q is I64 else f"(i32.wrap_i64 {plain})",
-            **{f"heads_{n}": heads(n) for n in (4, 8, 12, 16)},
-            **{f"end_{k}": end if q is I64 else f"(i32.wrap_i64 {end})" for k, end in enumerate(ends)},
+            "length": _converted("(local.get $length)", p, q),
+            "last": _converted("(local.get $last)", p, q),
+            "left": _converted(left, p, q),
+            "stop_from": _converted(f"({p.value}.sub (local.get $stop) (local.get $from))", p, q),
+            "rest": _converted(rest, p, least),
+            "units": _converted("(local.get $units)", q, least),
+            "bytes": _converted("(local.get $bytes)", q, least),
+            "plain_from": _converted(plain, I64, p),
+            "plain_to": _converted(plain, I64, q),
+            **{f"heads_{n}": _converted(_bytes_of_heads(n), I32, q) for n in (4, 8, 12, 16)},
+            **{f"end_{k}": _converted(end, I64, q) for k, end in enumerate(ends)},
         }
 
     def _allocate(self) -> str:

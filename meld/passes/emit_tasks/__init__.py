@@ -195,9 +195,7 @@ def _shut(module: Module, cx: PassContext) -> list[Type]:
     live = reachable(module)
     if any(item in live and has_end(n.type) for item, n in module.noted(HostCall)):
         return []
-    if not all(_is_open(module, n) for n in exports) or any(
-        uses_memory(n.type, n.lift, imported=False) for n in exports
-    ):
+    if not _are_open(module, exports) or any(uses_memory(n.type, n.lift, imported=False) for n in exports):
         return []
     for n in exports:
         cx.remark(f"export `{n.label}` {show(n.type)} traps where it would pass a stream or future to or from the host")
@@ -205,11 +203,15 @@ def _shut(module: Module, cx: PassContext) -> list[Type]:
     return ends_of_host(module)
 
 
-def _is_open(module: Module, export: HostExport) -> bool:
-    """Whether an exported function passes ends of canonical built-ins that stay on the host only since it does."""
+def _are_open(module: Module, exports: Sequence[HostExport]) -> bool:
+    """Whether exported functions pass ends of canonical built-ins only, which stay on the host only since they do."""
     opens = {(i, d.future, d.element) for d in module.notes_of(Domain) if d.open for i in d.instances}
-    ends = [t for t in function_types(export.type) if isinstance(t, c.Stream | c.Future)]
-    return all((export.instance, isinstance(t, c.Future), t.element) in opens for t in ends)
+    return all(
+        (n.instance, isinstance(t, c.Future), t.element) in opens
+        for n in exports
+        for t in function_types(n.type)
+        if isinstance(t, c.Stream | c.Future)
+    )
 
 
 def _refuse_outside(module: Module) -> None:

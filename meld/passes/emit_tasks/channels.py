@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from meld.abi.traps import Trap
-from meld.abi.types import Type, function_types, show, show_bare
+from meld.abi.types import Type, function_types, is_end_or_error, show, show_bare
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Memory, Module
@@ -96,7 +96,7 @@ class Channels:
         for label in GIVEN:
             self.text.give(f"${label}", self.tables.state.function(label))
         for n, t in _carried(self.tables.module):
-            if _is_end(t):
+            if is_end_or_error(t):
                 self.tables.record(n.caller)
                 self.tables.record(n.callee)
         if self.open_ends is not None or self.shut:
@@ -299,11 +299,7 @@ def _way_out(domain: Domain | None) -> str:
 
 def has_ends(module: Module) -> bool:
     """Whether calls between instances carry streams, futures or error contexts."""
-    return any(_is_end(t) for _, t in _carried(module))
-
-
-def _is_end(t: Type) -> bool:
-    return isinstance(t, c.Stream | c.Future) or t is c.Prim.ERROR_CONTEXT
+    return any(is_end_or_error(t) for _, t in _carried(module))
 
 
 def _has_errors(module: Module, calls: Iterable[CanonCall]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from meld.abi.layout import Kind
 from meld.abi.options import Options
-from meld.abi.types import Type, function_types, parts_of
+from meld.abi.types import Type, function_types, is_end, parts_of
 from meld.ir import component as c
 from meld.ir.builtins import BUILTINS
 from meld.ir.module import Function, ImportName, Module
@@ -57,12 +57,8 @@ OF_ALL = {
 def ends_of_host(module: Module) -> list[Type]:
     """The types of streams and futures, also inside others, that calls over the edge of the program carry."""
     calls = [n.type for _, n in module.noted(HostCall)] + [n.type for n in module.notes_of(HostExport)]
-    found = [part for t in calls for value in function_types(t) for part in parts_of(value) if _is_end(part)]
+    found = [part for t in calls for value in function_types(t) for part in parts_of(value) if is_end(part)]
     return list(dict.fromkeys(found))
-
-
-def _is_end(t: Type) -> bool:
-    return isinstance(t, c.Stream | c.Future)
 
 
 @record()

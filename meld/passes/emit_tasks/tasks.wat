@@ -270,8 +270,7 @@
 
   (func $frame_pop (param $frame i32)
     (global.set $yields (i32.const 0))
-    (global.set $frame (i32.load $state offset=12 (local.get $frame)))
-    (call $block_free (local.get $frame) (i32.const 16)))
+    (call $yielded (local.get $frame)))
 
   ;; Whether a frame could go on, if those above it were not in its way.
   (func $outer_ready (result i32)
