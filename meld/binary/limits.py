@@ -27,14 +27,14 @@ COUNTS: dict[str, int] = {
 """Items of a kind, imports included."""
 
 WORDS = {"elements": "element segments", "datas": "data segments"}
-_FEWER = "fuse fewer components at a time, or leave out exports that nobody needs: --drop-exports=GLOB"
+_FEWER = "fuse fewer components at a time, or leave out unneeded exports: --drop-exports=GLOB"
 WAYS_OUT = {
     "memories": "`--target=wasm2` makes one of all (`lower-multi-memory`); or fuse fewer components at a time",
-    "tables": "`--target=lime1` makes one of those that nobody writes; or fuse fewer components at a time",
+    "tables": "`--target=lime1` merges those that are never written; or fuse fewer components at a time",
     "types": _FEWER,
     "functions": _FEWER,
     "imports": "fuse what provides them as well",
-    "exports": "leave out those that nobody needs: --drop-exports=GLOB",
+    "exports": "leave out unneeded ones: --drop-exports=GLOB",
     "globals": _FEWER,
     "elements": _FEWER,
     "datas": _FEWER,

@@ -1,7 +1,7 @@
 """What one run makes and the next can use: the compiled kernel, the tables of the grammars, adapters.
 
-These are loaded as code, so they are taken only from a directory and a file that belong to the user and that nobody
-else can write to; anything else is ignored. Files are written whole, and checked by their hash.
+These are loaded as code, so they are taken only from a directory and a file that belong to the user and that no
+other user can write to; anything else is ignored. Files are written whole, and checked by their hash.
 
 The directory is ``$MELDC_CACHE``, else ``$XDG_CACHE_HOME/meldc``, else ``~/.cache/meldc``; ``MELDC_CACHE=off`` does
 without. If it cannot be written, nothing is cached.

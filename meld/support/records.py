@@ -92,7 +92,7 @@ def _field(name: str, annotation: Any, value: Any, kw_only: bool) -> Field[Any]:
 
 
 class _Signature:
-    """The parameters of a class for `help` and `inspect`, made when somebody asks for them."""
+    """The parameters of a class for `help` and `inspect`, made on demand."""
 
     def __get__(self, _: object, cls: type) -> Signature:
         from inspect import Parameter, Signature
