@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from meld.binary.validation import Refusal, refusals, refusals_of_text
-from meld.diagnostics import MeldError, Remark
+from meld.diagnostics import MeldError, Remark, Span
 from meld.files import encode, is_binary, read_file, read_program
 from meld.ir.component import Component, CoreModule, NestedComponent
 from meld.ir.module import Function, Module
@@ -56,15 +56,26 @@ class Validation:
             found = refusals(encode(self._program()))
         wrong = [refusal for refusal in found if not refusal.lacks]
         if wrong:
-            raise MeldError(f"the input is not valid: {wrong[0].message}", where=self._place(wrong[0]), hint=HINT)
+            raise self._error(wrong[0])
         lacking = "the bodies of a core module are not type-checked, since the engine lacks a feature"
         return [Remark("inputs", f"{self._place(refusal)}: {lacking}: {refusal.message}") for refusal in found]
 
-    def _program(self) -> Program:
-        return read_program(self.data, self.name)
+    def _program(self, *, located: bool = False) -> Program:
+        return read_program(self.data, self.name, located=located)
 
     def _place(self, refusal: Refusal) -> str:
-        return f"{self.name}: {place(refusal, self._program())}"
+        return f"{self.name}: {place(refusal, self._program())[0]}"
+
+    def _error(self, refusal: Refusal) -> MeldError:
+        """With the line, if the input is text. Instructions are found by the offsets in our own encoding."""
+        program = self._program(located=True)
+        again = [other for other in refusals(encode(program)) if other.module == refusal.module]
+        refusal = again[0] if again else refusal
+        where, span = place(refusal, program)
+        said = f"the input is not valid: {refusal.message}"
+        if span is None:
+            return MeldError(said, where=f"{self.name}: {where}" if where else self.name, hint=HINT)
+        return MeldError(f"{where}: {said}", span=span, hint=HINT)
 
 
 def read_inputs(
@@ -96,22 +107,28 @@ def validate_product(program: Program, product: bytes, *, text: bool) -> None:
     found = refusals(product) if not text else refusals_of_text(product) if len(product) <= LARGEST_TEXT else None
     for refusal in found or ():
         if not refusal.lacks:
-            raise MeldError(f"the product is not valid: {refusal.message}", where=place(refusal, program))
+            raise MeldError(f"the product is not valid: {refusal.message}", where=place(refusal, program)[0])
 
 
-def place(refusal: Refusal, program: Program) -> str:
-    """Where something is wrong in the program that the engine was given."""
+def place(refusal: Refusal, program: Program) -> tuple[str, Span | None]:
+    """Where something is wrong in the program that the engine was given, as our writer encodes it; and in its text."""
+    from meld.binary.places import instruction_at
+
     modules = [("", program)] if isinstance(program, Module) else list(_modules(program))
     if refusal.module >= len(modules):
-        return f"core module {refusal.module}"
+        return f"core module {refusal.module}", None
     where, module = modules[refusal.module]
-    if refusal.function is not None and refusal.function < len(module.functions):
-        name = module.functions[refusal.function].name
+    span = None
+    if refusal.function is not None and refusal.offset is not None and refusal.function < len(module.functions):
+        function = module.functions[refusal.function]
         number = sum(isinstance(item, Function) for item in module.imports) + refusal.function
-        what = f"function {identifier(name) if name else number}, byte {refusal.offset} of its body"
+        at, span = instruction_at(module, function, refusal.offset), function.span
+        what = f"function {identifier(function.name) if function.name else number}"
+        if at is not None:
+            what, span = f"{what}, instruction {at}", function.view().instructions[at].span or span
     else:
         what = "" if refusal.offset is None else f"offset {refusal.offset:#x}"
-    return ", ".join(filter(None, (where, what)))
+    return ", ".join(filter(None, (where, what))), span
 
 
 def _modules(component: Component) -> Iterator[tuple[str, Module]]:

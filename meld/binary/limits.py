@@ -90,6 +90,13 @@ def check_counts(module: Module) -> None:
             what = WORDS.get(kind, kind)
             said = f"the module has {count} {what}; engines take {limit} at most{_contributors(module, kind)}"
             raise MeldError(said, hint=WAYS_OUT.get(kind))
+
+
+def check_tables(module: Module) -> None:
+    """Raises MeldError if a table has more elements at first than engines take.
+
+    The core specification has no such limit, so this is said of a product that is for an engine, and of nothing else.
+    """
     for table in module.space("tables"):
         if table.limits.minimum > MAX_TABLE:
             called = f"the table `{table.name}`" if table.name else "a table"

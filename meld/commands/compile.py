@@ -236,10 +236,15 @@ def check_product(outcome: Outcome, emit: str, product: Sequence[bytes | memoryv
 
     Raises:
         PassFailure: it is not valid.
+        MeldError: it is more than engines take; what no pass has made is only written in another form.
     """
+    from meld.binary.limits import check_tables
     from meld.diagnostics import MeldError, PassFailure
     from meld.inputs import validate_product
+    from meld.ir.module import Module
 
+    if outcome.ran and isinstance(outcome.program, Module):
+        check_tables(outcome.program)
     try:
         validate_product(outcome.program, b"".join(product), text=emit == "wat")
     except MeldError as e:

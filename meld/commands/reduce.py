@@ -21,7 +21,8 @@ passes make of it. The program is taken as it stands before the first pass that 
 matter is taken out of it. What is left is valid.
 
 {TEST_HELP}
-If link or merge is to blame, the test is asked behind the passes only; let it exit with 125 for any other failure."""
+If link or merge is to blame, the test is asked behind the passes only; let it exit with 125 for any other failure.
+Tests run side by side, in one folder: --jobs=1 if they write to the same files."""
     parser.epilog = """\
 examples:
   meldc reduce a.wasm b.wasm --plugin=mine.py --test='meldc run {} --invoke check' -o small.wat
@@ -30,6 +31,12 @@ examples:
     add("inputs", nargs="+", metavar="INPUT", help="components or a module, .wasm or .wat")
     add("-o", "--output", metavar="OUT", help="where the smallest program goes, as text; standard output without it")
     add("--seconds", metavar="S", type=float, help="stop after that time, with the best so far; Ctrl-C does the same")
+    add(
+        "--jobs",
+        metavar="N",
+        type=int,
+        help="how many candidates are judged at a time (default: one for each processor)",
+    )
     add("-q", "--quiet", action="store_true", help="do not say what has been reached")
     test_arguments(parser)
     pipeline_arguments(parser)
@@ -40,7 +47,9 @@ def main(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from meld.commands.compile import pipeline_options
+    from meld.diagnostics import MeldError
     from meld.faults.reduction import Reducer
+    from meld.faults.reduction.pool import processors
     from meld.files import print_text, write_file
     from meld.support.terminal import say
 
@@ -48,7 +57,10 @@ def main(args: argparse.Namespace) -> int:
         if not args.quiet:
             say(line, error=True)
 
-    reducer = Reducer(args.inputs, pipeline_options(args), judge_of(args), args.seconds, tell)
+    if args.jobs is not None and args.jobs < 1:
+        raise MeldError(f"--jobs={args.jobs}", hint="how many candidates are judged at a time, 1 at least")
+    jobs = args.jobs or processors()
+    reducer = Reducer(args.inputs, pipeline_options(args), judge_of(args), args.seconds, tell, jobs)
     whole = reducer.run()
     text = "\n".join([*_head(reducer, args), print_text(reducer.best)])
     if args.output is not None:

@@ -92,6 +92,10 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 200]}…{text[-200:]}"
 
 
+class Interruption(BaseException):
+    """Ends what the compiler does, whatever it does then; neither a pass nor a plugin is to be blamed for it."""
+
+
 class MeldError(Exception):
     """Something the user can mend: bad input, a wrong option, a program that cannot be fused.
 
@@ -108,10 +112,10 @@ class MeldError(Exception):
         self, message: str, *, span: Span | None = None, where: str | None = None, hint: str | None = None
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = str(message)  # passes of plugins raise it too, with whatever they have
         self.span = span
-        self.where = where
-        self.hint = hint
+        self.where = where if where is None else str(where)
+        self.hint = hint if hint is None else str(hint)
 
     def __str__(self) -> str:
         place = str(self.span) if self.span else self.where

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, cast
 
-from meld.diagnostics import MeldError, Remark, did_you_mean
-from meld.passes.base import Pass
+from meld.diagnostics import Interruption, MeldError, Remark, did_you_mean
+from meld.passes.base import Pass, contained, misdeclared, told
 from meld.support.records import record
 
 if TYPE_CHECKING:
@@ -140,9 +140,12 @@ class Registry:
         module = util.module_from_spec(spec)
         sys.modules[spec.name] = module  # dataclasses look there for what annotations mean
         try:
-            loader.exec_module(module)
-        except (Exception, SystemExit) as e:  # whatever a module does when it is imported
-            raise MeldError(f"plugin does not load: {type(e).__name__}: {e}", where=path) from e
+            with contained():
+                loader.exec_module(module)
+        except (KeyboardInterrupt, Interruption):
+            raise
+        except BaseException as e:  # whatever a module does when it is imported
+            raise MeldError(f"plugin does not load: {told(e)}", where=path) from e
         found = [
             c
             for c in vars(module).values()
@@ -155,6 +158,9 @@ class Registry:
                 if any(issubclass(other, cls) and other is not cls for other in found):
                     continue  # what others have in common
                 raise MeldError(f"class {cls.__name__} has no `name`", where=path)
+            wrong = misdeclared(cls)
+            if wrong is not None:
+                raise MeldError(f"class {cls.__name__}: {wrong}", where=path)
             if cls.name in BUILTIN:
                 raise MeldError(f"a plugin cannot replace the pass `{cls.name}` of the compiler", where=path)
             self.sources[cls.name] = cls
@@ -182,13 +188,20 @@ class Registry:
             cls = source
         else:
             try:
-                cls = source.load()
-            except (Exception, SystemExit) as e:  # whatever a module does when it is imported
-                self.broken[name] = f"{type(e).__name__}: {e}"
+                with contained():
+                    cls = source.load()
+            except (KeyboardInterrupt, Interruption):
+                raise
+            except BaseException as e:  # whatever a module does when it is imported
+                self.broken[name] = told(e)
                 raise MeldError(f"plugin pass `{name}` ({source.value}) does not load: {self.broken[name]}") from e
             if not (isinstance(cls, type) and issubclass(cls, Pass) and cls.name == name):
                 self.broken[name] = "not a subclass of meld.Pass with that name"
                 raise MeldError(f"plugin pass `{name}` ({source.value}) is {self.broken[name]}")
+            wrong = misdeclared(cls)
+            if wrong is not None:
+                self.broken[name] = wrong
+                raise MeldError(f"plugin pass `{name}` ({source.value}): {wrong}")
         self._loaded[name] = cls
         return cls
 

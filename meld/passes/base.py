@@ -16,10 +16,14 @@ A pass is a dataclass; its fields are its options, its docstring's first line is
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import MISSING, dataclass, field, fields
+from io import TextIOBase
 from typing import Any, ClassVar, TypeAlias, dataclass_transform, get_type_hints
 
 from meld.diagnostics import MeldError, Remark
@@ -108,7 +112,7 @@ class PassContext:
 
     def remark(self, message: str) -> None:
         """Adds a remark for the user: a decision with its reason."""
-        self.remarks.append(Remark(self.origin, message))
+        self.remarks.append(Remark(self.origin, str(message)))
 
     def allows(self, what: str, item: Item | Note | None = None) -> bool:
         """Whether a rewrite may happen; it is counted and reported either way."""
@@ -222,3 +226,73 @@ def shown(value: Any) -> str:
 def summary_of(cls: type[Pass]) -> str:
     """The first line of the docstring of a pass."""
     return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+_NAME = re.compile(r"[A-Za-z_][\w.-]*")
+_NAMES = {
+    "requires": 'frozenset({"merged"})',
+    "establishes": 'frozenset({"counted"})',
+    "after": '("merge",)',
+    "before": '("finish",)',
+    "brings": '("host-memory",)',
+}
+"""What a pass names, with an example of how it does that."""
+
+
+def misdeclared(cls: type[Pass]) -> str | None:
+    """What is wrong with what the class of a plugin's pass declares; None if nothing is."""
+    if not isinstance(cls.name, str) or (cls.name and not _NAME.fullmatch(cls.name)):
+        return f"its `name` is {cls.name!r}; a pipeline takes letters, digits, `-`, `_` and `.`"
+    for attribute, example in _NAMES.items():
+        names: Any = getattr(cls, attribute)
+        if not isinstance(names, frozenset | set | tuple | list) or not all(isinstance(one, str) for one in names):
+            return f"its `{attribute}` is {names!r}; write for example `{attribute} = {example}`"
+    for attribute in ("reads", "writes"):
+        if getattr(cls, attribute) not in (Module, Component):
+            return f"its `{attribute}` is {getattr(cls, attribute)!r}; it takes `Module` or `Component`"
+    try:
+        for info in options_of(cls):
+            parse_option(info, "")
+        cls()
+    except MeldError:  # the text of an option that is no number
+        pass
+    except Exception as e:
+        return f"it cannot be made with the defaults of its options: {told(e)}"
+    return None
+
+
+def told(error: BaseException) -> str:
+    """An exception of somebody else's code, by its class and what it says, if it can say it."""
+    text = ""
+    with suppress(Exception):
+        text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+class _ToErrors(TextIOBase):
+    """What a plugin takes for standard output, and may close."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    @property
+    def buffer(self) -> Any:
+        return sys.stderr.buffer
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Runs code of a plugin: what it prints goes to standard error, since standard output is for the product; and it
+    leaves the current folder and the depth of recursion as they were."""
+    depth, errors, folder = sys.getrecursionlimit(), sys.stderr, None
+    with suppress(OSError):  # there may be none
+        folder = os.open(".", os.O_RDONLY)
+    try:
+        with redirect_stdout(_ToErrors()):
+            yield
+    finally:
+        sys.setrecursionlimit(depth)
+        sys.stderr = errors
+        if folder is not None:
+            os.fchdir(folder)
+            os.close(folder)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
+from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
 
-from meld.diagnostics import MeldError, PassFailure
+from meld.diagnostics import Interruption, MeldError, PassFailure
 from meld.ir.component import Component
 from meld.ir.module import HELD_BACK, Module
-from meld.passes.base import Gate, Pass, PassContext, Program
+from meld.passes.base import Gate, Pass, PassContext, Program, contained, told
 from meld.passmanager.step import Plan, Step
 from meld.support.records import record
 
@@ -99,7 +101,7 @@ def _show(watchers: Iterable[Observer], ran: Ran, program: Program) -> None:
         except Exception as e:
             if one.is_own:
                 raise
-            message = f"what plugin pass `{one.name}` left is malformed beyond looking at it: {type(e).__name__}: {e}"
+            message = f"what plugin pass `{one.name}` left is malformed beyond looking at it: {told(e)}"
             rewrites = ran.context.rewrites
             raise PassFailure(message, number=ran.number, label=ran.step.label, own=False, rewrites=rewrites) from e
 
@@ -111,29 +113,40 @@ def _run_one(number: int, step: Step, program: Program, cx: PassContext) -> Prog
         return PassFailure(message, number=number, label=step.label, own=one.is_own, rewrites=cx.rewrites)
 
     try:
-        result = one.run(program, cx)
+        with nullcontext() if one.is_own else contained():
+            result = one.run(program, cx)
+        if not one.is_own and not _is_whole(cx):
+            raise failure(
+                f"`{step.name}` has replaced parts of its context; `cx.stats`, `cx.remark` and so on are to be used"
+            )
+        after: Program = program if result is None else result
+        if not isinstance(after, one.writes):
+            declared = one.writes.__name__.lower()
+            raise failure(f"`{step.name}` declares that it writes a {declared}, but left a {type(after).__name__}")
+        if after is not program and not (isinstance(program, Module) and isinstance(after, Component)):
+            after.facts = [*program.facts, *(f for f in after.facts if f not in program.facts)]
+        if isinstance(after, Component) and not one.is_own:
+            after.changed()
+        facts = {*one.establishes, *([HELD_BACK] if cx.gate.refused else [])}
+        after.facts += sorted(facts - set(after.facts))
     except MeldError as e:
         if e.where is None and e.span is None:
             e.where = f"pass {step.label}"
         raise
-    except Exception as e:
+    except (KeyboardInterrupt, Interruption):
+        raise
+    except BaseException as e:
         who = "the compiler's pass" if one.is_own else "plugin pass"
-        raise failure(f"{who} `{step.name}` failed: {type(e).__name__}: {e}{_place_of(e, one, cx)}") from e
-    after: Program = program if result is None else result
-    if not isinstance(after, one.writes):
-        raise failure(
-            f"`{step.name}` declares that it writes a {one.writes.__name__.lower()}, but left a {type(after).__name__}"
-        )
-    if after is not program and not (isinstance(program, Module) and isinstance(after, Component)):
-        after.facts = [*program.facts, *(f for f in after.facts if f not in program.facts)]
-    if isinstance(after, Component) and not one.is_own:
-        after.changed()
-    facts = {*one.establishes, *([HELD_BACK] if cx.gate.refused else [])}
-    after.facts += sorted(facts - set(after.facts))
+        raise failure(f"{who} `{step.name}` failed: {told(e)}{_place_of(e, one, cx)}") from e
     return after
 
 
-def _place_of(error: Exception, one: Pass, cx: PassContext) -> str:
+def _is_whole(cx: PassContext) -> bool:
+    """Whether the context is still what a pass was given."""
+    return isinstance(cx.stats, Counter) and isinstance(cx.rewrites, list) and isinstance(cx.remarks, list)
+
+
+def _place_of(error: BaseException, one: Pass, cx: PassContext) -> str:
     """Where in the code of a pass an exception came up, and in which of its rewrites."""
     place = ""
     frame = error.__traceback__
@@ -142,6 +155,6 @@ def _place_of(error: Exception, one: Pass, cx: PassContext) -> str:
         if frame.tb_frame.f_code.co_filename == file:
             place = f"; {Path(file).name}, line {frame.tb_lineno}"
         frame = frame.tb_next
-    if cx.rewrites:
+    if cx.rewrites and _is_whole(cx):
         place += f"; the last rewrite it asked for is number {cx.rewrites[-1].number}, {cx.rewrites[-1]}"
     return place

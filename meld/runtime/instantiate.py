@@ -20,9 +20,10 @@ import wasmtime
 
 from meld.abi.intrinsics import INTRINSICS, MODULE
 from meld.binary.reader import read_module
-from meld.binary.validation import FEATURES
+from meld.binary.validation import FEATURES, refusals
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError, did_you_mean
+from meld.inputs import place
 from meld.ir.module import CoreItem, Export, Function, Module
 from meld.ir.types import I32, V128, FuncType, NumType, ValType
 from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, HostCall, HostExport, OuterCall
@@ -183,7 +184,10 @@ def instantiate(
     try:
         compiled = wasmtime.Module(runs_on, data)
     except wasmtime.WasmtimeError as e:
-        raise MeldError(f"the engine refuses the module: {_last_line(str(e))}") from e
+        found = refusals(data)
+        where = place(found[0], module)[0] if found else None
+        said = found[0].message if found else _last_line(str(e))
+        raise MeldError(f"the engine refuses the module: {said}", where=where or None) from e
     if store is None:
         store = wasmtime.Store(runs_on)
         if fuel is not None:

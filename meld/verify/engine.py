@@ -7,13 +7,12 @@ from functools import cache
 
 import wasmtime
 
-from meld.binary.encode import Encoder
+from meld.binary.places import instruction_at
 from meld.binary.validation import MISSING, OFFSET, bodies
 from meld.diagnostics import MeldError
 from meld.files import encode
 from meld.ir.component import Component, CoreModule, NestedComponent
 from meld.ir.module import Function, Module
-from meld.ir.numbering import Numbering
 from meld.passes.base import Program
 from meld.runtime.instantiate import engine
 from meld.text.literals import identifier
@@ -96,23 +95,10 @@ def _placed(module: Module, data: bytes, text: str, where: str) -> Problem:
         if start <= offset < end:
             first = sum(isinstance(item, Function) for item in module.imports)
             name = identifier(function.name) if function.name else first + number
-            at = _instruction(module, function, offset - start)
+            at = instruction_at(module, function, offset - start)
             span = function.span if at is None else function.view().instructions[at].span or function.span
             return Problem(message, f"{where}function {name}", function, at, span)
     return Problem(message, f"{where}offset {offset:#x} of the binary")
-
-
-def _instruction(module: Module, function: Function, offset: int) -> int | None:
-    """The number of the instruction at an offset of a body; None for the locals and the final `end`."""
-    encoder = Encoder(Numbering(module))
-    code = function.view()
-    position = len(encoder.body(code)) - len(encoder.expression(code.instructions))
-    for number, instruction in enumerate(code.instructions):
-        size = len(encoder.instruction(instruction))
-        if position <= offset < position + size:
-            return number
-        position += size
-    return None
 
 
 def fault_of(program: Program, data: bytes | None = None) -> MeldError | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from meld.binary.limits import MAX_BODY
 from meld.diagnostics import MeldError, Span
 from meld.ir.instructions import Code, IndexSpaces, Instruction, LazyBody
 from meld.ir.module import (
@@ -242,6 +243,10 @@ class _ModuleVerifier:
             message = f"{place}: {e.message}" if place else e.message
             yield replace(self.problem(message, function, span=e.span), hint=e.hint)
         if code is None or not isinstance(function.type.shape, FuncType):
+            return
+        if len(code.instructions) > MAX_BODY:
+            what = f"has {len(code.instructions)} instructions; engines take a body of {MAX_BODY} bytes at most"
+            yield self.problem(what, function)
             return
         for local in code.locals:
             yield from self.missing(_defined(local), function)

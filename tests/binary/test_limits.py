@@ -10,7 +10,7 @@ from smith import WASM_TOOLS
 from wrapped import meldc, tool
 
 from meld.binary import limits
-from meld.binary.limits import COUNTS, check_counts, check_size
+from meld.binary.limits import COUNTS, check_counts, check_size, check_tables
 from meld.diagnostics import MeldError
 from meld.ir.module import Export, Function, Global, Memory, Module, Table
 from meld.ir.notes import Instance
@@ -100,9 +100,10 @@ def filled(kind: str, count: int) -> Module:
 
 
 def test_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_counts(Module(tables=[Table(FUNCREF, Limits(limits.MAX_TABLE))]))
+    check_tables(Module(tables=[Table(FUNCREF, Limits(limits.MAX_TABLE))]))
+    check_counts(Module(tables=[Table(FUNCREF, Limits(2**32 - 1))]))  # valid, and only a product is for an engine
     with pytest.raises(MeldError, match="10000001 elements at first"):
-        check_counts(Module(tables=[Table(FUNCREF, Limits(limits.MAX_TABLE + 1), name="t")]))
+        check_tables(Module(tables=[Table(FUNCREF, Limits(limits.MAX_TABLE + 1), name="t")]))
     monkeypatch.setattr(limits, "MAX_MODULE", 10)
     check_size([b"12345", b"12345"])
     with pytest.raises(MeldError, match="the module takes 11 bytes; engines take 10 at most") as e:

@@ -83,7 +83,7 @@ def test_wherever_they_are(place: str, tmp_path: Path) -> None:
     path.write_text(PLACES[place](INVALID["a function that nobody calls"]))
     with pytest.raises(MeldError, match=r"input is not valid: type mismatch: expected i32, found f32") as caught:
         meld.compile(path)
-    assert "a.wat: " in str(caught.value) and "function $dead, byte 6 of its body" in str(caught.value)
+    assert "a.wat:1:" in str(caught.value) and "function $dead: the input is" in str(caught.value)
     path.write_text(PLACES[place](INVALID["a function that nobody calls"].replace(DEAD, "")))
     meld.compile(path)
     assert not out.exists()
@@ -100,7 +100,7 @@ def test_nothing_is_written(emit: str, tmp_path: Path) -> None:
     )
     bad.write_text(component(INVALID["result"]))
     done = meldc(good, bad, f"--emit={emit}", "-o", out)
-    assert done.returncode == 2 and "bad.wat: core module $m, function $f" in done.stderr
+    assert done.returncode == 2 and "bad.wat:1:34: core module $m, function $f" in done.stderr
     assert "Traceback" not in done.stderr and not out.exists()
     assert meldc(good, bad, f"--emit={emit}", "--verify=off", "-o", out).returncode == 0 and out.exists()
 

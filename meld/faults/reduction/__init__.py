@@ -7,41 +7,38 @@ pass that breaks it; then parts of it are taken away as long as that holds.
 
 from __future__ import annotations
 
-import hashlib
-import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field, replace
+from itertools import chain
 from os import PathLike
 from typing import Any
 
-from meld.diagnostics import MeldError, PassFailure
+from meld.diagnostics import Interruption, MeldError, PassFailure
 from meld.driver import Options, build, prepare
 from meld.faults.bisection import Bisection
 from meld.faults.judge import CommandTest, Judge, Verdict
 from meld.faults.reduction.body_cuts import BODY_CUTS, BodyCut
-from meld.faults.reduction.cuts import CALLS, CUTS, NOTES, UNUSED, Cut, described, empty, functions, is_stub, strip
-from meld.faults.reduction.frozen import Frozen
+from meld.faults.reduction.cuts import CALLS, CUTS, NOTES, UNUSED, Cut, empty, functions, is_stub, strip
+from meld.faults.reduction.fault import Change, Fault
+from meld.faults.reduction.pool import Pool
 from meld.faults.reduction.replay import changed, ending, entered, moments, replayed, restored, weights
-from meld.files import decode, encode, is_binary
 from meld.ir.component import Component
 from meld.ir.module import Function, Module
-from meld.passes import Registry
-from meld.passes.base import Gate, Program
-from meld.passmanager import parse_pipeline, plan_named, run
+from meld.passes.base import Program
 from meld.support.records import record
-from meld.verify.engine import fault_of
-from meld.verify.program import verify
 
+ALONE = 1.0
+"""Seconds of judging candidates from which on it pays to start more processes."""
 EVERY = 5.0
 """Seconds between two reports."""
 
 
-class OutOfTime(BaseException):
-    """The time that a reduction may take is over. Not an `Exception`: a pass must not be blamed for it."""
+class OutOfTime(Interruption):
+    """The time that a reduction may take is over."""
 
 
 @contextmanager
@@ -63,6 +60,35 @@ def alarm(seconds: float | None) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+@record(frozen=True)
+class Target:
+    """What a cut is applied to: the body of a function, by number, or the program."""
+
+    cut: Cut | BodyCut
+    function: int | None = None
+    least: int = 1
+
+    def groups(self, program: Program) -> list[int]:
+        """How many parts there are in each group."""
+        match self.cut:
+            case Cut() as cut:
+                return [cut.parts(program)]
+            case BodyCut() as cut:
+                assert self.function is not None
+                return cut.groups(functions(program)[self.function])
+
+
+@record(frozen=True)
+class Attempt:
+    """A chunk of neighbours to take away: of a target by its place in a list, from `at` on, `size` of them at most."""
+
+    target: int
+    group: int
+    size: int
+    at: int
+    change: Change
+
+
 @record()
 class Reducer:
     """A reduction. `best` is the smallest program so far that shows the fault.
@@ -71,10 +97,8 @@ class Reducer:
         options: of the run that shows it; without a limit of rewrites, whose number changes as the program shrinks.
         seconds: how long it may take; None: until nothing more can be taken away.
         say: is told what has been reached.
-        passes, fuel: the pipeline that `best` needs, and how many rewrites it may do by step.
-        tried, taken: how many cuts were tried, and how many of them could stay.
-        differential: whether the test succeeds before the passes, and has to go on to do so. Not if `link` or `merge`
-            is to blame: a composition cannot be run without them.
+        jobs: how many candidates are judged at a time; what is found does not depend on it.
+        tried, taken: how many cuts were tried here, and how many of them could stay.
     """
 
     inputs: Sequence[str | PathLike[str]]
@@ -82,25 +106,42 @@ class Reducer:
     judge: Judge
     seconds: float | None = None
     say: Callable[[str], None] = lambda line: None
-    passes: str = ""
-    fuel: dict[str, int] = field(default_factory=dict)
+    jobs: int = 1
     tried: int = 0
     taken: int = 0
-    differential: bool = True
+    fault: Fault = field(init=False)
     _best: bytes = b""
-    _frozen: Frozen = field(default_factory=Frozen)
     _told: float = 0.0
     _view: Program | None = None
-    _failure: str | None = None
-    _kind: tuple[str, str] | None = None
-    _steps: list[str] = field(default_factory=list)
-    _seen: set[bytes] = field(default_factory=set)
+    _begun: float = 0.0
     _end: float = float("inf")
+    _alone: float = 0.0
+    _pool: Pool | None = None
+
+    def __post_init__(self) -> None:
+        fuel = {label.removesuffix("#1"): count for label, count in self.options.fuel.items()}
+        self.fault = Fault(self.options.plugins, self.judge, fuel=fuel)
+
+    @property
+    def passes(self) -> str:
+        """The pipeline that `best` needs."""
+        return ",".join(self.fault.steps)
+
+    @property
+    def fuel(self) -> dict[str, int]:
+        """How many rewrites its passes may do, by step."""
+        return self.fault.fuel
+
+    @property
+    def differential(self) -> bool:
+        """Whether the test succeeds before the passes, and has to go on to do so. Not if `link` or `merge` is to blame:
+        a composition cannot be run without them."""
+        return self.fault.differential
 
     @property
     def best(self) -> Program:
         """A copy of the smallest program so far."""
-        return self._load(self._best)
+        return self.fault.load(self._best)
 
     @property
     def best_module(self) -> Module:
@@ -124,21 +165,24 @@ class Reducer:
         """
         if self.options.limit is not None:
             raise MeldError("--limit counts rewrites, which change as the program shrinks", hint="leave it away")
+        self._begun = time.monotonic()
         if self.seconds is not None:
-            self._end = time.monotonic() + self.seconds
+            self._end = self._begun + self.seconds
         self._begin()
         try:
             with alarm(self.seconds if self.seconds is None else self._end - time.monotonic()):
                 self._shrink()
         except (OutOfTime, KeyboardInterrupt):
             return False
+        finally:
+            if self._pool is not None:
+                self._pool.close()
         return True
 
     # --- where to begin ---
 
     def _begin(self) -> None:
         """Takes the program as it stands before the step that breaks it, or else as it came in."""
-        self.fuel = {label.removesuffix("#1"): count for label, count in self.options.fuel.items()}
         program, plan = prepare(self.inputs, self.options)
         try:
             first, last = Bisection(self.inputs, self.options, self.judge, self.say).culprit_step()
@@ -146,7 +190,7 @@ class Reducer:
             verdict, result = self.judge.test_run(self.inputs, self.options)
             if isinstance(program, Module) or verdict is not Verdict.BAD:
                 raise
-            first, last, self.differential = 0, len(plan.steps), False
+            first, last, self.fault.differential = 0, len(plan.steps), False
             if isinstance(result, PassFailure):
                 first, last = result.number - 1, result.number
             elif self.options.stop_after is not None:
@@ -156,18 +200,17 @@ class Reducer:
             )
             self._looks_at_the_program()
         program = build(self.inputs, replace(self.options, observers=()), steps=first).program
-        self._steps = [step.instance.spec() for step in plan.steps[first:last]]
+        self.fault.steps = [step.instance.spec() for step in plan.steps[first:last]]
         labels = {step.label: (step.name, n) for n, step in enumerate(plan.steps[first:last])}
-        self.fuel = {labels[label][0]: count for label, count in self.fuel.items() if label in labels}
-        self._best = self._kept(program)
-        verdict, self._failure = self._of_product(self.best)
+        self.fault.fuel = {labels[label][0]: count for label, count in self.fuel.items() if label in labels}
+        self._best = self.fault.kept(program)
+        verdict, self.fault.failure = self.fault.of_product(self.best)
         if verdict is not Verdict.BAD:
             raise MeldError(
                 "the fault does not show if the program is written out before the pass and read again",
                 hint="meldc bisect says where it comes in",
             )
-        self.passes = ",".join(self._steps)
-        self.say(f"begin: {self._size()}, passes {self.passes or 'none'}")
+        self._tell(f"begin with passes {self.passes or 'none'}")
 
     def _looks_at_the_program(self) -> None:
         """Refuses a test that fails on an empty module in the same way: it would be reduced to nothing."""
@@ -179,80 +222,55 @@ class Reducer:
                 f"the test fails on an empty module just as on the product: {' / '.join(printed)}",
                 hint="look for a mistake in --test, or let it exit with 125 unless the failure is the one that matters",
             )
-        self._kind = kind
+        self.fault.kind = kind
 
-    # --- what still shows the fault ---
-
-    def _of_product(self, program: Program, steps: Sequence[str] | None = None) -> tuple[Verdict, str | None]:
-        """The verdict on what the passes make of a program, which they change; and whether it is more than a wrong
-        program: how a pass failed, or that what it left is not valid."""
-        try:
-            product = self._passed(program, self._steps if steps is None else steps)
-        except PassFailure as e:
-            return Verdict.BAD, _kind_of(e)
-        binary = encode(product)
-        if fault_of(product, binary) is not None:
-            return Verdict.BAD, "not valid"
-        verdict = self.judge.of(product, binary=binary)
-        if self._kind is not None and verdict is Verdict.BAD and self.judge.last.kind() != self._kind:
-            return Verdict.UNCLEAR, None
-        return verdict, None
-
-    def _kept(self, program: Program) -> bytes:
-        """A program as it is kept between cuts: as a binary if that says all there is to say, since that is faster."""
-        if isinstance(program, Component) or program.facts or program.notes or described(program):
-            return self._frozen.freeze(program)
-        return encode(program)
-
-    def _load(self, kept: bytes) -> Program:
-        return decode(kept, "reduced") if is_binary(kept) else self._frozen.thaw(kept)
-
-    def _passed(self, program: Program, steps: Sequence[str]) -> Program:
-        """What the passes make of a program, which they change."""
-        registry = Registry.standard(list(self.options.plugins))
-        plan = plan_named(parse_pipeline(",".join(steps), registry), program, registry)
-        labels = {step.label for step in plan.steps}
-        gate = Gate(fuel={label: count for label, count in self.fuel.items() if label in labels})
-        return run(plan, program, gate=gate)[0]
-
-    def _shows(self, kept: bytes) -> bool:
-        """Whether a program shows the fault."""
-        program, binary = self._load(kept), kept if is_binary(kept) else None
-        try:
-            if fault_of(program, binary) is not None:
-                return False
-            if self.differential and self.judge.of(program, binary=binary) is not Verdict.GOOD:
-                return False
-            program = program if binary is not None else self._load(kept)
-            return self._of_product(program) == (Verdict.BAD, self._failure)
-        except MeldError:
-            return False
+    # --- one change, or the first of many ---
 
     def _try(self, change: Callable[[Any], object]) -> bool:
         """Changes the best program; keeps that if it still shows the fault."""
-        if time.monotonic() > self._end:
-            raise OutOfTime
-        program = self.best
-        if change(program) is False:
-            return False
-        try:
-            if verify(program):
-                return False
-            kept = self._kept(program)
-        except MeldError:
-            return False
-        digest = hashlib.sha256(kept).digest()
-        if kept == self._best or digest in self._seen:
-            return False
-        self._seen.add(digest)
+        self._progress()
+        kept = self.fault.after(self._best, change)
         self.tried += 1
-        if not self._shows(kept):
-            return False
+        return kept is not None and self._keep(kept)
+
+    def _keep(self, kept: bytes) -> bool:
         self.taken += 1
         self._best = kept
         self._view = None
-        self._progress()
         return True
+
+    def _first(self, attempts: Iterable[Attempt]) -> Attempt | None:
+        """Makes the first change that can stay; None if there is none."""
+        given = iter(attempts)
+        for one in given:
+            if self._pool is not None:
+                return self._first_of_pool(chain([one], given))
+            begin = time.monotonic()
+            if self._try(one.change):
+                return one
+            self._alone += time.monotonic() - begin
+            if self.jobs > 1 and self._alone > ALONE:
+                self._pool = Pool.start(self.fault, self.jobs)
+                self._alone = float("-inf") if self._pool is None else 0.0
+        return None
+
+    def _first_of_pool(self, attempts: Iterator[Attempt]) -> Attempt | None:
+        assert self._pool is not None
+        asked: list[Attempt] = []
+
+        def changes() -> Iterator[Change]:
+            for one in attempts:
+                self._progress()
+                asked.append(one)
+                yield one.change
+
+        found = self._pool.first(self._best, changes())
+        if found is None:
+            return None
+        kept = self.fault.changed(self._best, asked[found].change)
+        assert kept is not None
+        self._keep(kept)
+        return asked[found]
 
     # --- taking away ---
 
@@ -267,7 +285,7 @@ class Reducer:
         ):
             return
         limit = test.seconds()
-        product = self._passed(self.best, self._steps)
+        product = self.fault.passed(self.best)
         if isinstance(product, Component):
             return
         weight = weights(program)
@@ -276,7 +294,7 @@ class Reducer:
             good = ending(restored(self.best_module, moment), moment, limit)
             if good.results is None:
                 continue
-            after = self._passed(restored(self.best_module, moment), self._steps)
+            after = self.fault.passed(restored(self.best_module, moment))
             bad = ending(after, moment, limit) if isinstance(after, Module) else good
             if self._try(lambda one, m=moment, g=good, b=bad: replayed(restored(one, m), m, g, b)):  # type: ignore[misc]
                 self.say(f"one call of {program.functions[moment.function].name or moment.function} is what matters")
@@ -288,17 +306,17 @@ class Reducer:
         if not isinstance(test, CommandTest) or not test.calls or not isinstance(program, Module):
             return
         limit, used = test.seconds(), set[int]()
-        product = self._passed(self.best, self._steps)
+        product = self.fault.passed(self.best)
         for one in (self.best, product) if self.differential else (product,):
             if isinstance(one, Module):
                 for call in test.calls:
-                    copy: Any = self._frozen.thaw(self._frozen.freeze(one))
+                    copy: Any = self.fault.frozen.thaw(self.fault.frozen.freeze(one))
                     used |= entered(copy, call.invoke, limit)
         names = sorted({call.invoke[0].partition("(")[0] for call in test.calls if call.invoke})
         self._try(lambda one: strip(one, names)) or self._try(lambda one: strip(one, ()))
         unused = [n for n, function in enumerate(program.functions) if n not in used and not is_stub(function)]
         if unused and self._try(lambda one: empty([functions(one)[n] for n in unused])):
-            self._apply(UNUSED)
+            self._apply([UNUSED])
 
     def _shrink(self) -> None:
         self._drop_steps()
@@ -309,71 +327,64 @@ class Reducer:
         while before != self.taken:
             before = self.taken
             self._drop_steps()
-            for cut in [*CUTS, *NOTES]:
-                self._apply(cut)
+            self._apply([*CUTS, *NOTES])
             self._bodies()
             if self.taken == before:
-                self._apply(CALLS)
-            self.say(f"{self._size()}; {self.judge.runs} runs of the test")
+                self._apply([CALLS])
+        self._tell("nothing more can be taken away")
 
     def _drop_steps(self) -> None:
-        for at in reversed(range(len(self._steps))):
-            fewer = self._steps[:at] + self._steps[at + 1 :]
+        for at in reversed(range(len(self.fault.steps))):
+            fewer = self.fault.steps[:at] + self.fault.steps[at + 1 :]
             try:
-                if self._of_product(self.best, fewer) == (Verdict.BAD, self._failure):
-                    self._steps = fewer
-                    self.passes = ",".join(fewer)
+                if self.fault.of_product(self.best, fewer) == (Verdict.BAD, self.fault.failure):
+                    self.fault.steps = fewer
                     self.taken += 1
             except MeldError:
                 continue
 
-    def _apply(self, cut: Cut) -> None:
-        count = cut.parts(self.view)
-        least = 1 if cut.least is None else max(1, count // cut.least)
-        _halving(
-            lambda numbers: self._try(lambda program: cut.remove(program, numbers)),
-            lambda: cut.parts(self.view),
-            least,
-        )
+    def _apply(self, cuts: Sequence[Cut]) -> None:
+        def least(cut: Cut) -> int:
+            return 1 if cut.least is None else max(1, cut.parts(self.view) // cut.least)
+
+        self._go_on([Target(cut, least=least(cut)) for cut in cuts])
+
+    def _go_on(self, targets: Sequence[Target], found: Attempt | None = None) -> None:
+        """Takes as many parts away as can be; behind a change that was found, from there on."""
+        found = self._first(_attempts(targets, self.view, found))
+        while found is not None:
+            found = self._first(_attempts(targets, self.view, found))
 
     def _bodies(self) -> None:
         """Goes through all bodies, from those that call to those that are called."""
         done: set[str] = set()
-        pending = _callers_first(self.view)
-        while pending:
-            key, number = pending.pop(0)
-            if key in done:
-                continue
-            done.add(key)
-            before = self.taken
-            for cut in BODY_CUTS:
-                self._apply_inside(cut, number)
-            if self.taken > before:
-                self._apply(UNUSED)
-                pending = _callers_first(self.view)
-
-    def _apply_inside(self, cut: BodyCut, number: int) -> None:
-        def groups() -> list[int]:
-            return cut.groups(functions(self.view)[number])
-
-        group = 0
-        while group < len(groups()):
-            before = self.taken
-            _halving(
-                lambda numbers, group=group: self._try(  # type: ignore[misc]
-                    lambda program: cut.remove(functions(program)[number], group, numbers)
-                ),
-                lambda group=group: (groups()[group : group + 1] or [0])[0],  # type: ignore[misc]
-            )
-            group += 0 if self.taken > before and cut.name in ("operands", "blocks") else 1
+        while True:
+            pending = [(key, number) for key, number in _callers_first(self.view) if key not in done]
+            targets = [Target(cut, number) for _, number in pending for cut in BODY_CUTS]
+            found = self._first(_attempts(targets, self.view))
+            if found is None:
+                return
+            at = found.target // len(BODY_CUTS)
+            done.update(key for key, _ in pending[: at + 1])
+            begin = at * len(BODY_CUTS)
+            own = targets[begin : begin + len(BODY_CUTS)]
+            self._go_on(own, replace(found, target=found.target - begin))
+            self._apply([UNUSED])
 
     def _progress(self) -> None:
-        """Says how far it is, every few seconds."""
-        now = time.monotonic()
-        if now - self._told >= EVERY:
-            self._told = now
-            left = "" if self._end == float("inf") else f"; {max(0, self._end - now):.0f} s left"
-            self.say(f"{self._size()}; {self.judge.runs} runs of the test{left}")
+        """Says how far it is, every few seconds. Raises OutOfTime."""
+        if time.monotonic() > self._end:
+            raise OutOfTime
+        if time.monotonic() - self._told >= EVERY:
+            left = "" if self._end == float("inf") else f"{max(0, self._end - time.monotonic()):.0f} s left"
+            self._tell(left)
+
+    def _tell(self, what: str) -> None:
+        """Says how large the program is by now, after how many seconds and runs of the test."""
+        self._told = time.monotonic()
+        runs = self.judge.runs + (0 if self._pool is None else self._pool.runs)
+        said = f"{self._told - self._begun:6.1f} s  {self._size()}; {runs} runs of the test"
+        self.say(f"{said}; {what}" if what else said)
 
     def _size(self) -> str:
         bodies = functions(self.view)
@@ -381,22 +392,27 @@ class Reducer:
         return f"{len(bodies)} functions with {size} instructions"
 
 
-def _halving(remove: Callable[[range], bool], count: Callable[[], int], least: int = 1) -> None:
-    """Removes as many parts as can be, first all at once, then halves, quarters, … in chunks of neighbours."""
-    size = count()
-    while size >= least and size > 0:
-        at, now = 0, count()
-        while at < now:
-            if remove(range(at, min(at + size, now))):
-                now = count()
-            else:
-                at += size
-        size = min(size // 2, now)
+def _attempts(targets: Sequence[Target], program: Program, found: Attempt | None = None) -> Iterator[Attempt]:
+    """What to try, as long as nothing of it can stay: of each group all parts, then halves, quarters, … of neighbours.
 
-
-def _kind_of(failure: PassFailure) -> str:
-    """How a pass failed, without the names and numbers in it, which change as the program shrinks."""
-    return re.sub(r"`[^`]*`|\$\S+|\d+", "…", failure.message.splitlines()[0].partition("; ")[0])
+    Args:
+        found: what was taken away last; it goes on there, with what has moved up into its place.
+    """
+    for number, target in enumerate(targets):
+        if found is not None and number < found.target:
+            continue
+        groups = target.groups(program)
+        for group in range(0 if found is None or number > found.target else found.group, len(groups)):
+            now = size = groups[group]
+            at = 0
+            if found is not None and (number, group) == (found.target, found.group):
+                size, at = found.size, found.at
+            while size >= target.least and size > 0:
+                for start in range(at, now, size):
+                    numbers = range(start, min(start + size, now))
+                    change = Change(target.cut.name, numbers, target.function, group)
+                    yield Attempt(number, group, size, start, change)
+                size, at = min(size // 2, now), 0
 
 
 def _callers_first(program: Program) -> list[tuple[str, int]]:

@@ -62,6 +62,7 @@ def components(program: Program) -> Iterator[Component]:
 
 def _lists(attribute: str, holders: Callable[[Program], Iterator[Any]]) -> Cut:
     """Elements of a list that each module, or component, has."""
+    name = attribute if holders is modules else f"{attribute} of components"
 
     def lists(program: Program) -> list[list[Any]]:
         return [getattr(holder, attribute) for holder in holders(program)]
@@ -73,7 +74,7 @@ def _lists(attribute: str, holders: Callable[[Program], Iterator[Any]]) -> Cut:
             one[:] = [part for i, part in enumerate(one) if at + i not in gone]
             at += here
 
-    return Cut(attribute, lambda program: sum(map(len, lists(program))), remove)
+    return Cut(name, lambda program: sum(map(len, lists(program))), remove)
 
 
 # --- items that nothing needs --------------------------------------------------------------------------------------

@@ -54,6 +54,17 @@ class Frozen:
         found: Program = nodes[0]
         return found
 
+    def shared_from(self, first: int) -> bytes:
+        """The parts that all copies have in common, from one number on, for another process."""
+        out = io.BytesIO()
+        _SharedWriter(out, 5).dump(self.shared[first:])
+        return out.getvalue()
+
+    def take_shared(self, data: bytes) -> None:
+        """Takes what `shared_from` gave in the process that these programs come from."""
+        for one in pickle.loads(data):
+            self.share(one)
+
     def share(self, one: object) -> int:
         """The number of a part that all copies have in common."""
         number = self._numbers.setdefault(id(one), len(self.shared))
@@ -87,6 +98,21 @@ class _Writer(pickle.Pickler):
         if type(value) is MappingProxyType:
             return _proxy, (dict(value),)
         return NotImplemented
+
+
+class _SharedWriter(pickle.Pickler):
+    """Writes what is never changed, without what has been found out about it."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is CodeSection:
+            debug = {name: bytes(data) for name, data in value.debug.items()}
+            bounds = (value.starts, value.ends)
+            return _section, (bytes(value.data), value.where, value.offset, *bounds, value.head, debug)
+        return NotImplemented
+
+
+def _section(data: bytes, where: str, offset: int, starts: Any, ends: Any, head: int, debug: Any) -> CodeSection:
+    return CodeSection(memoryview(data), where, offset, starts, ends, head=head, debug=debug)
 
 
 class _Reader(pickle.Unpickler):
