@@ -126,6 +126,8 @@ def test_no_invalid_module_gets_past(
     assert "pass bad" in err
     if "MeldError" in BAD[kind]:  # it says itself what the user did wrong
         return
+    if kind == "too much":  # a replay takes differences of millions of lines
+        return
     text = (here / "meldc-reproducer.wat").read_text()
     assert "@pass bad" in text
     assert main(["replay", "meldc-reproducer.wat", "--allow-commands"]) != 70
