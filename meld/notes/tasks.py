@@ -178,7 +178,6 @@ class FrameFunctions(Note):
     Attributes:
         state, top, limit, grow: of the carrier of frames, which lie in the state memory.
         movable: an immutable global, 1 if frames can leave.
-        suspend: the function that has the frames below it leave.
         drive, drive_event: the functions that run the code of a task from its start, or from an event.
     """
 
@@ -187,9 +186,13 @@ class FrameFunctions(Note):
     limit: Global = ref("globals")
     grow: Function = ref("functions")
     movable: Global = ref("globals")
-    suspend: Function = ref("functions")
     drive: Function = ref("functions")
     drive_event: Function = ref("functions")
+
+
+@note("suspends")
+class Suspends(Note):
+    """On a function that may have the frames below it leave: a *leaf* in the words of `meld.rewriting.resumable`."""
 
 
 FRAME_ITEMS = tuple(f.name for f in fields(FrameFunctions) if f.type in ("Global", "Function"))

@@ -1,7 +1,7 @@
 """The pass `resumable-frames`: what blocks without a callback can leave the stack, and come back.
 
 The scheduler of `emit-tasks` runs above what blocks, so the innermost frame has to go on first. Where another could,
-the frames of the running task are taken off: every function between the driver that runs the task and the function that
+the frames of the running task are taken off: every function between the driver that runs the task and the built-in that
 blocks saves its locals and returns, and is called again when the task can go on. Exactly those functions are rewritten
 (`meld.rewriting.resumable`); code that no task blocks in stays as it is.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Instruction
 from meld.ir.module import Module
-from meld.notes.tasks import FrameFunctions, PlannedExport, TaskCall
+from meld.notes.tasks import FrameFunctions, PlannedExport, Suspends, TaskCall
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.state import State
 
@@ -55,12 +55,13 @@ def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) 
     for callees in graph.direct.values():
         for driver in drivers:
             callees.pop(driver, None)  # what a driver runs leaves no further than to the driver
-    found = must_be_resumable(module, [functions.suspend], roots, graph)
+    leaves = [f for f in module.functions if f.note(Suspends) is not None]
+    found = must_be_resumable(module, leaves, roots, graph)
     if not found or not cx.allows("resumable frames"):
         return
     carrier = Carrier(functions.state, State.of(module).memory, functions.top, functions.limit, functions.grow)
     try:
-        done = make_resumable(module, [functions.suspend], found, carrier=carrier, graph=graph)
+        done = make_resumable(module, leaves, found, carrier=carrier, graph=graph)
     except MeldError as e:
         paths = {f.name: path for f, path in found.items()}
         path = next((path for name, path in paths.items() if name and f"`{name}`" in e.message), None)

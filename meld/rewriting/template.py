@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from typing import Any
 
 from meld.ir.module import Module
 from meld.support import cache
 from meld.support.packaged import packaged
+from meld.support.records import record
 
 
 @functools.cache
@@ -46,13 +48,28 @@ def template(package: str, name: str, params: dict[str, Any]) -> Module:
     return generated(template_text(package, name, params), name)
 
 
+@record(frozen=True)
+class Prepared:
+    """What is done to a generated module: `run`; `key` tells it from what is done otherwise."""
+
+    name: str
+    key: bytes
+    run: Callable[[Module], object]
+
+
 KEPT = 1024
 """Modules of a kind that stay in the cache."""
 
 
-def generated(text: str, name: str) -> Module:
-    """Generated text as a module. Its binary is cached, since the next run mostly generates the same."""
+def generated(text: str, name: str, prepared: Prepared | None = None) -> Module:
+    """Generated text as a module. Its binary is cached, since the next run mostly generates the same.
+
+    Args:
+        prepared: what is done to the module before it is cached, if anything.
+    """
     kind, key = f"module-{name}", text.encode()
+    if prepared is not None:
+        kind, key = f"{kind}-{prepared.name}", prepared.key + key
     binary = cache.load(kind, key)
     if binary is not None:
         from meld.binary.reader import read_module
@@ -62,5 +79,7 @@ def generated(text: str, name: str) -> Module:
     from meld.text.reading.program import parse_module
 
     module = parse_module(text, name)
+    if prepared is not None:
+        prepared.run(module)
     cache.save(kind, key, write_module(module), KEPT)
     return module

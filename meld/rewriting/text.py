@@ -10,7 +10,7 @@ from meld.abi.traps import Trap, trap_function
 from meld.ir.module import CoreItem, Function, Global, Memory, Module
 from meld.ir.types import FuncType, NumType, ValType
 from meld.rewriting.splice import splice
-from meld.rewriting.template import generated
+from meld.rewriting.template import Prepared, generated
 from meld.support.records import record
 
 
@@ -60,12 +60,12 @@ class Text:
         """Adds an exported function: locals and instructions; its parameters have numbers."""
         self.add(f'  (func ${name} (export "{name}"){signature(shape)} {body})')
 
-    def place(self) -> dict[str, CoreItem]:
-        """Adds what was written to the program; what was exported, by name."""
+    def place(self, prepared: Prepared | None = None) -> dict[str, CoreItem]:
+        """Adds what was written to the program, `prepared` first; what was exported, by name."""
         if not self.parts:
             return {}
         imports = [f'  (import "" "{name[1:]}" {_declared(name, item)})' for name, item in self._given.items()]
-        source = generated("\n".join(["(module", *imports, *self.parts]) + ")\n", self.kind)
+        source = generated("\n".join(["(module", *imports, *self.parts]) + ")\n", self.kind, prepared)
         bindings = dict(zip(source.imports, self._given.values(), strict=True))
         spliced = splice(source, self.module, bindings, synthetic=self.kind, rename=lambda item: item.name)
         for function in source.functions:

@@ -62,7 +62,10 @@ COPY_BOOLS = """(module
       (br_if $next (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))))"""
 HOOKS = """
   (func $check_blocking)
-  (func $block_on_waitable (param $waitable i32) (call {trap DEADLOCK}) (unreachable))
+  (func $await_end (param $waitable i32) (result i32)
+    (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC})))
+    (call {trap DEADLOCK})
+    (unreachable))
   (func $set_wake (param $set i32) (unreachable))
   (func $subtask_delivered (param $waitable i32) (param $payload i32) (unreachable))
 """
@@ -93,7 +96,7 @@ def build(instances: int, elements: list[str], pages: int = 1) -> bytes:
         for future in (False, True):
             element, size = ELEMENTS[name][0], ELEMENTS[name][1].size
             module.notes.append(Domain(tuple(owners), element, size, future, carried="rendezvous"))
-    channels = Channels.of(text, module, dict(calls), (), opens=False)
+    channels = Channels.of(text, module, dict(calls), (), opens=False, tasks=False)
     channels.templates()
     tables = channels.tables
     stubs = {import_: channels.stub(import_, call) for import_, call in calls}

@@ -23,10 +23,10 @@ from meld.passes.adapter_wiring.edges import EdgeWriter
 from meld.passes.adapter_wiring.elements import write_element_copy
 from meld.passes.adapter_wiring.halves import analyse_half, closes, write_half
 from meld.passes.adapter_wiring.handles import Handles
-from meld.passes.adapter_wiring.inline import inline_calls
 from meld.passes.adapter_wiring.tasks import Surroundings, Tasks
 from meld.passes.adapter_wiring.writer import AdapterWriter
 from meld.passes.base import Pass, PassContext, option
+from meld.rewriting.inline import inline_calls
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice
 from meld.rewriting.state import State

@@ -32,6 +32,7 @@ from meld.notes.tasks import (
     How,
     Planned,
     PlannedExport,
+    Suspends,
     TaskCall,
     TaskFunctions,
     UsesContext,
@@ -41,6 +42,7 @@ from meld.passes.base import Pass, PassContext
 from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_export
 from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
 from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks
+from meld.passes.emit_tasks.inlined import INLINED
 from meld.passes.emit_tasks.open_ends import ends_of_host, hooks
 from meld.rewriting.handles import Tables, most_tasks
 from meld.rewriting.liveness import reachable
@@ -77,7 +79,10 @@ WITH_TASKS = {
 
 HOOKS_WITHOUT_TASKS = """
   (func $check_blocking (call {trap BLOCK}) (unreachable))
-  (func $block_on_waitable (param $waitable i32) (call {trap DEADLOCK}) (unreachable))
+  (func $await_end (param $waitable i32) (result i32)
+    (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))
+    (call {trap DEADLOCK})
+    (unreachable))
   (func $block_on_set (param $set i32) (call {trap DEADLOCK}) (unreachable))
   (func $set_wake (param $set i32))
 """
@@ -103,6 +108,11 @@ END_SCOPE = """(call $end_borrows (i32.add (local.get $task) (i32.const 48)))
 MOST_YIELDS = 10_000
 """How often a task may yield while its frame blocks one that could be resumed."""
 
+
+LEAVES = ("block_on_set", "block_on_waitable", "call_sync")
+"""Functions of the templates that are leaves, apart from built-ins that are."""
+ROOM = 512
+"""Bytes of the room that frames get at first when they leave the stack; a power of two."""
 
 FOR_COMPONENTS = "exposed-resources"
 """The fact that the product will be a component, which lifts functions asynchronously again."""
@@ -136,7 +146,7 @@ class EmitTasks(Pass):
         called = _called(module, opens) if cx.allows("tasks") else []
         emitter = _Emitter(module, Text(module, KIND), builtins, called, opens, shut)
         emitter.emit()
-        made = emitter.text.place()
+        made = emitter.text.place(INLINED)
         emitter.install(made)
         cx.stats["built-ins"] += len(emitter.stubs)
         cx.stats["calls that are tasks"] += len(emitter.called)
@@ -345,6 +355,8 @@ class _Emitter:
         for item, n in self.builtins.items():
             stub = new[item]
             stub.name, stub.owner, stub.notes = item.name, n.instance, list(item.notes)
+            if (self.called or self.opens) and _suspends(n):
+                stub.notes.append(Suspends())
         for item, name in self.destructors.items():
             new[item] = made[name]
             new[item].name, new[item].owner = item.name, item.owner
@@ -372,9 +384,10 @@ class _Emitter:
         if not (wanted or self.called or self.opens or self.shut or has_ends(self.module)):
             return
         ends = [*self.opens.types, *self.shut]
-        self.channels = Channels.of(self.text, self.module, wanted, ends, opens=bool(self.opens))
+        tasks = bool(self.called or self.opens)
+        self.channels = Channels.of(self.text, self.module, wanted, ends, opens=bool(self.opens), tasks=tasks)
         self.channels.templates()
-        if not self.called and not self.opens:
+        if not tasks:
             self.text.add(HOOKS_WITHOUT_TASKS)
         self.stubs |= {item: self.channels.stub(item, n) for item, n in wanted.items()}
 
@@ -400,6 +413,9 @@ class _Emitter:
             "ready": queues,
             "later": queues + 8,
             "waiting": queues + 16,
+            "waiting_last": queues + 20,
+            "room": ROOM,
+            "room_left": ROOM - 32,
             "most_yields": MOST_YIELDS,
             "most_tasks": most_tasks(len(self.module.notes_of(Instance))),
             "swap_context": "",
@@ -459,6 +475,8 @@ class _Emitter:
                 functions.get("root_nudge"),
             )
             self.module.notes.append(note)
+            for name in LEAVES:
+                functions[name].notes.append(Suspends())
             frames = (functions[f"frames.{name}"] for name in FRAME_ITEMS)
             self.module.notes.append(FrameFunctions(*frames))
             self.module.imports += self.halves
@@ -518,6 +536,13 @@ class _Emitter:
                 f"(if (i32.eq (global.get {counter}) (i32.const {limit})) (then (call {{trap BACKPRESSURE}})))"
                 f" (global.set {counter} (i32.add (global.get {counter}) (i32.const {by})))",
             )
+
+
+def _suspends(call: CanonCall) -> bool:
+    """Whether what stands for a built-in is a leaf itself."""
+    kind, _, verb = call.builtin.partition(".")
+    copies = kind in ("stream", "future") and verb in ("read", "write")
+    return call.builtin == "thread.yield" or (copies and not call.options.is_async)
 
 
 def _rebind_reallocs(module: Module, new: dict[Function, CoreItem]) -> None:

@@ -188,13 +188,14 @@ class TaskCalls:
         results = numbers(call.target.signature.results)
         lines += [f"(local $r{i} {t.value})" for i, t in enumerate(results)]
         record_ = f"(i32.const {self.tables.record(call.callee)})"
-        lines.append("(call $enter (local.get $task))")
+        lines += ["(if (i32.eqz (global.get $frames.state)) (then", "(call $enter (local.get $task))"]
         if call.is_alone:
             lines.append(f"(i32.store $state offset=20 {record_} (i32.const 1))")
         lines += self._parameters(call, arguments)
-        lines.append("(call $started (local.get $task))")
+        lines.append("(call $started (local.get $task))))")
         lines.append(f"(call {self._quiet(call.target)} {_locals('$a', arguments)})")
         lines += [f"local.set $r{i}" for i in reversed(range(len(results)))]
+        lines.append("(if (global.get $frames.state) (then (return)))  ;; its frames have left")
         if call.lift.callback is not None:
             lines += ["(call $left (local.get $task))", "(call $answered (local.get $task) (local.get $r0))"]
         elif call.lift.is_async:

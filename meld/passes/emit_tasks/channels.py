@@ -50,13 +50,14 @@ class Channels:
     """Writes the functions of channels, waitable sets and error contexts into the text of the runtime.
 
     The templates call functions that the templates of tasks define: ``$check_blocking``,
-    ``$block_on_waitable (waitable)``, ``$block_on_set (set)`` and ``$set_wake (set)``.
+    ``$await_end (waitable) → result``, ``$block_on_set (set)`` and ``$set_wake (set)``.
 
     Attributes:
         copying: writes what reads and writes; `copies` are those of elements and messages.
         open_ends: what deals with ends of the host's, if there can be any.
         shut: whether ends that would cross to the host trap.
         errors: whether there are error contexts.
+        tasks: whether there is a scheduler, so that what blocks can leave the stack.
     """
 
     text: Text
@@ -67,17 +68,26 @@ class Channels:
     errors: bool
     open_ends: OpenEnds | None = None
     shut: bool = False
+    tasks: bool = False
     _stubs: int = 0
 
     @classmethod
     def of(
-        cls, text: Text, module: Module, builtins: Mapping[Function, CanonCall], ends: Sequence[Type], *, opens: bool
+        cls,
+        text: Text,
+        module: Module,
+        builtins: Mapping[Function, CanonCall],
+        ends: Sequence[Type],
+        *,
+        opens: bool,
+        tasks: bool,
     ) -> Channels:
         """The channels of a module; `builtins` are those that will be replaced, as `inside` returns them.
 
         Args:
             ends: the types of ends that the host may have, or that trap where the host would get one.
             opens: whether the module can wait for its host; else they trap.
+            tasks: whether there is a scheduler.
 
         Raises:
             MeldError: a read or write has its buffers in a 64-bit memory.
@@ -88,7 +98,7 @@ class Channels:
         open_ends = OpenEnds(module, text, tables.state, types, ends, copies) if opens else None
         copying = Copying(text, types, rendezvous(domains, builtins.items(), ends), copies, open_ends)
         errors, shut = _has_errors(module, builtins.values()), bool(ends) and not opens
-        return cls(text, tables, types, copying, copies, errors, open_ends, shut)
+        return cls(text, tables, types, copying, copies, errors, open_ends, shut, tasks)
 
     def templates(self) -> None:
         """Adds the functions that all instances share; those that carry ends have a table even without a built-in."""
@@ -196,6 +206,7 @@ class Channels:
             "check_count": self._check_count() if stream else "",
             "check_range": self._check_range(domain, call, verb, count),
             "copy": self._awaited(call, verb, call_) if sync else call_,
+            "back": BACK if sync and self.tasks else "",
         }
 
     def _check_count(self) -> str:
@@ -317,12 +328,16 @@ def _carried(module: Module) -> Iterator[tuple[Boundary, Type]]:
 
 # --- the shapes of stubs ----------------------------------------------------------------------------------------------
 
+BACK = "(if (global.get $frames.state) (then (return (call $end_awaited))))"
+"""What a synchronous read or write does when its frames are back: it is a leaf (`frames.wat`)."""
+
 _OF_ENDS = ("new", "read", "write", "cancel-read", "cancel-write", "drop-readable", "drop-writable")
 _OF_WRITABLE = frozenset({"write", "cancel-write", "drop-writable"})
 
 _COPY = """
   (func ${name} (export "{name}") (param $handle i32) (param $ptr i32) {n} (result i32)
     (local $result i32)
+    {back}
     {check_count}
     {check_blocking}
     {check_range}
@@ -339,22 +354,24 @@ _DROP = """
 """
 _POLL = """
   (func ${name} (export "{name}") (param $set i32) (param $ptr i32) (result i32)
-    (local $code i32) (local $handle i32) (local $payload i32)
+    (local $waitable i32) (local $word i32) (local $payload i32)
     {check_blocking}
     (local.set $set (call $set_get (i32.const {record}) (local.get $set)))
     {block}
-    (call $set_take (local.get $set))
-    local.set $payload
-    local.set $handle
-    local.set $code
+    (local.set $waitable (i32.load $state (local.get $set)))
+    (if (local.get $waitable)
+      (then
+        (i32.store $state (local.get $set) (i32.load $state offset=8 (local.get $waitable)))
+        (local.set $word (i32.load $state (local.get $waitable)))
+        (local.set $payload (call $waitable_delivered (local.get $waitable)))))
     (if (i32.and (local.get $ptr) (i32.const 3)) (then (call {trap EVENT_ALIGNMENT}) (unreachable)))
     (if (i64.gt_u
           (i64.add (i64.extend_i32_u (local.get $ptr)) (i64.const 8))
           (i64.mul (i64.extend_i32_u (memory.size {memory})) (i64.const {page})))
       (then (call {trap EVENT_RANGE}) (unreachable)))
-    (i32.store {memory} (local.get $ptr) (local.get $handle))
+    (i32.store {memory} (local.get $ptr) (i32.and (local.get $word) (i32.const 0xfffffff)))
     (i32.store {memory} offset=4 (local.get $ptr) (local.get $payload))
-    (local.get $code))
+    (i32.shr_u (local.get $word) (i32.const 28)))
 """
 _SHAPES = {
     "new": """

@@ -57,20 +57,14 @@
     (call {trap OTHER_STREAM})
     (unreachable))
 
-  ;; The end that a read or write is about.
-  (func $end_copying (param $record i32) (param $type i32) (param $handle i32) (result i32)
-    (local $waitable i32)
-    (local.set $waitable (call $end_of (local.get $record) (local.get $type) (local.get $handle)))
-    (if (i32.eqz (local.get $waitable)) (then (call {trap COPYING}) (unreachable)))
-    (local.get $waitable))
+  ;; Traps: a handle is not one of the end that a read or write is about.
+  (func $end_refused (param $record i32) (param $type i32) (param $handle i32)
+    (drop (call $end_of (local.get $record) (local.get $type) (local.get $handle)))
+    (call {trap COPYING}))
 
   ;; A read or write that was parked is synchronous: waits for its end, and returns the packed result.
   (func $end_await (param $record i32) (param $type i32) (param $handle i32) (result i32)
-    (local $waitable i32)
-    (local.set $waitable (call $end_of (local.get $record) (local.get $type) (local.get $handle)))
-    (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))
-    (call $block_on_waitable (local.get $waitable))
-    (call $waitable_deliver (local.get $waitable)))
+    (call $await_end (call $end_of (local.get $record) (local.get $type) (local.get $handle))))
 
   ;; *.cancel-read, *.cancel-write: the packed result. Nothing here ever has to wait.
   (func $channel_cancel (param $record i32) (param $type i32) (param $handle i32) (param $sync i32)

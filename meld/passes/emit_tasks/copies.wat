@@ -3,11 +3,16 @@
 
   ;; The packed result, or -1 (BLOCKED): the buffer is parked. `place` is the number of its place in its domain.
   (func {name} (param $record i32) (param $place i32) (param $handle i32) (param $ptr i32) (param $n i32) (result i32)
-    (local $channel i32) (local $bits i32) (local $other i32) (local $left i32) (local $parked i32) (local $event i32)
-    (local.set $channel
-      (i32.sub
-        (call $end_copying (local.get $record) (i32.const {type}) (local.get $handle))
-        (i32.const {offset})))
+    (local $channel i32) (local $bits i32) (local $set i32) (local $left i32) (local $parked i32) (local $event i32)
+    (block $known
+      (if (i32.lt_u (local.get $handle) (i32.load $state offset=4 (local.get $record)))
+        (then
+          (local.set $channel
+            (i32.add (i32.load $state (local.get $record)) (i32.shl (local.get $handle) (i32.const 4))))
+          (br_if $known (i32.eq (i32.load $state (local.get $channel)) (i32.const {type})))))
+      (call $end_refused (local.get $record) (i32.const {type}) (local.get $handle))
+      (unreachable))
+    (local.set $channel (i32.sub (i32.load $state offset=4 (local.get $channel)) (i32.const {offset})))
     (local.set $bits (i32.load $state offset=32 (local.get $channel)))
     (if (i32.and (local.get $bits) (i32.const {not_idle}))
       (then
@@ -24,17 +29,22 @@
     (block $park
       (br_if $park (i32.eqz (i32.and (local.get $bits) (i32.const {other_parked}))))
       {check_instance}
-      (local.set $other (i32.add (local.get $channel) (i32.const {other_offset})))
       (local.set $left (i32.load $state offset=40 (local.get $channel)))
       {meet_zero}
       (if (i32.gt_u (local.get $n) (local.get $left)) (then (local.set $n (local.get $left))))
       (local.set $parked (i32.load $state offset=36 (local.get $channel)))
       {copy}
-      (local.set $event (i32.load $state offset=12 (local.get $other)))
-      (call $waitable_set_event (local.get $other)
+      (local.set $event (i32.load $state offset={other_event} (local.get $channel)))
+      (i32.store $state offset={other_event} (local.get $channel)
         (i32.add
           (select (local.get $event) (i32.const 1) (local.get $event))
           {progress}))
+      (if (i32.eqz (local.get $event))
+        (then
+          (local.set $set (i32.load $state offset={other_set} (local.get $channel)))
+          (if (i32.gt_u (local.get $set) (i32.const 1))
+            (then
+              (call $set_append (local.get $set) (i32.add (local.get $channel) (i32.const {other_offset})))))))
       (local.set $left (i32.sub (local.get $left) (local.get $n)))
       (if (local.get $left)
         (then

@@ -1,6 +1,9 @@
 ;; Frames off the stack. What blocks without a callback stays on the stack as long as only frames above it have to go on
-;; first. Otherwise it leaves: `resumable-frames` makes the functions between a driver below and `$suspend` resumable, and
+;; first. Otherwise it leaves: `resumable-frames` makes the functions between a driver below and a *leaf* resumable, and
 ;; sets $movable; the protocol stands in `meld.rewriting.resumable`. Without that pass a frame that would have to leave traps.
+;; A leaf is a built-in that blocks, or what it calls for that. It sets $frames.state to 1 and returns; what it needs when
+;; it is called again is in its record (`tasks.wat`), which is the innermost then. A driver, and what it calls on the way
+;; to the code of a task, keeps its own state: it is called again with $frames.state 2, and goes on to the call at once.
 ;;
 ;; Frames lie in a room, a block of the heap that begins with 32 bytes about what left: +0 next in its queue  +4 0, where
 ;;   a task has the number of its call  +8 the task  +12 the frame (`tasks.wat`)  +16, +20 top and limit of the room
@@ -13,34 +16,42 @@
   (global $movable (export "frames.movable") i32 (i32.const 0))
   (global $driven (mut i32) (i32.const 0))  ;; whether a driver is below, and no call of the host in between
 
-  (global $spare (mut i32) (i32.const 0))  ;; a room that nobody needs, or 0, and its bytes
-  (global $spare_bytes (mut i32) (i32.const 0))
+  (global $rooms (mut i32) (i32.const 0))  ;; rooms of {room} bytes that nobody needs: the first one, or 0
 
-  ;; Makes room for a frame: the spare room, or twice the room there is, in a new block.
+  ;; Makes room for a frame: one of those rooms, or twice the room there is, in a new block.
   (func $frames.grow (export "frames.grow") (param $size i32)
     (local $bytes i32) (local $used i32) (local $room i32) (local $more i32)
     (local.set $bytes (i32.sub (global.get $frames.limit) (global.get $frames.base)))
     (local.set $used (i32.const 32))
+    (local.set $more (i32.const {room}))
     (block $made
-      (if (local.get $bytes)
-        (then (local.set $used (i32.sub (global.get $frames.top) (global.get $frames.base))))
-        (else
-          (local.set $room (global.get $spare))
-          (local.set $more (global.get $spare_bytes))
-          (if (i32.ge_u (local.get $more) (i32.add (local.get $size) (i32.const 32)))
+      (if (i32.eqz (local.get $bytes))
+        (then
+          (local.set $room (global.get $rooms))
+          (if (i32.and (i32.ne (local.get $room) (i32.const 0)) (i32.le_u (local.get $size) (i32.const {room_left})))
             (then
-              (global.set $spare (i32.const 0))
-              (global.set $spare_bytes (i32.const 0))
-              (br $made)))))
-      (local.set $more (i32.add (i32.shl (local.get $bytes) (i32.const 1)) (i32.add (local.get $size) (i32.const 288))))
+              (global.set $rooms (i32.load $state (local.get $room)))
+              (br $made))))
+        (else (local.set $used (i32.sub (global.get $frames.top) (global.get $frames.base)))))
+      (if (i32.or (local.get $bytes) (i32.gt_u (local.get $size) (i32.const {room_left})))
+        (then
+          (local.set $more
+            (i32.add (i32.shl (local.get $bytes) (i32.const 1)) (i32.add (local.get $size) (i32.const {room}))))))
       (local.set $room (call $block_new (local.get $more)))
       (if (local.get $bytes)
         (then
           (memory.copy $state $state (local.get $room) (global.get $frames.base) (local.get $used))
-          (call $block_free (global.get $frames.base) (local.get $bytes)))))
+          (call $room_free (global.get $frames.base) (local.get $bytes)))))
     (global.set $frames.base (local.get $room))
     (global.set $frames.top (i32.add (local.get $room) (local.get $used)))
     (global.set $frames.limit (i32.add (local.get $room) (local.get $more))))
+
+  (func $room_free (param $room i32) (param $bytes i32)
+    (if (i32.eq (local.get $bytes) (i32.const {room}))
+      (then
+        (i32.store $state (local.get $room) (global.get $rooms))
+        (global.set $rooms (local.get $room)))
+      (else (call $block_free (local.get $room) (local.get $bytes)))))
 
   (func $no_room
     (global.set $frames.base (i32.const 0))
@@ -51,22 +62,11 @@
   (func $may_leave (result i32)
     (i32.and (global.get $movable) (global.get $driven)))
 
-  ;; The frames of the running task leave, and the call returns when they are back.
-  (func $suspend (export "frames.suspend")
-    (if (i32.eq (global.get $frames.state) (i32.const 2))
-      (then
-        (global.set $frames.state (i32.const 0))
-        (if (global.get $spare)
-          (then
-            (call $block_free
-              (global.get $frames.base)
-              (i32.sub (global.get $frames.limit) (global.get $frames.base))))
-          (else
-            (global.set $spare (global.get $frames.base))
-            (global.set $spare_bytes (i32.sub (global.get $frames.limit) (global.get $frames.base)))))
-        (call $no_room)
-        (return)))
-    (global.set $frames.state (i32.const 1)))
+  ;; The frames of the running task are back, and go on.
+  (func $landed
+    (global.set $frames.state (i32.const 0))
+    (call $room_free (global.get $frames.base) (i32.sub (global.get $frames.limit) (global.get $frames.base)))
+    (call $no_room))
 
   ;; The drivers: they run the code of a task until it blocks or is over.
   (func $drive (export "frames.drive") (param $task i32)
@@ -126,14 +126,17 @@
 
   ;; Brings the first frames back that can go on; 0 if there are none.
   (func $resume (result i32)
-    (local $record i32)
+    (local $record i32) (local $before i32) (local $next i32)
     (local.set $record (i32.load $state (i32.const {waiting})))
     (block $found
       (loop $more
         (if (i32.eqz (local.get $record)) (then (return (i32.const 0))))
         (br_if $found (i32.load $state (i32.load $state offset=8 (i32.load $state offset=12 (local.get $record)))))
+        (local.set $before (local.get $record))
         (local.set $record (i32.load $state (local.get $record)))
         (br $more)))
-    (call $take_out (i32.const {waiting}) (local.get $record))
+    (local.set $next (i32.load $state (local.get $record)))
+    (i32.store $state (select (local.get $before) (i32.const {waiting}) (local.get $before)) (local.get $next))
+    (if (i32.eqz (local.get $next)) (then (i32.store $state (i32.const {waiting_last}) (local.get $before))))
     (call $back (local.get $record))
     (i32.const 1))

@@ -349,7 +349,7 @@ HOOKS = {
     ),
     "hold": "\n        (if (global.get $hold) (then (return (i32.const 0))))",
     "host_wait": (
-        "\n      (if (call $may_leave) (then (call $suspend) (br $more)))"
+        "\n      (if (call $may_leave) (then (global.set $frames.state (i32.const 1)) (return)))"
         "\n      (if (i32.or (global.get $host.waiting) (global.get $several)) (then (call $host_wait) (br $more)))"
     ),
     "host_yield": ("\n    (if (global.get $host.waiting) (then (drop (call $host.thread.yield)) (call $host_poll)))"),

@@ -182,6 +182,8 @@ class Copying:
             "offset": 16 if write else 0,
             "event": 28 if write else 12,
             "other_offset": 0 if write else 16,
+            "other_set": 4 if write else 20,
+            "other_event": 12 if write else 28,
             "not_idle": (BUSY_BIT | DONE_BIT) << mine | (WRITTEN_BIT if future else 0),
             "busy": BUSY_BIT << mine,
             "done_trap": self._done(verb, future),
@@ -192,7 +194,9 @@ class Copying:
             "bits_when_moved": WRITTEN_BIT if future else 0,
             "host_copy": self._host_copy(domain, verb),
             "check_instance": "" if domain.is_numeric else self._check_instance(),
-            "meet_zero": "" if future else _MEET_ZERO[verb].format(keep=~(PARKED_BIT << other)),
+            "meet_zero": ""
+            if future
+            else _MEET_ZERO[verb].format(keep=~(PARKED_BIT << other), other=0 if write else 16),
             "copy": self._copy(domain, verb) if element is not None else "",
             "size": element.size if element is not None else 0,
             "progress": "(i32.const 0)" if future else "(i32.shl (local.get $n) (i32.const 4))",
@@ -324,14 +328,14 @@ _MEET_ZERO = {
     Verb.READ: """(if (i32.eqz (local.get $left))
         (then
           (local.set $bits (i32.and (local.get $bits) (i32.const {keep})))
-          (call $waitable_set_event (local.get $other) (i32.const 1))
+          (call $waitable_set_event (i32.add (local.get $channel) (i32.const {other})) (i32.const 1))
           (br $park)))
       (if (i32.eqz (local.get $n)) (then (return (i32.const 0))))""",
     Verb.WRITE: """(if (i32.eqz (local.get $n)) (then (return (i32.const 0))))
       (if (i32.eqz (local.get $left))
         (then
           (local.set $bits (i32.and (local.get $bits) (i32.const {keep})))
-          (call $waitable_set_event (local.get $other) (i32.const 1))
+          (call $waitable_set_event (i32.add (local.get $channel) (i32.const {other})) (i32.const 1))
           (br $park)))""",
 }
 """A stream's buffer that meets an empty one. A write of nothing always completes; a read of nothing does unless the

@@ -20,6 +20,7 @@
 
   (global $task (export "task") (mut i32) (i32.const {outside}))  ;; the task that runs; one that must not block if none does
   (global $frame (mut i32) (i32.const 0))                         ;; the innermost frame
+  (global $free (mut i32) (i32.const 0))                          ;; frames that nobody needs: the first one, or 0
   (global $yields (mut i32) (i32.const 0))                        ;; yields since a frame last went on
 
   ;; --- queues: first and last task
@@ -40,15 +41,18 @@
 
   ;; Takes a task out of a queue if it is there.
   (func $take_out (param $queue i32) (param $task i32)
-    (local $at i32) (local $next i32)
-    (local.set $next (i32.load $state (local.get $queue)))
-    (i32.store $state (local.get $queue) (i32.const 0))
+    (local $at i32) (local $before i32)
+    (local.set $at (i32.load $state (local.get $queue)))
     (loop $more
-      (local.set $at (local.get $next))
       (if (i32.eqz (local.get $at)) (then (return)))
-      (local.set $next (i32.load $state (local.get $at)))
-      (if (i32.ne (local.get $at) (local.get $task)) (then (call $append (local.get $queue) (local.get $at))))
-      (br $more)))
+      (if (i32.ne (local.get $at) (local.get $task))
+        (then
+          (local.set $before (local.get $at))
+          (local.set $at (i32.load $state (local.get $at)))
+          (br $more))))
+    (local.set $at (i32.load $state (local.get $at)))
+    (i32.store $state (select (local.get $before) (local.get $queue) (local.get $before)) (local.get $at))
+    (if (i32.eqz (local.get $at)) (then (i32.store $state offset=4 (local.get $queue) (local.get $before)))))
 
   ;; --- the life of a task
 
@@ -217,22 +221,26 @@
   ;; Calls the callback of a task with its next event.
   (func $deliver (param $task i32)
     (local $code i32) (local $handle i32) (local $payload i32) (local $set i32)
-    (local.set $code (i32.load $state offset=36 (local.get $task)))
-    (if (local.get $code)
+    (if (i32.eqz (global.get $frames.state))
       (then
-        (local.set $code (i32.sub (local.get $code) (i32.const 1)))
-        (i32.store $state offset=36 (local.get $task) (i32.const 0)))
-      (else
-        (local.set $set (call $set_get (i32.load $state offset=12 (local.get $task)) (i32.load $state offset=40 (local.get $task))))
-        (if (i32.eqz (i32.load $state (local.get $set))) (then (call $wait (local.get $task)) (return)))  ;; another one took it
-        (call $set_take (local.get $set))
-        local.set $payload
-        local.set $handle
-        local.set $code))
-    (call $enter (local.get $task))
-    (i32.store $state offset=20 (i32.load $state offset=12 (local.get $task)) (i32.const 1))
+        (local.set $code (i32.load $state offset=36 (local.get $task)))
+        (if (local.get $code)
+          (then
+            (local.set $code (i32.sub (local.get $code) (i32.const 1)))
+            (i32.store $state offset=36 (local.get $task) (i32.const 0)))
+          (else
+            (local.set $set
+              (call $set_get (i32.load $state offset=12 (local.get $task)) (i32.load $state offset=40 (local.get $task))))
+            (if (i32.eqz (i32.load $state (local.get $set))) (then (call $wait (local.get $task)) (return)))  ;; another one took it
+            (call $set_take (local.get $set))
+            local.set $payload
+            local.set $handle
+            local.set $code))
+        (call $enter (local.get $task))
+        (i32.store $state offset=20 (i32.load $state offset=12 (local.get $task)) (i32.const 1))))
     (call $callback (local.get $task) (local.get $code) (local.get $handle) (local.get $payload))
     local.set $code
+    (if (global.get $frames.state) (then (return)))
     (call $left (local.get $task))
     (call $answered (local.get $task) (local.get $code)))
 
@@ -261,7 +269,10 @@
   ;; `word` is the address of a word that is not 0 when the frame can go on; 0 if it always can.
   (func $frame_push (param $word i32) (result i32)
     (local $frame i32)
-    (local.set $frame (call $block_new (i32.const 16)))
+    (local.set $frame (global.get $free))
+    (if (local.get $frame)
+      (then (global.set $free (i32.load $state offset=12 (local.get $frame))))
+      (else (local.set $frame (call $block_new (i32.const 16)))))
     (i32.store $state offset=8 (local.get $frame)
       (select (local.get $word) (i32.add (local.get $frame) (i32.const 8)) (local.get $word)))
     (i32.store $state offset=12 (local.get $frame) (global.get $frame))
@@ -287,19 +298,21 @@
       (br $more))
     (unreachable))
 
-  ;; Runs other work until a word is not 0.
+  ;; Runs other work until a word is not 0, or else sets $frames.state: the frame has to leave.
   (func $run_until (param $word i32)
     (loop $more
       (if (i32.load $state (local.get $word)) (then (return)))
       (if (call $may_leave)
-        (then (if (call $outer_ready) (then (call $suspend) (br $more)))))
+        (then (if (call $outer_ready) (then (global.set $frames.state (i32.const 1)) (return)))))
       (br_if $more (call $step)){host_wait})
     (if (call $outer_ready) (then (call {trap OUT_OF_ORDER}) (unreachable)))
     (call {trap DEADLOCK})
     (unreachable))
 
-  ;; Where whatever runs only yields, and a frame below could go on, nothing will ever happen: it has to.
+  ;; Where whatever runs only yields, and a frame below could go on, nothing will ever happen: it has to, and can if the
+  ;; frames above it can leave.
   (func $count_yield
+    (if (call $may_leave) (then (return)))
     (global.set $yields (i32.add (global.get $yields) (i32.const 1)))
     (if (i32.gt_u (global.get $yields) (i32.const {most_yields}))
       (then (if (call $outer_ready) (then (call {trap OUT_OF_ORDER}) (unreachable))))))
@@ -310,28 +323,63 @@
   (func $check_blocking
     (if (i32.eqz (call $may_block)) (then (call {trap BLOCK}) (unreachable))))
 
-  (func $block_on_set (param $set i32)
+  (func $block_on_set (export "block_on_set") (param $set i32)
     (local $frame i32)
-    (if (i32.load $state (local.get $set)) (then (return)))
-    (local.set $frame (call $frame_push (local.get $set)))
-    (call $waiter_add (local.get $set) (local.get $frame))
-    (call $run_until (local.get $set))
-    (call $waiter_remove (local.get $set) (local.get $frame))
+    (if (global.get $frames.state)
+      (then (call $landed))
+      (else
+        (if (i32.load $state (local.get $set)) (then (return)))
+        (local.set $frame (call $frame_push (local.get $set)))
+        (call $waiter_add (local.get $set) (local.get $frame))
+        (call $run_until (local.get $set))
+        (if (global.get $frames.state) (then (return)))))
+    (local.set $frame (global.get $frame))
+    (call $waiter_remove (i32.load $state offset=8 (local.get $frame)) (local.get $frame))
     (call $frame_pop (local.get $frame)))
 
   ;; Until there is an event, the waitable belongs to whoever waits, and must not join a set (+4 is 1).
-  (func $block_on_waitable (param $waitable i32)
-    (local $frame i32)
+  (func $block_on_waitable (export "block_on_waitable") (param $waitable i32)
+    (if (global.get $frames.state)
+      (then (call $landed))
+      (else
+        (call $await (local.get $waitable))
+        (if (global.get $frames.state) (then (return)))))
+    (drop (call $awaited)))
+
+  (func $await (param $waitable i32)
     (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))
     (i32.store $state offset=4 (local.get $waitable) (i32.const 1))
-    (local.set $frame (call $frame_push (i32.add (local.get $waitable) (i32.const 12))))
-    (call $run_until (i32.add (local.get $waitable) (i32.const 12)))
-    (call $frame_pop (local.get $frame))
-    (i32.store $state offset=4 (local.get $waitable) (i32.const 0)))
+    (local.set $waitable (i32.add (local.get $waitable) (i32.const 12)))
+    (drop (call $frame_push (local.get $waitable)))
+    (call $run_until (local.get $waitable)))
+
+  ;; The waitable that the innermost frame has waited for.
+  (func $awaited (result i32)
+    (local $waitable i32)
+    (local.set $waitable (i32.sub (i32.load $state offset=8 (global.get $frame)) (i32.const 12)))
+    (call $frame_pop (global.get $frame))
+    (i32.store $state offset=4 (local.get $waitable) (i32.const 0))
+    (local.get $waitable))
+
+  ;; A read or write that was parked is synchronous: waits for its end, and returns the packed result.
+  (func $await_end (param $waitable i32) (result i32)
+    (call $await (local.get $waitable))
+    (if (global.get $frames.state) (then (return (i32.const 0))))
+    (call $waitable_delivered (call $awaited)))
+
+  ;; The same when its frames are back.
+  (func $end_awaited (result i32)
+    (call $landed)
+    (call $waitable_delivered (call $awaited)))
 
   ;; thread.yield: all that is ready, and what has yielded before.
   (func $yield (result i32)
     (local $task i32) (local $count i32) (local $frame i32)
+    (if (global.get $frames.state)
+      (then
+        (call $landed)
+        (call $yielded (global.get $frame))
+        (return (i32.const 0))))
     (if (i32.eqz (call $may_block)) (then (return (i32.const 0))))
     (call $count_yield){host_yield}
     (local.set $frame (call $frame_push (i32.const 0)))
@@ -354,13 +402,13 @@
             (br $more))))
       (call $yielded (local.get $frame))
       (return (i32.const 0)))
-    (call $suspend)
-    (call $yielded (local.get $frame))
+    (global.set $frames.state (i32.const 1))
     (i32.const 0))
 
   (func $yielded (param $frame i32)
     (global.set $frame (i32.load $state offset=12 (local.get $frame)))
-    (call $block_free (local.get $frame) (i32.const 16)))
+    (i32.store $state offset=12 (local.get $frame) (global.get $free))
+    (global.set $free (local.get $frame)))
 
   ;; Whether a frame that yields has to leave: one below it can go on.
   (func $must_leave (param $frame i32) (result i32)
@@ -385,17 +433,21 @@
 
   ;; A call that is lowered synchronously, or the host's: returns when the task has resolved.
   (func $call_sync (export "call_sync") (param $task i32)
-    (local $frame i32) (local $driven i32)
-    (local.set $driven (global.get $driven))
-    (if (i32.eqz (i32.load $state offset=44 (local.get $task))) (then (global.set $driven (i32.const 0))))
-    (local.set $frame (call $frame_push (i32.add (local.get $task) (i32.const 28))))
-    (call $begin (local.get $task))
-    (if (i32.eqz (i32.load $state offset=28 (local.get $task)))
-      (then
-        (if (i32.load $state offset=44 (local.get $task)) (then (call $check_blocking)))
-        (call $run_until (i32.add (local.get $task) (i32.const 28)))))
-    (global.set $driven (local.get $driven))
-    (call $frame_pop (local.get $frame)))
+    (local $driven i32)
+    (if (global.get $frames.state)
+      (then (call $landed))
+      (else
+        (local.set $driven (global.get $driven))
+        (if (i32.eqz (i32.load $state offset=44 (local.get $task))) (then (global.set $driven (i32.const 0))))
+        (drop (call $frame_push (i32.add (local.get $task) (i32.const 28))))
+        (call $begin (local.get $task))
+        (if (i32.eqz (i32.load $state offset=28 (local.get $task)))
+          (then
+            (if (i32.load $state offset=44 (local.get $task)) (then (call $check_blocking)))
+            (call $run_until (i32.add (local.get $task) (i32.const 28)))
+            (if (global.get $frames.state) (then (return)))))
+        (global.set $driven (local.get $driven))))
+    (call $frame_pop (global.get $frame)))
 
   ;; --- built-ins
 

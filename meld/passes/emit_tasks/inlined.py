@@ -1,0 +1,72 @@
+"""Which functions of the runtime stand in place of their calls: a call costs as much as a short function does.
+
+One that is called in a single place is inlined, which makes the code smaller. A few that every read, write, switch and
+event goes through are inlined in each place, as long as these are few.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+
+from meld.ir.module import Function, Module
+from meld.ir.types import TypeDef, ValType
+from meld.rewriting.inline import inline_calls
+from meld.rewriting.template import Prepared
+
+HOT = frozenset({"append", "enterable", "enter", "leave", "set_get", "waitable_delivered", "may_leave"})
+MOST_PLACES = 6
+
+
+def inline_runtime(module: Module) -> int:
+    """Inlines calls in the module of the runtime; returns their number."""
+    kept = {export.item for export in module.exports}
+    places = Counter(callee for function in module.functions for callee in _called(function))
+
+    @cache
+    def results(*types: ValType) -> TypeDef:
+        return module.func_type((), types)
+
+    done: set[Function] = set()
+
+    def wanted(callee: Function) -> bool:
+        if callee in kept or callee not in done:
+            return False
+        return places[callee] == 1 or (callee.name in HOT and places[callee] <= MOST_PLACES)
+
+    inlined = 0
+    for function in _callees_first(module):
+        inlined += inline_calls(function, wanted, results, loops=True)
+        done.add(function)
+    called = {callee for function in module.functions for callee in _called(function)}
+    module.functions = [f for f in module.functions if f in kept or f in called]
+    return inlined
+
+
+def _called(function: Function) -> list[Function]:
+    return [i.args[0] for i in function.view().instructions if i.op == "call"]
+
+
+def _callees_first(module: Module) -> list[Function]:
+    """The functions, each behind those that it calls, but for calls that lead back."""
+    order: dict[Function, None] = {}
+    open_: dict[Function, list[Function]] = {}
+    for root in module.functions:
+        if root in order or root in open_:
+            continue
+        path = [root]
+        open_[root] = [f for f in _called(root) if f.body is not None]
+        while path:
+            pending = open_[path[-1]]
+            if not pending:
+                order[path.pop()] = None
+                continue
+            callee = pending.pop()
+            if callee not in open_:
+                open_[callee] = [f for f in _called(callee) if f.body is not None]
+                path.append(callee)
+    return list(order)
+
+
+INLINED = Prepared("inlined", repr((sorted(HOT), MOST_PLACES)).encode(), inline_runtime)
+"""For `Text.place`."""
