@@ -8,8 +8,9 @@ import argparse
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.description = (
-        "A language server for modules and compositions, on standard input and output: diagnostics, go to definition, "
-        "references, hover with types and origins, the outline, formatting. docs/editors.md says how editors start it."
+        "A language server for modules and compositions, on standard input and output: diagnostics with quick fixes, "
+        "completion, signature help, inlay hints, renaming, definitions, references, hover with types and origins, the "
+        "outline, folding, formatting. docs/editors.md says how editors start it."
     )
     parser.add_argument("--engine", action="store_true", help="have the engine validate what is in order otherwise")
     parser.add_argument("--stdio", action="store_true", help="what it does anyway; some editors insist")

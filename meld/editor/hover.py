@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from meld.editor.index import Index, Variable, kind_of, name_of
-from meld.ir.describe import item_type, signature
+from meld.editor.index import Index, kind_of, name_of
+from meld.editor.operands import shape_of
+from meld.editor.scan import word_at
+from meld.editor.variables import Variable
+from meld.ir.describe import item_type, signature, type_name
 from meld.ir.module import DataSegment, ElementSegment, Function, Item
 from meld.ir.notes import Instance, Note, Opaque
 from meld.ir.types import FuncType, TypeDef
@@ -19,18 +22,27 @@ def hover(index: Index, offset: int) -> str | None:
     """What is said of the word at a place, in Markdown; None if there is nothing to say."""
     use = index.at(offset)
     if use is None:
-        return None
+        return _instruction(index, offset)
     target = use.target
-    parts = [f"```wat\n{_head(index, target)}\n```", *(f"- {line}" for line in facts(target))]
+    parts = [f"```wat\n{head(index, target)}\n```", *(f"- {line}" for line in facts(target))]
     uses = sum(1 for each in index.of(target) if not each.definition)
-    return "\n".join([*parts, f"- used {uses} times here"])
+    return "\n".join([*parts, f"- used {'once' if uses == 1 else f'{uses} times'} here" if uses else "- not used here"])
 
 
-def _head(index: Index, target: Any) -> str:
+def _instruction(index: Index, offset: int) -> str | None:
+    """What is said of an instruction: its operands and results."""
+    word = word_at(index.source.text, offset)
+    shape = None if word is None else shape_of(word)
+    return None if word is None or shape is None else f"```wat\n{word}: {signature(shape)}\n```"
+
+
+def head(index: Index, target: Any) -> str:
     """The definition in short: with its type if it has one, else as it is written."""
     match target:
-        case Variable(kind=kind, name=name):
-            return f"{kind} {name}"
+        case Variable(kind="local", name=name, type=type):
+            return f"local {name}" if type is None else f"local {name}: {type_name(type)}"
+        case Variable(kind=kind, name=name, block=block):
+            return f"{kind} {name} of this `{block}`"
         case TypeDef(shape=FuncType() as shape):
             return f"type {name_of(target)}: {signature(shape)}"
         case ElementSegment() | DataSegment() | TypeDef():

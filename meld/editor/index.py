@@ -13,33 +13,19 @@ from dataclasses import field
 from typing import Any
 
 from meld.diagnostics import MeldError, Source, Span
+from meld.editor.scan import NAME, Tree, tokens
+from meld.editor.variables import Variable, Walk
 from meld.ir import component as c
 from meld.ir.component import Component
 from meld.ir.instructions import LazyBody
-from meld.ir.module import KEYWORD_OF, DataSegment, ElementSegment, Export, Function, Item, Module
+from meld.ir.module import KEYWORD_OF, SPACE_OF, DataSegment, ElementSegment, Export, Function, Item, Module
 from meld.ir.notes import Note
+from meld.ir.opcodes import OPS, Imm
 from meld.ir.types import TypeDef
 from meld.support.records import record
+from meld.text.literals import identifier_name
 from meld.text.reading.names import recording_uses
-from meld.text.recovery import Group, groups, parse_all
-
-_NAME = r"\$(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+)"
-_LOCAL = re.compile(rf"(?P<def>\(\s*(?:param|local)|local\.(?:get|set|tee))\s+(?P<name>{_NAME})")
-_LABEL = re.compile(
-    rf"(?P<def>(?<![\w.])(?:block|loop|if|try|try_table)(?![\w.])|(?<![\w.])(?:br[\w.]*|rethrow|delegate|end|else))"
-    rf"\s+(?P<names>{_NAME}(?:\s+{_NAME})*)"
-)
-_OPENERS = ("block", "loop", "if", "try", "try_table")
-
-
-@record(eq=False)
-class Variable:
-    """A local variable or a label. `kind` is ``local`` or ``label``."""
-
-    name: str
-    kind: str
-    span: Span
-    function: Function
+from meld.text.recovery import parse_all
 
 
 @record(frozen=True)
@@ -65,55 +51,157 @@ class Entry:
 
 @record()
 class Index:
-    """What stands where in one text. `program` is None where the text is too broken to be read."""
+    """What stands where in one text.
+
+    Attributes:
+        program: what is left of it without its errors, and if it is `cut`, when all parentheses are closed at its end;
+            None if that is nothing.
+    """
 
     source: Source
     program: Module | Component | None
+    errors: list[MeldError]
+    cut: bool
     uses: list[Use]
-    groups: list[Group]
+    tree: Tree
+    _by_target: dict[int, list[Use]] = field(default_factory=dict)
 
     def at(self, offset: int) -> Use | None:
-        """What the word at a place refers to or defines."""
-        found = [use for use in self.uses if use.span.start <= offset <= use.span.end]
-        return min(found, key=lambda use: use.span.end - use.span.start, default=None)
+        """What the word at a place refers to or defines; of two words that touch, the one that begins there."""
+        end = bisect_right(self.uses, offset, key=lambda use: use.span.start)
+        found = [use for use in self.uses[max(0, end - NESTED) : end] if offset <= use.span.end]
+        return min(found, key=lambda use: (offset == use.span.end, use.span.end - use.span.start), default=None)
 
     def of(self, target: Any) -> list[Use]:
         """All places that refer to something, in the order of the text, its definition included."""
-        return [use for use in self.uses if use.target is target]
+        if not self._by_target:
+            for use in self.uses:
+                self._by_target.setdefault(id(use.target), []).append(use)
+        return self._by_target.get(id(target), [])
 
     def whole(self, span: Span) -> Span:
         """The parentheses around the name of a definition."""
-        at = bisect_right(self.groups, span.start, key=lambda group: group.start) - 1
-        while at >= 0 and self.groups[at].end < span.end:
-            at -= 1
-        return Span(self.source, self.groups[at].start, self.groups[at].end) if at >= 0 else span
+        group = self.tree.whole(span.start, span.end)
+        return span if group is None else Span(self.source, group.start, group.end)
+
+
+MAX_MISSING = 200
+"""How many closing parentheses a text may lack and still be read as if it had them."""
+NESTED = 8
+"""How many uses may begin at a place or in front of it and still reach over it: spans of annotations hold others."""
 
 
 def index_text(text: str, name: str) -> Index:
     """The index of a text; of one with errors, of what can be read. Never raises MeldError."""
     source = Source(name, text, located=True)
+    tree = Tree.of(text)
+    missing = sum(not group.closed for group in tree.groups)
     with recording_uses() as found:
-        program, _ = parse_all(text, name)
-        if program is not None:
-            _read_bodies(program)
-    uses: dict[tuple[int, int], Use] = {}
+        program, errors = parse_all(text, name)
+        cut = program is None and 0 < missing <= MAX_MISSING
+        if cut:
+            program, _ = parse_all(f"{text}\n{')' * missing}", name)
+        broken = [] if program is None else _read_bodies(program)
+    index = Index(source, program, errors, cut, [], tree)
     definitions = [] if program is None else [d for d in _definitions(program) if d.span is not None]
+    uses: dict[tuple[int, int], Use] = {}
     for target in sorted(definitions, key=lambda target: _rank(target, source)):
         span = _name_in(target, source)
         uses.setdefault((span.start, span.end), Use(span, target, definition=True))
-    for span, target in reversed(found):  # if the text was read several times, the last time counts
-        uses.setdefault((span.start, span.end), Use(Span(source, span.start, span.end), _seen(target)))
-    try:
-        pairs = groups(text)
-    except MeldError:
-        pairs = []
-    index = Index(source, program, [], pairs)
+    last = {_place(target): target for target in definitions}
+    for span, seen in reversed(found):  # if the text was read several times, the last time counts
+        target = _seen(seen)
+        target = last.get(_place(target), target)  # one of an earlier time means what stands there now
+        uses.setdefault((span.start, span.end), Use(Span(source, span.start, span.end), target))
     for target in definitions:
         if isinstance(target, Function) and target.span is not None:
-            for use in _variables(target, index.whole(target.span)):
+            for use in _inside(target, index.whole(target.span)):
                 uses.setdefault((use.span.start, use.span.end), use)
     index.uses = sorted(uses.values(), key=lambda use: (use.span.start, use.span.end))
+    if errors or broken:
+        index.uses = sorted(
+            [*index.uses, *_unread(index, [*errors, *broken])], key=lambda use: (use.span.start, use.span.end)
+        )
     return index
+
+
+def _place(target: Any) -> tuple[type[Any], int, int, Any]:
+    span = getattr(target, "span", None)
+    return (
+        type(target),
+        *((span.start, span.end) if span is not None else (-1, id(target))),
+        getattr(target, "name", None),
+    )
+
+
+def _inside(function: Function, whole: Span) -> Iterator[Use]:
+    """The locals and labels of a function, and what refers to them."""
+    for span, variable, definition in Walk(whole.source, function).uses(whole.start, whole.end):
+        yield Use(span, variable, definition)
+
+
+def _unread(index: Index, errors: list[MeldError]) -> Iterator[Use]:
+    """What names mean in functions with errors, which are not read to the end: found by the words in front of them."""
+    known = {(use.span.start, use.span.end) for use in index.uses}
+    names: dict[tuple[str, str | None], Any] = {}
+    for use in index.uses:
+        text = index.source.text[use.span.start : use.span.end]
+        space = space_of(use.target)
+        if use.definition and space is not None and text.startswith("$"):
+            names.setdefault((space, identifier_name(text)), use.target)
+    broken = {group.number: group for e in errors if e.span for group in index.tree.around(e.span.start)}
+    for group in broken.values():
+        if group.keyword != "func":
+            continue
+        word = ""
+        for kind, start, end in tokens(index.source.text, group.start, group.end):
+            text = index.source.text[start:end]
+            if kind == "word":
+                word = text
+            elif kind == "name" and (start, end) not in known:
+                for space in spaces_of(word):
+                    target = names.get((space, identifier_name(text)))
+                    if target is not None:
+                        yield Use(Span(index.source, start, end), target)
+                        break
+
+
+SPACE_OF_IMM = {
+    Imm.FUNC: "functions",
+    Imm.TYPE: "types",
+    Imm.HEAP: "types",
+    Imm.REF: "types",
+    Imm.BLOCK: "types",
+    Imm.TABLE: "tables",
+    Imm.MEMORY: "memories",
+    Imm.MEMARG: "memories",
+    Imm.GLOBAL: "globals",
+    Imm.TAG: "tags",
+    Imm.ELEM: "elements",
+    Imm.DATA: "datas",
+}
+
+
+def spaces_of(word: str) -> list[str]:
+    """The index spaces that the operands of an instruction name, in order; that of a type use and a reference type."""
+    if word in ("type", "ref", "sub"):
+        return ["types"]
+    op = OPS.get(word)
+    return [] if op is None else [SPACE_OF_IMM[imm] for imm in op.imms if imm in SPACE_OF_IMM]
+
+
+def space_of(target: Any) -> str | None:
+    """The index space of a core module that something is in."""
+    match target:
+        case TypeDef():
+            return "types"
+        case ElementSegment():
+            return "elements"
+        case DataSegment():
+            return "datas"
+        case Item():
+            return SPACE_OF[type(target)]
+    return None
 
 
 def _rank(target: Any, source: Source) -> int:
@@ -132,15 +220,17 @@ def _seen(target: Any) -> Any:
     return target
 
 
-def _read_bodies(program: Module | Component) -> None:
-    """Reads what is still text, so that its references are found too. What cannot be read has none."""
+def _read_bodies(program: Module | Component) -> list[MeldError]:
+    """Reads what is still text, so that its references are found too. Returns what is wrong with it."""
+    errors: list[MeldError] = []
     for module in _modules(program):
         for function in module.functions:
             if isinstance(function.body, LazyBody):
                 try:
                     function.view()
-                except MeldError:
-                    continue
+                except MeldError as e:
+                    errors.append(e)
+    return errors
 
 
 def _modules(program: Module | Component) -> Iterator[Module]:
@@ -168,55 +258,35 @@ def _definitions(program: Module | Component) -> Iterator[Any]:
                 yield from (note for note in one.notes if note.declares)
                 yield from one.typedefs()
                 yield from (*one.items(), *one.elements, *one.datas)
-            case Component():
-                yield from (note for note in one.notes if note.declares)
-                for item in one.definitions:
+            case Component() | c.ComponentType() | c.InstanceType():
+                if isinstance(one, Component):
+                    yield from (note for note in one.notes if note.declares)
+                for item in one.definitions if isinstance(one, Component) else one.decls:
+                    if not isinstance(item, c.Definition):
+                        continue
                     yield item
                     match item:
                         case c.CoreModule(module=inner):
                             pending.append(inner)
                         case c.NestedComponent(component=inner_component):
                             pending.append(inner_component)
-                        case c.TypeDefinition(type=c.ComponentType(decls=decls) | c.InstanceType(decls=decls)):
-                            yield from (decl for decl in decls if isinstance(decl, c.Definition))
+                        case c.TypeDefinition(type=c.ComponentType() | c.InstanceType() as of):
+                            pending.append(of)
 
 
 def _name_in(target: Any, source: Source) -> Span:
     """The name of a definition in the text; its keyword if it has none."""
     start, end = target.span.start, target.span.end
     if isinstance(target, Note):
-        match = re.compile(_NAME).search(source.text, start, end)
+        match = re.compile(NAME).search(source.text, start, end)
         if match is not None:
             return Span(source, match.start(), match.end())
     if source.text[start : start + 1] == "(":  # the keyword; a name may stand behind it
-        match = re.compile(rf"\(\s*(?:core\s+)?\w+\s+({_NAME})").match(source.text, start)
+        match = re.compile(rf"\(\s*(?:core\s+)?\w+\s+({NAME})").match(source.text, start)
+        match = match or re.compile(rf"\(\s*(?:core\s+)?\w+\s+({NAME})\Z").search(source.text, start, end)
         if match is not None:
             return Span(source, match.start(1), match.end(1))
     return Span(source, start, end)
-
-
-def _variables(function: Function, whole: Span) -> Iterator[Use]:
-    """The locals and labels of a function, and what refers to them."""
-    source = whole.source
-    known: dict[str, Variable] = {}
-    for match in _LOCAL.finditer(source.text, whole.start, whole.end):
-        span = Span(source, match.start("name"), match.end("name"))
-        if match["def"].startswith("("):
-            known.setdefault(match["name"], Variable(match["name"], "local", span, function))
-        if match["name"] in known:
-            yield Use(span, known[match["name"]], definition=known[match["name"]].span == span)
-    labels: dict[str, Variable] = {}
-    for match in _LABEL.finditer(source.text, whole.start, whole.end):
-        opens = match["def"] in _OPENERS
-        for name in re.finditer(_NAME, match["names"]):
-            at = match.start("names") + name.start()
-            span = Span(source, at, at + len(name[0]))
-            if opens:
-                labels[name[0]] = Variable(name[0], "label", span, function)
-                yield Use(span, labels[name[0]], definition=True)
-                break
-            if name[0] in labels:
-                yield Use(span, labels[name[0]])
 
 
 # --- the outline ---------------------------------------------------------------------------------------------------

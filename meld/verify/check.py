@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from meld.diagnostics import MeldError, Source, did_you_mean
+from meld.diagnostics import MeldError, Source, Span, did_you_mean
 from meld.diagnostics.forms import Diagnostic, Rule, Severity
 from meld.files import decode_text, is_binary, load, read_file
 from meld.ir.module import Module
@@ -37,14 +38,33 @@ def check_file(path: str, *, engine: bool = False) -> list[Diagnostic]:
 def check_text(text: str, name: str, *, engine: bool = False) -> list[Diagnostic]:
     """All that is wrong with a text."""
     program, errors = parse_all(text, name)
+    return check_parsed(program, errors, Source(name, text), engine=engine)
+
+
+def check_parsed(
+    program: Program | None, errors: list[MeldError], source: Source, *, engine: bool = False
+) -> list[Diagnostic]:
+    """All that is wrong with a text of which `parse_all` has found these errors, and has left that program."""
+    name = source.name
     if not errors and program is not None:
-        return check_program(program, name, engine=engine)
+        return [_placed(d, source) for d in check_program(program, name, engine=engine)]
     found = [Diagnostic.of_error(e, file=name) for e in errors]
     if program is not None:
-        source = Source(name, text)
-        more = check_program(program, name)
+        more = [_placed(d, source) for d in check_program(program, name)]
         found += [replace(d, span=in_source(d.span, source)) for d in more if d.span is not None]
     return sorted(found, key=lambda d: d.span.start if d.span is not None else -1)
+
+
+def _placed(diagnostic: Diagnostic, source: Source) -> Diagnostic:
+    """A diagnostic about a fact, which the program keeps without its place, at the word in the text."""
+    fact = _FACT.fullmatch(diagnostic.message) if diagnostic.span is None else None
+    if fact is None:
+        return diagnostic
+    word = re.compile(rf"\(@meld\.facts\s[^()]*?(?<![^\s])({re.escape(fact[1])})(?![^\s)])").search(source.text)
+    return diagnostic if word is None else replace(diagnostic, span=Span(source, word.start(1), word.end(1)))
+
+
+_FACT = re.compile(r"unknown fact `([^`]+)`")
 
 
 def check_program(program: Program, name: str, *, engine: bool = False) -> list[Diagnostic]:

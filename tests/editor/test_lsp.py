@@ -9,18 +9,21 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 pytest.importorskip("pygls", reason="the language server is an extra: meldc[lsp]")
 
 from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.client import LanguageClient
 
 from meld.diagnostics import MeldError
+from meld.editor.documents import Document
 from meld.editor.hover import hover
 from meld.editor.index import index_text, outline
 from meld.text.format import format_text
@@ -54,6 +57,7 @@ class Session:
         self.client = client
         self.published = published
         self.text = ""
+        self.version = 1
 
     async def open(self, text: str) -> list[lsp.Diagnostic]:
         """Opens the document; returns what is wrong with it."""
@@ -64,14 +68,19 @@ class Session:
         return await self.diagnostics(before)
 
     async def change(self, old: str, new: str) -> list[lsp.Diagnostic]:
-        """Changes a part of the document."""
+        """Changes a part of the document; returns what is wrong with it then."""
         before = len(self.published)
+        self.replace(old, new)
+        return await self.diagnostics(before)
+
+    def replace(self, old: str, new: str) -> None:
+        """Changes a part of the document."""
         start, end = self.position(old), self.position(old, len(old))
         self.text = self.text.replace(old, new, 1)
         edit = lsp.TextDocumentContentChangePartial(lsp.Range(start, end), new)
-        identifier = lsp.VersionedTextDocumentIdentifier(2, URI)
+        self.version += 1
+        identifier = lsp.VersionedTextDocumentIdentifier(self.version, URI)
         self.client.text_document_did_change(lsp.DidChangeTextDocumentParams(identifier, [edit]))
-        return await self.diagnostics(before)
 
     async def diagnostics(self, before: int) -> list[lsp.Diagnostic]:
         for _ in range(600):
@@ -116,29 +125,59 @@ class Session:
         return "" if found is None else found.contents.value  # type: ignore[union-attr]
 
 
-def session(body: Callable[[Session], Awaitable[None]], *args: str) -> None:
-    """Runs a session from initialize to exit."""
+class Served:
+    """A server that serves one session after the other, since starting one takes longer than a session."""
 
-    async def main() -> None:
-        client = LanguageClient("tests", "1")
-        published: list[lsp.PublishDiagnosticsParams] = []
+    def __init__(self, *args: str) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.published: list[lsp.PublishDiagnosticsParams] = []
+        self.client = LanguageClient("tests", "1")
 
-        @client.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
+        @self.client.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
         def publish(params: lsp.PublishDiagnosticsParams) -> None:
-            published.append(params)
+            self.published.append(params)
 
-        await client.start_io(sys.executable, "-m", "meld", "lsp", *args, cwd=ROOT)
-        await client.initialize_async(lsp.InitializeParams(capabilities=lsp.ClientCapabilities()))
-        client.initialized(lsp.InitializedParams())
-        await body(Session(client, published))
-        await client.shutdown_async(None)
-        client.exit(None)
-        await client.stop()
+        self.run(self.start(*args))
 
-    asyncio.run(asyncio.wait_for(main(), 120))
+    async def start(self, *args: str) -> None:
+        """From the start of the process to `initialized`."""
+        await self.client.start_io(sys.executable, "-m", "meld", "lsp", *args, cwd=ROOT)
+        await self.client.initialize_async(lsp.InitializeParams(capabilities=lsp.ClientCapabilities()))
+        self.client.initialized(lsp.InitializedParams())
+
+    async def stop(self) -> None:
+        """From `shutdown` to the end of the process."""
+        await self.client.shutdown_async(None)
+        self.client.exit(None)
+        await self.client.stop()
+
+    def run(self, what: Coroutine[Any, Any, None]) -> None:
+        """Runs something that talks to the server."""
+        self.loop.run_until_complete(asyncio.wait_for(what, 120))
+
+    def session(self, body: Callable[[Session], Awaitable[None]]) -> None:
+        """Runs a session with one document, which is closed at its end."""
+
+        async def main() -> None:
+            one = Session(self.client, self.published)
+            await body(one)
+            before = len(self.published)
+            self.client.text_document_did_close(lsp.DidCloseTextDocumentParams(lsp.TextDocumentIdentifier(URI)))
+            assert await one.diagnostics(before) == []
+
+        self.run(main())
 
 
-def test_a_module() -> None:
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    """A server as editors start it; it has the engine validate what is in order otherwise."""
+    one = Served("--engine")
+    yield one
+    one.run(one.stop())
+    one.loop.close()
+
+
+def test_a_module(served: Served) -> None:
     async def body(s: Session) -> None:
         assert await s.open(MODULE) == []
         # definitions: of an item, of a type, of what an annotation names, of a local, of a label
@@ -171,12 +210,13 @@ def test_a_module() -> None:
         assert "memory $m: 1.." in await s.hover("$m")
         assert "type $t: (i32) -> (i32)" in await s.hover("$t")
         assert "(@meld.instance $a)" in await s.hover("$a)")
-        assert await s.hover("i32.load") == ""
+        assert "i32.load: (i32) -> (i32)" in await s.hover("i32.load")
+        assert await s.hover("takes two") == ""
 
-    session(body)
+    served.session(body)
 
 
-def test_the_outline() -> None:
+def test_the_outline(served: Served) -> None:
     fields = re.sub(r" \(@meld\.(owner|origin)[^)]*\)", "", MODULE[MODULE.index("  (type") :])
 
     async def body(s: Session) -> None:
@@ -197,10 +237,10 @@ def test_the_outline() -> None:
         assert found[2].range.start.line == 1
         assert s.word(found[2].selection_range) == "$m"
 
-    session(body)
+    served.session(body)
 
 
-def test_diagnostics_follow_the_text() -> None:
+def test_diagnostics_follow_the_text(served: Served) -> None:
     async def body(s: Session) -> None:
         assert await s.open(MODULE) == []
         (first,) = await s.change("call $helper", "call $helpr")
@@ -219,29 +259,29 @@ def test_diagnostics_follow_the_text() -> None:
         (cut,) = await s.change("i32.load $m))", "i32.load $m")
         assert "the text ends before" in cut.message
 
-    session(body)
+    served.session(body)
 
 
-def test_characters_outside_of_the_basic_plane() -> None:
+def test_characters_outside_of_the_basic_plane(served: Served) -> None:
     async def body(s: Session) -> None:
         await s.open(MODULE)
         (found,) = await s.change("local.get 0", "local.gett 0")
         assert s.word(found.range) == "local.gett"
 
-    session(body)
+    served.session(body)
 
 
-def test_the_engine_if_asked() -> None:
+def test_the_engine_if_asked(served: Served) -> None:
     async def body(s: Session) -> None:
         assert await s.open(MODULE) == []
         (found,) = await s.change("local.get 0", "i64.const 0")
         assert found.message == "type mismatch: expected i32, found i64"
         assert (found.range.start.line, found.code, found.source) == (12, "engine", "meldc")
 
-    session(body, "--engine")
+    served.session(body)
 
 
-def test_formatting() -> None:
+def test_formatting(served: Served) -> None:
     async def body(s: Session) -> None:
         await s.open("(module (func $f) ;; here\n)")
         options = lsp.FormattingOptions(tab_size=2, insert_spaces=True)
@@ -250,7 +290,7 @@ def test_formatting() -> None:
         assert edit.new_text == "(module\n  (type (func))\n  (func $f (type 0) ;; here\n  )\n)\n"
         assert edit.range == lsp.Range(lsp.Position(0, 0), lsp.Position(1, 1))
 
-    session(body)
+    served.session(body)
 
 
 def test_without_pygls() -> None:
@@ -305,7 +345,7 @@ def test_broken_text_is_asked_about(seed: int) -> None:
 def test_deep_and_long_text(piece: str) -> None:
     text = "(module " + piece * (20_000 if "type" not in piece else 2_000)
     assert check_text(text, "t")
-    assert index_text(text, "t").program is None
+    index_text(text, "t")
 
 
 class TestHighlighting:
@@ -345,33 +385,111 @@ class TestHighlighting:
         assert guess_lexer_for_filename("x.meld.wat", MODULE).name == "WebAssembly text of meldc"
 
 
-@pytest.mark.parametrize("uri", ["file:///work/a%20b.wat", "file:///work/%C3%A4.wat", "file:///c%3A/work/t.wat"])
-def test_diagnostics_after_an_edit_whatever_the_uri(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client may escape a URI otherwise than the server would."""
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("file:///work/a%20b%23%25%C3%A4.wat", "a b#%ä.wat"),
+        ("file:///c%3A/work/t.wat", "t.wat"),
+        ("untitled:Untitled-1", "Untitled-1"),
+    ],
+)
+def test_a_document_whatever_its_uri(uri: str, name: str, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client may escape a URI otherwise than the server would, and otherwise from one message to the next."""
     monkeypatch.setattr(sys.modules[__name__], "URI", uri)
+    assert Document(uri, 1, "").name == name
 
     async def body(one: Session) -> None:
         assert await one.open("(module (func $f))") == []
         (found,) = await one.change("(func $f)", "(func $f call $g)")
         assert found.message.startswith("unknown function `$g`")
+        monkeypatch.setattr(sys.modules[__name__], "URI", uri.replace("%3A", ":").replace("%C3%A4", "%c3%a4"))
+        assert "func $f" in await one.hover("$f")
+        assert await one.change("$g", "$f") == []
+        assert unquote(one.published[-1].uri) == unquote(uri)
 
-    session(body)
+    served.session(body)
 
 
-def test_rename_folding_and_completion() -> None:
+def test_changes_of_names(served: Served) -> None:
     async def body(one: Session) -> None:
         await one.open(MODULE)
+        found = await one.client.text_document_prepare_rename_async(lsp.PrepareRenameParams(**one.at("$helper")))
+        assert isinstance(found, lsp.PrepareRenamePlaceholder)
+        assert (one.word(found.range), found.placeholder) == ("$helper", "$helper")
+        assert (
+            await one.client.text_document_prepare_rename_async(lsp.PrepareRenameParams(**one.at("i32.load"))) is None
+        )
         edit = await one.client.text_document_rename_async(lsp.RenameParams(new_name="aid", **one.at("$helper")))
         assert edit is not None and edit.changes is not None
         assert [(one.word(e.range), e.new_text) for e in edit.changes[URI]] == [("$helper", "$aid")] * 2
+        with pytest.raises(JsonRpcException, match="something else would be meant"):
+            await one.client.text_document_rename_async(lsp.RenameParams(new_name="run", **one.at("$helper")))
+
+    served.session(body)
+
+
+def test_folding_completion_signatures_and_types(served: Served) -> None:
+    async def body(one: Session) -> None:
+        await one.open(MODULE)
         document = lsp.TextDocumentIdentifier(URI)
         folds = await one.client.text_document_folding_range_async(lsp.FoldingRangeParams(document))
         assert folds is not None and (0, 13) in {(f.start_line, f.end_line) for f in folds}
         params = lsp.CompletionParams(document, one.position("$helper\n", 3))
         found = await one.client.text_document_completion_async(params)
         assert isinstance(found, list) and [item.label for item in found] == ["$helper"]
+        assert found[0].detail == "func: (i32) -> (i32)"
         params = lsp.CompletionParams(document, one.position("i32.load", 6))
         found = await one.client.text_document_completion_async(params)
         assert isinstance(found, list) and "i32.load8_s" in {item.label for item in found}
+        where = {"text_document": document, "position": one.position("(local.get $x)))\n  (func")}
+        shown = await one.client.text_document_signature_help_async(lsp.SignatureHelpParams(**where))
+        assert shown is not None and shown.active_parameter == 0
+        assert shown.signatures[0].label == "call $imported (param i32) (result i32)"
+        everything = lsp.Range(lsp.Position(0, 0), one.position("", len(one.text)))
+        hints = await one.client.text_document_inlay_hint_async(lsp.InlayHintParams(document, everything))
+        assert hints is not None and (9, ": (i32) -> (i32)") in {(hint.position.line, hint.label) for hint in hints}
 
-    session(body)
+    served.session(body)
+
+
+def test_two_errors_and_their_fixes(served: Served) -> None:
+    """The server survives a text with several errors, answers for the rest, and its fixes mend the text."""
+
+    async def body(one: Session) -> None:
+        await one.open(MODULE)
+        await one.change("call $helper", "call $helpr")
+        wrong = await one.change("(local.get $x)))\n    (call", "(local.gt $x)))\n    (call")
+        assert [one.word(each.range) for each in wrong] == ["local.gt", "$helpr"]
+        assert "local $x: i32" in await one.hover("$x)))\n  (func")
+        assert "func $imported" in (await one.hover("$imported (local")).replace("import ", "")
+        assert (await one.definition("$imported (local")).start.line == 4
+        document = lsp.TextDocumentIdentifier(URI)
+        for each, new in ((wrong[1], "$helper"), (wrong[0], "local.get")):
+            params = lsp.CodeActionParams(document, each.range, lsp.CodeActionContext([each]))
+            (action, *_) = await one.client.text_document_code_action_async(params) or []
+            assert isinstance(action, lsp.CodeAction) and action.edit is not None and action.edit.changes is not None
+            (edit,) = action.edit.changes[URI]
+            assert (edit.range, edit.new_text, action.kind) == (each.range, new, lsp.CodeActionKind.QuickFix)
+        assert len(await one.change("$helpr", "$helper")) == 1
+        assert await one.change("local.gt", "local.get") == []
+
+    served.session(body)
+
+
+def test_no_answer_is_about_an_older_text(served: Served) -> None:
+    """Changes and questions come faster than the text is read: each answer is about the text that was there."""
+
+    async def body(one: Session) -> None:
+        functions = "".join(f"\n  (func $f{n} (local $x{n} i32) (drop (local.get $x{n})))" for n in range(300))
+        await one.open(f"(module{functions}\n  (func $last call $f0))")
+        questions = []
+        for n in range(1, 8):
+            one.replace(f"call $f{n - 1}))", f"call $f{n}))")
+            at = one.at(f"$f{n}))")
+            questions.append(one.client.text_document_definition_async(lsp.DefinitionParams(**at)))
+        found = await asyncio.gather(*questions)
+        assert [one.range.start.line for one in found if isinstance(one, lsp.Location)][-1] == 8
+        assert await one.change("$f7))", "$f8 (;\f;)))") == []  # a form feed ends no line
+        assert (await one.definition("$f8 (;")).start.line == 9
+
+    served.session(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -70,12 +71,17 @@ class TextContext:
 
 
 def _within(span: Span, key: str | int) -> Span | None:
-    """Where an annotation refers to something by a name; it may do so again behind that."""
+    """Where an annotation refers to something by a name: each time the next place where the name stands in it."""
     if isinstance(key, int):
         return None
     name = re.compile(re.escape(identifier(key)) + r"(?![0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~])")
-    match = name.search(span.source.text, span.start, span.end)
-    return None if match is None else Span(span.source, match.start(), match.end())
+    matches = list(name.finditer(span.source.text, span.start, span.end))
+    if not matches:
+        return None
+    times = _times.get()
+    times[span.start, key] += 1
+    match = matches[(times[span.start, key] - 1) % len(matches)]
+    return Span(span.source, match.start(), match.end())
 
 
 def similar(name: str, names: Iterable[str]) -> str | None:
@@ -87,17 +93,20 @@ def similar(name: str, names: Iterable[str]) -> str | None:
 
 
 _uses: ContextVar[list[tuple[Span, Any]] | None] = ContextVar("uses", default=None)
+_times: ContextVar[Counter[tuple[int, str]]] = ContextVar("times")
+"""How often the annotation that begins at a place has referred to something by a name."""
 
 
 @contextmanager
 def recording_uses() -> Iterator[list[tuple[Span, Any]]]:
     """Records what names and numbers refer to, and where they stand, while texts are read: for editors."""
     found: list[tuple[Span, Any]] = []
-    token = _uses.set(found)
+    token, counts = _uses.set(found), _times.set(Counter())
     try:
         yield found
     finally:
         _uses.reset(token)
+        _times.reset(counts)
 
 
 def record_use(span: Span | None, target: Any) -> None:
