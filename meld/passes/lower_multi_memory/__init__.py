@@ -18,6 +18,7 @@ from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExpor
 from meld.notes.state import state_memories
 from meld.notes.streams import IntrinsicEntry
 from meld.passes.base import Pass, PassContext, option
+from meld.passes.lower_multi_memory.absolute import absolute_functions
 from meld.passes.lower_multi_memory.bodies import Lowering
 from meld.passes.lower_multi_memory.host import wrap_intrinsics
 from meld.passes.lower_multi_memory.regions import (
@@ -95,7 +96,9 @@ class LowerMultiMemory(Pass):
                 region.at = _emit_check(module, single, region)
             if used[region.memory].grows:
                 region.grow = Function(module.func_type((I32,), (I32,)), name=f"{region.name}.grow")
-        lowering = Lowering(module, single, {r.memory: r for r in regions}, single.limits.maximum != MAX_PAGES)
+        whole = single.limits.maximum == MAX_PAGES  # an end may be 2³² then, which is 0
+        absolute = {} if whole else absolute_functions(module)
+        lowering = Lowering(module, single, {r.memory: r for r in regions}, not whole, absolute)
         lowering.lower_all()
         growth = {
             region.grow: _emit_growth(module, single, region, [r for r in regions[n + 1 :] if r.moves])

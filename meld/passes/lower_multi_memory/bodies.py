@@ -16,6 +16,7 @@ from meld.ir.instructions import Code, IndexOf, Instruction, MemArg, references
 from meld.ir.module import Function, Memory, Module
 from meld.ir.opcodes import OPS
 from meld.ir.types import F32, F64, I32, I64, V128, ValType
+from meld.passes.lower_multi_memory.absolute import Absolute, made_absolute
 from meld.passes.lower_multi_memory.facts import Facts, Loops
 from meld.passes.lower_multi_memory.regions import KIND, Access, Growth, Region, bound_of
 from meld.rewriting.constants import constant, integer, is_in_bounds
@@ -76,18 +77,24 @@ class Lowering:
     single: Memory
     regions: dict[Memory, Region]
     has_nowhere: bool = True
+    absolute: dict[Function, Absolute] = field(default_factory=dict)
     accesses: int = 0
     checks: int = 0
 
     def lower_all(self) -> None:
+        kept = dict.fromkeys(made.function for made in self.absolute.values())
+        for function in kept:
+            made_absolute(function, self.absolute, self.single)
+            self.accesses += sum(1 for i in function.instructions if i.args and isinstance(i.args[0], MemArg))
+        self.module.functions = [f for f in self.module.functions if f in kept or f not in self.absolute]
         for function in self.module.functions:
-            if function.synthetic != KIND and self.concerns(function):
+            if function.synthetic != KIND and function not in kept and self.concerns(function):
                 code = function.code
                 code.instructions = _Body(self, function, code).lowered()
         self.segments()
 
     def concerns(self, function: Function) -> bool:
-        return any(item in self.regions for item in body_uses(function))
+        return any(item in self.regions or item in self.absolute for item in body_uses(function))
 
     def segments(self) -> None:
         """Active segments: moved to their region where they lie in it for sure, else written by the start function."""
@@ -303,6 +310,9 @@ class _Body:
                 return [Instruction("global.get", (region.size,), i.span)]
             case Instruction(op="memory.grow", args=(memory,)):
                 return [Instruction("call", (regions[memory].grow,), i.span)]
+            case Instruction(op="call", args=(Function() as callee,)):
+                made = self.lowering.absolute.get(callee)
+                return [i] if made is None else self.call(made, i)
             case Instruction(op="memory.fill", args=(memory,)):
                 return self.bulk(regions[memory], None, Instruction("memory.fill", (single,), i.span))
             case Instruction(op="memory.copy", args=(to, source)):
@@ -314,6 +324,26 @@ class _Body:
         if any(item in regions for item in references(i)):
             raise MeldError(f"`{i.op}` cannot be lowered to a single memory", span=i.span)
         return [i]
+
+    def call(self, made: Absolute, i: Instruction) -> list[Instruction]:
+        """A call of a function that takes addresses of the single memory."""
+        params, results = made.function.signature.params, made.function.signature.results
+        return [
+            *self.shifted(params, made.params, "i32.add"),
+            Instruction("call", (made.function,), i.span, place=i.place),
+            *self.shifted(results, made.results, "i32.sub"),
+        ]
+
+    def shifted(self, types: Sequence[ValType], memories: Sequence[Memory | None], op: str) -> list[Instruction]:
+        """Adds the bases of memories to the addresses among the values on top of the stack, or subtracts them."""
+        bases = [[] if memory is None else _base(self.lowering.regions[memory]) for memory in memories]
+        first = next((n for n, base in enumerate(bases) if base), len(bases))
+        kept = [self.temporary(t, n + 1) for n, t in enumerate(types[first + 1 :])]
+        out = [Instruction("local.set", (local,)) for local in reversed(kept)]
+        for base, value in zip(bases[first:], [None, *kept], strict=False):
+            out += [] if value is None else [Instruction("local.get", (value,))]
+            out += [*base, Instruction(op)] if base else []
+        return out
 
     def bulk(self, to: Region, source: Region | None, i: Instruction) -> list[Instruction]:
         """The three operands (to, from or value, count), with addresses in the single memory."""
@@ -364,6 +394,12 @@ def _address_of_bulk(region: Region, count: int) -> list[Instruction]:
     """The address on top of the stack, of as many bytes as the local says, becomes one of the single memory."""
     if region.access is not Access.TRUSTED:
         return [Instruction("local.get", (count,)), Instruction("call", (region.at,))]
+    base = _base(region)
+    return [*base, Instruction("i32.add")] if base else []
+
+
+def _base(region: Region) -> list[Instruction]:
+    """The first byte of a region; nothing where it is 0 for ever."""
     if region.moves:
-        return [Instruction("global.get", (region.base,)), Instruction("i32.add")]
-    return [constant(region.start, is64=False), Instruction("i32.add")] if region.start else []
+        return [Instruction("global.get", (region.base,))]
+    return [constant(region.start, is64=False)] if region.start else []
