@@ -14,24 +14,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import inputs
 import wasmtime
-from measure import ROOT, Row, Sample, ratio, show_rows
+from measure import BIN, FIXTURES, NO_INPUT, Row, Sample, ratio, show_rows
 from running import interleaved
 from wasmtime import _ffi as ffi
 from wasmtime import component as wc
 
-FIXTURES = ROOT / "../shared/fixtures"
 TURNS = 15
+COMPILED = 3
+"""Times that a program is compiled; a large one once, since that takes a minute."""
 
 HELD = """
 import os, sys, wasmtime
 from wasmtime import component as wc
 engine = wasmtime.Engine()
 component = wc.Component.deserialize_file(engine, sys.argv[1])
-linker = wc.Linker(engine)
+linker = wc.Linker(engine); linker.add_wasip2()
 def resident(): return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE")
 def made():
-    store = wasmtime.Store(engine)
+    store = wasmtime.Store(engine); store.set_wasi(wasmtime.WasiConfig())
     instance = linker.instantiate(store, component)
     function = instance.get_func(store, sys.argv[2])
     arguments = eval(sys.argv[3])
@@ -51,27 +53,46 @@ REDACT = (
 
 @dataclass(frozen=True)
 class Program:
-    """A composed component, and a call of it: the export, its arguments as Python."""
+    """A component and what it imports, or both composed, and a call: the export, its arguments as Python."""
 
     name: str
-    path: str
+    parts: tuple[Path, ...]
     export: str
     arguments: str
     calls: int
+    turns: int = TURNS
+    compiled: int = COMPILED
+
+    def composed(self, folder: Path) -> Path:
+        """The program as a single component, unfused."""
+        if len(self.parts) == 1:
+            return self.parts[0]
+        consumer, *providers = self.parts
+        out = folder / "composed.wasm"
+        definitions = [word for provider in providers for word in ("-d", provider)]
+        subprocess.run([BIN / "wasm-tools", "compose", consumer, *definitions, "-o", out], check=True)
+        return out
 
 
-PROGRAMS = (
-    Program("C + C, strings and lists", "greet/comp-cc.wasm", "run", "(100,)", 400),
-    Program("C + C, records and resources", "shop/composed.wasm", "run", "(12,)", 20),
-    Program("C + JavaScript in QuickJS", "greet/comp-c-q.wasm", "run", "(100,)", 10),
-    Program(
-        "Rust codec + C",
-        "arcjet-redact/redact-composed.wasm",
-        "redact",
-        f"('mail bob@example.com or Xavier at 10.0.0.1, call 5551234 thanks abcdefg', {REDACT})",
-        20,
-    ),
-)
+def programs() -> list[Program]:
+    """All of them, whether they are here or not."""
+    greet = FIXTURES / "greet"
+    js, py = (inputs.pair(language) or [Path("js"), Path("py")] for language in ("js", "py"))
+    return [
+        Program("C + C, strings and lists", (greet / "comp-cc.wasm",), "run", "(100,)", 400),
+        Program("C + C, records and resources", (FIXTURES / "shop/composed.wasm",), "run", "(12,)", 20),
+        Program("C + JavaScript in QuickJS", (greet / "comp-c-q.wasm",), "run", "(100,)", 10),
+        Program(
+            "Rust codec + C",
+            (FIXTURES / "arcjet-redact/redact-composed.wasm",),
+            "redact",
+            f"('mail bob@example.com or Xavier at 10.0.0.1, call 5551234 thanks abcdefg', {REDACT})",
+            20,
+        ),
+        Program("JavaScript + JavaScript in QuickJS", (js[0], greet / "qjsprov.wasm"), "run", "(100,)", 4, 9, 1),
+        Program("Python + Python", tuple(py), "run", "(100,)", 2, 9, 1),
+    ]
+
 
 ADAPTERS = "the adapters are in the file, with names and line tables; those of unfused programs the engine makes"
 REASONS = {
@@ -103,12 +124,13 @@ class Side:
         self.engine = pooled()
         self.component = wc.Component(self.engine, wasm)
         self.linker: Any = wc.Linker(self.engine)
+        self.linker.add_wasip2()
         self.compiled = folder / f"{name}.cwasm"
-        self.compiled.write_bytes(wc.Component(wasmtime.Engine(), wasm).serialize())
         self.store, self.function = self.made()
 
     def made(self) -> tuple[wasmtime.Store, Any]:
         store = wasmtime.Store(self.engine)
+        store.set_wasi(wasmtime.WasiConfig())
         return store, self.linker.instantiate(store, self.component).get_func(store, self.program.export)
 
     def call(self, rounds: int) -> None:
@@ -127,9 +149,12 @@ class Side:
             function.post_return(store)
 
     def compile(self) -> float:
+        """Seconds that it takes; keeps what is compiled for `memory`."""
         began = time.perf_counter()
-        wc.Component(wasmtime.Engine(), self.wasm)
-        return time.perf_counter() - began
+        component = wc.Component(wasmtime.Engine(), self.wasm)
+        seconds = time.perf_counter() - began
+        self.compiled.write_bytes(component.serialize())
+        return seconds
 
     def memory(self) -> float:
         command = [sys.executable, "-c", HELD, self.compiled, self.program.export, self.program.arguments]
@@ -137,30 +162,32 @@ class Side:
 
 
 def rows() -> list[Row]:
-    """The programs whose files are here."""
+    """Those of the programs whose files are here."""
     found = []
-    with tempfile.TemporaryDirectory() as folder:
-        for program in PROGRAMS:
-            if (FIXTURES / program.path).exists():
-                found += of(program, Path(folder))
+    for program in programs():
+        if not all(path.exists() for path in program.parts):
+            found.append(Row(program.name, NO_INPUT))
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            found += of(program, Path(folder))
     return found
 
 
 def of(program: Program, folder: Path) -> list[Row]:
     """The rows of one program."""
-    source, out = FIXTURES / program.path, folder / "fused.wasm"
-    command = [sys.executable, "-m", "meld", source, "--emit=component", "-q", "-o", out]
-    subprocess.run(command, check=True, cwd=ROOT)
+    source, out = program.composed(folder), folder / "fused.wasm"
+    subprocess.run([BIN / "meldc", source, "--emit=component", "-q", "-o", out], check=True)
     unfused, fused = (
         Side(program, path.read_bytes(), folder, name) for path, name in ((source, "unfused"), (out, "fused"))
     )
     sides = {"fused": fused, "unfused": unfused}
+    turns = program.turns
     pairs: dict[str, dict[str, Sample]] = {
         "size": {n: Sample((len(s.wasm) / 1e3,), unit="KB") for n, s in sides.items()},
-        "compile": in_turns({n: s.compile for n, s in sides.items()}, "s", 3),
-        "instantiate": interleaved({n: s.instantiate for n, s in sides.items()}, dict.fromkeys(sides, 20), TURNS),
-        "call": interleaved({n: s.call for n, s in sides.items()}, dict.fromkeys(sides, program.calls), TURNS),
-        "request": interleaved({n: s.request for n, s in sides.items()}, dict.fromkeys(sides, program.calls), TURNS),
+        "compile": in_turns({n: s.compile for n, s in sides.items()}, "s", program.compiled),
+        "instantiate": interleaved({n: s.instantiate for n, s in sides.items()}, dict.fromkeys(sides, 20), turns),
+        "call": interleaved({n: s.call for n, s in sides.items()}, dict.fromkeys(sides, program.calls), turns),
+        "request": interleaved({n: s.request for n, s in sides.items()}, dict.fromkeys(sides, program.calls), turns),
         "memory": in_turns({n: s.memory for n, s in sides.items()}, "MB", 3),
     }
     return [row(program, what, pair["fused"], pair["unfused"]) for what, pair in pairs.items()]

@@ -91,7 +91,7 @@ def main() -> None:
     """Measures, prints, writes."""
     names = sys.argv[1:] or scripts()
     rival()  # installs it, for scripts that only look whether it is there
-    if {"fuse", "journal"} & set(names):
+    if {"fuse", "journal", "programs"} & set(names):
         inputs.main()
     found: list[Row] = []
     for name in names:

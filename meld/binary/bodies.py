@@ -17,8 +17,12 @@ from meld.binary.leb import signed, unsigned
 from meld.binary.scan import CONSTANT, INDEX, SIGNED, UNSIGNED, Scan, Scanner
 from meld.binary.section import CodeSection
 from meld.ir.instructions import Code, IndexSpaces, LazyBody
+from meld.ir.notes import BranchHint
 from meld.ir.numbering import Numbering
 from meld.support.records import record
+
+BRANCH_HINTS = "metadata.code.branch_hint"
+"""The custom section with the branch hints of a module."""
 
 _FIRST = {space: number << 28 for number, space in enumerate(IndexSpaces.SPACES)}
 """The code of the first entry of each index space (`EncodedBody.codes`)."""
@@ -66,6 +70,9 @@ class EncodedBody(LazyBody):
             code.source = self
             for place, instruction in enumerate(code.instructions):
                 instruction.place = place
+        for number, likely in self.section.hints.get(self.number, {}).items():
+            instruction = code.instructions[number]
+            instruction.notes = [*(instruction.notes or ()), BranchHint(likely)]
         return code
 
     def scan(self) -> Scan:
@@ -135,6 +142,17 @@ class EncodedBody(LazyBody):
             return data
         out.append(data[done:])
         return b"".join(out)
+
+
+def branch_hints(code: Code) -> dict[int, bool]:
+    """The branch hints of a decoded body: number of the instruction → whether the branch is likely."""
+    return {
+        number: hint.likely
+        for number, i in enumerate(code.instructions)
+        if i.notes and i.op in ("br_if", "if")
+        for hint in i.notes
+        if isinstance(hint, BranchHint)
+    }
 
 
 def items_of(codes: Iterable[int], spaces: list[list[Any]]) -> list[Any]:

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable
 
-from meld.binary.bodies import EncodedBody
+from meld.binary.bodies import BRANCH_HINTS, EncodedBody
 from meld.binary.coretypes import CoreTypeReader, unknown_code
 from meld.binary.cursor import Cursor
 from meld.binary.decode import InstructionReader
@@ -85,6 +85,7 @@ class _Reader:
         self.data_count: int | None = None
         self.names: Cursor | None = None
         self.debug: dict[str, bytes | memoryview] = {}
+        self.hints: CustomSection | None = None
 
     def read(self) -> Module:
         c, module = self.c, self.module
@@ -158,6 +159,8 @@ class _Reader:
         self.module.customs.append(CustomSection(label, c.take(c.end - c.pos, label), place))
         if label.startswith(".debug_"):
             self.debug.setdefault(label, self.module.customs[-1].data)
+        elif label == BRANCH_HINTS and last != 10:
+            self.hints = self.module.customs[-1]
 
     def type_section(self, c: Cursor) -> None:
         for _ in range(c.count("types")):
@@ -300,6 +303,11 @@ class _Reader:
             ends.append(c.pos - begin)
             function.body = EncodedBody(section, number, scope)
         self.bodies = count
+        if self.hints is not None:
+            from meld.binary.branch_hints import read_hints
+
+            if read_hints(self.hints.data, section, len(scope.functions) - len(self.declared)):
+                self.module.customs.remove(self.hints)  # the writer makes it anew
 
     def no_data_named(self) -> None:
         """Without a data count no instruction may name a data segment: who reads in one go cannot know it there."""

@@ -40,6 +40,7 @@ class CodeSection:
         scans: the results for the bodies that Python has scanned.
         head: how many bytes of the section, its count, are in front of `data`.
         debug: the debugging sections of the input, by name, which contain offsets into the section.
+        hints: the branch hints: number of the function → number of the instruction → whether the branch is likely.
     """
 
     data: memoryview
@@ -50,6 +51,7 @@ class CodeSection:
     scans: dict[int, Scan] = field(default_factory=dict)
     head: int = 1
     debug: dict[str, bytes | memoryview] = field(default_factory=dict)
+    hints: dict[int, dict[int, bool]] = field(default_factory=dict)
     _lines: list[LineUnit] | None = None
     _ahead: Background[Uses] | None = None
     _uses: Uses | None = None

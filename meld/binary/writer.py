@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from meld.binary.bodies import EncodedBody
+from meld.binary.bodies import BRANCH_HINTS, EncodedBody, branch_hints
 from meld.binary.coretypes import CoreTypeWriter
 from meld.binary.debug.dwarf import Subprogram, Unit, debug_sections, generated, line_of
 from meld.binary.debug.provenance import SECTION, compact, provenance
@@ -42,6 +42,7 @@ Piece: TypeAlias = bytes | memoryview
 Groups: TypeAlias = "dict[tuple[CodeSection, IndexSpaces], Background[Written] | None]"
 """Sections with the scope that their bodies are over, and what the kernel writes of them."""
 
+CODE = 10
 SHORT = 4096
 """Bytes of a data segment that are copied sooner than kept as a piece."""
 BEHIND_NAMES = frozenset({"producers", "target_features"})
@@ -137,6 +138,7 @@ class _Writer:
         self.encoder = Encoder(self.numbering)
         self.announced = False  # data segments, which bodies that name some need
         self.code = Bodies()
+        self.hinted: dict[Function, dict[int, bool]] = {}
 
     def parts(self) -> Iterator[Piece]:
         """The module in pieces, of its sections and what belongs between and behind them."""
@@ -146,15 +148,31 @@ class _Writer:
         numbers = list(SECTIONS)
         last = max((i for i, number in enumerate(numbers) if sections.get(number)), default=0)
         for number in numbers[:last]:
+            if number == CODE:
+                yield from self.branch_hints()
             if pieces := sections.get(number):
                 yield from section_pieces(number, pieces)
             yield from self.customs(f"after {SECTIONS[number]}")
+        if numbers[last] == CODE:
+            yield from self.branch_hints()
         if pieces := sections.get(numbers[last]):
             yield from section_pieces(numbers[last], pieces)
         yield from self.last_customs([f"after {SECTIONS[number]}" for number in numbers[last:]])
         if self.module.notes_of(Attributed):
             for label, data in debug_sections(self.debug_units()).items():
                 yield from section_pieces(0, [name(label), data])
+
+    def branch_hints(self) -> Iterator[Piece]:
+        """The section with the hints of the bodies, if there are any."""
+        if self.hinted:
+            from meld.binary.branch_hints import hints_section
+
+            places = list(self.code.places())
+            contents = b"".join([unsigned(len(places)), *self.code.pieces])
+            code = [contents[start:end] for start, end in places]
+            imported = len(self.module.space("functions")) - len(places)
+            made = hints_section(self.module.functions, imported, self.hinted, code)
+            yield from section_pieces(0, [name(BRANCH_HINTS), made])
 
     def debug_units(self) -> list[Unit]:
         """Where the functions come from: what the compiler made, and what the inputs say of theirs."""
@@ -297,6 +315,8 @@ class _Writer:
         self.announced = any(written is not None and written.names_data for written in bulk.values())
         for function in self.module.functions:
             body = function.body
+            if isinstance(body, EncodedBody) and body.section.hints:
+                self.hint(function, body.section.hints.get(body.number))
             written = bulk[body.section, body.scope] if isinstance(body, EncodedBody) else None
             if written is not None and isinstance(body, EncodedBody):
                 self.code.add_part(written, body.number)
@@ -323,7 +343,13 @@ class _Writer:
         check_locals(len(code.locals) + len(function.signature.params))
         if not self.announced:
             self.announced = _names_data(code)
+        self.hint(function, branch_hints(code))
         return self.encoder.body(code)
+
+    def hint(self, function: Function, hints: dict[int, bool] | None) -> None:
+        """Notes the branch hints of a body."""
+        if hints:
+            self.hinted[function] = hints
 
 
 def _has_lines(body: Code | LazyBody | None) -> bool:

@@ -70,6 +70,13 @@ class Note:
 
 
 @record(eq=False)
+class BranchHint(Note):
+    """On an `if` or a `br_if`: whether it is likely taken. In text it stands in front, and has a name of its own."""
+
+    likely: bool
+
+
+@record(eq=False)
 class Opaque(Note):
     """A note of an unregistered kind, kept as it was read. `label` is the annotation's whole name."""
 

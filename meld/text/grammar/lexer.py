@@ -30,6 +30,8 @@ _WORD = re.compile(r"[a-z][0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]*")
 _LABEL = re.compile(r'\(@([0-9A-Za-z!#$%&\'*+\-./:<=>?@\\^_`|~]+|"[^"\\]*(?:\\.[^"\\]*)*")', re.DOTALL)
 _PLACED = re.compile(r'\(@(?:name|custom)[\s"();]')
 """Annotations that mean something in certain places only (WebAssembly 3.0, appendix, custom annotations)."""
+HINT = "(@metadata.code.branch_hint"
+"""The annotation that belongs to the first instruction of a body where it stands in front of it."""
 _ENDS = frozenset(("", *" \t\n\r();"))
 """What may follow a token; two that touch are one, which is reserved."""
 _TOKEN_START = re.compile(r"[()]|[^\s()]+")
@@ -88,6 +90,12 @@ class WatLexer:
                 raise scanner.no_token(pos)
             pos, value = match.end(), match[0]
             match match.lastgroup:
+                case "annotation" if "BODY" in accepts and text.startswith(HINT, start):
+                    pos = scanner.stretch(start)
+                    check_stretch(scanner, start, pos)
+                    yield Token("BODY", "", start, pos)
+                    pos = scanner.skip(pos)
+                    continue
                 case "annotation":
                     pos = scanner.skip((yield from self._annotations(scanner, start, parser)))
                     continue

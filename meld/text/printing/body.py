@@ -8,6 +8,7 @@ from typing import Any
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Catch, IndexOf, Instruction, MemArg
 from meld.ir.module import CLOSING, LABELLED
+from meld.ir.notes import BranchHint
 from meld.ir.opcodes import OPS, Imm, Op
 from meld.ir.types import AbstractHeap, TypeDef
 from meld.text.literals import float_text, identifier
@@ -115,11 +116,17 @@ class BodyPrinter:
             raise MeldError(
                 f"`{op.name}` has immediates that do not fit it: {instruction.args!r}", span=instruction.span
             ) from e
-        return shown if instruction.notes is None else shown + self.notes(instruction)
+        return shown if instruction.notes is None else self.hint(instruction) + shown + self.notes(instruction)
 
     def notes(self, instruction: Instruction) -> str:
         """The notes of an instruction."""
-        return "".join(f" {self.names.note(note)}" for note in instruction.notes or ())
+        shown = (note for note in instruction.notes or () if not isinstance(note, BranchHint))
+        return "".join(f" {self.names.note(note)}" for note in shown)
+
+    def hint(self, instruction: Instruction) -> str:
+        """The branch hint of an instruction, which stands in front of it."""
+        hints = (note for note in instruction.notes or () if isinstance(note, BranchHint))
+        return "".join(f'(@metadata.code.branch_hint "\\{hint.likely:02x}") ' for hint in hints)
 
     def immediates(self, op: Op, instruction: Instruction) -> str:
         """The immediates of an instruction, each with a space in front."""

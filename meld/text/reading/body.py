@@ -14,7 +14,7 @@ from enum import Enum, auto
 from meld.diagnostics import MeldError, Span
 from meld.ir.instructions import Code, IndexSpaces, Instruction, LazyBody
 from meld.ir.module import LABELLED, Item, item_uses
-from meld.ir.notes import NOTES, Note, Opaque, note_from_sexp
+from meld.ir.notes import NOTES, BranchHint, Note, Opaque, Quoted, Sexp, note_from_sexp
 from meld.ir.opcodes import OPS
 from meld.ir.types import FuncType, RefType, TypeDef, ValType
 from meld.support.records import record
@@ -154,6 +154,7 @@ class BodyReader:
         self.open: list[tuple[Open, Instruction, int]] = []
         self.out: list[Instruction] = []
         self.renamed: list[tuple[Instruction, str]] = []  # labels whose name is not the one in the text
+        self.hint: BranchHint | None = None  # that of the next instruction
         self.plain = frozenset() if text.context.source.located else _PLAIN  # what the fast path takes
 
     def span(self, index: int) -> Span:
@@ -251,7 +252,13 @@ class BodyReader:
                 self.immediates.labels.push(instruction.label)
                 self.open.append((_FLAT_OF.get(op, Open.FLAT), instruction, index))
             case _:
-                self.out.append(Instruction(op, self.immediates.read(op)))
+                self.out.append(self.hinted(Instruction(op, self.immediates.read(op))))
+
+    def hinted(self, instruction: Instruction) -> Instruction:
+        """The instruction, with the hint in front of it, if there is one."""
+        if self.hint is not None:
+            instruction.notes, self.hint = [self.hint], None
+        return instruction
 
     def folded(self) -> None:
         """An opening parenthesis and what follows it."""
@@ -295,7 +302,7 @@ class BodyReader:
                     self.immediates.labels.push(instruction.label)
                 self.open.append((_FOLDED_OF.get(op, Open.BLOCK), instruction, index))
             case _:
-                self.open.append((Open.FOLDED, Instruction(op, self.immediates.read(op)), index))
+                self.open.append((Open.FOLDED, self.hinted(Instruction(op, self.immediates.read(op))), index))
 
     def clause(self, after: Open, index: int, opener: Instruction) -> None:
         """Opens `(then`, `(else`, `(do` or `(catch`; `after` is what its block is behind it."""
@@ -328,18 +335,23 @@ class BodyReader:
         if self.immediates.tokens[self.immediates.at].startswith("(@name"):
             name = debug_name(self.span(self.immediates.at))
             self.immediates.at += 1
-            instruction = Instruction(op, self.immediates.read(op), label=label)
+            instruction = self.hinted(Instruction(op, self.immediates.read(op), label=label))
             self.renamed.append((instruction, name))
             return instruction
-        return Instruction(op, self.immediates.read(op), label=label)
+        return self.hinted(Instruction(op, self.immediates.read(op), label=label))
 
-    def branch_hint(self, token: str) -> None:
-        """A hint stands in front of a conditional branch, alone."""
+    def branch_hint(self, parts: list[Sexp]) -> None:
+        """A hint stands in front of a conditional branch, alone; it is kept for that."""
         source, end = self.text.context.source, self.span(self.immediates.at).end
         if not _HINTED.match(source.text, Scanner(source.text, source).skip(end)):
             raise self.error(
                 self.immediates.at, "a branch hint stands in front of `br_if` or `if`, and there is one only"
             )
+        match parts:
+            case [Quoted(text="\0" | "\1" as value)]:
+                self.hint = BranchHint(value == "\1", span=self.span(self.immediates.at))
+            case _:
+                raise self.error(self.immediates.at, 'a branch hint is "\\00" or "\\01"')
 
     def annotation(self, token: str) -> None:
         """A note on the instruction in front of it; annotations of others are skipped."""
@@ -349,7 +361,7 @@ class BodyReader:
                 self.immediates.at, "this name is misplaced: it belongs to a block, behind its word and its label"
             )
         if label == "metadata.code.branch_hint":
-            self.branch_hint(token)
+            self.branch_hint(parts)
         if label.startswith("meld."):
             span = self.span(self.immediates.at)
             if self.open and self.open[-1][0] is Open.FOLDED:
