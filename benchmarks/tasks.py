@@ -45,36 +45,38 @@ MEMORY = """
     (core module $libc (memory (export "m") 4))
     (core instance $libc (instantiate $libc))"""
 
-ENDS = f"""{MEMORY}
-    (type $s (stream u8))
-    (core func $new (canon stream.new $s))
-    (core func $read (canon stream.read $s {{mode}} (memory (core memory $libc "m"))))
-    (core func $write (canon stream.write $s {{mode}} (memory (core memory $libc "m"))))
-    (core func $set (canon waitable-set.new))
-    (core func $join (canon waitable.join))
-    (core func $poll (canon waitable-set.poll (memory (core memory $libc "m"))))
-    (core func $give (canon task.return (result $s)))
-    (core func $done (canon task.return (result u32)))
-    (core instance $env
-      (export "m" (memory $libc "m")) (export "new" (func $new)) (export "read" (func $read))
-      (export "write" (func $write)) (export "set" (func $set)) (export "join" (func $join))
-      (export "poll" (func $poll)) (export "give" (func $give)) (export "done" (func $done)))"""
-IMPORTS = """
-      (import "" "m" (memory 4))
-      (import "" "new" (func $new (result i64)))
-      (import "" "read" (func $read (param i32 i32 i32) (result i32)))
-      (import "" "write" (func $write (param i32 i32 i32) (result i32)))
-      (import "" "set" (func $set (result i32)))
-      (import "" "join" (func $join (param i32 i32)))
-      (import "" "poll" (func $poll (param i32 i32) (result i32)))
-      (import "" "give" (func $give (param i32)))
-      (import "" "done" (func $done (param i32)))"""
-AHEAD = ENDS.format(mode="async")
-WAITING = ENDS.format(mode="")
+BUILTINS = {
+    "new": ("stream.new $s", "(result i64)"),
+    "read": ('stream.read $s {mode} (memory (core memory $libc "m"))', "(param i32 i32 i32) (result i32)"),
+    "write": ('stream.write $s {mode} (memory (core memory $libc "m"))', "(param i32 i32 i32) (result i32)"),
+    "drop-r": ("stream.drop-readable $s", "(param i32)"),
+    "drop-w": ("stream.drop-writable $s", "(param i32)"),
+    "set": ("waitable-set.new", "(result i32)"),
+    "join": ("waitable.join", "(param i32 i32)"),
+    "poll": ('waitable-set.poll (memory (core memory $libc "m"))', "(param i32 i32) (result i32)"),
+    "give": ("task.return (result $s)", "(param i32)"),
+    "done": ("task.return (result u32)", "(param i32)"),
+}
+"""What components use: the definition, and the core type."""
+
+
+def given(names: str, mode: str = "async") -> str:
+    """Definitions of the built-ins with these names, and a core instance of them."""
+    functions = "".join(f"\n    (core func ${n} (canon {BUILTINS[n][0].format(mode=mode)}))" for n in names.split())
+    exports = " ".join(f'(export "{n}" (func ${n}))' for n in names.split())
+    instance = f'(core instance $env (export "m" (memory $libc "m")) {exports})'
+    return f"{MEMORY}\n    (type $s (stream u8)){functions}\n    {instance}"
+
+
+def imported(names: str) -> str:
+    """Their imports in a core module."""
+    functions = "".join(f'\n      (import "" "{n}" (func ${n} {BUILTINS[n][1]}))' for n in names.split())
+    return f'(import "" "m" (memory 4)){functions}'
+
 
 PLAIN = f"""(component
-  (component $producer {AHEAD}
-    (core module $m {IMPORTS}
+  (component $producer {given("new write")}
+    (core module $m {imported("new write")}
       (global $end (mut i32) (i32.const 0))
       (func (export "open") (result i32) (local $ends i64)
         (local.set $ends (call $new))
@@ -88,10 +90,11 @@ PLAIN = f"""(component
   (instance $p (instantiate $producer))
   (component $consumer
     (import "p" (instance $p
-      (export "open" (func (result (stream u8)))) (export "pump" (func (param "n" u32) (result u32))))) {AHEAD}
+      (export "open" (func (result (stream u8)))) (export "pump" (func (param "n" u32) (result u32)))))
+    {given("read set join poll")}
     (core func $open (canon lower (func $p "open")))
     (core func $pump (canon lower (func $p "pump")))
-    (core module $m {IMPORTS}
+    (core module $m {imported("read set join poll")}
       (import "p" "open" (func $open (result i32)))
       (import "p" "pump" (func $pump (param i32) (result i32)))
       (global $end (mut i32) (i32.const 0))
@@ -118,10 +121,8 @@ PLAIN = f"""(component
   (export "run" (func $c "run")))"""
 
 CALLBACKS = f"""(component
-  (component $producer {AHEAD}
-    (core func $drop (canon stream.drop-writable $s))
-    (core module $m {IMPORTS}
-      (import "d" "drop" (func $drop (param i32)))
+  (component $producer {given("new write set join give drop-w")}
+    (core module $m {imported("new write set join give drop-w")}
       (global $end (mut i32) (i32.const 0))
       (global $ready (mut i32) (i32.const 0))
       (global $left (mut i32) (i32.const 0))
@@ -138,24 +139,23 @@ CALLBACKS = f"""(component
       (func $on (result i32)
         (loop $more
           (if (i32.eqz (global.get $left))
-            (then (call $join (global.get $end) (i32.const 0)) (call $drop (global.get $end)) (return (i32.const 0))))
+            (then (call $join (global.get $end) (i32.const 0)) (call $drop-w (global.get $end)) (return (i32.const 0))))
           (global.set $left (i32.sub (global.get $left) (i32.const 1)))
           (br_if $more (i32.ne (i32.const -1) (call $write (global.get $end) (i32.const 1024) (global.get $n)))))
         (i32.or (i32.const 2) (i32.shl (global.get $ready) (i32.const 4))))
       (func (export "back") (param $code i32) (param i32 i32) (result i32)
         (if (i32.ne (local.get $code) (i32.const 3)) (then unreachable))
         (call $on)))
-    (core instance $i (instantiate $m (with "" (instance $env)) (with "d" (instance (export "drop" (func $drop))))))
+    (core instance $i (instantiate $m (with "" (instance $env))))
     (func (export "f") async (param "rounds" u32) (param "n" u32) (result (stream u8))
       (canon lift (core func $i "f") async (callback (core func $i "back")))))
   (instance $p (instantiate $producer))
   (component $consumer
-    (import "f" (func $f async (param "rounds" u32) (param "n" u32) (result (stream u8)))) {AHEAD}
+    (import "f" (func $f async (param "rounds" u32) (param "n" u32) (result (stream u8))))
+    {given("read set join done drop-r")}
     (core func $f (canon lower (func $f)))
-    (core func $drop (canon stream.drop-readable $s))
-    (core module $m {IMPORTS}
+    (core module $m {imported("read set join done drop-r")}
       (import "p" "f" (func $f (param i32 i32) (result i32)))
-      (import "d" "drop" (func $drop (param i32)))
       (global $end (mut i32) (i32.const 0))
       (global $ready (mut i32) (i32.const 0))
       (global $n (mut i32) (i32.const 0))
@@ -176,7 +176,7 @@ CALLBACKS = f"""(component
         (call $end))
       (func $end (result i32)
         (call $join (global.get $end) (i32.const 0))
-        (call $drop (global.get $end))
+        (call $drop-r (global.get $end))
         (call $done (global.get $sum))
         (i32.const 0))
       (func (export "back") (param $code i32) (param $end i32) (param $got i32) (result i32)
@@ -184,8 +184,7 @@ CALLBACKS = f"""(component
         (global.set $sum (i32.add (global.get $sum) (local.get $got)))
         (if (i32.and (local.get $got) (i32.const 15)) (then (return (call $end))))
         (call $on)))
-    (core instance $i (instantiate $m (with "" (instance $env)) (with "p" (instance (export "f" (func $f))))
-      (with "d" (instance (export "drop" (func $drop))))))
+    (core instance $i (instantiate $m (with "" (instance $env)) (with "p" (instance (export "f" (func $f))))))
     (func (export "run") async (param "rounds" u32) (param "n" u32) (result u32)
       (canon lift (core func $i "run") async (callback (core func $i "back")))))
   (instance $c (instantiate $consumer (with "f" (func $p "f"))))
@@ -274,11 +273,6 @@ SUBTASK = f"""(component
   (instance $a (instantiate $app (with "f" (func $l "f"))))
   (export "run" (func $a "run")))"""
 
-DROPS = """
-    (core func $drop-r (canon stream.drop-readable $s))
-    (core func $drop-w (canon stream.drop-writable $s))
-    (core instance $drops (export "r" (func $drop-r)) (export "w" (func $drop-w)))"""
-DROPPING = '(import "d" "r" (func $drop-r (param i32))) (import "d" "w" (func $drop-w (param i32)))'
 WRITE_ALL = """
       (func $write-all (param $end i32) (param $at i32) (param $n i32) (local $done i32)
         (loop $more
@@ -289,19 +283,19 @@ OPEN = """(local.set $ends (call $new))
         (local.set $w (i32.wrap_i64 (i64.shr_u (local.get $ends) (i64.const 32))))
         (call $give (i32.wrap_i64 (local.get $ends)))"""
 
-SOURCE = f"""(component $source {WAITING} {DROPS}
-    (core module $m {IMPORTS} {DROPPING} {WRITE_ALL}
+SOURCE = f"""(component $source {given("new write give drop-w", "")}
+    (core module $m {imported("new write give drop-w")} {WRITE_ALL}
       (func (export "f") (param $rounds i32) (param $n i32) (local $ends i64) (local $w i32)
         {OPEN}
         (loop $more
           (call $write-all (local.get $w) (i32.const 1024) (local.get $n))
           (br_if $more (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))
         (call $drop-w (local.get $w))))
-    (core instance $i (instantiate $m (with "" (instance $env)) (with "d" (instance $drops))))
+    (core instance $i (instantiate $m (with "" (instance $env))))
     (func (export "f") async (param "rounds" u32) (param "n" u32) (result (stream u8))
       (canon lift (core func $i "f") async)))"""
-RELAY = f"""(component $relay {WAITING} {DROPS}
-    (core module $m {IMPORTS} {DROPPING} {WRITE_ALL}
+RELAY = f"""(component $relay {given("new read write give drop-r drop-w", "")}
+    (core module $m {imported("new read write give drop-r drop-w")} {WRITE_ALL}
       (func (export "f") (param $r i32) (param $n i32) (local $ends i64) (local $w i32) (local $got i32)
         {OPEN}
         (loop $more
@@ -311,16 +305,16 @@ RELAY = f"""(component $relay {WAITING} {DROPS}
           (br_if $more (i32.eqz (i32.and (local.get $got) (i32.const 15)))))
         (call $drop-w (local.get $w))
         (call $drop-r (local.get $r))))
-    (core instance $i (instantiate $m (with "" (instance $env)) (with "d" (instance $drops))))
+    (core instance $i (instantiate $m (with "" (instance $env))))
     (func (export "f") async (param "s" (stream u8)) (param "n" u32) (result (stream u8))
       (canon lift (core func $i "f") async)))"""
 RELAYED = '(func async (param "s" (stream u8)) (param "n" u32) (result (stream u8)))'
-SINK = f"""(component $sink {WAITING} {DROPS}
+SINK = f"""(component $sink {given("read drop-r", "")}
     (import "source" (func $source async (param "rounds" u32) (param "n" u32) (result (stream u8))))
     {"".join(f'(import "relay{i}" (func $relay{i} {RELAYED[6:]})' for i in (1, 2, 3))}
     (core func $source (canon lower (func $source)))
     {"".join(f"(core func $relay{i} (canon lower (func $relay{i})))" for i in (1, 2, 3))}
-    (core module $m {IMPORTS} {DROPPING}
+    (core module $m {imported("read drop-r")}
       (import "p" "source" (func $source (param i32 i32) (result i32)))
       {"".join(f'(import "p" "relay{i}" (func $relay{i} (param i32 i32) (result i32)))' for i in (1, 2, 3))}
       (func (export "run") (param $rounds i32) (param $n i32) (result i32)
@@ -333,7 +327,7 @@ SINK = f"""(component $sink {WAITING} {DROPS}
           (br_if $more (i32.eqz (i32.and (local.get $got) (i32.const 15)))))
         (call $drop-r (local.get $r))
         (local.get $sum)))
-    (core instance $i (instantiate $m (with "" (instance $env)) (with "d" (instance $drops))
+    (core instance $i (instantiate $m (with "" (instance $env))
       (with "p" (instance (export "source" (func $source))
         {"".join(f'(export "relay{i}" (func $relay{i}))' for i in (1, 2, 3))}))))
     (func (export "run") async (param "rounds" u32) (param "n" u32) (result u32) (canon lift (core func $i "run"))))"""

@@ -221,10 +221,9 @@ class Channels:
         memory = call.options.memory
         if memory is None:
             raise MeldError(f"its `{call.builtin}` of {show(domain.type)} has no memory")
-        end = (
-            f"(i64.add (i64.extend_i32_u (local.get $ptr))"
-            f" (i64.mul (i64.extend_i32_u {count}) (i64.const {element.size})))"
-        )
+        length = f"(i64.extend_i32_u {count})"
+        length = length if element.size == 1 else f"(i64.mul {length} (i64.const {element.size}))"
+        end = f"(i64.add (i64.extend_i32_u (local.get $ptr)) {length})"
         whole = f"(i64.mul (i64.extend_i32_u (memory.size {self.text.use(memory)})) (i64.const {page_size(memory)}))"
         outside = self.text.trap(Trap.BUFFER)
         checks = f"(if (i64.gt_u {end} {whole}) (then (call {outside}) (unreachable)))"

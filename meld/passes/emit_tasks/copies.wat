@@ -12,7 +12,7 @@
           (br_if $known (i32.eq (i32.load $state (local.get $channel)) (i32.const {type})))))
       (call $end_refused (local.get $record) (i32.const {type}) (local.get $handle))
       (unreachable))
-    (local.set $channel (i32.sub (i32.load $state offset=4 (local.get $channel)) (i32.const {offset})))
+    (local.set $channel {channel})
     (local.set $bits (i32.load $state offset=32 (local.get $channel)))
     (if (i32.and (local.get $bits) (i32.const {not_idle}))
       (then
@@ -23,7 +23,7 @@
       (then
         ;; if it has not heard of that yet, it does now
         (if (i32.load $state offset={event} (local.get $channel))
-          (then (drop (call $waitable_deliver (i32.add (local.get $channel) (i32.const {offset}))))))
+          (then (drop (call $waitable_deliver {mine}))))
         (i32.store $state offset=32 (local.get $channel) (i32.or (local.get $bits) (i32.const {bits_when_dropped})))
         (return (i32.const 1)))){host_copy}
     (block $park
@@ -44,18 +44,16 @@
           (local.set $set (i32.load $state offset={other_set} (local.get $channel)))
           (if (i32.gt_u (local.get $set) (i32.const 1))
             (then
-              (call $set_append (local.get $set) (i32.add (local.get $channel) (i32.const {other_offset})))))))
+              (call $set_append (local.get $set) {other})))))
       (local.set $left (i32.sub (local.get $left) (local.get $n)))
       (if (local.get $left)
         (then
           (i32.store $state offset=36 (local.get $channel)
-            (i32.add (local.get $parked) (i32.mul (local.get $n) (i32.const {size}))))
+            (i32.add (local.get $parked) {moved}))
           (i32.store $state offset=40 (local.get $channel) (local.get $left)))
         (else
           (i32.store $state offset=32 (local.get $channel)
-            (i32.or
-              (i32.and (local.get $bits) (i32.xor (i32.const {other_parked}) (i32.const -1)))
-              (i32.const {bits_when_moved})))))
+            {bits_moved})))
       (return {progress}))
     (i32.store $state offset=32 (local.get $channel) (i32.or (local.get $bits) (i32.const {busy_and_parked})))
     (i32.store $state offset=36 (local.get $channel) (local.get $ptr))

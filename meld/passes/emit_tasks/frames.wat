@@ -53,20 +53,13 @@
         (global.set $rooms (local.get $room)))
       (else (call $block_free (local.get $room) (local.get $bytes)))))
 
-  (func $no_room
-    (global.set $frames.base (i32.const 0))
-    (global.set $frames.top (i32.const 0))
-    (global.set $frames.limit (i32.const 0)))
-
   ;; Whether the innermost frame can leave.
   (func $may_leave (result i32)
     (i32.and (global.get $movable) (global.get $driven)))
 
-  ;; The frames of the running task are back, and go on.
+  ;; The frames of the running task are back, and go on. Their room is the one for what leaves next.
   (func $landed
-    (global.set $frames.state (i32.const 0))
-    (call $room_free (global.get $frames.base) (i32.sub (global.get $frames.limit) (global.get $frames.base)))
-    (call $no_room))
+    (global.set $frames.state (i32.const 0)))
 
   ;; The drivers: they run the code of a task until it blocks or is over.
   (func $drive (export "frames.drive") (param $task i32)
@@ -98,7 +91,9 @@
     (i32.store $state offset=24 (local.get $record) (local.get $event))
     (i32.store $state offset=28 (local.get $record) (global.get $task))
     (global.set $frame (i32.load $state offset=12 (local.get $frame)))
-    (call $no_room)
+    (global.set $frames.base (i32.const 0))
+    (global.set $frames.top (i32.const 0))
+    (global.set $frames.limit (i32.const 0))
     (global.set $frames.state (i32.const 0))
     (call $leave (local.get $task))
     (call $append
@@ -116,6 +111,9 @@
     (global.set $frame (local.get $frame))
     (call $enter (local.get $task))
     (global.set $task (i32.load $state offset=28 (local.get $record)))
+    (if (global.get $frames.base)
+      (then
+        (call $room_free (global.get $frames.base) (i32.sub (global.get $frames.limit) (global.get $frames.base)))))
     (global.set $frames.base (local.get $record))
     (global.set $frames.top (i32.load $state offset=16 (local.get $record)))
     (global.set $frames.limit (i32.load $state offset=20 (local.get $record)))

@@ -14,8 +14,28 @@ from meld.ir.types import TypeDef, ValType
 from meld.rewriting.inline import inline_calls
 from meld.rewriting.template import Prepared
 
-HOT = frozenset({"append", "enterable", "enter", "leave", "set_get", "waitable_delivered", "may_leave"})
-MOST_PLACES = 6
+FEW, SEVERAL = 2, 6
+HOT = {
+    "append": SEVERAL,
+    "below_ready": SEVERAL,
+    "enter": SEVERAL,
+    "enterable": SEVERAL,
+    "first": SEVERAL,
+    "frame_pop": SEVERAL,
+    "frame_push": SEVERAL,
+    "landed": SEVERAL,
+    "leave": SEVERAL,
+    "may_block": SEVERAL,
+    "may_leave": SEVERAL,
+    "must_leave": SEVERAL,
+    "outer_ready": SEVERAL,
+    "set_append": FEW,
+    "set_get": FEW,
+    "waitable_delivered": SEVERAL,
+    "wakes": SEVERAL,
+    "yielded": SEVERAL,
+}
+"""Functions that are inlined in so many places at most."""
 
 
 def inline_runtime(module: Module) -> int:
@@ -32,11 +52,11 @@ def inline_runtime(module: Module) -> int:
     def wanted(callee: Function) -> bool:
         if callee in kept or callee not in done:
             return False
-        return places[callee] == 1 or (callee.name in HOT and places[callee] <= MOST_PLACES)
+        return places[callee] == 1 or places[callee] <= HOT.get(callee.name or "", 0)
 
     inlined = 0
     for function in _callees_first(module):
-        inlined += inline_calls(function, wanted, results, loops=True)
+        inlined += inline_calls(function, wanted, results, tight=True)
         done.add(function)
     called = {callee for function in module.functions for callee in _called(function)}
     module.functions = [f for f in module.functions if f in kept or f in called]
@@ -68,5 +88,5 @@ def _callees_first(module: Module) -> list[Function]:
     return list(order)
 
 
-INLINED = Prepared("inlined", repr((sorted(HOT), MOST_PLACES)).encode(), inline_runtime)
+INLINED = Prepared("inlined", repr((2, HOT)).encode(), inline_runtime)
 """For `Text.place`."""

@@ -179,9 +179,10 @@ class Copying:
             "kind": kind,
             "verb": verb.value,
             "type": self.types.number(domain.type) | write,
-            "offset": 16 if write else 0,
+            "channel": _less("(i32.load $state offset=4 (local.get $channel))", 16 if write else 0),
+            "mine": _waitable(write),
             "event": 28 if write else 12,
-            "other_offset": 0 if write else 16,
+            "other": _waitable(not write),
             "other_set": 4 if write else 20,
             "other_event": 12 if write else 28,
             "not_idle": (BUSY_BIT | DONE_BIT) << mine | (WRITTEN_BIT if future else 0),
@@ -191,14 +192,14 @@ class Copying:
             "bits_when_dropped": done | (WRITTEN_BIT if future else 0),
             "other_parked": PARKED_BIT << other,
             "busy_and_parked": (BUSY_BIT | PARKED_BIT) << mine,
-            "bits_when_moved": WRITTEN_BIT if future else 0,
+            "bits_moved": _moved(PARKED_BIT << other, WRITTEN_BIT if future else 0),
             "host_copy": self._host_copy(domain, verb),
             "check_instance": "" if domain.is_numeric else self._check_instance(),
             "meet_zero": ""
             if future
-            else _MEET_ZERO[verb].format(keep=~(PARKED_BIT << other), other=0 if write else 16),
+            else _MEET_ZERO[verb].format(keep=~(PARKED_BIT << other), other=_waitable(not write)),
             "copy": self._copy(domain, verb) if element is not None else "",
-            "size": element.size if element is not None else 0,
+            "moved": _bytes(element) if element is not None else "(i32.const 0)",
             "progress": "(i32.const 0)" if future else "(i32.shl (local.get $n) (i32.const 4))",
         }
 
@@ -289,6 +290,21 @@ class Copying:
         return name
 
 
+def _waitable(writable: bool) -> str:
+    """The waitable of one end of `$channel`."""
+    return "(i32.add (local.get $channel) (i32.const 16))" if writable else "(local.get $channel)"
+
+
+def _less(address: str, by: int) -> str:
+    return f"(i32.sub {address} (i32.const {by}))" if by else address
+
+
+def _moved(parked: int, written: int) -> str:
+    """The state of a channel when all of what was parked has been copied."""
+    bits = f"(i32.and (local.get $bits) (i32.const {~parked}))"
+    return f"(i32.or {bits} (i32.const {written}))" if written else bits
+
+
 def _bytes(element: Layout) -> str:
     """The size of `$n` elements."""
     return "(local.get $n)" if element.size == 1 else f"(i32.mul (local.get $n) (i32.const {element.size}))"
@@ -328,14 +344,14 @@ _MEET_ZERO = {
     Verb.READ: """(if (i32.eqz (local.get $left))
         (then
           (local.set $bits (i32.and (local.get $bits) (i32.const {keep})))
-          (call $waitable_set_event (i32.add (local.get $channel) (i32.const {other})) (i32.const 1))
+          (call $waitable_set_event {other} (i32.const 1))
           (br $park)))
       (if (i32.eqz (local.get $n)) (then (return (i32.const 0))))""",
     Verb.WRITE: """(if (i32.eqz (local.get $n)) (then (return (i32.const 0))))
       (if (i32.eqz (local.get $left))
         (then
           (local.set $bits (i32.and (local.get $bits) (i32.const {keep})))
-          (call $waitable_set_event (i32.add (local.get $channel) (i32.const {other})) (i32.const 1))
+          (call $waitable_set_event {other} (i32.const 1))
           (br $park)))""",
 }
 """A stream's buffer that meets an empty one. A write of nothing always completes; a read of nothing does unless the

@@ -104,9 +104,15 @@
   ;; The set of a handle.
   (func $set_get (param $record i32) (param $handle i32) (result i32)
     (local $entry i32)
-    (local.set $entry (call $entry_of (local.get $record) (local.get $handle)))
-    (if (i32.ne (i32.load $state (local.get $entry)) (i32.const 1)) (then (call {trap NOT_SET}) (unreachable)))
-    (i32.load $state offset=4 (local.get $entry)))
+    (if (i32.lt_u (local.get $handle) (i32.load $state offset=4 (local.get $record)))
+      (then
+        (local.set $entry
+          (i32.add (i32.load $state (local.get $record)) (i32.shl (local.get $handle) (i32.const 4))))
+        (if (i32.eq (i32.load $state (local.get $entry)) (i32.const 1))
+          (then (return (i32.load $state offset=4 (local.get $entry)))))))
+    (drop (call $entry_of (local.get $record) (local.get $handle)))
+    (call {trap NOT_SET})
+    (unreachable))
 
   (func $set_drop (param $record i32) (param $handle i32)
     (local $set i32)
@@ -117,10 +123,6 @@
     (if (i32.load $state offset=8 (local.get $set)) (then (call {trap SET_HAS_MEMBERS}) (unreachable)))
     (drop (call $handle_remove (local.get $record) (i32.const 1) (local.get $handle)))
     (call $block_free (local.get $set) (i32.const 16)))
-
-  ;; waitable-set.poll: code, handle, payload.
-  (func $set_poll (param $record i32) (param $handle i32) (result i32 i32 i32)
-    (call $set_take (call $set_get (local.get $record) (local.get $handle))))
 
   ;; The waitable of a handle.
   (func $waitable_of (param $record i32) (param $handle i32) (result i32)

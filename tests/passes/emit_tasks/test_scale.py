@@ -154,6 +154,48 @@ def test_streams_one_after_another() -> None:
     assert exports["run"](store, 1_000_000) == 2
 
 
+YIELDS = """(component
+  (component $lib
+    (core func $yield (canon thread.yield))
+    (core func $return (canon task.return))
+    (core module $m
+      (import "" "yield" (func $yield (result i32))) (import "" "return" (func $return))
+      (func $inner (param $n i32) (result i32) (drop (call $yield)) (i32.add (local.get $n) (i32.const 1)))
+      (func (export "f") (param $times i32) (local $n i32)
+        (call $return)
+        (loop $more
+          (local.set $n (call $inner (local.get $n)))
+          (br_if $more (i32.lt_u (local.get $n) (local.get $times))))))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "yield" (func $yield)) (export "return" (func $return))))))
+    (func (export "f") async (param "times" u32) (canon lift (core func $i "f") async)))
+  (instance $l (instantiate $lib))
+  (component $app
+    (import "f" (func $f async (param "times" u32)))
+    (core func $f (canon lower (func $f)))
+    (core func $yield (canon thread.yield))
+    (core module $m
+      (import "" "f" (func $f (param i32))) (import "" "yield" (func $yield (result i32)))
+      (func (export "run") (param $times i32) (result i32) (local $n i32)
+        (call $f (local.get $times))
+        (loop $more
+          (drop (call $yield))
+          (local.set $n (i32.add (local.get $n) (i32.const 1)))
+          (br_if $more (i32.lt_u (local.get $n) (local.get $times))))
+        (local.get $n)))
+    (core instance $i (instantiate $m (with "" (instance (export "f" (func $f)) (export "yield" (func $yield))))))
+    (func (export "run") async (param "times" u32) (result u32) (canon lift (core func $i "run"))))
+  (instance $a (instantiate $app (with "f" (func $l "f"))))
+  (export "run" (func $a "run")))"""
+
+
+def test_two_that_only_yield() -> None:
+    """They take turns as long as they like, one after the other off the stack, in the memory of two rooms."""
+    assert same(YIELDS, ("run", 3), ("run", 12_000)) == [3, 12_000]
+    store, exports = start(YIELDS, PAGE)
+    assert exports["run"](store, 100_000) == 100_000
+
+
 ENDS = """
     (type $s (stream u8))
     (core module $memory (memory (export "m") 2))
