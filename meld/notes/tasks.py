@@ -178,7 +178,7 @@ class FrameFunctions(Note):
     Attributes:
         state, top, limit, grow: of the carrier of frames, which lie in the state memory.
         movable: an immutable global, 1 if frames can leave.
-        drive, drive_event: the functions that run the code of a task from its start, or from an event.
+        drive: the function that runs the code of a task, from its start or from an event.
     """
 
     state: Global = ref("globals")
@@ -187,7 +187,6 @@ class FrameFunctions(Note):
     grow: Function = ref("functions")
     movable: Global = ref("globals")
     drive: Function = ref("functions")
-    drive_event: Function = ref("functions")
 
 
 @note("suspends")

@@ -50,11 +50,10 @@ def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) 
     from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
 
     graph = CallGraph(module)
-    drivers = (functions.drive, functions.drive_event)
-    roots = [callee for driver in drivers for callee in graph.direct[driver]]
+    driver = functions.drive
+    roots = list(graph.direct[driver])
     for callees in graph.direct.values():
-        for driver in drivers:
-            callees.pop(driver, None)  # what a driver runs leaves no further than to the driver
+        callees.pop(driver, None)  # what the driver runs leaves no further than to it
     leaves = [f for f in module.functions if f.note(Suspends) is not None]
     found = must_be_resumable(module, leaves, roots, graph)
     if not found or not cx.allows("resumable frames"):

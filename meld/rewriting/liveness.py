@@ -68,6 +68,19 @@ def reachable(module: Module, also: Sequence[Any] = ()) -> set[Any]:
     return live
 
 
+class Reached:
+    """The items that are reachable, as of the first question about one."""
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+        self._live: set[Any] | None = None
+
+    def __contains__(self, item: object) -> bool:
+        if self._live is None:
+            self._live = reachable(self._module)
+        return item in self._live
+
+
 class _Named:
     """The items that function bodies use; an item is yielded once for each scope."""
 

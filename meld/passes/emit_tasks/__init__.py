@@ -45,7 +45,7 @@ from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks
 from meld.passes.emit_tasks.inlined import INLINED
 from meld.passes.emit_tasks.open_ends import ends_of_host, hooks
 from meld.rewriting.handles import Tables, most_tasks
-from meld.rewriting.liveness import reachable
+from meld.rewriting.liveness import Reached
 from meld.rewriting.outer import crosses, has_end, open_edges, uses_memory
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.state import State
@@ -138,10 +138,11 @@ class EmitTasks(Pass):
     before = ("adapter-wiring",)
 
     def run(self, module: Module, cx: PassContext) -> None:
-        opens = _opens(module)
-        shut = _shut(module, cx)
-        _refuse_outside(module)
-        known = inside(module, _builtins(module), [*opens.types, *shut])
+        live = Reached(module)
+        opens = _opens(module, live)
+        shut = _shut(module, live, cx)
+        _refuse_outside(module, live)
+        known = inside(module, _builtins(module), [*opens.types, *shut], live)
         builtins = {item: n for item, n in known if cx.allows("built-in", item)}
         called = _called(module, opens) if cx.allows("tasks") else []
         emitter = _Emitter(module, Text(module, KIND), builtins, called, opens, shut)
@@ -170,19 +171,18 @@ class _Opens:
         return bool(self.types or self.calls or self.several)
 
 
-def _opens(module: Module) -> _Opens:
+def _opens(module: Module, live: Reached) -> _Opens:
     """What a program has with its host; puts edges in front of what carries ends."""
     if FOR_COMPONENTS not in module.facts:
         return _Opens()
     types = ends_of_host(module)
     if types:
-        live = reachable(module)
         calls = [n.type for item, n in module.noted(HostCall) if item in live]
         calls += [n.type for n in module.notes_of(HostExport)]
         types = types if any(has_end(t) for t in calls) else []
     if types:
         open_edges(module)
-    return _Opens(types, host_tasks(module), _several(module))
+    return _Opens(types, host_tasks(module, live), _several(module))
 
 
 def _several(module: Module) -> bool:
@@ -193,7 +193,7 @@ def _several(module: Module) -> bool:
     return len(exports) > 1 and waits and any(exports[n.label].lift.is_async for n in tasks)
 
 
-def _shut(module: Module, cx: PassContext) -> list[Type]:
+def _shut(module: Module, live: Reached, cx: PassContext) -> list[Type]:
     """The types of ends that exported functions of a core module would exchange with the host: they trap instead.
 
     None where the host is called with ends, too, where such functions need memory, and where ends are not those of
@@ -202,7 +202,6 @@ def _shut(module: Module, cx: PassContext) -> list[Type]:
     exports = [n for n in module.notes_of(HostExport) if has_end(n.type)]
     if FOR_COMPONENTS in module.facts or not exports or not cx.allows("shut ends"):
         return []
-    live = reachable(module)
     if any(item in live and has_end(n.type) for item, n in module.noted(HostCall)):
         return []
     if not _are_open(module, exports) or any(uses_memory(n.type, n.lift, imported=False) for n in exports):
@@ -224,16 +223,14 @@ def _are_open(module: Module, exports: Sequence[HostExport]) -> bool:
     )
 
 
-def _refuse_outside(module: Module) -> None:
+def _refuse_outside(module: Module, live: Reached) -> None:
     """Refuses calls of asynchronous functions of the host that carry streams, futures or error contexts.
 
     Raises:
         MeldError: one that is called asynchronously; edges stand in front of all others.
     """
-    asynchronous = [(f, n) for f, n in module.noted(HostCall) if n.lower.is_async]
-    live = reachable(module) if asynchronous else set()
-    for item, n in asynchronous:
-        if item in live:
+    for item, n in module.noted(HostCall):
+        if n.lower.is_async and item in live:
             interface = item.imported.module if item.imported is not None else ""
             wanted = f"`{n.label}`" if interface in ("", "$root") else f"`{interface}`"
             raise MeldError(

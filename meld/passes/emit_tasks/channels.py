@@ -25,7 +25,7 @@ from meld.passes.emit_tasks.elements import ElementCopies
 from meld.passes.emit_tasks.open_ends import OPEN_FUNCTIONS, OpenEnds, hooks
 from meld.passes.emit_tasks.rendezvous import Copying, Rendezvous, Verb, rendezvous
 from meld.rewriting.handles import Tables
-from meld.rewriting.liveness import reachable
+from meld.rewriting.liveness import Reached
 from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text
 from meld.support.records import record
@@ -271,7 +271,7 @@ def _is_inside(domain: Domain, ends: Sequence[Type]) -> bool:
 
 
 def inside(
-    module: Module, builtins: Iterable[tuple[Function, CanonCall]], ends: Sequence[Type]
+    module: Module, builtins: Iterable[tuple[Function, CanonCall]], ends: Sequence[Type], live: Reached
 ) -> Iterator[tuple[Function, CanonCall]]:
     """The built-ins but for those of streams and futures that stay on the host, which nothing calls.
 
@@ -279,12 +279,10 @@ def inside(
         MeldError: something calls one; a core module has no way to reach a stream of its host.
     """
     domains = {(i, d.future, d.element): d for d in module.notes_of(Domain) for i in d.instances}
-    live: set[CoreItem] | None = None
     for item, n in builtins:
         if isinstance(n.type, c.Stream | c.Future) and n.builtin in BUILTINS:
             domain = domains.get((n.instance, isinstance(n.type, c.Future), n.type.element))
             if domain is None or not _is_inside(domain, ends):
-                live = reachable(module) if live is None else live
                 if item in live:
                     raise _outside(n, domain)
                 continue

@@ -7,7 +7,7 @@
 ;;
 ;; Frames lie in a room, a block of the heap that begins with 32 bytes about what left: +0 next in its queue  +4 0, where
 ;;   a task has the number of its call  +8 the task  +12 the frame (`tasks.wat`)  +16, +20 top and limit of the room
-;;   +24 1 if an event began it  +28 what ran: the task, or a synchronous call in it
+;;   +24 not 0 if an event began it  +28 what ran: the task, or a synchronous call in it
 
   (global $frames.state (export "frames.state") (mut i32) (i32.const 0))  ;; 0 running, 1 leaving, 2 coming back
   (global $frames.base (mut i32) (i32.const 0))
@@ -61,21 +61,15 @@
   (func $landed
     (global.set $frames.state (i32.const 0)))
 
-  ;; The drivers: they run the code of a task until it blocks or is over.
-  (func $drive (export "frames.drive") (param $task i32)
+  ;; The driver: runs the code of a task from its start, or from an event, until it blocks or is over.
+  (func $drive (export "frames.drive") (param $task i32) (param $event i32)
     (local $driven i32)
     (local.set $driven (global.get $driven))
     (global.set $driven (i32.const 1))
-    (call $start (local.get $task))
-    (if (global.get $frames.state) (then (call $off (local.get $task) (i32.const 0))))
-    (global.set $driven (local.get $driven)))
-
-  (func $drive_event (export "frames.drive_event") (param $task i32)
-    (local $driven i32)
-    (local.set $driven (global.get $driven))
-    (global.set $driven (i32.const 1))
-    (call $deliver (local.get $task))
-    (if (global.get $frames.state) (then (call $off (local.get $task) (i32.const 1))))
+    (if (local.get $event)
+      (then (call $deliver (local.get $task)))
+      (else (call $start (local.get $task))))
+    (if (global.get $frames.state) (then (call $off (local.get $task) (local.get $event))))
     (global.set $driven (local.get $driven)))
 
   ;; The frames of a task have left: its record waits in a queue. One that yields is behind what has yielded before.
@@ -118,9 +112,7 @@
     (global.set $frames.top (i32.load $state offset=16 (local.get $record)))
     (global.set $frames.limit (i32.load $state offset=20 (local.get $record)))
     (global.set $frames.state (i32.const 2))
-    (if (local.get $event)
-      (then (call $drive_event (local.get $task)))
-      (else (call $drive (local.get $task)))))
+    (call $drive (local.get $task) (local.get $event)))
 
   ;; Brings the first frames back that can go on; 0 if there are none.
   (func $resume (result i32)

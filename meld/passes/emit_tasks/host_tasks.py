@@ -24,7 +24,7 @@ from meld.notes.boundaries import BOUNDARY_MODULE, Edge, HostCall
 from meld.notes.tasks import HELD, OUT, RETURN, START, TaskCall, TaskHalf, task_bytes
 from meld.passes.emit_tasks.calls import CALL_OF_TASK, numbers, switch
 from meld.rewriting.handles import Tables
-from meld.rewriting.liveness import reachable
+from meld.rewriting.liveness import Reached
 from meld.rewriting.outer import uses_memory
 from meld.rewriting.text import Text
 from meld.support.records import record
@@ -33,11 +33,10 @@ OF_HOST, RETURNS_MEMORY = 512, 1024
 """Flags of a task: its callee is the host; what the host returns lies in blocks (`host_blocks.wat`)."""
 
 
-def host_tasks(module: Module) -> list[tuple[Function, Edge]]:
-    """The asynchronous calls of the host that code reaches."""
+def host_tasks(module: Module, live: Reached) -> list[tuple[Function, Edge]]:
+    """The asynchronous calls of the host that code reaches: the edge, or before it was there what it stands for."""
     edges = [(f, n) for f, n in module.noted(Edge) if n.way == "out" and n.inner.is_async]
-    live = reachable(module) if edges else set()
-    return [(f, n) for f, n in edges if isinstance(f, Function) and f in live]
+    return [(f, n) for f, n in edges if isinstance(f, Function) and (f in live or n.target in live)]
 
 
 @record()

@@ -89,7 +89,7 @@
   ;; A call begins: its callee starts, or waits until it may.
   (func $begin (param $task i32)
     (if (call $enterable (local.get $task))
-      (then (call $drive (local.get $task)))
+      (then (call $drive (local.get $task) (i32.const 0)))
       (else (call $append (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task)))))
 
   ;; The parameters have been lowered.
@@ -259,10 +259,7 @@
           (then (call $back (local.get $task)) (return (i32.const 1))))
         (if (i32.eqz (i32.load $state (i32.load $state offset=8 (global.get $frame)))) (then (call $count_yield)))))
     (if (call $enterable (local.get $task))
-      (then
-        (if (i32.load $state offset=8 (local.get $task))
-          (then (call $drive_event (local.get $task)))
-          (else (call $drive (local.get $task)))))
+      (then (call $drive (local.get $task) (i32.load $state offset=8 (local.get $task))))
       (else (call $append (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task))))
     (i32.const 1))
 
@@ -519,7 +516,7 @@
       (local.get $task))
     (call $wakes (local.get $task))
     (if (call $enterable (local.get $task))
-      (then (call $drive_event (local.get $task)))
+      (then (call $drive (local.get $task) (i32.const 1)))
       (else (call $append (i32.const {ready}) (local.get $task)))))
 
   (func $subtask_drop (param $record i32) (param $handle i32)
