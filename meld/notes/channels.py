@@ -81,6 +81,8 @@ class EndFunctions(Note):
         error_lower: ``(record, error context) → handle``.
         end_give: ``(type number, waitable) → handle of the host``, which has the readable end from then on.
         end_take: ``(type number, handle of the host) → waitable`` of a readable end that the host gives away.
+        error_give: ``(error context) → handle of the host``, which lasts as long as the error context.
+        error_take: ``(handle of the host) → error context``, whose handle that is from then on.
         own_park, own_release, own_restore: ``(record, type number, handle) → object``, see `ElementCopy.mode`.
     """
 
@@ -90,6 +92,8 @@ class EndFunctions(Note):
     error_lower: Function | None = ref("functions", default=None)
     end_give: Function | None = ref("functions", default=None)
     end_take: Function | None = ref("functions", default=None)
+    error_give: Function | None = ref("functions", default=None)
+    error_take: Function | None = ref("functions", default=None)
     own_park: Function | None = ref("functions", default=None)
     own_release: Function | None = ref("functions", default=None)
     own_restore: Function | None = ref("functions", default=None)

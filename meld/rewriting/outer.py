@@ -119,16 +119,18 @@ def _needs_edge(call: HostCall) -> bool:
     return call.lower.is_async and not any(map(is_end_or_error, function_types(call.type)))
 
 
-def open_edges(module: Module) -> None:
+def open_edges(module: Module, *, errors: bool = False) -> None:
     """Puts an edge in front of each call over the edge of the program that carries streams or futures.
 
-    Functions that are lifted asynchronously are left as they are.
+    With `errors` also in front of those that carry error contexts. Functions that are lifted asynchronously are left as
+    they are.
     """
+    is_carried = is_end_or_error if errors else is_end
     for item, n in list(module.noted(HostCall)):
-        if isinstance(item, Function) and has_end(n.type):
+        if isinstance(item, Function) and any(map(is_carried, function_types(n.type))):
             _separate_import(module, item, n)
     for export in module.notes_of(HostExport):
-        if has_end(export.type) and not export.lift.is_async:
+        if any(map(is_carried, function_types(export.type))) and not export.lift.is_async:
             _export_edge(module, export, separate=True)
 
 

@@ -213,7 +213,7 @@ def remaining_items(module: Module) -> list[CoreItem | None]:
         if isinstance(note, TaskHalf | ElementCopy):
             options(note.lower, note.lift)
     for ends in module.notes_of(EndFunctions):
-        found += [ends.end_lift, ends.end_lower, ends.error_lift, ends.error_lower]
+        found += [ends.end_lift, ends.end_lower, ends.error_lift, ends.error_lower, ends.error_give, ends.error_take]
     for tasks in module.notes_of(TaskFunctions):
         found += [tasks.running, tasks.new, tasks.call, tasks.let_go]
         found += state_memories(module)

@@ -5,18 +5,12 @@ Skipped where there is no `wasmtime` on the path, nor the one of the package `wa
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sysconfig
 from pathlib import Path
 
-import pytest
 import wasmtime
+from engine_cli import CLI, needs_cli
 from wrapped import fuse
-
-CLI = shutil.which("wasmtime") or str(Path(sysconfig.get_path("purelib")) / "wasmtime_cli" / "wasmtime")
-needs_cli = pytest.mark.skipif(not os.access(CLI, os.X_OK), reason="needs the command line of wasmtime")
 
 ECHO = """(component
   (import "wasi:cli/types@0.3.0" (instance $types

@@ -67,7 +67,7 @@ class Handles:
 
     def _check_end(self, call: Call, t: Type) -> None:
         sides = (call.boundary.caller, call.boundary.callee)
-        if OUTSIDE in sides and (self.ends is None or self.ends.end_give is None or t not in self.end_types.numbers):
+        if OUTSIDE in sides and not self._reaches_host(t):
             raise MeldError(
                 f"a {show_bare(t)} cannot cross to the host beside what is translated or checked: "
                 f"{show(call.boundary.type)}",
@@ -85,6 +85,13 @@ class Handles:
                 hint="run emit-tasks before adapter-wiring",
             )
 
+    def _reaches_host(self, t: Type) -> bool:
+        if self.ends is None:
+            return False
+        if t is c.Prim.ERROR_CONTEXT:
+            return self.ends.error_give is not None
+        return self.ends.end_give is not None and t in self.end_types.numbers
+
     def carry(self, translator: Translator, layout: Layout, expr: str) -> str:
         """The target's handle for the source's, as an expression."""
         match layout.kind:
@@ -99,6 +106,8 @@ class Handles:
         """The handle of the host for that of an element, which the instance keeps, or loses, or gets back."""
 
         def carry(translator: Translator, layout: Layout, expr: str) -> str:
+            if layout.kind is Kind.ERROR_CONTEXT:  # its handle remains where it is
+                return expr if mode != "park" else self._error_to_host(self._error_of(translator.source.instance, expr))
             resource = layout.resource
             if layout.kind is not Kind.OWN or not isinstance(resource, Resource) or resource.owner is not None:
                 what = f"`{resource.label}`, which is not the host's" if isinstance(resource, Resource) else "streams"
@@ -109,7 +118,7 @@ class Handles:
                 )
             instance = translator.source.instance
             key = f"(i32.const {self.records[instance]}) (i32.const {self.numbers[resource]})"
-            return f"(call {self.adapters.function(getattr(self.ends, f'own_{mode}'))} {key} {expr})"
+            return f"(call {self._end_function(f'own_{mode}')} {key} {expr})"
 
         return carry
 
@@ -121,15 +130,26 @@ class Handles:
         """A readable end moves between an instance and another one, or the host."""
         name = {"lift": "end_take", "lower": "end_give"}[way] if instance is OUTSIDE else f"end_{way}"
         record = "" if instance is OUTSIDE else f"(i32.const {self.records[instance]}) "
-        return f"(call {self.adapters.function(getattr(self.ends, name))} {record}{number} {expr})"
+        return f"(call {self._end_function(name)} {record}{number} {expr})"
 
     def _carry_error(self, translator: Translator, expr: str) -> str:
-        assert self.ends is not None and self.ends.error_lift is not None and self.ends.error_lower is not None
-        source, target = (
-            f"(i32.const {self.records[side.instance]})" for side in (translator.source, translator.target)
-        )
-        lift, lower = (self.adapters.function(f) for f in (self.ends.error_lift, self.ends.error_lower))
-        return f"(call {lower} {target} (call {lift} {source} {expr}))"
+        error = self._error_of(translator.source.instance, expr)
+        if translator.target.instance is OUTSIDE:
+            return self._error_to_host(error)
+        record = f"(i32.const {self.records[translator.target.instance]})"
+        return f"(call {self._end_function('error_lower')} {record} {error})"
+
+    def _error_of(self, instance: Instance, handle: str) -> str:
+        """The error context of a handle: of an instance, or of the host."""
+        if instance is OUTSIDE:
+            return f"(call {self._end_function('error_take')} {handle})"
+        return f"(call {self._end_function('error_lift')} (i32.const {self.records[instance]}) {handle})"
+
+    def _error_to_host(self, error: str) -> str:
+        return f"(call {self._end_function('error_give')} {error})"
+
+    def _end_function(self, name: str) -> str:
+        return self.adapters.function(getattr(self.ends, name))
 
     def _records(self, translator: Translator) -> tuple[str, str]:
         source, target = (self.records[side.instance] for side in (translator.source, translator.target))

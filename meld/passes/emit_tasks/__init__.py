@@ -15,7 +15,7 @@ from typing import Any
 
 from meld.abi.layout import MAX_FLAT_PARAMS
 from meld.abi.options import Options
-from meld.abi.types import Type, function_types, show
+from meld.abi.types import Type, function_types, is_end, is_end_or_error, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Global, Module
@@ -161,11 +161,13 @@ class _Opens:
         types: of the ends that the host may have.
         calls: asynchronous calls of the host.
         several: whether the host may make calls that wait for one another.
+        errors: whether calls over the edge of the program carry error contexts, for which nothing waits.
     """
 
     types: Sequence[Type] = ()
     calls: Sequence[tuple[Function, Edge]] = ()
     several: bool = False
+    errors: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.types or self.calls or self.several)
@@ -175,14 +177,14 @@ def _opens(module: Module, live: Reached) -> _Opens:
     """What a program has with its host; puts edges in front of what carries ends."""
     if FOR_COMPONENTS not in module.facts:
         return _Opens()
-    types = ends_of_host(module)
-    if types:
-        calls = [n.type for item, n in module.noted(HostCall) if item in live]
-        calls += [n.type for n in module.notes_of(HostExport)]
-        types = types if any(has_end(t) for t in calls) else []
-    if types:
-        open_edges(module)
-    return _Opens(types, host_tasks(module, live), _several(module))
+    exports = [n.type for n in module.notes_of(HostExport)]
+    carrying = [(f, n.type) for f, n in module.noted(HostCall) if any(map(is_end_or_error, function_types(n.type)))]
+    carried = [t for each in (*exports, *(t for f, t in carrying if f in live)) for t in function_types(each)]
+    types = ends_of_host(module) if any(map(is_end, carried)) else []
+    errors = c.Prim.ERROR_CONTEXT in carried
+    if types or errors:
+        open_edges(module, errors=errors)
+    return _Opens(types, host_tasks(module, live), _several(module), errors)
 
 
 def _several(module: Module) -> bool:
@@ -224,7 +226,7 @@ def _are_open(module: Module, exports: Sequence[HostExport]) -> bool:
 
 
 def _refuse_outside(module: Module, live: Reached) -> None:
-    """Refuses calls of asynchronous functions of the host that carry streams, futures or error contexts.
+    """Refuses asynchronous calls of a core module's host that carry streams, futures or error contexts.
 
     Raises:
         MeldError: one that is called asynchronously; edges stand in front of all others.
@@ -236,7 +238,7 @@ def _refuse_outside(module: Module, live: Reached) -> None:
             raise MeldError(
                 f"`{n.instance.name}` calls `{n.label}` {show(n.type)} of the host with a stream, a future or an error "
                 "context, which cannot be passed to the host yet",
-                hint=f"give a component that exports {wanted} as another input",
+                hint=f"give a component that exports {wanted} as another input; or use --emit=component",
             )
 
 
@@ -274,7 +276,8 @@ def _called(module: Module, opens: _Opens) -> list[TaskCalled]:
 
 def _outer(module: Module, call: TaskCalled, opens: _Opens) -> Options | None:
     """How the host lifts and lowers the values of an export, where something stands between it and the callee."""
-    if not call.lift.is_async or not (crosses(call.type) or has_end(call.type) or (opens and call.has_pointers)):
+    given = crosses(call.type) or any(map(is_end_or_error if opens.errors else is_end, function_types(call.type)))
+    if not call.lift.is_async or not (given or (opens and call.has_pointers)):
         return None
     plain = Options(call.lift.encoding)
     if not uses_memory(call.type, replace(plain, is_async=True), imported=False):
@@ -378,11 +381,14 @@ class _Emitter:
     def _channels(self) -> None:
         """Streams, futures, waitable sets and error contexts, where there are any."""
         wanted = {item: n for item, n in self.builtins.items() if n.builtin in BUILTINS}
-        if not (wanted or self.called or self.opens or self.shut or has_ends(self.module)):
+        errors = self.opens.errors
+        if not (wanted or self.called or self.opens or errors or self.shut or has_ends(self.module)):
             return
         ends = [*self.opens.types, *self.shut]
         tasks = bool(self.called or self.opens)
-        self.channels = Channels.of(self.text, self.module, wanted, ends, opens=bool(self.opens), tasks=tasks)
+        self.channels = Channels.of(
+            self.text, self.module, wanted, ends, opens=bool(self.opens), tasks=tasks, errors=errors
+        )
         self.channels.templates()
         if not tasks:
             self.text.add(HOOKS_WITHOUT_TASKS)
@@ -477,8 +483,6 @@ class _Emitter:
             frames = (functions[f"frames.{name}"] for name in FRAME_ITEMS)
             self.module.notes.append(FrameFunctions(*frames))
             self.module.imports += self.halves
-            if self.channels is not None and self.channels.open_ends is not None:
-                self.module.imports += self.channels.open_ends.imports
         return new
 
     # --- context slots ---

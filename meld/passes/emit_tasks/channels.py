@@ -10,18 +10,22 @@ canon error-context.*.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
 from typing import Any
 
+from meld.abi.options import Options
 from meld.abi.traps import Trap
 from meld.abi.types import Type, function_types, is_end_or_error, show, show_bare
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Memory, Module
 from meld.ir.notes import Instance
+from meld.ir.types import I32, FuncType
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostExport
 from meld.notes.channels import FIRST_FUTURE, FIRST_STREAM, EndFunctions, EndTypes
 from meld.notes.streams import Carried, Domain
 from meld.passes.emit_tasks.elements import ElementCopies
+from meld.passes.emit_tasks.host_builtins import HostBuiltins
 from meld.passes.emit_tasks.open_ends import OPEN_FUNCTIONS, OpenEnds, hooks
 from meld.passes.emit_tasks.rendezvous import Copying, Rendezvous, Verb, rendezvous
 from meld.rewriting.handles import Tables
@@ -37,6 +41,11 @@ MESSAGE_UNITS = 1 << 16
 """Code units of a message of an error context up to which it is kept."""
 MESSAGE_SPACE = 1 << 28
 """Bytes that all messages together take at most; every instance has the same share."""
+
+HOST_ERRORS = ("error_give", "error_take")
+HOST_ERROR_DROP = """    (if (i32.load $state offset=16 (local.get $error))
+      (then (call $host.error-context.drop (i32.load $state offset=16 (local.get $error)))))
+"""
 
 PART = {"waitables.wat": "waitables", "channels.wat": "channels", "error_contexts.wat": "errors"}
 """What the functions of a template belong to, for sizes by part."""
@@ -58,6 +67,8 @@ class Channels:
         shut: whether ends that would cross to the host trap.
         errors: whether there are error contexts.
         tasks: whether there is a scheduler, so that what blocks can leave the stack.
+        host: the host's built-ins that the functions call.
+        host_errors: whether the host may have error contexts.
     """
 
     text: Text
@@ -69,6 +80,8 @@ class Channels:
     open_ends: OpenEnds | None = None
     shut: bool = False
     tasks: bool = False
+    host: HostBuiltins = field(kw_only=True)
+    host_errors: bool = False
     _stubs: int = 0
 
     @classmethod
@@ -81,6 +94,7 @@ class Channels:
         *,
         opens: bool,
         tasks: bool,
+        errors: bool = False,
     ) -> Channels:
         """The channels of a module; `builtins` are those that will be replaced, as `inside` returns them.
 
@@ -88,6 +102,7 @@ class Channels:
             ends: the types of ends that the host may have, or that trap where the host would get one.
             opens: whether the module can wait for its host; else they trap.
             tasks: whether there is a scheduler.
+            errors: whether the host may have error contexts.
 
         Raises:
             MeldError: a read or write has its buffers in a 64-bit memory.
@@ -95,10 +110,13 @@ class Channels:
         domains = [d for d in module.notes_of(Domain) if _is_inside(d, ends)]
         tables, types = Tables.of(module), EndTypes.of(module, ends)
         copies = ElementCopies(module, tables.state)
-        open_ends = OpenEnds(module, text, tables.state, types, ends, copies) if opens else None
+        host = HostBuiltins(module)
+        open_ends = OpenEnds(module, text, tables.state, types, ends, copies, host) if opens else None
         copying = Copying(text, types, rendezvous(domains, builtins.items(), ends), copies, open_ends)
-        errors, shut = _has_errors(module, builtins.values()), bool(ends) and not opens
-        return cls(text, tables, types, copying, copies, errors, open_ends, shut, tasks)
+        has_errors, shut = errors or _has_errors(module, builtins.values()), bool(ends) and not opens
+        return cls(
+            text, tables, types, copying, copies, has_errors, open_ends, shut, tasks, host=host, host_errors=errors
+        )
 
     def templates(self) -> None:
         """Adds the functions that all instances share; those that carry ends have a table even without a built-in."""
@@ -109,7 +127,7 @@ class Channels:
             if is_end_or_error(t):
                 self.tables.record(n.caller)
                 self.tables.record(n.callee)
-        if self.open_ends is not None or self.shut:
+        if self.open_ends is not None or self.shut or self.host_errors:
             for _, edge in self.tables.module.noted(Edge):
                 self.tables.record(edge.instance)
             for export in self.tables.module.notes_of(HostExport):
@@ -118,6 +136,8 @@ class Channels:
             self.text.add(template_text(__package__, name, self._params), PART[name])
         if self.shut:
             self.text.add(SHUT)
+        if self.host_errors:
+            self._errors_of_host()
         for function in dict.fromkeys(self._ends.values()):
             self.text.add(f'  (export "{function}" (func ${function}))')
 
@@ -130,6 +150,22 @@ class Channels:
             self.text.give("$message_free", self.tables.state.function("message_free"))
             yield "error_contexts.wat"
 
+    def _errors_of_host(self) -> None:
+        """The functions by which error contexts go to the host, and come from it."""
+        state = self.tables.state
+        message = Options(memory=state.memory, realloc=state.function("message_realloc"))
+        shapes = {
+            "new": (message, FuncType((I32, I32), (I32,))),
+            "debug-message": (message, FuncType((I32, I32), ())),
+            "drop": (Options(), FuncType((I32,), ())),
+        }
+        for name, (options, shape) in shapes.items():
+            builtin = f"error-context.{name}"
+            self.text.give(f"$host.{builtin}", self.host.add(builtin, None, options, shape))
+        self.text.add(
+            template_text(__package__, "host_errors.wat", self._params | {"nobody": state.reserve(80)}), "errors"
+        )
+
     @property
     def _params(self) -> dict[str, Any]:
         instances = len(self.tables.module.notes_of(Instance))
@@ -137,6 +173,8 @@ class Channels:
             "first_stream": FIRST_STREAM,
             "first_future": FIRST_FUTURE,
             "most_units": MESSAGE_UNITS,
+            "error_bytes": 32 if self.host_errors else 16,
+            "host_error_drop": HOST_ERROR_DROP if self.host_errors else "",
             "most_bytes": MESSAGE_SPACE // max(instances, 1),
             **hooks(opens=self.open_ends is not None),
         }
@@ -149,6 +187,8 @@ class Channels:
             ends |= {name: name for name in OPEN_FUNCTIONS}
         if self.shut:
             ends |= {"end_give": "end_shut", "end_take": "end_shut"}
+        if self.host_errors:
+            ends |= {name: name for name in HOST_ERRORS}
         return ends | ({"error_lift": "error_get", "error_lower": "error_lower"} if self.errors else {})
 
     def install(self, made: Mapping[str, CoreItem]) -> None:
@@ -156,6 +196,7 @@ class Channels:
         functions: dict[str, Any] = {field: made[name] for field, name in self._ends.items()}
         if functions:
             self.tables.module.notes.append(EndFunctions(**functions))
+        self.tables.module.imports += self.host.imports
 
     # --- stubs -------------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,14 @@
 ;; Error contexts (CanonicalABI.md, canon error-context.*, lift_error_context, lower_error_context).
 ;;
-;; An error context, 16 bytes: +0 how many handles it has; +4 address and +8 length of its message, UTF-8, in this memory;
-;; +12 the record of the instance that made it, which at +72 counts the bytes of such messages. A message that is longer
-;; than {most_units} code units, or would be too much for its instance, is left out, as a host may do.
+;; An error context, {error_bytes} bytes: +0 how many handles it has; +4 address and +8 length of its message, UTF-8, in this
+;; memory; +12 the record of the instance that made it, which at +72 counts the bytes of such messages. A message that is
+;; longer than {most_units} code units, or would be too much for its instance, is left out, as a host may do. Where the host
+;; may have it, too: +16 the host's handle of it, or 0 (`host_errors.wat`).
 
   ;; error-context.new begins: an error context, and whether the message is kept.
   (func $error_new (param $record i32) (param $units i32) (result i32 i32)
     (local $error i32)
-    (local.set $error (call $block_new (i32.const 16)))
+    (local.set $error (call $block_new (i32.const {error_bytes})))
     (i32.store $state offset=12 (local.get $error) (local.get $record))
     (local.get $error)
     (i32.and
@@ -48,4 +49,4 @@
       (i32.sub (i32.const 0) (i32.add (i32.load $state offset=8 (local.get $error)) (i32.const 32))))
     (if (i32.load $state offset=4 (local.get $error))
       (then (call $message_free (i32.load $state offset=4 (local.get $error)))))
-    (call $block_free (local.get $error) (i32.const 16)))
+{host_error_drop}    (call $block_free (local.get $error) (i32.const {error_bytes})))

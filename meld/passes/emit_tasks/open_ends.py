@@ -18,13 +18,13 @@ from meld.abi.layout import Kind
 from meld.abi.options import Options
 from meld.abi.types import Type, function_types, is_end, parts_of
 from meld.ir import component as c
-from meld.ir.builtins import BUILTINS
-from meld.ir.module import Function, ImportName, Module
+from meld.ir.module import Module
 from meld.ir.types import I32, I64, FuncType
-from meld.notes.boundaries import CANON_MODULE, CanonCall, HostBuiltin, HostCall, HostExport
+from meld.notes.boundaries import CanonCall, HostCall, HostExport
 from meld.notes.channels import EndTypes
 from meld.notes.streams import Domain
 from meld.passes.emit_tasks.elements import ElementCopies
+from meld.passes.emit_tasks.host_builtins import HostBuiltins
 from meld.passes.emit_tasks.rendezvous import Rendezvous, Verb
 from meld.rewriting.state import State
 from meld.rewriting.template import filled, template_text
@@ -68,6 +68,7 @@ class OpenEnds:
     Attributes:
         types: of ends, with their numbers.
         given: the types of ends that cross the edge.
+        host: the built-ins of the host's.
     """
 
     module: Module
@@ -76,7 +77,7 @@ class OpenEnds:
     types: EndTypes
     given: Sequence[Type]
     copies: ElementCopies
-    imports: list[Function] = field(default_factory=list)
+    host: HostBuiltins
     _copies: dict[tuple[int, Verb], str] = field(default_factory=dict)
     _domains: dict[Type, Rendezvous] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
@@ -89,7 +90,7 @@ class OpenEnds:
             asynchronous = name in ("future.read", "future.write")
             memory = self.state.memory if name in ("waitable-set.wait", "waitable-set.poll") else None
             self.text.give(
-                f"$host.{name}", self._import(name, about, Options(memory=memory, is_async=asynchronous), shape)
+                f"$host.{name}", self.host.add(name, about, Options(memory=memory, is_async=asynchronous), shape)
             )
         for name in ("handle_entry", "lift_own"):
             self.text.give(f"${name}", self.state.linked[name])
@@ -125,7 +126,7 @@ class OpenEnds:
         for t in self.given:
             kind = "stream" if isinstance(t, c.Stream) else "future"
             for i, operation in enumerate(operations):
-                import_ = self._import(f"{kind}.{operation}", t, Options(), shape)
+                import_ = self.host.add(f"{kind}.{operation}", t, Options(), shape)
                 given = " (local.get $handle)" if shape.params else ""
                 cases.append((self.types.number(t) + i, f"(call {self.text.use(import_)}{given})"))
         params = "(param $type i32)" + (" (param $handle i32)" if shape.params else "")
@@ -252,23 +253,12 @@ class OpenEnds:
         shape = FuncType((I32,) * (3 if count else 2), (I32,))
         for place, call in (domain.writes if verb is Verb.WRITE else domain.reads).items():
             options = replace(self._host_options(call, verb) if twice else call.options, is_async=True)
-            import_ = self._import(f"{kind}.{verb.value}", domain.type, options, shape)
+            import_ = self.host.add(f"{kind}.{verb.value}", domain.type, options, shape)
             lines += (
                 f"    (if (i32.eq (local.get $place) (i32.const {place})) (then (return (call {self.text.use(import_)}"
                 f" (i32.load $state offset=52 (local.get $channel)) (local.get $ptr){count}))))\n"
             )
         return lines
-
-    def _import(self, builtin: str, about: Type | None, options: Options, shape: FuncType) -> Function:
-        assert builtin in BUILTINS
-        made = Function(
-            self.module.func_type(shape.params, shape.results),
-            name=f"host/{builtin}",
-            imported=ImportName(CANON_MODULE, f"{builtin} {len(self.imports)}"),
-            notes=[HostBuiltin(builtin, about, options)],
-        )
-        self.imports.append(made)
-        return made
 
 
 COPY_PARAMS = "(param $channel i32) (param $place i32) (param $ptr i32) (param $n i32)"

@@ -1,7 +1,7 @@
 ;; A stream cannot be passed to the host: a function that takes one is refused if it is called asynchronously.
 ;; meldc: --passes=plan-tasks,emit-tasks
 ;; error: `a` calls `drain` (func async (param "data" (stream u8))) of the host with a stream, a future or an error
-;; hint: give a component that exports `test:sink/api` as another input
+;; hint: give a component that exports `test:sink/api` as another input; or use --emit=component
 (module
   (@meld.facts linked merged)
   (@meld.instance $a)
