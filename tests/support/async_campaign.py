@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import wasmtime
 from adapter_pairs import BUG
@@ -182,22 +182,35 @@ class Shape:
 
     def verdict(self, program: Program) -> Verdict:
         """Runs one program on all three."""
-        loads, calls = program.loads, program.calls
-        got = [side.answers((*loads, *calls))[len(loads) :] for side in (self.unfused, self.model, self.fused)]
-        found = Verdict(program, *got)
-        want, model, mine = map(plain, got)
-        if mine in (want, model) and _wordless(want) == _wordless(model):
-            return found  # which of two checks comes first is not always said
-        if mine == model and any(answer in ENGINES_OWN for answer in found.unfused):
-            found.word = "engine"
-            return found
-        strays = [
-            name
-            for name, answers in (("engine", want), ("fused", mine))
-            if answers != model and self.model.reaches(answers, loads, calls) is None
-        ]
-        found.word = f"differs: {', '.join(strays)}" if strays else "legal"
+        return judged(self, program)
+
+
+class Sides(Protocol):
+    """The three that run programs."""
+
+    unfused: Unfused
+    model: Model
+    fused: Fused | Unfused
+
+
+def judged(sides: Sides, program: Program) -> Verdict:
+    """Runs one program on all three."""
+    loads, calls = program.loads, program.calls
+    got = [side.answers((*loads, *calls))[len(loads) :] for side in (sides.unfused, sides.model, sides.fused)]
+    found = Verdict(program, *got)
+    want, model, mine = map(plain, got)
+    if mine in (want, model) and _wordless(want) == _wordless(model):
+        return found  # which of two checks comes first is not always said
+    if mine == model and any(answer in ENGINES_OWN for answer in found.unfused):
+        found.word = "engine"
         return found
+    strays = [
+        name
+        for name, answers in (("engine", want), ("fused", mine))
+        if answers != model and sides.model.reaches(answers, loads, calls) is None
+    ]
+    found.word = f"differs: {', '.join(strays)}" if strays else "legal"
+    return found
 
 
 def _wordless(answers: list[Any]) -> list[Any]:

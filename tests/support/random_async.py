@@ -96,17 +96,30 @@ OPS = [
     Op("cb-yield", "(return (i32.const 1))"),
     Op("take", _set("a", "(local.get $given)")),
     Op("swap", _set("a", _reg("b"))),
+    Op("make", _set("b", "(call $make (local.get $a) (local.get $c))")),
+    Op("destroy", f"(call $destroy (local.get $a) (local.get $c) {_reg('d')})"),
 ]
 NUMBER = {op.name: i for i, op in enumerate(OPS)}
 
 
 @dataclass
 class Script:
-    """The steps of one function, and how it is lifted. `kind`: `f` takes a number, `g` a readable end."""
+    """The steps of one function, and how it is lifted.
+
+    Attributes:
+        kind: ``f`` takes a number, ``g`` a readable end; ``d`` is the destructor of a resource.
+        plain: whether the type is synchronous.
+    """
 
     kind: str
     lift: str
     steps: list[tuple[str, int, int, int, int]] = field(default_factory=list)
+    plain: bool = False
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it traps where it would block."""
+        return self.plain or self.kind == "d"
 
     def encoded(self) -> bytes:
         data = b"".join(bytes([NUMBER[name], a, b, c, d, 0, 0, 0]) for name, a, b, c, d in self.steps)
@@ -168,12 +181,8 @@ class Program:
 def _program(program: Program) -> str:
     parts = []
     for k in reversed(range(len(program.instances))):
-        parts.append(_component(program, k))
-        given = " ".join(
-            f'(with "{script.kind}{j}-{n}" (func $i{j} "{script.kind}{n}"))'
-            for j in range(k + 1, len(program.instances))
-            for n, script in enumerate(program.instances[j].scripts)
-        )
+        parts.append(component(program, k))
+        given = " ".join(passed(s, j, n, f"$i{j}", str(n)) for j, n, s in callees(program, k))
         parts.append(f"(instance $i{k} (instantiate $c{k} {given}))")
     parts.append('(export "run" (func $i0 "f0"))')
     for name in ("log", "script"):
@@ -181,16 +190,39 @@ def _program(program: Program) -> str:
     return "(component\n" + "\n".join(parts) + ")"
 
 
-def _type(script: Script, stream: str = "$stream") -> str:
+def typed(script: Script, stream: str = "$stream") -> str:
+    """The type of a function, without its parentheses; `stream` is the type that it takes."""
     param = '(param "x" u32)' if script.kind == "f" else f'(param "s" {stream})'
-    return f"(func async {param} (result u32))"
+    return f"{'' if script.plain else 'async '}{param} (result u32)"
 
 
-def _component(program: Program, k: int) -> str:
-    mine = program.instances[k]
-    callees = [
-        (j, n, s) for j in range(k + 1, len(program.instances)) for n, s in enumerate(program.instances[j].scripts)
-    ]
+def callees(program: Program, k: int) -> list[tuple[int, int, Script]]:
+    """What an instance may call: the instance, the number in it, and the script."""
+    later = range(k + 1, len(program.instances))
+    return [(j, n, s) for j in later for n, s in enumerate(program.instances[j].scripts)]
+
+
+def passed(script: Script, j: int, n: int, source: str, label: str) -> str:
+    """Arguments of an instantiation: script n of instance j, of which `source` has the exports, with `label`."""
+    if script.kind == "d":
+        return f'(with "r{j}-{n}" (type {source} "r{label}")) (with "make{j}-{n}" (func {source} "make{label}"))'
+    return f'(with "{script.kind}{j}-{n}" (func {source} "{script.kind}{label}"))'
+
+
+def imported(script: Script, j: int, n: int, stream: str = "$stream") -> str:
+    """The import of script n of instance j."""
+    if script.kind == "d":
+        return (
+            f'(import "r{j}-{n}" (type $r{j}-{n} (sub resource)))'
+            f' (import "make{j}-{n}" (func $make{j}-{n} (result (own $r{j}-{n}))))'
+        )
+    name = f"{script.kind}{j}-{n}"
+    return f'(import "{name}" (func ${name} {typed(script, stream)}))'
+
+
+def component(program: Program, k: int) -> str:
+    """The component of instance k, named ``$ck``."""
+    mine, called = program.instances[k], callees(program, k)
     element = f" {program.element}" if program.element else ""
     options = '(memory (core memory $mem "memory")) (realloc (core func $mem "realloc"))'
     canon = {
@@ -225,17 +257,22 @@ def _component(program: Program, k: int) -> str:
         "context.get": "context.get i32 0",
         "context.set": "context.set i32 0",
     }
-    canon |= {
-        f"call{j}-{n}": f'lower (func ${s.kind}{j}-{n}) async (memory (core memory $mem "memory"))'
-        for j, n, s in callees
-    }
-    canon |= {f"sync{j}-{n}": f"lower (func ${s.kind}{j}-{n})" for j, n, s in callees}
+    for j, n, s in called:
+        if s.kind == "d":
+            canon |= {f"make{j}-{n}": f"lower (func $make{j}-{n})", f"destroy{j}-{n}": f"resource.drop $r{j}-{n}"}
+            continue
+        if not s.plain:
+            canon[f"call{j}-{n}"] = f'lower (func ${s.kind}{j}-{n}) async (memory (core memory $mem "memory"))'
+        canon[f"sync{j}-{n}"] = f"lower (func ${s.kind}{j}-{n})"
+    dtors = [n for n, s in enumerate(mine.scripts) if s.kind == "d"]
+    canon |= {f"new{n}": f"resource.new $r{n}" for n in dtors}
     return f"""(component $c{k}
       (type $stream (stream{element}))
       (type $future (future{element}))
-      {"".join(f'(import "{s.kind}{j}-{n}" (func ${s.kind}{j}-{n} async {_type(s)[12:-1]}))' for j, n, s in callees)}
+      {"".join(imported(s, j, n) for j, n, s in called)}
       (core module $mem
         (memory (export "memory") 2)
+        {_destructors(dtors)}
         (global $next (mut i32) (i32.const 0x10000))
         (func (export "realloc") (param $old i32) (param i32) (param $align i32) (param $size i32) (result i32)
           (local $at i32)
@@ -248,9 +285,11 @@ def _component(program: Program, k: int) -> str:
         (data (i32.const 0x800) "some text")
         {_script_data(mine)})
       (core instance $mem (instantiate $mem))
+      {"".join(f'(type $r{n} (resource (rep i32) (dtor (core func $mem "dtor{n}"))))' for n in dtors)}
       {"".join(f"(core func ${name} (canon {what}))" for name, what in canon.items())}
-      {_core(mine, callees)}
+      {_core(mine, called)}
       (core instance $m (instantiate $m (with "" (instance (export "memory" (memory $mem "memory"))
+        {'(export "dtors" (table $mem "dtors"))' if dtors else ""}
         {"".join(f'(export "{name}" (func ${name}))' for name in canon)}))))
       {"".join(_lift(n, s) for n, s in enumerate(mine.scripts))}
       (func (export "log") (result u32) (canon lift (core func $m "log")))
@@ -258,14 +297,30 @@ def _component(program: Program, k: int) -> str:
         (canon lift (core func $m "script"))))"""
 
 
+def _destructors(dtors: list[int]) -> str:
+    """Destructors that are there before the code is: each calls what the code puts into a table."""
+    if not dtors:
+        return ""
+    calls_ = "".join(
+        f'(func (export "dtor{n}") (param i32) (call_indirect (param i32) (local.get 0) (i32.const {n})))'
+        for n in dtors
+    )
+    return f'(table (export "dtors") {max(dtors) + 1} funcref) {calls_}'
+
+
 def _lift(n: int, script: Script) -> str:
+    if script.kind == "d":
+        return (
+            f'(export $r{n}\' "r{n}" (type $r{n}))'
+            f' (func (export "make{n}") (result (own $r{n}\')) (canon lift (core func $m "make{n}")))'
+        )
     options = {
         "sync": "",
         "stackful": " async",
         "callback": f' async (callback (core func $m "cb{n}"))',
     }[script.lift]
     lifted = f'(canon lift (core func $m "{script.kind}{n}"){options})'
-    return f'(func (export "{script.kind}{n}") async {_type(script)[12:-1]} {lifted})'
+    return f'(func (export "{script.kind}{n}") {typed(script)} {lifted})'
 
 
 def _written(element: str) -> str:
@@ -323,8 +378,13 @@ SIGNATURES = {
 
 def _core(mine: Instance, callees: list[tuple[int, int, Script]]) -> str:
     imports = [f'(import "" "{name}" (func ${name} {signature}))' for name, signature in SIGNATURES.items()]
-    for j, n, _ in callees:
-        imports.append(f'(import "" "call{j}-{n}" (func $call{j}-{n} (param i32 i32) (result i32)))')
+    for j, n, s in callees:
+        if s.kind == "d":
+            imports.append(f'(import "" "make{j}-{n}" (func $make{j}-{n} (result i32)))')
+            imports.append(f'(import "" "destroy{j}-{n}" (func $destroy{j}-{n} (param i32)))')
+            continue
+        if not s.plain:
+            imports.append(f'(import "" "call{j}-{n}" (func $call{j}-{n} (param i32 i32) (result i32)))')
         imports.append(f'(import "" "sync{j}-{n}" (func $sync{j}-{n} (param i32) (result i32)))')
 
     def chosen(kind: str, sync: bool) -> str:
@@ -332,10 +392,19 @@ def _core(mine: Instance, callees: list[tuple[int, int, Script]]) -> str:
         argument = "(i32.const 7)" if kind == "f" else "(local.get $end)"
         lines = []
         for j, n, s in callees:
-            if s.kind == kind:
+            if s.kind == kind and (sync or not s.plain):
                 is_it = f"(i32.eq (local.get $who) (i32.const {16 * j + n}))"
                 call = f"(call $sync{j}-{n} {argument})" if sync else f"(call $call{j}-{n} {argument} (local.get $to))"
                 lines.append(f"(if {is_it} (then (return {call})))")
+        return "\n".join(lines) + "\n(unreachable)"
+
+    def of_resource(what: str, argument: str) -> str:
+        """The same of a resource: it is made, or dropped."""
+        lines = [
+            f"(if (i32.eq (local.get $who) (i32.const {16 * j + n})) (then (return (call ${what}{j}-{n} {argument}))))"
+            for j, n, s in callees
+            if s.kind == "d"
+        ]
         return "\n".join(lines) + "\n(unreachable)"
 
     who = "(local.set $who (i32.add (i32.shl (local.get $j) (i32.const 4)) (local.get $n)))"
@@ -363,6 +432,15 @@ def _core(mine: Instance, callees: list[tuple[int, int, Script]]) -> str:
         start = SCRIPTS + 512 * n
         run = f"(call $run (i32.const {start}) (local.get 0))"
         name = f"{script.kind}{n}"
+        if script.kind == "d":
+            imports += [
+                f'(import "" "new{n}" (func $new{n} (param i32) (result i32)))',
+                *(['(import "" "dtors" (table $dtors 0 funcref))'] if "(table $dtors" not in "".join(imports) else []),
+            ]
+            lifted.append(f"(func $d{n} (param i32) (drop {run}))")
+            lifted.append(f"(elem (table $dtors) (i32.const {n}) func $d{n})")
+            lifted.append(f'(func (export "make{n}") (result i32) (call $new{n} (i32.const {n + 1})))')
+            continue
         if script.lift == "callback":
             lifted.append(f'(func (export "{name}") (param i32) (result i32) {run})')
             lifted.append(
@@ -394,6 +472,9 @@ def _core(mine: Instance, callees: list[tuple[int, int, Script]]) -> str:
       (func $g (param $j i32) (param $n i32) (param $end i32) (param $reg i32) (result i32)
         {number} {to} {who} {place} {chosen("g", False)})
       (func $g-sync (param $j i32) (param $n i32) (param $end i32) (result i32) {number} {who} {chosen("g", True)})
+      (func $make (param $j i32) (param $n i32) (result i32) {number} {who} {of_resource("make", "")})
+      (func $destroy (param $j i32) (param $n i32) (param $handle i32)
+        {number} {who} {of_resource("destroy", "(local.get $handle)")})
       {body}
       {chr(10).join(lifted)}
       ;; Writes steps into a script.
@@ -432,6 +513,7 @@ class _Writer:
         self.subtasks: list[int] = []
         self.watched: set[int] = set()  # sets with something in them that may happen
         self.buffer = r.randrange(8)
+        self.things: list[tuple[int, int, int]] = []  # resources: instance, number and register
 
     def step(self, name: str, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> None:
         self.script.steps.append((name, a, b, c, d))
@@ -446,7 +528,7 @@ class _Writer:
             assert end is not None
             self.step("take", end)
             self.readable.append(end)
-        returned = self.script.lift == "sync"
+        returned = self.script.lift == "sync" or self.script.kind == "d"
         for i in range(length):
             if not returned and not self.root and self.r.random() < i / length / 2:
                 self.step("return", self.r.randrange(100))
@@ -475,7 +557,7 @@ class _Writer:
         ]
         r.choice(choices)()
         if r.random() < 0.02:  # whatever it means
-            name = r.choice(OPS[1:]).name
+            name = r.choice(OPS[1 : NUMBER["make"]]).name
             if not name.startswith("cb-") and name not in ("return", "task.cancel"):
                 self.step(name, *(r.randrange(REGISTERS) for _ in range(2)), r.randrange(3), r.randrange(REGISTERS))
 
@@ -522,7 +604,7 @@ class _Writer:
             return None
         self.buffer = (self.buffer + 1) % 8
         if kind == "stream":
-            sync = "-sync" if r.random() < 0.2 else ""
+            sync = "-sync" if r.random() < (0.02 if self.script.is_quiet else 0.2) else ""
             self.step(f"stream.{what}{sync}", end, r.choice((0, 0, 1, 2, 3, 7)), self.buffer)
             if sync:
                 return None
@@ -549,6 +631,8 @@ class _Writer:
             return self.new()
         one = r.choice(self.sets)
         how = r.random()
+        if self.script.is_quiet and how < 0.9:
+            how = 0
         if how < 0.4 or (one not in self.watched and r.random() < 0.95):
             self.step("poll", one)
         elif self.script.lift == "callback" and how < 0.9:
@@ -575,7 +659,9 @@ class _Writer:
         if not self.callees:
             return self.operate()
         j, n, callee = r.choice(self.callees)
-        sync = r.random() < 0.25
+        if callee.kind == "d":
+            return self.thing(j, n)
+        sync = r.random() < 0.25 or callee.plain
         if callee.kind == "g":
             if not self.readable:
                 return self.new()
@@ -593,6 +679,15 @@ class _Writer:
             return None
         self.step(name, j, register, n, end)
         self.subtasks.append(register)
+        return None
+
+    def thing(self, j: int, n: int) -> None:
+        if self.things and self.r.random() < 0.6:
+            j, n, register = self.things.pop()
+            return self.step("destroy", j, 0, n, register)
+        if (register_ := self.register()) is not None:
+            self.step("make", j, register_, n)
+            self.things.append((j, n, register_))
         return None
 
     def small(self) -> None:
@@ -623,27 +718,30 @@ class _Writer:
             self.drop("stream", "write", end)
 
 
-def generate(seed: int, like: Program | None = None) -> Program:
-    """The program of a seed; of the same shape as another one, if given, so that only the scripts differ."""
+def generate(seed: int, like: Program | None = None, *, more: bool = False) -> Program:
+    """The program of a seed; of the same shape as another one, if given, so that only the scripts differ.
+
+    `more` shapes have functions of synchronous type, and destructors.
+    """
     r = random.Random(seed)
     instances = (
-        _shape(r)
+        _shape(r, more=more)
         if like is None
-        else [Instance([Script(s.kind, s.lift) for s in each.scripts]) for each in like.instances]
+        else [Instance([Script(s.kind, s.lift, plain=s.plain) for s in each.scripts]) for each in like.instances]
     )
     for k, instance in enumerate(instances):
-        callees = [(j, n, s) for j in range(k + 1, len(instances)) for n, s in enumerate(instances[j].scripts)]
+        called = callees(Program(seed, "", instances), k)
         share = REGISTERS // len(instance.scripts)
         for n, script in enumerate(instance.scripts):
-            _Writer(r, script, range(n * share, (n + 1) * share), callees, root=k == 0).write(r.randint(2, 14))
+            _Writer(r, script, range(n * share, (n + 1) * share), called, root=k == 0).write(r.randint(2, 14))
     element = r.choice((*ELEMENTS, "", "u8", "u8", "u32")) if like is None else like.element
     return Program(seed, element, instances)
 
 
-def _shape(r: random.Random) -> list[Instance]:
+def _shape(r: random.Random, *, more: bool = False) -> list[Instance]:
     """Instances, each with the kinds and lifts of its scripts."""
-    count = r.choice((1, 2, 2, 3, 3))
-    return [
+    count = r.choice((2, 3, 3, 4)) if more else r.choice((1, 2, 2, 3, 3))
+    made = [
         Instance(
             [
                 Script("f" if k == 0 or r.random() < 0.5 else "g", r.choice(LIFTS))
@@ -652,6 +750,14 @@ def _shape(r: random.Random) -> list[Instance]:
         )
         for k in range(count)
     ]
+    for instance in made[1:] if more else ():
+        for script in instance.scripts:
+            which = r.random()
+            if which < 0.2:
+                script.kind, script.lift = "d", "sync"
+            elif which < 0.35:
+                script.lift, script.plain = "sync", True
+    return made
 
 
 # --- wrong handles --------------------------------------------------------------------------------------------------
@@ -671,7 +777,8 @@ HANDLES: dict[str, list[tuple[str, int, int, int, int]]] = {
 }
 """Steps after which register 1 holds a handle of some kind. Registers that nobody sets hold 0."""
 
-ON_HANDLES = [op.name for op in OPS if "local.get $a" in op.code and op.name not in ("return", "context", "take")]
+NO_HANDLE = ("return", "context", "take", "make", "destroy")
+ON_HANDLES = [op.name for op in OPS if "local.get $a" in op.code and op.name not in NO_HANDLE]
 
 
 def misuses() -> list[tuple[str, Program]]:
