@@ -119,15 +119,18 @@ def _needs_edge(call: HostCall) -> bool:
     return call.lower.is_async and not any(map(is_end_or_error, function_types(call.type)))
 
 
-def open_edges(module: Module, *, errors: bool = False) -> None:
+def open_edges(module: Module, *, errors: bool = False, waits: bool = False) -> None:
     """Puts an edge in front of each call over the edge of the program that carries streams or futures.
 
-    With `errors` also in front of those that carry error contexts. Functions that are lifted asynchronously are left as
-    they are.
+    Functions that are lifted asynchronously are left as they are.
+
+    Args:
+        errors: the same for calls that carry error contexts.
+        waits: the same for asynchronous functions of the host, however they are lowered.
     """
     is_carried = is_end_or_error if errors else is_end
     for item, n in list(module.noted(HostCall)):
-        if isinstance(item, Function) and any(map(is_carried, function_types(n.type))):
+        if isinstance(item, Function) and ((waits and n.type.is_async) or any(map(is_carried, function_types(n.type)))):
             _separate_import(module, item, n)
     for export in module.notes_of(HostExport):
         if any(map(is_carried, function_types(export.type))) and not export.lift.is_async:

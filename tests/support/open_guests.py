@@ -80,3 +80,30 @@ HELPERS = """
         (br $more)))
       (local.get $sum))
 """
+
+SINK = """
+    ;; reads a stream to its end in pieces of 7, and gives the sum
+    (func $drain (param $data i32) (result i32) (local $sum i32) (local $result i32)
+      (loop $more
+        (local.set $result (call $awaited (local.get $data)
+          (call $s-read (local.get $data) (i32.const 128) (i32.const 7))))
+        (local.set $sum (i32.add (local.get $sum)
+          (call $sum (i32.const 128) (i32.shr_u (local.get $result) (i32.const 4)))))
+        (br_if $more (i32.eqz (i32.and (local.get $result) (i32.const 15)))))
+      (call $s-drop-readable (local.get $data))
+      (local.get $sum))
+"""
+SOURCE = """
+    ;; writes n bytes in pieces of 10, the last one shorter
+    (func $fill (param $to i32) (param $n i32) (local $now i32) (local $result i32)
+      (memory.fill (i32.const 256) (i32.const 3) (i32.const 10))
+      (block $done (loop $more
+        (br_if $done (i32.eqz (local.get $n)))
+        (local.set $now (select (local.get $n) (i32.const 10) (i32.lt_u (local.get $n) (i32.const 10))))
+        (local.set $result (call $awaited (local.get $to)
+          (call $s-write (local.get $to) (i32.const 256) (local.get $now))))
+        (br_if $done (i32.and (local.get $result) (i32.const 15)))
+        (local.set $n (i32.sub (local.get $n) (i32.shr_u (local.get $result) (i32.const 4))))
+        (br $more)))
+      (call $s-drop-writable (local.get $to)))
+"""

@@ -51,11 +51,10 @@ class Call:
     def spills_results(self) -> tuple[bool, bool]:
         """Whether the caller's, the callee's result is in memory."""
         flat = len(self.results[0].flat)
-        if self._calls_host:
-            return flat > 0, flat > 0
+        most = MAX_FLAT_PARAMS if self.boundary.lift.is_async else MAX_FLAT_RESULTS
         return (
             flat > (0 if self.boundary.lower.is_async else MAX_FLAT_RESULTS),
-            flat > (MAX_FLAT_PARAMS if self.boundary.lift.is_async else MAX_FLAT_RESULTS),
+            flat > (0 if self._calls_host else most),
         )
 
     @property

@@ -182,9 +182,17 @@ def _opens(module: Module, live: Reached) -> _Opens:
     carried = [t for each in (*exports, *(t for f, t in carrying if f in live)) for t in function_types(each)]
     types = ends_of_host(module) if any(map(is_end, carried)) else []
     errors = c.Prim.ERROR_CONTEXT in carried
-    if types or errors:
-        open_edges(module, errors=errors)
+    waits = _is_task_anywhere(module) and any(n.type.is_async and f in live for f, n in module.noted(HostCall))
+    if types or errors or waits:
+        open_edges(module, errors=errors, waits=waits)
     return _Opens(types, host_tasks(module, live), _several(module), errors)
+
+
+def _is_task_anywhere(module: Module) -> bool:
+    """Whether any call is a task, which could go on while another one waits for the host."""
+    task = How.TASK.value
+    exports, calls = module.notes_of(PlannedExport), _planned(module)
+    return any(n.how == task for n in exports) or any(planned.how == task for _, _, planned in calls)
 
 
 def _several(module: Module) -> bool:

@@ -21,7 +21,7 @@ from meld.ir import component as c
 from meld.ir.module import Function, ImportName, Module
 from meld.ir.types import I32, FuncType
 from meld.notes.boundaries import BOUNDARY_MODULE, Edge, HostCall
-from meld.notes.tasks import HELD, OUT, RETURN, START, TaskCall, TaskHalf, task_bytes
+from meld.notes.tasks import HELD, OUT, RETURN, START, VALUES, TaskCall, TaskHalf, task_bytes
 from meld.passes.emit_tasks.calls import CALL_OF_TASK, numbers, switch
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
@@ -34,8 +34,8 @@ OF_HOST, RETURNS_MEMORY = 512, 1024
 
 
 def host_tasks(module: Module, live: Reached) -> list[tuple[Function, Edge]]:
-    """The asynchronous calls of the host that code reaches: the edge, or before it was there what it stands for."""
-    edges = [(f, n) for f, n in module.noted(Edge) if n.way == "out" and n.inner.is_async]
+    """The calls of asynchronous functions of the host that code reaches, or reached before there was an edge."""
+    edges = [(f, n) for f, n in module.noted(Edge) if n.way == "out" and n.type.is_async]
     return [(f, n) for f, n in edges if isinstance(f, Function) and (f in live or n.target in live)]
 
 
@@ -64,16 +64,24 @@ class HostTasks:
             self._lower_asynchronously(edge)
             self.stubs[function] = self._stub(number, function, edge)
             if edge.type.result is not None:
-                half = self._half(number, edge, RETURN, FuncType((I32, I32), ()))
-                area = "(i32.load $state offset=36 (local.get $task))"
-                out = f"(i32.load $state offset={OUT} (local.get $task))"
-                returns[number] = f"(call {self.text.use(half)} {area} {out}) (return)"
+                returns[number] = f"{self._return(number, function, edge)} (return)"
         self.text.add(f"  (func $host_return (param $task i32)\n{switch(returns, CALL_OF_TASK)})")
+
+    def _return(self, number: int, function: Function, edge: Edge) -> str:
+        """Code that carries a result to where the instance wants it, or keeps it in the task until the call returns."""
+        area = "(i32.load $state offset=36 (local.get $task))"
+        if _has_out(function, edge):
+            half = self._half(number, edge, RETURN, FuncType((I32, I32), ()))
+            return f"(call {self.text.use(half)} {area} (i32.load $state offset={OUT} (local.get $task)))"
+        (core,) = results = numbers(function.signature.results)
+        half = self._half(number, edge, RETURN, FuncType((I32,), results))
+        return f"({core.value}.store $state offset={VALUES} (local.get $task) (call {self.text.use(half)} {area}))"
 
     def notes(self, function: Function) -> TaskCall:
         """What is noted on the function in place of an edge."""
         edge = next(n for f, n in self.edges if f is function)
-        return TaskCall(edge.instance, edge.instance, edge.label, edge.type)
+        blocks = None if edge.inner.is_async else f"{edge.label} of the host"
+        return TaskCall(edge.instance, edge.instance, edge.label, edge.type, blocks)
 
     @property
     def borrows(self) -> bool:
@@ -95,9 +103,9 @@ class HostTasks:
                 n.lower = outer
 
     def _stub(self, number: int, function: Function, edge: Edge) -> str:
-        """Makes a task, calls the host, and returns its result, with a handle of the instance."""
-        has_result = edge.type.result is not None
-        values = numbers(function.signature.params)[: -1 if has_result else None]
+        """Makes a task, calls the host, and returns its result, with a handle of the instance, or waits for it."""
+        has_result, has_out = edge.type.result is not None, _has_out(function, edge)
+        values = numbers(function.signature.params)[: -1 if has_out else None]
         given = numbers(edge.target.signature.params)[: -1 if has_result else None]
         result = None if edge.type.result is None else Layouts().of(edge.type.result)
         record_ = f"(i32.const {self.tables.record(edge.instance)})"
@@ -110,7 +118,7 @@ class HostTasks:
         lines += [f"(local $h{i} {t.value})" for i, t in enumerate(given)]
         new = f"(i32.const {number}) (i32.const {task_bytes(1)}) {record_} {record_} (i32.const {flags})"
         lines.append(f"(local.set $task (call $task_new {new}))")
-        if has_result:
+        if has_out:
             lines.append(f"(i32.store $state offset={OUT} (local.get $task) (local.get {len(values)}))")
         lines.append(f"(local.set $blocks (call {self._state('arena_take')}))")
         lines.append(f"(call {self.text.use(start)} {' '.join(operands)})")
@@ -125,7 +133,14 @@ class HostTasks:
         if flags & RETURNS_MEMORY:
             lines.append(f"(call {self._state('host_begin')})")
         called = " ".join(f"(local.get $h{i})" for i in range(len(given)))
-        lines.append(f"(call $host_called (local.get $task) (call {self.text.use(edge.target)} {called}{area}))")
+        called = f"(local.get $task) (call {self.text.use(edge.target)} {called}{area})"
+        if edge.inner.is_async:
+            lines.append(f"(call $host_called {called})")
+        else:
+            lines.append(f"(call $host_awaited {called})")
+            results = numbers(function.signature.results)
+            lines += [f"({t.value}.load $state offset={VALUES} (local.get $task))" for t in results]
+            lines.append("(call $let_go (local.get $task))")
         name = f"call.{number}"
         self.text.function(name, function.signature, "\n    " + "\n    ".join(lines))
         return name
@@ -147,6 +162,11 @@ class HostTasks:
         )
         self.halves.append(made)
         return made
+
+
+def _has_out(function: Function, edge: Edge) -> bool:
+    """Whether the instance has said where in its memory the result goes."""
+    return edge.type.result is not None and (edge.inner.is_async or not function.signature.results)
 
 
 def _borrows(call: tuple[Function, Edge]) -> bool:

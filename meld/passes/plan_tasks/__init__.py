@@ -26,6 +26,9 @@ from meld.support.records import record
 CONTEXT = frozenset({"context.get", "context.set"})
 OF_THE_TASK = frozenset({"task.return", "task.cancel"})
 
+WAITS_FOR_HOST = "exposed-resources"
+"""The fact that the product will be a component, in which only the task waits that calls the host."""
+
 N = TypeVar("N", bound=Note)
 
 
@@ -122,7 +125,10 @@ class _Planner:
         """Finds `planned` and `exports`."""
         builtins = self.builtins.items()
         self.waits = [f for f, n in builtins if n.blocks]
-        self.asks = [f for f, n in builtins if n.blocks or n.checks or n.builtin in OF_THE_TASK]
+        if WAITS_FOR_HOST in self.module.facts:
+            calls = _noted(self.module, HostCall).items()
+            self.waits += [f for f, n in calls if n.type.is_async and not n.lower.is_async]
+        self.asks = self.waits + [f for f, n in builtins if n.checks or n.builtin in OF_THE_TASK]
         self.asking = self._take_turns()
         self.context = self.graph.leading_to(f for f, n in builtins if n.builtin in CONTEXT)
         self.blocking = self._blocking()
