@@ -486,8 +486,9 @@ class _Emitter:
                 functions.get("root_nudge"),
             )
             self.module.notes.append(note)
-            for name in LEAVES:
-                functions[name].notes.append(Suspends())
+            for name in (*LEAVES, "host_awaited"):
+                if name in functions:
+                    functions[name].notes.append(Suspends())
             frames = (functions[f"frames.{name}"] for name in FRAME_ITEMS)
             self.module.notes.append(FrameFunctions(*frames))
             self.module.imports += self.halves

@@ -173,20 +173,24 @@
     (i32.store $state offset=16 (local.get $task) (i32.or (local.get $handle) (i32.const 0x10000000)))
     (i32.or (local.get $status) (i32.shl (local.get $handle) (i32.const 4))))
 
-  ;; The same of a call that is lowered synchronously: returns when the host has. Its waitable has no handle.
-  (func $host_awaited (param $task i32) (param $status i32)
-    (local $handle i32) (local $frame i32)
-    (local.set $handle (i32.shr_u (local.get $status) (i32.const 4)))
-    (local.set $status (i32.and (local.get $status) (i32.const 15)))
-    (if (i32.eqz (local.get $handle))
-      (then (call $host_resolved (local.get $task) (local.get $status)) (return)))
-    (call $check_blocking)
-    (i32.store $state offset=8 (local.get $task) (local.get $status))
-    (i32.store $state offset=40 (local.get $task) (local.get $handle))
-    (call $host_pending (local.get $handle) (i32.add (local.get $task) (i32.const 16)))
-    (local.set $frame (call $frame_push (i32.add (local.get $task) (i32.const 28))))
-    (call $run_until (i32.add (local.get $task) (i32.const 28)))
-    (call $frame_pop (local.get $frame)))
+  ;; The same of a call that is lowered synchronously: a leaf, which returns when the host has. Its waitable has no handle.
+  (func $host_awaited (export "host_awaited") (param $task i32) (param $status i32)
+    (local $handle i32)
+    (if (global.get $frames.state)
+      (then (call $landed))
+      (else
+        (local.set $handle (i32.shr_u (local.get $status) (i32.const 4)))
+        (local.set $status (i32.and (local.get $status) (i32.const 15)))
+        (if (i32.eqz (local.get $handle))
+          (then (call $host_resolved (local.get $task) (local.get $status)) (return)))
+        (call $check_blocking)
+        (i32.store $state offset=8 (local.get $task) (local.get $status))
+        (i32.store $state offset=40 (local.get $task) (local.get $handle))
+        (call $host_pending (local.get $handle) (i32.add (local.get $task) (i32.const 16)))
+        (drop (call $frame_push (i32.add (local.get $task) (i32.const 28))))
+        (call $run_until (i32.add (local.get $task) (i32.const 28)))
+        (if (global.get $frames.state) (then (return)))))
+    (call $frame_pop (global.get $frame)))
 
   ;; The host tells of a subtask.
   (func $host_subtask (param $task i32) (param $handle i32) (param $state i32)
