@@ -291,6 +291,24 @@ def undo(shell: Shell, rest: str) -> None:
     shell.say(_standing(shell))
 
 
+@command("reload")
+def reload_(shell: Shell, rest: str) -> None:
+    """Take inputs and plugins as they are now; breakpoints, edits, skips and options stay.
+
+    The session goes to behind the same step again. If a file cannot be read, nothing is changed.
+    """
+    from meld.debugger.reloading import reload
+
+    refuse(words_of(rest), "reload")
+    session = shell.session
+    changed = session.stale()
+    notes = reload(session)
+    shell.say(f"reloaded: {', '.join(changed)}" if changed else "reloaded; no file has changed")
+    for note in notes:
+        shell.say(note)
+    shell.say(_standing(shell))
+
+
 # --- ending --------------------------------------------------------------------------------------------------------
 
 

@@ -85,16 +85,24 @@ class Entry:
 
 @record()
 class History:
-    """The steps in order. `past` holds what they were before each change, with what that change was."""
+    """The steps in order.
+
+    Attributes:
+        past: what they were before each change, with what that change was.
+        keys: the greatest key that was given.
+        opened: what they were at first.
+    """
 
     entries: list[Entry]
     past: list[tuple[str, list[Entry]]] = field(default_factory=list)
     keys: int = 0
+    opened: list[Entry] = field(default_factory=list)
 
     @classmethod
     def of(cls, plan: Plan) -> History:
         """The steps of a plan."""
-        return cls([Entry(key, step) for key, step in enumerate(plan.steps)], keys=len(plan.steps))
+        entries = [Entry(key, step) for key, step in enumerate(plan.steps)]
+        return cls(entries, keys=len(entries), opened=list(entries))
 
     def plan(self) -> Plan:
         """The steps as a plan, those that are skipped included."""

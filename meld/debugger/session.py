@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from meld.debugger.history import Edit, Entry, History, blocked, with_options
+from meld.debugger.reloading import Stamp, stamps
 from meld.debugger.symbols import Symbols, called, matcher
 from meld.diagnostics import MeldError, Remark
 from meld.driver import Options, plan_inputs
@@ -118,6 +119,7 @@ class Session:
     rewrite: int | None = None
     observers: list[Observer] = field(default_factory=list)
     breakpoints: list[Breakpoint] = field(default_factory=list)
+    stamps: dict[str, Stamp] = field(default_factory=dict)
     _numbered: int = 0
     _live: _Live | None = None
     _partial: Report | None = None
@@ -129,6 +131,7 @@ class Session:
     @classmethod
     def open(cls, inputs: Sequence[str | PathLike[str]], options: Options) -> Session:
         """A session that stands before the first step, or after `options.stop_after`. Raises MeldError."""
+        when = stamps([*map(str, inputs), *options.plugins])
         files = [(str(path), bytes(read_file(Path(path)))) for path in inputs]
         registry = Registry.standard(list(options.plugins))
         validations = [Validation.begin(path, data) for path, data in files if options.validate]
@@ -137,6 +140,7 @@ class Session:
         for label in options.fuel:
             plan.position(label, option="--fuel")
         session = cls(files, options, registry, History.of(plan), plan.remarks)
+        session.stamps = when
         session._live = _Live(program, 0, None, session._gate())
         if options.stop_after is not None:
             session.goto(plan.position(options.stop_after, option="--stop-after"))
@@ -314,6 +318,19 @@ class Session:
     def undo(self) -> str:
         """Takes the last edit, skip or set back; the session stays behind the same steps. Returns what it was."""
         return self._change(self.history.undo)
+
+    def take(self, fresh: Session, history: History) -> None:
+        """Goes on with the files, the passes and the steps of a session that was opened anew, before the first step."""
+        self.files, self.registry, self.remarks = fresh.files, fresh.registry, fresh.remarks
+        self.history, self.stamps = history, fresh.stamps
+        self.done, self.rewrite = 0, None
+        self._live = self._symbols = self._execution = self._partial = None
+        self._reports.clear()
+        self._journals.clear()
+
+    def stale(self) -> list[str]:
+        """The files that have changed since they were read."""
+        return [path for path, stamp in stamps(self.stamps).items() if stamp != self.stamps[path]]
 
     def _ahead(self, label: str, word: str) -> int:
         index = self.history.find(label)

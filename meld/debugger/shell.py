@@ -14,6 +14,7 @@ from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
+from meld.debugger.reloading import Stamp, stamps
 from meld.debugger.session import Session
 from meld.diagnostics import MeldError, PassFailure
 from meld.observers.progress import Progress
@@ -121,6 +122,7 @@ class Shell:
     status: int = 0
     over: bool = False
     last: str = ""
+    told: dict[str, Stamp] = field(default_factory=dict)
 
     @property
     def interactive(self) -> bool:
@@ -181,7 +183,16 @@ class Shell:
             raise
         except Exception as e:
             self._defect(e)
+        self._tell_stale()
         self.out.flush()
+
+    def _tell_stale(self) -> None:
+        """Says once of each change of a file that `reload` takes it."""
+        stale = {path: stamp for path, stamp in stamps(self.session.stale()).items() if self.told.get(path) != stamp}
+        self.told |= stale
+        if stale and not self.over:
+            verb = "has" if len(stale) == 1 else "have"
+            self.say(f"{', '.join(stale)} {verb} changed: `reload` takes what is there now")
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
