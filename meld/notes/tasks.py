@@ -52,6 +52,7 @@ class PlannedExport(Note):
 
     Attributes:
         how: ``direct`` if the callee itself is exported, or ``task``.
+        share: what tells the share of its tasks, among their flags (`SHARE`).
         kept: where copies of its result lie, if its task returns what points to memory.
         outer: how the host lifts and lowers its values, if something stands between the host and the callee.
     """
@@ -61,6 +62,7 @@ class PlannedExport(Note):
     call: int = number(default=0)
     context: bool = flag(default=False)
     blocks: str | None = text(default=None)
+    share: int = number(default=0)
     kept: Options | None = coded(_write_kept, read_options, default=None)
     outer: Options | None = coded(_write_kept, read_options, default=None)
 
@@ -199,6 +201,8 @@ FRAME_ITEMS = tuple(f.name for f in fields(FrameFunctions) if f.type in ("Global
 
 MAY_BLOCK, HELD = 1, 8
 """Flags of a new task: it is of asynchronous type; its caller holds on to it."""
+SHARE = 1 << 16
+"""Multiplied with the number of the share that a task counts for: the upper half of its flags."""
 VALUES = 96
 """Where in a task its values begin, 8 bytes each: parameters until it starts, then the result."""
 OUT = 88

@@ -138,7 +138,7 @@ class _Wiring:
         new = (
             f"(call {self.text.use(functions.new)} (i32.const {plan.call})"
             f" (i32.const {task_bytes(max(len(params), len(results)))}) (i32.const {tables.record(n.instance)})"
-            f" (i32.const 0) (i32.const {HELD | (MAY_BLOCK if n.type.is_async else 0)}))"
+            f" (i32.const 0) (i32.const {HELD | (MAY_BLOCK if n.type.is_async else 0) | plan.share}))"
         )
         lines = ["(local $task i32)", *self._forget(n, plan), f"(local.set $task {new})"]
         lines += [_store(i, t, "$task", i) for i, t in enumerate(params)]

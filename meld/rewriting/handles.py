@@ -28,7 +28,7 @@ TABLE_SPACE = 1 << 31
 TASK_BYTES, CHANNEL_BYTES = 256, 64
 """Blocks of the runtime of asynchronous code that live as long as a handle does, at most."""
 TASK_SPACE = 1 << 29
-"""Bytes that the tasks take at most that have not exited; every instance has the same share."""
+"""Bytes that the tasks take at most that have not exited; every caller has the same share with every callee."""
 
 
 @record()
@@ -80,9 +80,9 @@ def limit_of(instances: int, object_bytes: int = 0) -> int:
     return min(max(1 << entries.bit_length() - 1, FEWEST_ENTRIES), MOST_ENTRIES)
 
 
-def most_tasks(instances: int) -> int:
-    """The most tasks that an instance may have which have not exited, in a program of so many instances."""
-    return max(TASK_SPACE // (TASK_BYTES * max(instances, 1)), 1)
+def most_tasks(shares: int) -> int:
+    """The most tasks that one share has which have not exited, of so many (`meld.passes.emit_tasks.shares`)."""
+    return max(TASK_SPACE // (TASK_BYTES * max(shares, 1)), 1)
 
 
 def _object_bytes(module: Module) -> int:

@@ -51,25 +51,35 @@ PROGRAM = """(component
     (func (export "waits") async (param "n" u32) (canon lift (core func $i "waits")))
     (func (export "honest") async (canon lift (core func $i "honest"))))
   (instance $a (instantiate $app (with "l" (instance $l)) (with "o" (instance $other))))
-  (export "exits" (func $a "exits")) (export "waits" (func $a "waits")) (export "honest" (func $a "honest")))"""
+  (instance $b (instantiate $app (with "l" (instance $l)) (with "o" (instance $other))))
+  (export "exits" (func $a "exits")) (export "waits" (func $a "waits")) (export "honest" (func $a "honest"))
+  (export "waits-too" (func $b "waits")))"""
 
 FEW = 10
-INSTANCES = 4
+SHARES = 4
+"""Of two instances of the app with each of the two others; no call of the host is a task."""
 FULL = "trap: cannot start another task of the instance"
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each instance may have few tasks that have not exited, and the fewest handles."""
-    monkeypatch.setattr(handles, "TASK_SPACE", FEW * handles.TASK_BYTES * INSTANCES)
+    """Each caller may have few tasks of each callee that have not exited, and the fewest handles."""
+    monkeypatch.setattr(handles, "TASK_SPACE", FEW * handles.TASK_BYTES * SHARES)
     monkeypatch.setattr(handles, "TABLE_SPACE", 1 << 16)
 
 
 def test_tasks_that_have_returned_and_wait_on_are_bounded(few: None) -> None:
-    """They are in nobody's table. The share of another instance is its own, used up or not."""
+    """They are in nobody's table. What a caller may have with another callee is left, used up or not."""
     wasm = bytes(wasmtime.wat2wasm(PROGRAM))
     assert fused(wasm, (("waits", FEW), ("honest",))) == [None, None]
     assert fused(wasm, (("waits", FEW + 1),)) == [FULL]
+
+
+def test_a_caller_uses_up_nothing_of_another_one(few: None) -> None:
+    """An honest callee serves its other callers, whatever one of them has left behind in it."""
+    wasm = bytes(wasmtime.wat2wasm(PROGRAM))
+    assert fused(wasm, (("waits", FEW), ("waits-too", FEW))) == [None, None]
+    assert fused(wasm, (("waits", FEW), ("waits-too", FEW + 1))) == [None, FULL]
 
 
 def test_tasks_that_have_exited_count_no_more(few: None) -> None:

@@ -44,7 +44,8 @@ from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
 from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks
 from meld.passes.emit_tasks.inlined import INLINED
 from meld.passes.emit_tasks.open_ends import ends_of_host, hooks
-from meld.rewriting.handles import Tables, most_tasks
+from meld.passes.emit_tasks.shares import Parties, Shares
+from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
 from meld.rewriting.outer import crosses, has_end, open_edges, uses_memory
 from meld.rewriting.rebind import rebind_notes
@@ -409,12 +410,13 @@ class _Emitter:
         tables = Tables.of(self.module)
         for label in ("handle_get", "handle_remove", "end_borrows", "end_loans"):
             self.text.give(f"${label}", tables.functions[label])
+        shares = self._shares()
         if self.opens:
             first = max((call.number for call in self.called), default=0) + 1
-            self.host = HostTasks(self.module, self.text, tables, self.opens.calls, first)
+            self.host = HostTasks(self.module, self.text, tables, self.opens.calls, shares, first)
             self.host.emit()
         lifts = FOR_COMPONENTS in self.module.facts
-        task_calls = TaskCalls(self.module, self.text, tables, self.called, lifts, opens=bool(self.opens))
+        task_calls = TaskCalls(self.module, self.text, tables, self.called, shares, lifts, opens=bool(self.opens))
         self.outside = tables.state.reserve(task_bytes(0))
         queues = tables.state.reserve(24)
         params = {
@@ -428,7 +430,8 @@ class _Emitter:
             "room": ROOM,
             "room_left": ROOM - 32,
             "most_yields": MOST_YIELDS,
-            "most_tasks": most_tasks(len(self.module.notes_of(Instance))),
+            "shares": tables.state.reserve(shares.bytes),
+            "most_tasks": shares.most,
             "swap_context": "",
             "end_scope": "",
             "first_future": FIRST_FUTURE,
@@ -458,6 +461,18 @@ class _Emitter:
                     "check": "(call $check_blocking) " if sync else "",
                 }
                 self._stub(item, filled(WITH_TASKS[n.builtin], given))
+
+    def _shares(self) -> Shares:
+        """The shares that tasks count for; exports are told theirs."""
+        parties: list[Parties] = [(edge.instance, None) for _, edge in self.opens.calls]
+        for call in self.called:
+            parties.append((None if call.boundary is None else call.boundary.caller, call.callee))
+        shares = Shares.of(parties)
+        instances = {n.label: n.instance for n in self.module.notes_of(HostExport)}
+        for planned in self.module.notes_of(PlannedExport):
+            if planned.how == How.TASK.value:
+                planned.share = shares.flag(None, instances[planned.label])
+        return shares
 
     def _install_calls(self, made: dict[str, CoreItem]) -> dict[Any, Any]:
         """Notes what takes the place of boundaries, and what later passes need of the scheduler."""

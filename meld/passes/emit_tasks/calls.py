@@ -30,6 +30,7 @@ from meld.ir.notes import Instance
 from meld.ir.types import I32, FuncType, NumType, ValType
 from meld.notes.boundaries import BOUNDARY_MODULE, Boundary, CanonCall, HostExport
 from meld.notes.tasks import HELD, MAY_BLOCK, OUT, RESULT, RETURN, START, VALUES, TaskHalf, TaskResult, task_bytes
+from meld.passes.emit_tasks.shares import Shares
 from meld.rewriting.handles import Tables
 from meld.rewriting.text import Text, calls, signature
 from meld.support.records import record
@@ -103,6 +104,7 @@ class TaskCalls:
 
     Attributes:
         calls: by number from 1.
+        shares: what tasks count for.
         lifts: whether the host's `task.return` takes the results of exports that are lifted asynchronously.
         halves: the imports that copy values, to be added to the module.
         kept: for the label of an export, where copies of its result lie.
@@ -114,6 +116,7 @@ class TaskCalls:
     text: Text
     tables: Tables
     calls: Sequence[TaskCalled]
+    shares: Shares
     lifts: bool
     halves: list[Function] = field(default_factory=list)
     kept: dict[str, Options] = field(default_factory=dict)
@@ -143,7 +146,7 @@ class TaskCalls:
         """In place of the boundary: makes a task of the call and begins it."""
         params = numbers(import_.signature.params)
         values, out = self._split(call, n, params)
-        flags = HELD | (MAY_BLOCK if n.type.is_async else 0)
+        flags = HELD | (MAY_BLOCK if n.type.is_async else 0) | self.shares.flag(n.caller, n.callee)
         new = " ".join(
             f"(i32.const {x})"
             for x in (

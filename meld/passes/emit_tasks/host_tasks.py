@@ -23,6 +23,7 @@ from meld.ir.types import I32, FuncType
 from meld.notes.boundaries import BOUNDARY_MODULE, Edge, HostCall
 from meld.notes.tasks import HELD, OUT, RETURN, START, VALUES, TaskCall, TaskHalf, task_bytes
 from meld.passes.emit_tasks.calls import CALL_OF_TASK, numbers, switch
+from meld.passes.emit_tasks.shares import Shares
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
 from meld.rewriting.outer import uses_memory
@@ -44,6 +45,7 @@ class HostTasks:
     """Writes what stands in place of the edges into the text of the runtime.
 
     Attributes:
+        shares: what tasks count for.
         first: the number of the first of these calls; others have smaller ones.
         halves: the imports that copy values, to be added to the module.
         stubs: for each edge, the export of the text that stands for it.
@@ -53,6 +55,7 @@ class HostTasks:
     text: Text
     tables: Tables
     edges: Sequence[tuple[Function, Edge]]
+    shares: Shares
     first: int
     halves: list[Function] = field(default_factory=list)
     stubs: dict[Function, str] = field(default_factory=dict)
@@ -110,6 +113,7 @@ class HostTasks:
         result = None if edge.type.result is None else Layouts().of(edge.type.result)
         record_ = f"(i32.const {self.tables.record(edge.instance)})"
         flags = HELD | OF_HOST | (RETURNS_MEMORY if result is not None and result.allocates else 0)
+        flags |= self.shares.flag(edge.instance, None)
         scope = (I32,) if _borrows((function, edge)) else ()
         start = self._half(number, edge, START, FuncType((*scope, *values), given))
         operands = ["(i32.add (local.get $task) (i32.const 48))"] if scope else []

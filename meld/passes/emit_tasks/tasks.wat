@@ -3,16 +3,19 @@
 ;; A task is a call of a function that is lifted or lowered asynchronously, {least} or {most} bytes:
 ;;   +0 the next one in the one queue in which it is   +4 number of the call   +8 state of the subtask
 ;;   +12 record of the callee's instance   +16 waitable of the subtask (`waitables.wat`; its object is the task)
-;;   +32 flags: 1 it may block, 2 it has exited, 4 it was cancelled, 8 its caller holds on to it, 16 it waits for a set
+;;   +32 flags: 1 it may block, 2 it has exited, 4 it was cancelled, 8 its caller holds on to it, 16 it waits for a set,
+;;       from 65536 on the number of its share
 ;;   +36 0, or 1 + an event that comes before those of the set   +40 handle of the set it waits for
 ;;   +44 record of the caller's instance, 0 outside   +48 scope of its borrows (`handles.wat`)   +64, +72 context slots
 ;;   +80 the task that ran before, while it runs   +84 bytes   +88 where the result goes in the caller's memory
 ;;   +96 values, 8 bytes each: parameters until it starts, then the result
 ;; States: 0 starting, 1 started, 2 returned, 3 cancelled before it started, 4 cancelled before it returned.
 ;;
-;; The record of an instance: +16 backpressure, +20 1 while a task has it for itself, +24 and +28 pending work of tasks,
-;; +76 how many of its tasks have not exited. A task that has returned and waits on is in nobody's table, so an instance
-;; has {most_tasks} at most; one that has exited is kept by the handle of its caller, whose table is bounded.
+;; The record of an instance: +16 backpressure, +20 1 while a task has it for itself, +24 and +28 pending work of tasks.
+;;
+;; A task that has returned and waits on is in nobody's table, so a caller has {most_tasks} at most with each callee, its
+;; share: a word behind {shares} counts those that have not exited. One that has is kept by the handle of its caller, whose
+;; table is bounded.
 ;;
 ;; What blocks without a callback stays on the stack, and runs other work above itself: a frame, 16 bytes: +0 next among
 ;; the waiters of a set, +4 0, +8 address of the word that is not 0 when it can go on, +12 the frame below. The scheduler
@@ -58,10 +61,11 @@
 
   ;; `caller` is the record of the caller's instance, 0 for the host.
   (func $task_new (export "task_new") (param $call i32) (param $bytes i32) (param $instance i32) (param $caller i32) (param $flags i32) (result i32)
-    (local $task i32) (local $count i32)
-    (local.set $count (i32.load $state offset=76 (local.get $instance)))
+    (local $task i32) (local $count i32) (local $share i32)
+    (local.set $share (call $share (local.get $flags)))
+    (local.set $count (i32.load $state offset={shares} (local.get $share)))
     (if (i32.ge_u (local.get $count) (i32.const {most_tasks})) (then (call {trap TASKS}) (unreachable)))
-    (i32.store $state offset=76 (local.get $instance) (i32.add (local.get $count) (i32.const 1)))
+    (i32.store $state offset={shares} (local.get $share) (i32.add (local.get $count) (i32.const 1)))
     (local.set $task (call $block_new (local.get $bytes)))
     (i32.store $state offset=4 (local.get $task) (local.get $call))
     (i32.store $state offset=12 (local.get $task) (local.get $instance))
@@ -69,6 +73,10 @@
     (i32.store $state offset=44 (local.get $task) (local.get $caller))
     (i32.store $state offset=84 (local.get $task) (local.get $bytes)){task_begins}
     (local.get $task))
+
+  ;; Where the word of a share is, behind the first one.
+  (func $share (param $flags i32) (result i32)
+    (i32.shl (i32.shr_u (local.get $flags) (i32.const 16)) (i32.const 2)))
 
   ;; The code of a task runs from here on; its context slots take the place of those before.
   (func $enter (param $task i32)
@@ -130,11 +138,11 @@
 
   ;; A task has exited: its flags.
   (func $over (param $task i32) (result i32)
-    (local $instance i32) (local $flags i32)
-    (local.set $instance (i32.load $state offset=12 (local.get $task)))
-    (i32.store $state offset=76 (local.get $instance)
-      (i32.sub (i32.load $state offset=76 (local.get $instance)) (i32.const 1)))
+    (local $flags i32) (local $share i32)
     (local.set $flags (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 2)))
+    (local.set $share (call $share (local.get $flags)))
+    (i32.store $state offset={shares} (local.get $share)
+      (i32.sub (i32.load $state offset={shares} (local.get $share)) (i32.const 1)))
     (i32.store $state offset=32 (local.get $task) (local.get $flags)){task_ends}
     (local.get $flags))
 
