@@ -90,8 +90,9 @@ def _failed(e: Exception, args: Sequence[str], form: str = "text") -> int:
         print("meldc: error: out of memory", file=sys.stderr)
         return 2
     if isinstance(e, OSError):
-        where = e.filename or "standard output"
-        print(f"meldc: error: {where}: {e.strerror}", file=sys.stderr)
+        from meld.support.terminal import say
+
+        say(f"meldc: error: {e.filename or 'standard output'}: {e.strerror}", error=True)
         return 2
     from meld.support.terminal import say
 

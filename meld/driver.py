@@ -19,6 +19,7 @@ from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, 
 from meld.passmanager.target import check_target, fitted, passes_for, with_provenance
 from meld.rewriting.wit_package import is_wit_package
 from meld.support.records import record
+from meld.support.terminal import in_utf8
 
 WRAP = "wrap"
 """The pass that makes a component of a fused module: the last of all."""
@@ -178,7 +179,7 @@ def admit(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], opt
         raise MeldError("--trust-notes is for a single input, a dump")
     remarks = []
     for program, path in zip(programs, paths, strict=True):
-        name = Path(path).name
+        name = in_utf8(Path(path).name)
         resumed = len(programs) == 1 and (options.trust_notes or _is_dump(program))
         if resumed:
             remarks.append(Remark("inputs", f"`{name}` is resumed as a dump: its notes and facts are believed"))
@@ -254,7 +255,7 @@ def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], o
             typed = any(section.name.startswith("component-type") for section in program.customs)
             hint = "`wasm-tools component new` makes a component of it" if typed else None
             raise MeldError("is a core module; only components can be linked", where=str(path), hint=hint)
-        label = _fresh(Path(path).stem, taken)
+        label = _fresh(in_utf8(Path(path).stem), taken)
         nested = NestedComponent(program, name=label)
         composition.definitions.append(nested)
         composition.notes.append(Input(nested, label))

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from meld.diagnostics import MeldError, did_you_mean
 from meld.ir.module import Module
 from meld.passes.base import Program
+from meld.support.terminal import in_utf8
 
 STANDARD = "-"
 """As a file's name: the standard input, or the standard output."""
@@ -39,7 +40,7 @@ def read_program(data: bytes | memoryview, path: str | PathLike[str], *, located
     """The program in the bytes of a file. Raises MeldError."""
     name = str(path)
     program = decode(data, name) if is_binary(data) else load_text(decode_text(data, name), name, located=located)
-    program.where = Path(path).name
+    program.where = in_utf8(Path(path).name)
     return program
 
 

@@ -135,6 +135,7 @@ def pipeline_options(args: argparse.Namespace, *, wrap: bool = False) -> Options
     """What the arguments ask for. Raises MeldError."""
     from meld.diagnostics import MeldError
     from meld.driver import Options
+    from meld.support.terminal import in_utf8
 
     fuel: dict[str, int] = {}
     for text in args.fuel:
@@ -144,9 +145,12 @@ def pipeline_options(args: argparse.Namespace, *, wrap: bool = False) -> Options
         fuel[label] = int(count)
     if args.limit is not None and args.limit < 0:
         raise MeldError(f"--limit={args.limit}", hint="a number of rewrites, from 0")
-    options = Options(args.passes, args.stop_after, args.link, args.plugin, wrap=wrap, limit=args.limit, fuel=fuel)
-    options.host_only, options.trust_notes = args.host_only, args.trust_notes
-    options.keep_exports, options.drop_exports = args.keep_exports, args.drop_exports
+    links, host_only, keep, drop = (
+        [in_utf8(text) for text in given] for given in (args.link, args.host_only, args.keep_exports, args.drop_exports)
+    )
+    options = Options(args.passes, args.stop_after, links, args.plugin, wrap=wrap, limit=args.limit, fuel=fuel)
+    options.host_only, options.trust_notes = host_only, args.trust_notes
+    options.keep_exports, options.drop_exports = keep, drop
     options.reproducer, options.target = args.reproducer or options.reproducer, args.target
     options.provenance = args.provenance
     return options

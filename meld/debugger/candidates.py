@@ -1,4 +1,4 @@
-"""What a word on the command line may become."""
+"""What a word on the command line may become. What a terminal would act on is not offered, since readline shows it."""
 
 from __future__ import annotations
 
@@ -53,6 +53,10 @@ SOURCES: dict[str, Callable[[Session], Iterable[str]]] = {
 
 def completions(session: Session, line: str, word: str) -> list[str]:
     """What a word may become; `line` is what stands in front of it."""
+    return [found for found in _found(session, line, word) if found.isprintable()]
+
+
+def _found(session: Session, line: str, word: str) -> list[str]:
     if not line.strip():
         return [f"{name} " for name in all_commands() if name.startswith(word)]
     try:

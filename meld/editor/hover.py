@@ -1,7 +1,12 @@
-"""What is said of something when one points at it: its type, where it comes from, what notes say."""
+"""What is said of something when one points at it: its type, where it comes from, what notes say.
+
+Names and notes are of a program. Whatever stands in them, they end no code of the Markdown, and so are no links or
+pictures, which an editor would fetch.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from meld.editor.index import Index, kind_of, name_of
@@ -12,6 +17,7 @@ from meld.ir.describe import item_type, signature, type_name
 from meld.ir.module import DataSegment, ElementSegment, Function, Item
 from meld.ir.notes import Instance, Note, Opaque
 from meld.ir.types import FuncType, TypeDef
+from meld.support.terminal import harmless
 from meld.text.literals import identifier
 
 MAX_LINES = 12
@@ -24,7 +30,7 @@ def hover(index: Index, offset: int) -> str | None:
     if use is None:
         return _instruction(index, offset)
     target = use.target
-    parts = [f"```wat\n{head(index, target)}\n```", *(f"- {line}" for line in facts(target))]
+    parts = [_block(head(index, target)), *(f"- {line}" for line in facts(target))]
     uses = sum(1 for each in index.of(target) if not each.definition)
     return "\n".join([*parts, f"- used {'once' if uses == 1 else f'{uses} times'} here" if uses else "- not used here"])
 
@@ -33,7 +39,27 @@ def _instruction(index: Index, offset: int) -> str | None:
     """What is said of an instruction: its operands and results."""
     word = word_at(index.source.text, offset)
     shape = None if word is None else shape_of(word)
-    return None if word is None or shape is None else f"```wat\n{word}: {signature(shape)}\n```"
+    return None if word is None or shape is None else _block(f"{word}: {signature(shape)}")
+
+
+def _fence(text: str, least: int) -> str:
+    """A row of backticks that a text does not have."""
+    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
+
+
+def _code(text: str) -> str:
+    """A text as code in a line."""
+    line = " ".join(harmless(text).split("\n"))
+    fence = _fence(line, 1)
+    room = " " if line[:1] in ("`", " ") or line[-1:] in ("`", " ") else ""
+    return f"{fence}{room}{line}{room}{fence}"
+
+
+def _block(text: str) -> str:
+    """A text as a block of code."""
+    shown = harmless(text)
+    fence = _fence(shown, 3)
+    return f"{fence}wat\n{shown}\n{fence}"
 
 
 def head(index: Index, target: Any) -> str:
@@ -65,10 +91,10 @@ def facts(target: Any) -> list[str]:
     found: list[str] = []
     if isinstance(target, Item):
         if target.imported is not None:
-            found.append(f"imported as `{target.imported}`")
+            found.append(f"imported as {_code(str(target.imported))}")
         found += _origin(target)
     if isinstance(target, Instance) and target.path:
-        found.append(f"stands at `{target.path}` in the composition")
+        found.append(f"stands at {_code(target.path)} in the composition")
     found += [f"noted: {_noted(note)}" for note in getattr(target, "notes", None) or ()]
     return found
 
@@ -76,7 +102,7 @@ def facts(target: Any) -> list[str]:
 def _origin(item: Item) -> list[str]:
     kind = "function" if isinstance(item, Function) else "item"
     if item.synthetic is not None:
-        made = f"made by the compiler: {item.synthetic}"
+        made = f"made by the compiler: {_code(item.synthetic)}"
         return [made if item.owner is None else f"{made}, for the instance {_named(item.owner)}"]
     if item.owner is None:
         return []
@@ -88,12 +114,12 @@ def _origin(item: Item) -> list[str]:
 
 
 def _named(note: Note) -> str:
-    return f"`{identifier(note.name)}`" if note.name else "without a name"
+    return _code(identifier(note.name)) if note.name else "without a name"
 
 
 def _noted(note: Note) -> str:
     label = note.label if isinstance(note, Opaque) else f"meld.{note.tag}"
     if note.span is None:
-        return f"`@{label}`"
+        return _code(f"@{label}")
     text = " ".join(note.span.source.text[note.span.start : note.span.end].split())
-    return f"`{text if len(text) <= 200 else text[:200] + '…'}`"
+    return _code(text if len(text) <= 200 else text[:200] + "…")

@@ -27,6 +27,7 @@ from meld.editor.inlays import inlays
 from meld.editor.renaming import renamable, rename
 from meld.editor.signatures import signature_at
 from meld.support.records import record
+from meld.support.terminal import harmless
 from meld.text.format import format_text
 from meld.verify.check import check_parsed
 from meld.version import __version__
@@ -148,13 +149,13 @@ def diagnostic(document: Document, one: Diagnostic) -> lsp.Diagnostic:
     """A diagnostic for the client; what has no place stands at the beginning."""
     place = document.range(0, 0) if one.span is None else document.range(one.span.start, one.span.end)
     message = one.message if one.hint is None else f"{one.message}\nhint: {one.hint}"
-    return lsp.Diagnostic(place, message, SEVERITIES[one.severity], code=one.rule.value, source="meldc")
+    return lsp.Diagnostic(place, harmless(message), SEVERITIES[one.severity], code=one.rule.value, source="meldc")
 
 
 def symbol(document: Document, entry: Entry) -> lsp.DocumentSymbol:
     """An entry of the outline, with those below it."""
     return lsp.DocumentSymbol(
-        name=entry.name,
+        name=harmless(entry.name),
         detail=entry.kind,
         kind=KINDS.get(entry.kind.removeprefix("import "), lsp.SymbolKind.Key),
         range=document.range(entry.whole.start, entry.whole.end),

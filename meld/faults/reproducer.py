@@ -23,6 +23,7 @@ from meld.diagnostics import MeldError
 from meld.driver import FailedRun, build
 from meld.files import print_text, write_file
 from meld.support.records import record
+from meld.support.terminal import in_utf8
 
 HEAD = ";; A pass of meldc failed on the program below. `meldc replay FILE` runs it again."
 MARK = ";; @"
@@ -67,7 +68,8 @@ class Reproducer:
         rows += [("verify", self.verify)] if self.verify is not None else []
         rows += [("verify-run", self.check or "")] if self.run else []
         rows += [("version", self.version), ("command", self.command)]
-        return "\n".join([self.head, *(f"{MARK}{key} {' '.join(value.splitlines())}" for key, value in rows), program])
+        lines = [self.head, *(f"{MARK}{key} {' '.join(value.splitlines())}" for key, value in rows)]
+        return "\n".join([*map(in_utf8, lines), program])
 
     @classmethod
     def of_text(cls, text: str, where: str) -> Reproducer:

@@ -15,6 +15,7 @@ notes are kept as they were read (`Opaque`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, field, fields
 from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
@@ -232,10 +233,12 @@ def _read_atom(f: Field[Any], part: Sexp, resolve: Resolve, tag: str, span: Span
         case "ref", (Ref() | Symbol()):
             return resolve(f.metadata["space"], part)
         case "text", Quoted(value):
+            if not value.isascii() and re.search(r"[\ud800-\udfff]", value):
+                raise MeldError(f"@meld.{tag}: field `{f.name}` is not UTF-8", span=span)
             return value
         case "symbol", Symbol(value):
             return value
-        case "number", Symbol(value) if value.lstrip("-").isdigit():
+        case "number", Symbol(value) if re.fullmatch("-?[0-9]{1,20}", value):
             return int(value)
     raise MeldError(f"@meld.{tag}: field `{f.name}` has a value of the wrong kind", span=span)
 

@@ -46,6 +46,7 @@ from meld.observers.texts import DefinitionPrinter, ItemPrinter, StableNames
 from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
 from meld.support.records import record
+from meld.support.terminal import in_utf8
 from meld.text.reading.body import TextBody
 
 KEEP_ALL = 256 << 10
@@ -108,10 +109,10 @@ class Recorder(Observer):
         """A recorder of the run that a command line asks for."""
         from meld.version import __version__
 
-        return cls(Journal(version=__version__, command=list(command)))
+        return cls(Journal(version=__version__, command=[in_utf8(word) for word in command]))
 
     def loaded(self, path: str | PathLike[str], data: bytes | memoryview) -> None:
-        self.journal.inputs.append((Path(path).name, len(data), hashlib.sha256(data).hexdigest()))
+        self.journal.inputs.append((in_utf8(Path(path).name), len(data), hashlib.sha256(data).hexdigest()))
 
     def planned(self, plan: Plan) -> None:
         self.journal.plan = [step.label for step in plan.steps]

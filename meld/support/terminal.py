@@ -47,6 +47,14 @@ def _replaced(line: str) -> str:
     return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
+def in_utf8(text: str) -> str:
+    """A text of the system, such as the name of a file, as a program may hold it.
+
+    Bytes that are no UTF-8, which Python keeps as half characters, are replaced.
+    """
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if not text.isascii() else text
+
+
 def painted(line: str, *, margin: bool = True) -> str:
     """A line of a diff in its colour, if the user wants colours; other lines as they are.
 

@@ -202,7 +202,7 @@ def test_a_module(served: Served) -> None:
         # hover: types, origins, owners
         helper = await s.hover("$helper", 1)
         assert "func $helper: (i32) -> (i32)" in helper
-        assert "made by the compiler: adapter" in helper
+        assert "made by the compiler: `adapter`" in helper
         imported = await s.hover("$imported")
         assert 'imported as `"host" "f"`' in imported
         assert "comes from the instance `$a`: function 3" in imported
