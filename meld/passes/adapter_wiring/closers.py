@@ -12,6 +12,7 @@ from meld.abi.options import Options
 from meld.ir.module import Export, Function, Module
 from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import CanonCall, HostCall, HostExport
+from meld.notes.tasks import TaskCall
 
 Called = tuple[Function, Instance]
 """A function that the host calls, and the instance that is closed meanwhile."""
@@ -57,11 +58,12 @@ def _host_options(module: Module) -> Iterator[tuple[Options, Instance]]:
 
 
 def _may_call_out(function: Function) -> bool:
-    """Whether a function may reach an import: by calls, or by an indirect call of anything."""
+    """Whether a function may reach what leaves the instance: an import, a built-in or a call that is a task, which may
+    be functions of the module by now; by calls, or by an indirect call of anything."""
     seen, pending = {function}, [function]
     while pending:
         one = pending.pop()
-        if one.imported is not None:
+        if one.imported is not None or one.note(CanonCall) is not None or one.note(TaskCall) is not None:
             return True
         for i in one.view().instructions:
             if i.op in _INDIRECT:
