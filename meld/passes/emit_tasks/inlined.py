@@ -25,6 +25,7 @@ HOT = {
     "frame_push": SEVERAL,
     "landed": SEVERAL,
     "leave": SEVERAL,
+    "left": FEW,
     "may_block": SEVERAL,
     "may_leave": SEVERAL,
     "must_leave": SEVERAL,
@@ -32,6 +33,8 @@ HOT = {
     "set_append": FEW,
     "set_get": FEW,
     "waitable_delivered": SEVERAL,
+    "wait": FEW,
+    "waiter_remove": FEW,
     "wakes": SEVERAL,
     "yielded": SEVERAL,
 }

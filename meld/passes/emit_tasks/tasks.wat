@@ -120,7 +120,7 @@
     (local.set $instance (i32.load $state offset=12 (local.get $task)))
     (i32.store $state offset=20 (local.get $instance) (i32.const 0))
     (call $leave (local.get $task))
-    (call $release (local.get $instance)))
+    (if (i32.load $state offset=24 (local.get $instance)) (then (call $release (local.get $instance)))))
 
   ;; Pending work of an instance gets ready, as far as it may run now.
   (func $release (param $instance i32)
@@ -166,21 +166,20 @@
 
   ;; What a function or its callback answered: 0 EXIT, 1 YIELD, 2 WAIT | set << 4.
   (func $answered (param $task i32) (param $answer i32)
-    (block $exit
-      (block $yield
-        (block $wait
-          (block $other
-            (br_table $exit $yield $wait $other (i32.and (local.get $answer) (i32.const 15))))
-          (call {trap CALLBACK_CODE})
-          (unreachable))
+    (local $code i32)
+    (local.set $code (i32.and (local.get $answer) (i32.const 15)))
+    (if (i32.eq (local.get $code) (i32.const 2))
+      (then
         (i32.store $state offset=40 (local.get $task) (i32.shr_u (local.get $answer) (i32.const 4)))
         (call $wait (local.get $task))
-        (return))
-      (if (i32.eqz (i32.load $state offset=36 (local.get $task)))
-        (then (i32.store $state offset=36 (local.get $task) (i32.const 1))))
-      (call $append (i32.const {later}) (local.get $task))
-      (return))
-    (call $exit (local.get $task)))
+        (return)))
+    (if (i32.gt_u (local.get $code) (i32.const 1)) (then (call {trap CALLBACK_CODE}) (unreachable)))
+    (if (local.get $code)
+      (then
+        (if (i32.eqz (i32.load $state offset=36 (local.get $task)))
+          (then (i32.store $state offset=36 (local.get $task) (i32.const 1))))
+        (call $append (i32.const {later}) (local.get $task)))
+      (else (call $exit (local.get $task)))))
 
   ;; A task waits for its set. Even if there is an event already, others that are ready come first.
   (func $wait (param $task i32)
