@@ -10,6 +10,7 @@ from running import interleaved, times
 
 import meld
 from meld.passes.base import PassContext
+from meld.passes.fit_target import FitTarget
 from meld.passes.lower_multi_memory import LowerMultiMemory
 from meld.runtime.instantiate import Running, instantiate
 from meld.text.reading.program import parse_module
@@ -61,6 +62,22 @@ def loops(lowered: bool, reserve: int = 256) -> Running:
     return instantiate(module)
 
 
+COPIES = """(module
+  (memory 16)
+  (func $f (@meld.synthetic adapter) (export "copies") (param $n i32) (result i32)
+    (loop $next
+      (memory.copy (i32.const 64) (i32.const 8192) (i32.const 4096))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (i32.const 0)))"""
+
+
+def copies(target: str) -> Running:
+    """Bulk copies for a target; below `wasm2` they are loops."""
+    module = parse_module(COPIES, "copies.wat")
+    FitTarget(target=target).run(module, PassContext("benchmark"))
+    return instantiate(module)
+
+
 def stream(lowered: bool) -> Running:
     """The streaming example, bridged."""
     inputs = [ROOT / "examples" / "stream" / f"{name}.wat" for name in ("producer", "consumer")]
@@ -107,6 +124,8 @@ def rows() -> list[Row]:
     calls = [lambda count, r=r: r.call("loads_a", count) for r in moving]
     row("i32.load, with its loop, memory that moves", n, calls)
     row("memory.copy of 4096 B", 20_000, [lambda count, r=r: r.call("copies", count) for r in both])
+    by_target = copies("wasm2"), copies("wasm1")
+    row("a copy of 4096 B by a loop, for wasm1", 20_000, [lambda n, r=r: r.call("copies", n) for r in by_target])
     row("memory.grow", 20, [lambda count, r=r: r.call("grows", count) for r in both])
     row("memory.grow, 1 MiB behind that moves", 20, [lambda count, r=r: r.call("grows_c", count) for r in moving])
     streams = stream(False), stream(True)

@@ -27,7 +27,8 @@ COUNTS: dict[str, int] = {
 """Items of a kind, imports included."""
 
 WORDS = {"elements": "element segments", "datas": "data segments"}
-_FEWER = "fuse fewer components at a time, or leave out unneeded exports: --drop-exports=GLOB"
+_LESS = "fuse fewer components at a time"
+_FEWER = f"{_LESS}, or leave out unneeded exports: --drop-exports=GLOB"
 WAYS_OUT = {
     "memories": "`--target=wasm2` makes one of all (`lower-multi-memory`); or fuse fewer components at a time",
     "tables": "`--target=lime1` merges those that are never written; or fuse fewer components at a time",
@@ -36,8 +37,8 @@ WAYS_OUT = {
     "imports": "fuse what provides them as well",
     "exports": "leave out unneeded ones: --drop-exports=GLOB",
     "globals": _FEWER,
-    "elements": _FEWER,
-    "datas": _FEWER,
+    "elements": _LESS,
+    "datas": f"{_LESS}; `finish` joins segments that lie one behind the other",
 }
 
 SHOWN = 3

@@ -8,6 +8,7 @@ from typing import Any
 from meld.abi.options import Options
 from meld.abi.types import Resource, show
 from meld.binary.bodies import EncodedBody, codes_of
+from meld.binary.limits import COUNTS
 from meld.diagnostics import MeldError
 from meld.ir.component import CompFuncType
 from meld.ir.instructions import IndexSpaces
@@ -81,6 +82,8 @@ class Finish(Pass):
             cx.stats["unused options"] = _drop_options(module)
         cx.stats["empty memories"] = drop_empty(module, cx)
         _drop_dead(module, cx)
+        if len(module.datas) > COUNTS["datas"] and cx.allows("join data"):
+            _join_data(module, cx)
         if cx.allows("order memories"):
             order_by_use(module)
         if self.lines and cx.allows("attribute"):
@@ -97,6 +100,18 @@ class Finish(Pass):
         if self.signatures and cx.allows("sign"):
             _sign(module)
         cx.stats["dropped items"] = before - sum(1 for _ in module.items())
+
+
+def _join_data(module: Module, cx: PassContext) -> None:
+    """Makes as few data segments as engines take."""
+    from meld.passes.finish.join_data import join_data
+
+    most, before = COUNTS["datas"], len(module.datas)
+    joined, zeros = join_data(module, most)
+    cx.stats["joined data segments"] = joined
+    if joined:
+        what = f"{before} data segments became {before - joined}, since engines take {most} at most"
+        cx.remark(f"{what}; {zeros} zeros between them are written")
 
 
 def _attribute(module: Module, cx: PassContext) -> None:
