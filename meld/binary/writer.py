@@ -339,7 +339,7 @@ class _Writer:
         if isinstance(body, EncodedBody):
             self.announced = self.announced or any(site[2] == "datas" for site in body.scan().sites)
             return bytes(body.encoded(self.numbering))
-        code = function.view()
+        code = function.decoded()
         check_locals(len(code.locals) + len(function.signature.params))
         if not self.announced:
             self.announced = _names_data(code)

@@ -227,7 +227,7 @@ def _read_bodies(program: Module | Component) -> list[MeldError]:
         for function in module.functions:
             if isinstance(function.body, LazyBody):
                 try:
-                    function.view()
+                    function.decoded()
                 except MeldError as e:
                     errors.append(e)
     return errors

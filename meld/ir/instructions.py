@@ -95,12 +95,22 @@ class IndexSpaces(Named):
     elements: list[ElementSegment] = field(default_factory=list)
     datas: list[DataSegment] = field(default_factory=list)
     names: dict[str, dict[str, int]] = field(default_factory=dict)  # field name above → name → index
+    _views: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _viewed: tuple[Any, ...] = ()
 
     SPACES = ("types", "functions", "tables", "memories", "globals", "tags", "elements", "datas")
 
     def spaces(self) -> list[list[Any]]:
         """The index spaces in the order of `SPACES`."""
         return [getattr(self, space) for space in self.SPACES]
+
+    def views(self) -> dict[Any, Any]:
+        """Views of functions with bodies over these spaces (`Function.view`), as long as the spaces mean the same."""
+        now = tuple([(id(space), len(space)) for space in self.spaces()])
+        if now != self._viewed:
+            self._views.clear()
+            self._viewed = now
+        return self._views
 
     def renamed(self, new: Mapping[Any, Any]) -> IndexSpaces:
         """A copy in which each object that `new` maps is replaced."""
@@ -114,6 +124,7 @@ class IndexSpaces(Named):
         for space in self.SPACES:
             items = getattr(self, space)
             items[:] = [new.get(item, item) for item in items]
+        self._views.clear()
 
 
 class LazyBody:

@@ -61,6 +61,9 @@ class Item(Named):
         return next((note for note in self.notes if isinstance(note, kind)), None)
 
 
+VIEWS = 16
+"""How many views of the functions over one scope are kept."""
+
 NO_NAMES: Mapping[int, str] = MappingProxyType({})
 """Shared by all functions whose locals and labels have no names."""
 
@@ -84,12 +87,30 @@ class Function(Item):
     def code(self) -> Code:
         """The decoded body; decodes it on first use. An import has none: AttributeError."""
         if not isinstance(self.body, Code):
-            self.body = self.view()
+            self.body = self.decoded()
             self.label_names = NO_NAMES
         return self.body
 
     def view(self) -> Code:
-        """The decoded body, without keeping it: for reading."""
+        """The decoded body, for reading: the function stays as it is, and what is changed here is lost.
+
+        Views of a few functions are kept, so that asking again costs nothing.
+        """
+        body = self.body
+        if not isinstance(body, LazyBody):
+            return self.decoded()
+        views = body.scope.views()
+        found: tuple[LazyBody, Mapping[int, str], Code] | None = views.get(self)
+        if found is not None and found[0] is body and found[1] is self.label_names:
+            return found[2]
+        code = self.decoded()
+        views[self] = body, self.label_names, code
+        while len(views) > VIEWS:
+            del views[next(iter(views))]
+        return code
+
+    def decoded(self) -> Code:
+        """The decoded body, made anew unless the function has it already."""
         if self.body is None:
             raise AttributeError(f"function {self.name} is an import and has no body")
         if isinstance(self.body, Code):

@@ -105,7 +105,7 @@ def _targets(jump: Instruction) -> Iterable[object]:
 
 def _body_of(callee: Function, inside: bool) -> Code | None:
     """The body, if it can stand in another function; `inside` a loop."""
-    body = None if callee.body is None else callee.view()
+    body = None if callee.body is None else callee.decoded()
     if body is None or any(i.op in TAIL_CALLS for i in body.instructions):
         return None
     return None if inside and any(t not in ZEROS for t in body.locals) else body

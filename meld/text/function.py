@@ -67,7 +67,7 @@ def _read(module: Module, text: str, source: str, names: Names) -> Function:
     context = TextContext(whole, {name: note for note, name in names.unique["note"].items()})
     made = read_function(field, context, _scope(names), module)
     if isinstance(made.body, LazyBody):  # so that names in it are checked now
-        made.body = made.view()
+        made.body = made.decoded()
     return made
 
 

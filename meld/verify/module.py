@@ -237,7 +237,7 @@ class _ModuleVerifier:
                     if not any(scope is body.scope for scope in self.module.scopes):
                         yield self.problem("has a body over a scope that the module does not list", function)
                     if self.decode or self.broken(body):
-                        code = function.view()
+                        code = function.decoded()
         except MeldError as e:
             place = (e.where or "").rpartition(": ")[2]  # without the file, which others name
             message = f"{place}: {e.message}" if place else e.message

@@ -208,7 +208,7 @@ class ModulePrinter:
 
     def function(self, function: Function) -> Iterator[str]:
         """A function, over several lines."""
-        code = function.view()
+        code = function.decoded()
         self.budget.take(len(code.locals) + len(function.signature.params))
         names = declarations(function.local_names) if function.local_names else {}
         yield f"(func{self.head(function)}{self.signature(function, names)}"
