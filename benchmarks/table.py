@@ -31,11 +31,15 @@ parentheses. What runs inside a module loops there, on the time of the processor
 median of the ratios of the turns. On a machine that does other work, ratios mean more than times.
 
 - *rival*: meld-cli from PyPI, which checks neither strings nor lists nor handles.
-- *unfused*: streams through a host in Python; calls by the engine's own adapters; real programs as they were
-  composed, under the same engine.
+- *unfused*: streams through a host in Python; calls by the engine's own adapters; streams and tasks of the Component
+  Model by the engine's own support, in the same process; real programs as they were composed, under the same engine.
 - *floor*: the least that could do it. Two bare `memory.copy`; a call that allocates, copies and checks nothing; the
   program without what is measured; for fusing, a process that only moves the bytes; for memory, one that only reads the
   inputs, since there is an object for each function.
+- *streams and tasks* (`python benchmarks/table.py tasks` measures them alone): the floor is one `memory.copy` for each
+  hop; for a switch, two frames that leave the stack and come back with nothing scheduled; for a subtask, the two
+  indirect calls of its callee. Ratios are those of the least times. Where a copy itself is less than ten times as fast
+  as the engine, which is so from some 10 KB on, ten times the engine cannot be reached by anything that copies.
 - *shims without checks*: the two copies one call further in, which is where a shim stands: the most that one can reach.
 - *a bare copy that checks*: the best loop found that copies and checks plain text, with nothing around it.
 """
