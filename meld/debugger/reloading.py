@@ -9,9 +9,8 @@ Then the steps are run up to the one that the session stood behind.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meld.debugger.history import Entry, History, with_options
@@ -21,22 +20,6 @@ from meld.passes.base import options_of, shown
 
 if TYPE_CHECKING:
     from meld.debugger.session import Session
-
-Stamp = tuple[int, int] | None
-"""When a file was changed, in nanoseconds, and its size; None if it cannot be told."""
-
-
-def stamps(paths: Iterable[str]) -> dict[str, Stamp]:
-    """What tells whether files have changed."""
-    return {path: _stamp(path) for path in paths}
-
-
-def _stamp(path: str) -> Stamp:
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
 
 
 def forget_installed() -> None:

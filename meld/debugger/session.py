@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from meld.debugger.history import Edit, Entry, History, blocked, with_options
-from meld.debugger.reloading import Stamp, stamps
+from meld.debugger.stamps import Stamp, stamps
 from meld.debugger.symbols import Symbols, called, matcher
 from meld.diagnostics import MeldError, Remark
 from meld.driver import Options, plan_inputs

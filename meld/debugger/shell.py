@@ -14,8 +14,8 @@ from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
-from meld.debugger.reloading import Stamp, stamps
 from meld.debugger.session import Session
+from meld.debugger.stamps import Stamp, stamps
 from meld.diagnostics import MeldError, PassFailure
 from meld.observers.progress import Progress
 from meld.runtime.instantiate import Trapped
