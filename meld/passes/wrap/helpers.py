@@ -2,8 +2,8 @@
 
 Engines that pool their instances (wasmtime's pooling allocator, the default of `wasmtime serve`) take modules that
 define one memory and one table at most; those that are imported do not count. So the fused module keeps one of each,
-those that most functions use, and imports the others; a memory with much data is imported all the same, where another
-one is. Data that engines may map, since nothing can tell when they are
+the memory that most functions use and the table with the most elements, and imports the others; a memory with much
+data is imported all the same, where another one is. Data that engines may map, since nothing can tell when they are
 written, move along: engines map data only into memories of the module that holds them. Memories that are alike and have
 no data are instances of one helper module.
 
@@ -17,14 +17,17 @@ from typing import Any
 
 from meld.ir import component as c
 from meld.ir.component import Definition, Sort
-from meld.ir.module import KEYWORD_OF, DataSegment, Export, ImportName, Memory, Module, Table
-from meld.ir.types import AbstractHeap
+from meld.ir.module import KEYWORD_OF, DataSegment, ElementSegment, Export, ImportName, Memory, Module, Table
+from meld.ir.types import FUNCREF, AbstractHeap
 from meld.rewriting.constants import constant, integer, is_in_bounds
 from meld.rewriting.liveness import body_uses
 from meld.support.records import record
 
 IMPORTED_FROM = "meld:helper"
 """The module name of the imports that helper modules serve."""
+
+MOST_FILLED = 10_000
+"""Elements that stand for the initial value of a table at most."""
 
 MUCH_DATA = 16384
 """Bytes of data that take longer to copy than an instance of a helper module takes to make."""
@@ -42,17 +45,19 @@ def move_out(module: Module, into: list[Definition]) -> tuple[list[Helper], list
     """Makes helper modules for all memories and tables of a module but one each, and instantiates them.
 
     Args:
-        module: its first memory and table stay, unless another one cannot be moved.
+        module: its first memory stays, and the table with the most elements, unless another one cannot be moved.
         into: where the helper modules and their instances go.
 
     Returns:
-        What was moved, and the names of tables that cannot be, though others stay as well: those that have an initial
-        value, or elements of a type that the module defines.
+        What was moved, and the names of tables that cannot be, though others stay as well: those that may hold no null,
+        or have elements of a type that the module defines.
     """
+    if len(module.tables) > 1:
+        _fill_by_elements(module)
     fixed = [table for table in module.tables if not _can_move(table)]
     everything: list[Memory | Table] = [*module.memories, *module.tables]
     data = _movable_data(module)
-    keep = {*_kept(module, data), *(fixed or module.tables[:1])}
+    keep = {*_kept(module, data), *(fixed or _kept_table(module))}
     movable = [item for item in everything if item not in keep]
     if not movable:
         return [], []
@@ -66,7 +71,19 @@ def move_out(module: Module, into: list[Definition]) -> tuple[list[Helper], list
     for helper in helpers:
         helper.item.imported = ImportName(IMPORTED_FROM, _fresh(helper.item, taken))
         module.imports.append(helper.item)
+    _order_elements(module)
     return helpers, [table.name or "table" for table in fixed[1:]]
+
+
+def _order_elements(module: Module) -> None:
+    """Puts the elements of the module's own tables in front of those of imported ones, where none of them can trap.
+
+    Engines make an image of a table from its elements, up to the first segment that is for an imported table; they
+    write the others for each instance.
+    """
+    active = [element for element in module.elements if element.table is not None]
+    if all(map(is_in_bounds, active)):
+        module.elements.sort(key=lambda element: element.table is not None and element.table.imported is not None)
 
 
 def _kept(module: Module, data: dict[Memory | Table, list[DataSegment]]) -> list[Memory]:
@@ -78,6 +95,35 @@ def _kept(module: Module, data: dict[Memory | Table, list[DataSegment]]) -> list
     if len(module.memories) > 1 and sum(len(segment.data) for segment in data.get(first[0], ())) >= MUCH_DATA:
         return []
     return first
+
+
+def _fill_by_elements(module: Module) -> None:
+    """Has elements say the initial value of tables that may hold null, since such a table can move."""
+    filled: list[ElementSegment] = []
+    for table in module.tables:
+        size = table.limits.minimum
+        if table.init is None or not table.type.nullable or size > MOST_FILLED:
+            continue
+        segment = ElementSegment(type=table.type, table=table, offset=[constant(0, is64=table.limits.is64)])
+        if [i.op for i in table.init] == ["ref.func"] and table.type == FUNCREF:
+            segment.functions = [table.init[0].args[0]] * size
+        else:
+            segment.expressions = [list(table.init) for _ in range(size)]
+        filled.append(segment)
+        table.init = None
+    module.elements[:0] = filled
+
+
+def _kept_table(module: Module) -> list[Table]:
+    """The table that the module defines: the one with the most elements.
+
+    Engines make an image of it; they write the elements of imported tables for each instance.
+    """
+    counts = dict.fromkeys(module.tables, 0)
+    for element in module.elements:
+        if element.table in counts:
+            counts[element.table] += len(element.entries)
+    return [max(module.tables, key=counts.__getitem__)] if counts else []
 
 
 def arguments(helpers: list[Helper], into: list[Definition]) -> Iterator[tuple[str, Definition]]:

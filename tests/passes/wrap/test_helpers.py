@@ -116,13 +116,13 @@ def test_random_programs(tmp_path: Path) -> None:
 
 
 def test_a_table_that_cannot_move_stays(tmp_path: Path) -> None:
-    """A table with an initial value of its own stays, and the others move; the second one is said."""
-    tables = ["", "(ref.func $f)", "(ref.func $f)"]
+    """A table that may hold no null stays, and the others move; the second one is said."""
+    tables = ["funcref", "(ref func) (ref.func $f)", "(ref func) (ref.func $f)"]
     parts = []
     for number, init in enumerate(tables):
         parts.append(f"""
           (core module $m{number}
-            (table 2 funcref {init}) (func $f (result i32) (i32.const {number})) (elem declare func $f)
+            (table 2 {init}) (func $f (result i32) (i32.const {number})) (elem declare func $f)
             (func (export "f") (result i32)
               (table.set (i32.const 1) (ref.func $f)) (call_indirect (result i32) (i32.const 1))))
           (core instance $m{number} (instantiate $m{number}))
@@ -135,6 +135,46 @@ def test_a_table_that_cannot_move_stays(tmp_path: Path) -> None:
     both = component(f"(component {''.join(parts)})", tmp_path)
     assert "stays in the module beside another one" in str(next(r for r in both.remarks if r.origin == "wrap"))
     assert Running(encode(both.program), engine=wasmtime.Engine()).call("f2") == 2
+
+
+def test_a_table_with_an_initial_value_moves(tmp_path: Path) -> None:
+    """Elements say it, in front of those that write over it."""
+    parts = [
+        f"""(core module $m{n} (type $t (func (result i32))) (table {size} funcref (ref.func $f))
+          (func $f (result i32) (i32.const {n})) (func $g (result i32) (i32.const {n + 10})) (elem (i32.const 1) $g)
+          (func (export "f") (param i32) (result i32)
+            (drop (table.grow (ref.null func) (i32.const 1)))
+            (call_indirect (type $t) (local.get 0))))
+        (core instance $m{n} (instantiate $m{n}))
+        (func (export "f{n}") (param "x" u32) (result u32) (canon lift (core func $m{n} "f")))"""
+        for n, size in enumerate((3, 4, 2))
+    ]
+    made = component(f"(component {''.join(parts)})", tmp_path)
+    assert len(modules(made.program)["main"].tables) == 1
+    assert not [remark for remark in made.remarks if remark.origin == "wrap"]
+    running = Running(encode(made.program))
+    assert [running.call(f"f{n}", at) for n in range(3) for at in (0, 1)] == [0, 10, 1, 11, 2, 12]
+    assert running.call("f1", 3) == 1
+
+
+def test_the_table_with_most_elements_stays(tmp_path: Path) -> None:
+    """Its elements come first, where none can trap: engines make an image of a table up to those of an imported one."""
+    counts = (2, 9, 4)
+
+    def part(n: int, at: int) -> str:
+        elements = "$f" + " $f" * (counts[n] - 1)
+        return f"""(core module $m{n} (type $t (func (result i32))) (table {counts[n]} funcref)
+          (func $f (result i32) (i32.const {n})) (elem (i32.const {at}) {elements})
+          (func (export "f") (param i32) (result i32) (call_indirect (type $t) (local.get 0))))
+        (core instance $m{n} (instantiate $m{n}))
+        (func (export "f{n}") (param "x" u32) (result u32) (canon lift (core func $m{n} "f")))"""
+
+    for late, first in ((0, 1), (1, 0)):  # one of them out of bounds: it traps where it did
+        text = f"(component {part(0, 0)} {part(1, 0)} {part(2, late)})"
+        main = modules(component(text, tmp_path).program)["main"]
+        assert [table.limits.minimum for table in main.tables] == [9]
+        assert main.elements[0].table is not None
+        assert len(main.elements[0].entries) == (9 if first else 2)
 
 
 def test_much_data_are_where_engines_map_them(tmp_path: Path) -> None:
