@@ -55,6 +55,8 @@ def decode(data: bytes | memoryview, where: str) -> Program:
             from meld.binary.component.reader import read_component
 
             return read_component(data, where=where)
+    if len(data) < 8:
+        raise MeldError("the file ends inside its header", where=f"{where}: offset {len(data):#x}")
     raise MeldError(f"unknown version {data[4:8].hex(' ')} of the binary format", where=f"{where}: offset 0x4")
 
 

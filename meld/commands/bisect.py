@@ -94,6 +94,22 @@ def _lines(culprit: Culprit, args: argparse.Namespace) -> Iterator[str]:
     yield harmless(f"good: {_command(culprit, args, bad=False)}")
     yield harmless(f"bad:  {_command(culprit, args, bad=True)}")
     yield f"runs of the test: {culprit.runs}"
+    yield ""
+    yield harmless(f"to shrink the program: {_next('reduce', args, '-o', 'small.wat')}")
+    if culprit.rewrite is not None:
+        goto = f"goto {culprit.before or 'input'}; into {culprit.rewrite.number}"
+        yield harmless(f"to stand there: {_next('debug', args, '-i', '-c', goto, test=False)}")
+
+
+def _next(command: str, args: argparse.Namespace, *more: str, test: bool = True) -> str:
+    """Another command for the same inputs and passes."""
+    import shlex
+
+    words = list(map(shlex.quote, [*args.inputs, *pipeline_words(args)]))
+    if test and args.test is not None:
+        quoted = f'"{args.test}"' if not set(args.test) & set('"$`\\!') else shlex.quote(args.test)
+        words += [f"--test={quoted}", *([] if args.emit == "wat" else [f"--emit={args.emit}"])]
+    return " ".join(["meldc", command, *words, *map(shlex.quote, more)])
 
 
 def _head(culprit: Culprit) -> list[str]:

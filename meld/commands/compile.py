@@ -80,7 +80,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     watch("--journal", metavar="FILE", help="record the run, for `meldc trace`, `diff` and `report`")
     watch("--verify", choices=("each", "ends", "off"), help=VERIFY_HELP)
     watch("--verify-run", choices=("each",), help="run what each pass leaves: --check=CMD, or its exports `test…`")
-    watch("--check", metavar="CMD", help="what --verify-run runs; `{}` stands for the file")
+    watch(
+        "--check",
+        metavar="CMD",
+        help="what --verify-run runs, for example `meldc run {} --invoke f`; `{}` stands for the file, a text",
+    )
     watch("--time", nargs="?", choices=("tree", "json", "chrome"), const="tree", help="say how long each pass took")
     watch("--stats", nargs="?", choices=("text", "json"), const="text", help="say what the passes counted")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from typing import NoReturn
+import sys
+from typing import Any, NoReturn
 
 COMPILE = "compile"
 """The command that is meant if none is named."""
@@ -24,6 +25,12 @@ class Parser(argparse.ArgumentParser):
 
         say(f"{self.prog}: error: {message}\nhint: {hint}", error=True)
         raise SystemExit(2)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Prints help, or a version; argparse itself says nothing if that fails."""
+        file = file or sys.stderr
+        file.write(message)
+        file.flush()
 
     def _hint(self, message: str) -> str | None:
         from meld.diagnostics import did_you_mean

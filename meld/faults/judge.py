@@ -38,11 +38,12 @@ class Verdict(Enum):
 
 @record()
 class Answer:
-    """What a test says of a program: verdict, exit of the command, output."""
+    """What a test says of a program: verdict, exit of the command, output; `late`: its time was over."""
 
     verdict: Verdict
     ended: str = ""
     printed: str = ""
+    late: bool = False
 
     def lines(self, most: int = 4) -> list[str]:
         """The last lines that the test printed, and how it ended, if it is not good."""
@@ -72,12 +73,16 @@ class CommandTest:
     Attributes:
         limit: seconds; None: it is taken from how long the test takes where it succeeds.
         slowest: seconds that the slowest test took that succeeded.
+        latest: seconds that the latest one took.
+        least: seconds that a test may take in any case.
     """
 
     command: str
     form: str
     limit: float | None = None
     slowest: float | None = None
+    latest: float | None = None
+    least: float = LEAST
     _calls: list[RunCall] | None = None
 
     def __call__(self, data: bytes) -> Answer:
@@ -120,12 +125,13 @@ class CommandTest:
         return self._answer(done.returncode, done.stdout + done.stderr, begin)
 
     def _late(self, limit: float) -> Answer:
-        return Answer(Verdict.BAD, f"the test took more than {limit:.3g} s")
+        return Answer(Verdict.BAD, f"the test took more than {limit:.3g} s", late=True)
 
     def _answer(self, code: int, printed: str, begin: float) -> Answer:
         match code:
             case 0:
-                self.slowest = max(self.slowest or 0.0, time.monotonic() - begin)
+                self.latest = time.monotonic() - begin
+                self.slowest = max(self.slowest or 0.0, self.latest)
                 return Answer(Verdict.GOOD, "", printed)
             case code if code < 0:
                 return Answer(Verdict.BAD, f"signal {-code}", printed)
@@ -136,7 +142,7 @@ class CommandTest:
         """How long the next test may take."""
         if self.limit is not None:
             return self.limit
-        return LIMIT if self.slowest is None else min(LIMIT, max(LEAST, TIMES * self.slowest))
+        return LIMIT if self.slowest is None else min(LIMIT, max(self.least, TIMES * self.slowest))
 
 
 @record()

@@ -6,7 +6,7 @@ A fault is a `PassFailure` of the step: it names the pass, the item, the place, 
 from __future__ import annotations
 
 from meld.diagnostics import MeldError, PassFailure
-from meld.files import encode
+from meld.files import print_text
 from meld.ir.module import Module
 from meld.observers.recorder import Listener, Recorded
 from meld.passes.base import Program
@@ -29,8 +29,9 @@ class Verifier(Listener):
     Attributes:
         verify: `EACH` step, or both `ENDS`; None: never.
         run: whether each module is run as well.
-        check: the command that runs one: ``{}`` stands for the file, which otherwise comes last. None: the exports of
-            the module whose names begin with ``test`` are called; none may trap.
+        check: the command that runs one: ``{}`` stands for a file with its text, which says what pending calls stand
+            for; it comes last otherwise. None: the exports of the module whose names begin with ``test`` are called;
+            none may trap.
     """
 
     verify: str | None = None
@@ -73,7 +74,7 @@ class Verifier(Listener):
 
     def _run(self, module: Module) -> MeldError | None:
         try:
-            data = None if self.check is None else encode(module)
+            data = None if self.check is None else print_text(module).encode()
             if data is None:
                 return run_tests(module)
         except MeldError as e:

@@ -19,8 +19,8 @@ CHECK_LIMIT = 300
 
 
 def run_command(command: str, data: bytes) -> MeldError | None:
-    """Runs a command on a file with the data; returns its output if it fails. MeldError if it cannot be run."""
-    done = run_on_file(command, data, option="--check")
+    """Runs a command on a file with a text; returns its output if it fails. MeldError if it cannot be run."""
+    done = run_on_file(command, data, option="--check", suffix="wat")
     if done is None:
         return MeldError(f"`{command}` takes more than {CHECK_LIMIT} s")
     if done.returncode == 0:

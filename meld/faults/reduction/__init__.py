@@ -31,6 +31,8 @@ from meld.ir.module import Function, Module
 from meld.passes.base import Program
 from meld.support.records import record
 
+SHORTEST = 1.0
+"""Seconds that a test in this process may take in any case: many candidates run endlessly."""
 ALONE = 1.0
 """Seconds of judging candidates from which on it pays to start more processes."""
 EVERY = 5.0
@@ -121,6 +123,9 @@ class Reducer:
     def __post_init__(self) -> None:
         fuel = {label.removesuffix("#1"): count for label, count in self.options.fuel.items()}
         self.fault = Fault(self.options.plugins, self.judge, fuel=fuel)
+        test = self.judge.test
+        if isinstance(test, CommandTest) and test.calls:
+            test.least = SHORTEST
 
     @property
     def passes(self) -> str:
@@ -204,7 +209,9 @@ class Reducer:
         labels = {step.label: (step.name, n) for n, step in enumerate(plan.steps[first:last])}
         self.fault.fuel = {labels[label][0]: count for label, count in self.fuel.items() if label in labels}
         self._best = self.fault.kept(program)
+        self.fault.late = True
         verdict, self.fault.failure = self.fault.of_product(self.best)
+        self.fault.late = self.judge.last.late
         if verdict is not Verdict.BAD:
             raise MeldError(
                 "the fault does not show if the program is written out before the pass and read again",
@@ -237,6 +244,8 @@ class Reducer:
         self.taken += 1
         self._best = kept
         self._view = None
+        if isinstance(self.judge.test, CommandTest):  # a smaller program does not take longer
+            self.judge.test.slowest = self.judge.test.latest
         return True
 
     def _first(self, attempts: Iterable[Attempt]) -> Attempt | None:

@@ -9,7 +9,7 @@ from dataclasses import field
 from typing import Any
 
 from meld.diagnostics import MeldError, PassFailure
-from meld.faults.judge import Judge, Verdict
+from meld.faults.judge import Answer, Judge, Verdict
 from meld.faults.reduction.body_cuts import BODY_CUTS
 from meld.faults.reduction.cuts import CALLS, CUTS, NOTES, described, functions
 from meld.faults.reduction.frozen import Frozen
@@ -59,6 +59,7 @@ class Fault:
         judge: the test; it succeeds on the program, if `differential`, and fails on what the passes make of it.
         steps, fuel: the passes, and how many rewrites they may do.
         failure: how a pass failed, or that what it left is not valid; None: the product is only wrong.
+        late: whether the test failed by taking too long; if it did not, what takes too long fails in another way.
         kind: how the test failed, if it is not differential.
         differential: whether the test succeeds before the passes, and has to go on to do so.
     """
@@ -68,6 +69,7 @@ class Fault:
     steps: list[str] = field(default_factory=list)
     fuel: dict[str, int] = field(default_factory=dict)
     failure: str | None = None
+    late: bool = False
     kind: tuple[str, str] | None = None
     differential: bool = True
     frozen: Frozen = field(default_factory=Frozen)
@@ -84,9 +86,13 @@ class Fault:
         if fault_of(product, binary) is not None:
             return Verdict.BAD, "not valid"
         verdict = self.judge.of(product, binary=binary)
-        if self.kind is not None and verdict is Verdict.BAD and self.judge.last.kind() != self.kind:
+        if verdict is Verdict.BAD and self._is_other(self.judge.last):
             return Verdict.UNCLEAR, None
         return verdict, None
+
+    def _is_other(self, answer: Answer) -> bool:
+        """Whether a test fails, but in another way."""
+        return (answer.late and not self.late) or (self.kind is not None and answer.kind() != self.kind)
 
     def kept(self, program: Program) -> bytes:
         """A program as it is kept between cuts: as a binary if that says all there is to say, since that is faster."""

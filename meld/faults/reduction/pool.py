@@ -51,6 +51,7 @@ class Pool:
     runs: int = 0
     _workers: list[_Worker] = field(default_factory=list)
     _round: int = 0
+    _latest: dict[tuple[int, int], float | None] = field(default_factory=dict)
 
     @classmethod
     def start(cls, fault: Fault, size: int) -> Pool | None:
@@ -87,6 +88,10 @@ class Pool:
                     self._ask(worker, number, base, change)
             mine = [w.busy[1] for w in self._workers if w.busy is not None and w.busy[0] == self._round]
             if best is not None and not any(number < best for number in mine):
+                test = self.fault.judge.test
+                if isinstance(test, CommandTest):
+                    test.latest = self._latest[self._round, best]
+                self._latest.clear()
                 return best
             if not mine:
                 return None
@@ -103,20 +108,20 @@ class Pool:
             worker.shared = len(self.fault.frozen.shared)
         new = None if base is worker.base else base
         worker.base, worker.busy = base, (self._round, number)
-        worker.pipe.send((change, new, shared, self.fault.steps))
+        test = self.fault.judge.test
+        slowest = test.slowest if isinstance(test, CommandTest) else None
+        worker.pipe.send((change, new, shared, self.fault.steps, slowest))
 
     def _answer(self, worker: _Worker) -> tuple[int | None, bool]:
         """The number of a candidate, if it is one of this round, and whether it shows the fault."""
         assert worker.busy is not None
         (asked, number), worker.busy = worker.busy, None
         try:
-            shown, runs, slowest = worker.pipe.recv()
+            shown, runs, latest = worker.pipe.recv()
         except (EOFError, OSError):
             raise MeldError("a process that judged candidates has ended", hint="--jobs=1 does without") from None
         self.runs += runs
-        test = self.fault.judge.test
-        if isinstance(test, CommandTest) and slowest is not None:
-            test.slowest = max(test.slowest or 0.0, slowest)
+        self._latest[asked, number] = latest
         if isinstance(shown, MeldError):
             raise shown
         return (number if asked == self._round else None), shown
@@ -136,8 +141,8 @@ class Pool:
 
 def _said_of(fault: Fault) -> tuple[Any, ...]:
     test = fault.judge.test
-    how = (test.command, test.form, test.limit, test.slowest) if isinstance(test, CommandTest) else None
-    said = (list(fault.plugins), fault.judge.form, how, fault.steps, fault.fuel, fault.failure, fault.kind)
+    how = (test.command, test.form, test.limit, None, None, test.least) if isinstance(test, CommandTest) else None
+    said = (list(fault.plugins), fault.judge.form, how, fault.steps, fault.fuel, fault.failure, fault.late, fault.kind)
     return (*said, fault.differential)
 
 
@@ -149,7 +154,10 @@ def _work(pipe: Connection) -> None:
         fault = Fault(plugins, Judge(None if how is None else CommandTest(*how), form), *rest)
         base = b""
         while True:
-            change, new, shared, fault.steps = pipe.recv()
+            change, new, shared, fault.steps, slowest = pipe.recv()
+            test = fault.judge.test
+            if isinstance(test, CommandTest):
+                test.slowest = slowest
             if shared is not None:
                 fault.frozen.take_shared(shared)
             base = base if new is None else new
@@ -158,6 +166,5 @@ def _work(pipe: Connection) -> None:
                 shown: Any = fault.after(base, change) is not None
             except MeldError as e:
                 shown = MeldError(e.message, where=e.where, hint=e.hint)
-            test = fault.judge.test
-            slowest = test.slowest if isinstance(test, CommandTest) else None
-            pipe.send((shown, fault.judge.runs - before, slowest))
+            latest = test.latest if isinstance(test, CommandTest) else None
+            pipe.send((shown, fault.judge.runs - before, latest))
