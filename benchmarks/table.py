@@ -39,7 +39,7 @@ median of the ratios of the turns. On a machine that does other work, ratios mea
 - *streams and tasks* (`python benchmarks/table.py tasks` measures them alone): the floor is one `memory.copy` for each
   hop; for a switch, two frames that leave the stack and come back with nothing scheduled; for a subtask, the two
   indirect calls of its callee. Ratios are those of the least times. Where a copy itself is less than ten times as fast
-  as the engine, which is so from some 10 KB on, ten times the engine cannot be reached by anything that copies.
+  as the engine, as at 64 KiB, ten times the engine cannot be reached by anything that copies.
 - *shims without checks*: the two copies one call further in, which is where a shim stands: the most that one can reach.
 - *a bare copy that checks*: the best loop found that copies and checks plain text, with nothing around it.
 """
