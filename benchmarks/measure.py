@@ -139,10 +139,12 @@ def timed(run: Callable[[], object], times: int = 9, per: int = 1) -> Sample:
 
 @dataclass(frozen=True)
 class Process:
-    """A command run as a whole process, several times: wall-clock time, and the most memory that was resident."""
+    """A command run as a whole process, several times: wall-clock time, the most memory that was resident, and the
+    time of the processor, of all threads."""
 
     time: Sample
     memory: Sample
+    processor: Sample
 
 
 NOT_THERE = 127
@@ -160,7 +162,7 @@ _, status, usage = os.wait4(child, 0)
 took = time.perf_counter() - began
 if status:
     sys.exit(1)
-print(took, usage.ru_maxrss)
+print(took, usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
 """
 """Runs a command and says how long it took and how much memory it had. The system counts to a process what the one had
 that made it, so the one that does is small."""
@@ -188,7 +190,7 @@ def in_turn(
     """Commands as whole processes, taken in turns: what disturbs the machine disturbs all alike. As `process`."""
     # as it is installed, with the bytecode of its modules beside them
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(env or {})
-    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    measured: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
     failed: dict[str, str] = {}
     for number in range(times + warm):
         for name, words in commands.items():
@@ -206,13 +208,13 @@ def in_turn(
                 failed[name] = MISSING if e.returncode == NOT_THERE else REFUSED
                 continue
             if number or not warm:
-                took, resident = done.stdout.split()
-                measured[name].append((float(took), int(resident) * 1024 / 1e6))
+                took, resident, processor = done.stdout.split()
+                measured[name].append((float(took), int(resident) * 1024 / 1e6, float(processor)))
     found: dict[str, Process | str] = dict(failed)
     for name, runs in measured.items():
         if name not in failed:
-            seconds, memory = zip(*runs, strict=True)
-            found[name] = Process(Sample(seconds), Sample(memory, unit="MB"))
+            seconds, memory, processor = zip(*runs, strict=True)
+            found[name] = Process(Sample(seconds), Sample(memory, unit="MB"), Sample(processor))
     return found
 
 

@@ -32,6 +32,8 @@ FROM_WIT = "an input is a component that implements a world, as `wasm-tools comp
 
 REPRODUCER = "meldc-reproducer.wat"
 
+BELIEVED = "the notes of a dump are believed; one that was changed by hand can break a pass"
+
 
 @record()
 class Options:
@@ -112,6 +114,7 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int
         MeldError: bad input, an impossible plan, a failing pass (`FailedRun`).
     """
     programs, validations = _read(inputs, options, validate=options.validate)
+    believed = _is_believed(programs, options)
     program, plan = plan_inputs(programs, inputs, options, Registry.standard(list(options.plugins)))
     for observer in options.observers:
         observer.planned(plan)
@@ -124,6 +127,8 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int
         program, ran = run(plan, program, observers=options.observers, steps=steps, gate=gate)
     except PassFailure as e:
         _demand(validations)  # a pass may fail because of what it was given
+        if believed:
+            e.hint = "; ".join(filter(None, (e.hint, BELIEVED)))
         raise FailedRun(e, inputs, options) from e
     plan.remarks = [*_demand(validations), *plan.remarks]
     return Outcome(program, plan, ran)
@@ -180,7 +185,7 @@ def admit(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], opt
     remarks = []
     for program, path in zip(programs, paths, strict=True):
         name = in_utf8(Path(path).name)
-        resumed = len(programs) == 1 and (options.trust_notes or _is_dump(program))
+        resumed = _is_believed(programs, options)
         if resumed:
             remarks.append(Remark("inputs", f"`{name}` is resumed as a dump: its notes and facts are believed"))
         if resumed and (options.trust_notes or not isinstance(program, Component)):
@@ -192,6 +197,11 @@ def admit(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], opt
             said = f"what `{name}` says about the compiler's own business is dropped: {what}{hint}"
             remarks.append(Remark("inputs", said))
     return remarks
+
+
+def _is_believed(programs: Sequence[Program], options: Options) -> bool:
+    """Whether the notes of the single input are believed."""
+    return len(programs) == 1 and (options.trust_notes or _is_dump(programs[0]))
 
 
 def _is_dump(program: Program) -> bool:

@@ -69,7 +69,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tasks_that_have_returned_and_wait_on_are_bounded(few: None) -> None:
-    """They are in nobody's table. What a caller may have with another callee is left, used up or not."""
+    """They are in no table. What a caller may have with another callee is left, used up or not."""
     wasm = bytes(wasmtime.wat2wasm(PROGRAM))
     assert fused(wasm, (("waits", FEW), ("honest",))) == [None, None]
     assert fused(wasm, (("waits", FEW + 1),)) == [FULL]

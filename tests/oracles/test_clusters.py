@@ -25,7 +25,8 @@ BOTH = ("stream.read", "stream.write")
 FUTURES = ("future.read", "future.write")
 SLOTS = 8
 INVALID = -2
-SEQUENCES = int(os.environ.get("MELD_HOSTILE_SEQUENCES", "150"))
+SEQUENCES = int(os.environ.get("MELD_CASES", "150"))
+"""Of each program with several clusters."""
 
 
 def two(builtins: tuple[str, ...] = BOTH) -> list[Party]:

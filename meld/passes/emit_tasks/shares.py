@@ -1,6 +1,6 @@
 """How many tasks there may be that have not exited: each caller has a share of its own with each callee.
 
-A task that has returned and waits on is in nobody's table, so it is bounded here. It counts for who called and whom:
+A task that has returned and waits on is in no table, so it is bounded here. It counts for who called and whom:
 who is given a function can use up what it may have with that callee, and neither the share of another caller nor that
 of the callee with anybody else. The host is a caller like others, once for each instance that it calls.
 

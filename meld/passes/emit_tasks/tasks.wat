@@ -13,7 +13,7 @@
 ;;
 ;; The record of an instance: +16 backpressure, +20 1 while a task has it for itself, +24 and +28 pending work of tasks.
 ;;
-;; A task that has returned and waits on is in nobody's table, so a caller has {most_tasks} at most with each callee, its
+;; A task that has returned and waits on is in no table, so a caller has {most_tasks} at most with each callee, its
 ;; share: a word behind {shares} counts those that have not exited. One that has is kept by the handle of its caller, whose
 ;; table is bounded.
 ;;
@@ -23,7 +23,7 @@
 
   (global $task (export "task") (mut i32) (i32.const {outside}))  ;; the task that runs; one that must not block if none does
   (global $frame (mut i32) (i32.const 0))                         ;; the innermost frame
-  (global $free (mut i32) (i32.const 0))                          ;; frames that nobody needs: the first one, or 0
+  (global $free (mut i32) (i32.const 0))                          ;; frames that are not in use: the first one, or 0
   (global $yields (mut i32) (i32.const 0))                        ;; yields since a frame last went on
 
   ;; --- queues: first and last task
@@ -86,7 +86,7 @@
   (func $leave (param $task i32)
     (global.set $task (i32.load $state offset=80 (local.get $task))){swap_context})
 
-  ;; Whether the instance lets a task run: nobody has it for himself, and a call that starts meets no backpressure.
+  ;; Whether the instance lets a task run: no task has it for itself, and a call that starts meets no backpressure.
   (func $enterable (param $task i32) (result i32)
     (local $instance i32)
     (local.set $instance (i32.load $state offset=12 (local.get $task)))

@@ -5,7 +5,7 @@ Each sequence is made up while it runs unfused under the engine's component supp
 core module, whose host goes by names and believes what it is given, and with the fused component. What is answered, why
 it traps, what the host sees and what is destroyed has to be the same.
 
-``MELD_HOSTILE_SEQUENCES`` says how many; the gate runs a few.
+``MELD_CASES`` says how many; the gate runs a few.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from meld.ir.module import Module
 from meld.runtime.instantiate import Trapped, instantiate
 from meld.views.manifest import manifest
 
-SEQUENCES = int(os.environ.get("MELD_HOSTILE_SEQUENCES", "150"))
+SEQUENCES = int(os.environ.get("MELD_CASES", "150"))
 LENGTH = 12
 KIND = 1
 """The number of the host's resource type for the engine."""
