@@ -13,8 +13,9 @@ demo: $(STAMP)
 	@$(BIN)/python examples/stream/demo.py
 	@$(BIN)/python examples/async/demo.py
 
+# Each worker has its tests in a row, so that what one of a file compiled serves the next; who is done takes from others.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 # Programs that toolchains for Python, JavaScript and C make: tens of megabytes, some 15 minutes.
 LARGE := .large

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from measured import forked
 from smith import WASM_TOOLS
 
 ROOT = Path(__file__).parents[2]
@@ -15,8 +16,7 @@ STREAM = [str(ROOT / "examples/stream/producer.wat"), str(ROOT / "examples/strea
 
 
 def meldc(*args: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "meld", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, input=stdin, cwd=ROOT)
+    return forked(*args, stdin=stdin or "")
 
 
 def refused(*args: str | Path) -> str:

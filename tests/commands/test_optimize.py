@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import wasmtime
+from measured import forked
 from wasmtime import component as wc
 
 from meld.commands.wasm_opt import features
@@ -29,9 +30,7 @@ COPIES = "shutil.copyfile(sys.argv[-3], sys.argv[-1])"
 
 
 def compiled(out: Path, path: str, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "meld", *map(str, GREET), "-q", "-o", str(out), *more]
-    environment = {**os.environ, "PATH": path}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, env=environment)
+    return forked(*GREET, "-q", "-o", out, *more, PATH=path)
 
 
 def fake(directory: Path, rest: str) -> Path:

@@ -9,9 +9,11 @@ import re
 import select
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from measured import server
 
 EVIL = "\x1b]0;owned\x07\x1b[8m\x9b31m\x7f\u202egnp\u2066\r"
 NAME = "".join(f"\\u{{{ord(c):x}}}" for c in EVIL)
@@ -49,20 +51,14 @@ FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u2
 def on_a_terminal(*args: str | Path, cwd: Path) -> str:
     """What a command writes to a terminal, without the colours and ends of lines that are ours."""
     master, slave = pty.openpty()
-    command = [sys.executable, "-m", "meld", *map(str, args)]
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave, cwd=cwd, env=environment)
+    screen, ended, found = os.ttyname(slave), False, b""
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(server().run, args, screen, screen, cwd, env={"TERM": "xterm", "COLUMNS": "100"})
+        while not ended:  # what was written before the end can be read after it
+            ended = run.done()
+            while select.select([master], [], [], 0.01)[0]:
+                found += os.read(master, 1 << 16)
     os.close(slave)
-    found = b""
-    while select.select([master], [], [], 60)[0]:
-        try:
-            part = os.read(master, 1 << 16)
-        except OSError:
-            break
-        if not part:
-            break
-        found += part
-    process.wait(timeout=60)
     os.close(master)
     text = found.decode().replace("\r\n", "\n")
     return re.sub("\x1b\\[(?:[0-9;]*m|K)|\r(?=\x1b\\[K)", "", text)

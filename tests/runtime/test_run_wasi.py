@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from adapter_values import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measured import forked
 
 import meld
 from meld.abi.wit_reader import read_wit
@@ -31,10 +30,7 @@ FORMS = {"parts": ("app.wasm", "prov.wasm"), "composed": ("comp.wasm",)}
 
 
 def run(*args: str | Path, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "meld", "run", *map(str, args)]
-    return subprocess.run(
-        command, input=stdin, capture_output=True, text=True, timeout=120, cwd=ROOT, env={**os.environ, **env}
-    )
+    return forked("run", *args, stdin=stdin, **env)
 
 
 @pytest.mark.skipif(not CLI.exists(), reason="the fixtures are not here")
@@ -45,8 +41,7 @@ def test_a_command(form: str, tmp_path: Path) -> None:
     paths = [CLI / name for name in FORMS.get(form, FORMS["parts"])]
     if form == "fused":
         made = tmp_path / "fused.wasm"
-        command = [sys.executable, "-m", "meld", *map(str, paths), "--emit=component", "-q", "-o", str(made)]
-        subprocess.run(command, check=True, cwd=ROOT)
+        assert forked(*paths, "--emit=component", "-q", "-o", made).returncode == 0
         paths = [made]
     how, want = case["run"], case["expected"]
     env = [f"--env={name}={value}" for name, value in how["env"].items()]

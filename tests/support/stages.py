@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
+
+from smith import WASM_TOOLS
 
 import meld
 from meld.runtime.host import Host
@@ -14,7 +15,6 @@ from meld.text.reading.program import parse
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "stream"
-WASM_TOOLS = Path(sys.executable).parent / "wasm-tools"
 
 PASSES = ("link", "merge", "detect-pairs", "emit-bridge", "rewire-calls", "handle-tables", "adapter-wiring", "finish")
 """The default pipeline."""
@@ -30,7 +30,7 @@ RING, SLOTS = 4096, 8
 
 def tool(*args: str | Path, data: bytes | None = None) -> bytes:
     """Runs wasm-tools; its standard output."""
-    done = subprocess.run([str(WASM_TOOLS), *map(str, args)], input=data, capture_output=True, check=False)
+    done = subprocess.run([WASM_TOOLS, *map(str, args)], input=data, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,9 +19,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from smith import WASM_TOOLS
 
 CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
-WASM_TOOLS = Path(sys.executable).with_name("wasm-tools")
 
 Group = dict[str, Any]
 """A component and the directives on it."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import wasmtime
+from measured import forked
 from smith import WASM_TOOLS
 from wasmtime import _ffi as ffi
 from wasmtime import component as wc
-
-ROOT = Path(__file__).parents[2]
 
 
 def pooled() -> wasmtime.Engine:
@@ -33,8 +31,7 @@ Hosts = dict[str, Callable[..., Any] | dict[str, Callable[..., Any]]]
 
 
 def meldc(*args: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "meld", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    return forked(*args)
 
 
 def fuse(inputs: Sequence[Path], out: Path, *more: str) -> Path:
