@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 import wasmtime
+from sides import Core
 from wrapped import Hosts, Running
 
 import meld
 
-PLACES = ("parameter", "result", "post-return")
-"""Who has the host call: a string of a parameter, a string that the host returns, a string that was returned."""
+PLACES = ("parameter", "result", "post-return", "parameter inside", "post-return inside")
+"""What is called for: a string of a parameter, a string that the host returns, a string that was returned; by the host,
+or by an adapter between two components."""
 
 WAYS: dict[str, str] = {
     "direct": "(func $way (call $out))",
@@ -62,7 +64,7 @@ AGAIN = """(core module $again (import "" "f" (func $f TYPE)) (export "f" (func 
 def program(place: str, way: str, out: str, *, second: bool) -> str:
     """The program; with `second` the function comes by way of another core module that exports it again."""
     canon, type_, call = OUTS[out]
-    bad = {each: "(call $way)" if each == place else "" for each in PLACES}
+    bad = {each: "(call $way)" if each == place.split()[0] else "" for each in PLACES}
     return f"""(component
       {HOST}
       (component $honest
@@ -104,6 +106,22 @@ def program(place: str, way: str, out: str, *, second: bool) -> str:
           (canon lift (core func $i "give") (memory $mem "memory") (post-return (func $i "post")))))
       (instance $o (instantiate $honest))
       (instance $b (instantiate $hostile (with "bump" (func $o "bump")) {GIVEN}))
+      (component $caller
+        (import "take" (func $take (param "s" string))) (import "give" (func $give (result string)))
+        (core module $mem (memory (export "memory") 1)
+          (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+        (core instance $mem (instantiate $mem))
+        (core func $take' (canon lower (func $take) (memory $mem "memory")))
+        (core func $give' (canon lower (func $give) (memory $mem "memory") (realloc (func $mem "realloc"))))
+        (core module $m (import "" "take" (func $take (param i32 i32))) (import "" "give" (func $give (param i32)))
+          (func (export "takes") (call $take (i32.const 0) (i32.const 1)))
+          (func (export "gives") (call $give (i32.const 128))))
+        (core instance $i (instantiate $m (with "" (instance
+          (export "take" (func $take')) (export "give" (func $give'))))))
+        (func (export "takes") (canon lift (core func $i "takes")))
+        (func (export "gives") (canon lift (core func $i "gives"))))
+      (instance $c (instantiate $caller (with "take" (func $b "take")) (with "give" (func $b "give"))))
+      (export "takes" (func $c "takes")) (export "gives" (func $c "gives"))
       (export "take" (func $b "take")) (export "asks" (func $b "asks")) (export "give" (func $b "give"))
       (export "count" (func $o "count")))"""
 
@@ -118,7 +136,13 @@ def cases() -> Iterator[tuple[str, str, str, bool]]:
         yield place, next(ways), out, number % 2 == 1
 
 
-CALLS = {"parameter": ("take", "x"), "result": ("asks",), "post-return": ("give",)}
+CALLS = {
+    "parameter": ("take", "x"),
+    "result": ("asks",),
+    "post-return": ("give",),
+    "parameter inside": ("takes",),
+    "post-return inside": ("gives",),
+}
 KNOWN = ("cannot leave component instance", "cannot enter component instance", "unknown handle index")
 
 
@@ -151,6 +175,36 @@ def test_as_unfused(place: str, way: str, out: str, second: bool, tmp_path: Path
     path = tmp_path / "p.wat"
     path.write_text(program(place, way, out, second=second))
     want = answers(meld.encode(meld.load(path)), place)
-    assert want[0] in KNOWN
+    assert want[0] in KNOWN or place == "post-return inside"  # there engines let it leave, and so does what is fused
     for more in ({}, {"passes": "default,lower-multi-memory"}):
         assert answers(meld.encode(meld.compile(path, wrap=True, **more)), place) == want, more
+
+
+CORE_CALLS: dict[str, tuple[Any, ...]] = {
+    "parameter": ("cabi_realloc", 0, 0, 1, 1),
+    "post-return": ("cabi_post_give", 16),
+    "parameter inside": ("takes",),
+}
+
+
+class Never(dict[tuple[str, str], Any]):
+    """Functions of a host that must not be called."""
+
+    def __missing__(self, name: tuple[str, str]) -> Any:
+        def function(*_: Any) -> None:
+            raise AssertionError(f"{name} was called")
+
+        return function
+
+
+@pytest.mark.parametrize("out", OUTS)
+@pytest.mark.parametrize("place", CORE_CALLS)
+def test_core_module(place: str, out: str, tmp_path: Path) -> None:
+    """A host that goes by names calls the same functions: they trap in the engine's words, and close the program."""
+    path = tmp_path / "p.wat"
+    path.write_text(program(place, "direct", out, second=False))
+    (tmp_path / "o.wasm").write_bytes(meld.encode(meld.compile(path)))
+    core = Core(tmp_path / "o.wasm", Never())
+    for call, why in ((CORE_CALLS[place], KNOWN[0]), (("count",), KNOWN[1])):
+        with pytest.raises((wasmtime.Trap, wasmtime.WasmtimeError), match=why):
+            core.call(*call)
