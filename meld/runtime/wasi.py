@@ -5,6 +5,7 @@ A core module that imports `wasi_snapshot_preview1` is run as it is, with the en
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 PREVIEW1 = "wasi_snapshot_preview1"
 RUN = "wasi:cli/run@"
+
+_IMPORTED = re.compile(r"(?:component imports \w+|unknown import:) `([^`]+)`")
+"""How the engine says that nothing provides an import."""
 
 
 @record()
@@ -116,7 +120,7 @@ def run_component(
     except wasmtime.WasmtimeError as e:
         if "wasm trap" in str(e):
             return _trapped(e)
-        raise MeldError(f"the engine's WASI does not serve the program: {_last(e)}") from None
+        raise _unserved(e) from None
     exports: list[HostExport] = [] if core is None else core.notes_of(HostExport)
     if not invoke:
         export = next((e for e in exports if e.label.startswith(RUN) and e.label.endswith("#run")), None)
@@ -168,7 +172,7 @@ def _exit_code(call: Callable[[], object]) -> int:
         return int(e.code)
     except (wasmtime.Trap, wasmtime.WasmtimeError) as e:
         if isinstance(e, wasmtime.WasmtimeError) and "unknown import" in str(e):
-            raise MeldError(f"the engine's WASI does not serve the program: {_last(e)}") from None
+            raise _unserved(e) from None
         return _trapped(e)
     return 0
 
@@ -178,8 +182,18 @@ def _trapped(e: Exception) -> int:
     return 1
 
 
+def _unserved(e: Exception) -> MeldError:
+    """What the engine lacks, by name."""
+    wanted = _IMPORTED.search(str(e))
+    if wanted is None or wanted[1].startswith(("wasi:", "wasi_")):
+        what = _last(e) if wanted is None else f"it lacks `{wanted[1]}`, or has it with another type"
+        return MeldError(f"the engine's WASI does not serve the program: {what}")
+    hint = "a component that exports it may be a further input"
+    return MeldError(f"nothing provides the import `{wanted[1]}`", hint=hint)
+
+
 def _last(e: Exception) -> str:
-    return str(e).strip().splitlines()[-1].strip().removeprefix("wasm trap: ")
+    return re.sub(r"^\d+: ", "", str(e).strip().splitlines()[-1].strip()).removeprefix("wasm trap: ")
 
 
 # --- values ---------------------------------------------------------------------------------------------------------

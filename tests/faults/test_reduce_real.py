@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 import meld
+from meld.diagnostics import MeldError
 from meld.driver import Options
 from meld.faults.inprocess import run_calls
 from meld.faults.judge import CommandTest, Judge, Verdict
 from meld.faults.reduction import Reducer
 from meld.faults.reduction.cuts import functions
+from meld.faults.reduction.fault import Change, Fault
 from meld.faults.reduction.frozen import Frozen
+from meld.faults.reduction.pool import Pool
 from meld.files import encode, load, print_text
 from meld.ir.instructions import Instruction
 from meld.text.reading.program import parse_module
@@ -119,6 +122,7 @@ class Strength(Pass):
                     function.instructions[at] = Instruction("i64.sub")
 '''
 
+
 PROGRAM = f"""(module
   (memory $m 1)
   (global $calls (mut i32) (i32.const 0))
@@ -157,6 +161,37 @@ def test_one_call_instead_of_a_run(tmp_path: Path) -> None:
     size = sum(len(function.view().instructions) for function in functions(best))
     assert size < 40, print_text(best)
     assert "other" not in print_text(best)
+
+
+SUMS = """(module (memory 1) (data (i32.const 0) "unused") (func $unused (result i32) (i32.const 1))
+  (func (export "run") (param $n i64) (local $more i64)
+    (local.set $more (i64.const 2))
+    (if (i64.ne (i64.add (local.get $n) (local.get $more)) (i64.const 7)) (then unreachable))))"""
+
+
+def test_in_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left is what one process leaves; a test that would take endlessly is another failure."""
+    monkeypatch.setattr("meld.faults.reduction.ALONE", 0.0)
+    (tmp_path / "m.wat").write_text(SUMS)
+    (tmp_path / "wrong.py").write_text(WRONG)
+    options = Options(passes="strength", plugins=[str(tmp_path / "wrong.py")])
+    found = []
+    for jobs in (1, 2):
+        judge = Judge(CommandTest("meldc run {} --invoke run 5", "wat"))
+        reducer = Reducer([tmp_path / "m.wat"], options, judge, jobs=jobs)
+        assert reducer.run()
+        assert (reducer._pool is not None) == (jobs == 2)
+        found.append(print_text(reducer.best))
+    assert found[0] == found[1]
+
+
+def test_a_process_that_ends(tmp_path: Path) -> None:
+    pool = Pool.start(Fault([], Judge(None), ["no-such-pass"]), 1)
+    assert pool is not None
+    pool._workers[0].process.kill()
+    with pytest.raises(MeldError, match="a process that judged candidates has ended"):
+        pool.first(encode(parse_module(ECHO, "m")), [Change("exports", range(1))])
+    pool.close()
 
 
 @pytest.mark.skipif("MELD_REDUCE" not in os.environ, reason="takes some minutes")

@@ -18,6 +18,7 @@ import meld
 from meld.abi.wit_reader import read_wit
 from meld.abi.wit_text import wit
 from meld.binary.reader import read_module
+from meld.cli import main
 from meld.diagnostics import MeldError
 from meld.ir.module import CustomSection
 from meld.notes.boundaries import HostExport
@@ -167,3 +168,17 @@ def test_a_manifest_that_does_not_fit_says_nothing(data: str) -> None:
     module.customs = [CustomSection(SECTION, data.encode())]
     describe_exports(module)
     assert not module.notes_of(HostExport)
+
+
+def test_what_nothing_provides_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uses = '(import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))'
+    text = f'(module {uses} (import "env" "lost" (func)) (memory (export "memory") 1) (func (export "_start")))'
+    (tmp_path / "a.wat").write_text(text)
+    assert main(["run", str(tmp_path / "a.wat")]) == 2
+    assert "nothing provides the import `env::lost`" in capsys.readouterr().err
+    (tmp_path / "a.wat").write_text(text.replace('"env"', '"wasi_snapshot_preview1"'))
+    assert main(["run", str(tmp_path / "a.wat")]) == 2
+    assert (
+        "the engine's WASI does not serve the program: it lacks `wasi_snapshot_preview1::lost`"
+        in capsys.readouterr().err
+    )

@@ -115,6 +115,7 @@ class Reducer:
     _best: bytes = b""
     _told: float = 0.0
     _view: Program | None = None
+    _counted: tuple[int, int] | None = None
     _begun: float = 0.0
     _end: float = float("inf")
     _alone: float = 0.0
@@ -243,7 +244,7 @@ class Reducer:
     def _keep(self, kept: bytes) -> bool:
         self.taken += 1
         self._best = kept
-        self._view = None
+        self._view = self._counted = None
         if isinstance(self.judge.test, CommandTest):  # a smaller program does not take longer
             self.judge.test.slowest = self.judge.test.latest
         return True
@@ -396,9 +397,10 @@ class Reducer:
         self.say(f"{said}; {what}" if what else said)
 
     def _size(self) -> str:
-        bodies = functions(self.view)
-        size = sum(len(function.view().instructions) for function in bodies)
-        return f"{len(bodies)} functions with {size} instructions"
+        if self._counted is None:  # which decodes every body
+            bodies = functions(self.view)
+            self._counted = len(bodies), sum(len(function.view().instructions) for function in bodies)
+        return "{} functions with {} instructions".format(*self._counted)
 
 
 def _attempts(targets: Sequence[Target], program: Program, found: Attempt | None = None) -> Iterator[Attempt]:
