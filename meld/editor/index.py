@@ -85,6 +85,8 @@ class Index:
         return span if group is None else Span(self.source, group.start, group.end)
 
 
+KEEP = 4 << 20
+"""Characters of a text up to which its functions stay decoded."""
 MAX_MISSING = 200
 """How many closing parentheses a text may lack and still be read as if it had them."""
 NESTED = 8
@@ -101,7 +103,7 @@ def index_text(text: str, name: str) -> Index:
         cut = program is None and 0 < missing <= MAX_MISSING
         if cut:
             program, _ = parse_all(f"{text}\n{')' * missing}", name)
-        broken = [] if program is None else _read_bodies(program)
+        broken = [] if program is None else _read_bodies(program, keep=len(text) <= KEEP)
     index = Index(source, program, errors, cut, [], tree)
     definitions = [] if program is None else [d for d in _definitions(program) if d.span is not None]
     uses: dict[tuple[int, int], Use] = {}
@@ -220,14 +222,18 @@ def _seen(target: Any) -> Any:
     return target
 
 
-def _read_bodies(program: Module | Component) -> list[MeldError]:
-    """Reads what is still text, so that its references are found too. Returns what is wrong with it."""
+def _read_bodies(program: Module | Component, *, keep: bool) -> list[MeldError]:
+    """Reads what is still text, so that its references are found too. Returns what is wrong with it.
+
+    Args:
+        keep: whether functions keep what was read, so that it is not read again when they are checked.
+    """
     errors: list[MeldError] = []
     for module in _modules(program):
         for function in module.functions:
             if isinstance(function.body, LazyBody):
                 try:
-                    function.decoded()
+                    _ = function.code if keep else function.decoded()
                 except MeldError as e:
                     errors.append(e)
     return errors
