@@ -98,9 +98,9 @@ def programs() -> list[Program]:
 ADAPTERS = "the adapters are in the file, with names and line tables; those of unfused programs the engine makes"
 REASONS = {
     "size": ADAPTERS,
-    "compile": "noise of a machine that does other work: between 1.0 and 1.4 from run to run",
+    "compile": "adapters are code of the module; those of unfused programs the engine makes once for all that are alike",
     "instantiate": "memories beyond the first are instances of helper modules",
-    "call": "",
+    "call": "the address of a memory with much data, which a helper module defines, is loaded for each access",
     "request": "memories beyond the first are instances of helper modules",
     "memory": "the state memory has a page that adapters use",
 }
