@@ -98,7 +98,7 @@ def programs() -> list[Program]:
 ADAPTERS = "the adapters are in the file, with names and line tables; those of unfused programs the engine makes"
 REASONS = {
     "size": ADAPTERS,
-    "compile": "adapters are code of the module; those of unfused programs the engine makes once for all that are alike",
+    "compile": "adapters are code of the module; those of unfused programs the engine makes",
     "instantiate": "memories beyond the first are instances of helper modules",
     "call": "the address of a memory with much data, which a helper module defines, is loaded for each access",
     "request": "memories beyond the first are instances of helper modules",

@@ -41,6 +41,9 @@ WAYS_OUT = {
     "datas": f"{_LESS}; `finish` joins segments that lie one behind the other",
 }
 
+ALONE = "an input has them by itself, which engines refuse as well: split it into several modules where it is made"
+"""The way out of a module that no fusion made."""
+
 SHOWN = 3
 """Contributors that an error names."""
 
@@ -90,7 +93,7 @@ def check_counts(module: Module) -> None:
         if count > limit:
             what = WORDS.get(kind, kind)
             said = f"the module has {count} {what}; engines take {limit} at most{_contributors(module, kind)}"
-            raise MeldError(said, hint=WAYS_OUT.get(kind))
+            raise MeldError(said, hint=WAYS_OUT.get(kind) if "merged" in module.facts else ALONE)
 
 
 def check_tables(module: Module) -> None:

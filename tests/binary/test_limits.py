@@ -9,12 +9,14 @@ import pytest
 from smith import WASM_TOOLS
 from wrapped import meldc, tool
 
+import meld
 from meld.binary import limits
 from meld.binary.limits import COUNTS, check_counts, check_size, check_tables
 from meld.diagnostics import MeldError
 from meld.ir.module import Export, Function, Global, Memory, Module, Table
 from meld.ir.notes import Instance
 from meld.ir.types import FUNCREF, I32, FuncType, Limits, RecGroup, TypeDef
+from meld.runtime.instantiate import instantiate
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
 
@@ -70,14 +72,19 @@ def test_counts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     check_counts(module)
     with pytest.raises(MeldError, match=f"the module has 4 {kind}; engines take 3 at most") as e:
         check_counts(filled(kind, 4))
-    assert e.value.hint
+    assert e.value.hint == limits.WAYS_OUT[kind]
+    alone = filled(kind, 4)
+    alone.facts.clear()
+    with pytest.raises(MeldError) as e_alone:
+        check_counts(alone)
+    assert "split it into several modules" in str(e_alone.value.hint)
     if kind not in ("types", "imports"):
         assert "3 of `big`, 1 of `small`" in e.value.message
 
 
 def filled(kind: str, count: int) -> Module:
     t = TypeDef(FuncType())
-    module = Module(types=[RecGroup([t])])
+    module = Module(types=[RecGroup([t])], facts=["merged"])
     big, small = Instance(name="big"), Instance(name="small")
     for n in range(count):
         owner = small if n == 0 else big
@@ -97,6 +104,28 @@ def filled(kind: str, count: int) -> Module:
     if kind == "imports":
         module.imports, module.functions = list(module.functions), []
     return module
+
+
+def test_the_ways_out_lead_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two components with 15 functions each, where a module may have 20: one may be left out, or its exports may."""
+    chain = "".join(f"(func $f{n} (result i32) (call $f{n + 1}))" for n in range(14))
+    inputs = []
+    for name in ("a", "b"):
+        path = tmp_path / f"{name}.wat"
+        path.write_text(
+            f"""(component (core module $m {chain} (func $f14 (result i32) (i32.const 7)) (export "f" (func $f0)))
+              (core instance $i (instantiate $m))
+              (func (export "{name}") (result u32) (canon lift (core func $i "f"))))"""
+        )
+        inputs.append(path)
+    monkeypatch.setitem(limits.COUNTS, "functions", 20)
+    with pytest.raises(MeldError, match="functions; engines take 20 at most: ") as e:
+        check_counts(meld.compile(inputs))
+    assert e.value.hint == limits.WAYS_OUT["functions"]
+    for fewer, dropped in ((inputs, ["b"]), (inputs[:1], [])):
+        module = meld.compile(fewer, drop_exports=dropped)
+        check_counts(module)
+        assert instantiate(meld.encode(module)).call("a") == 7
 
 
 def test_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
