@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import hostile_inputs as h
 import pytest
-from measured import Compiler
+from measured import Compiler, forked
 from smith import WASM_TOOLS
 
 from meld.diagnostics import MeldError
@@ -137,7 +136,7 @@ def test_compiled(case: str, compiler: Compiler, tmp_path: Path) -> None:
 def test_one_memory_is_the_way_out_of_many(compiler: Compiler, tmp_path: Path) -> None:
     source, out = tmp_path / "a.wat", tmp_path / "o.wasm"
     source.write_text(REFUSED["many memories"][0])
-    plan = subprocess.run([sys.executable, "-m", "meld", "plan", source], capture_output=True, text=True)
+    plan = forked("plan", source)
     passes = next(line for line in plan.stdout.splitlines() if line.startswith("--passes="))
     assert compiler.run(tmp_path, source, f"{passes},lower-multi-memory", "-q", "-o", out).code == 0
     assert valid(out)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from measured import forked
 
 MODULE = '(module (@meld.facts linked merged) (func (export "test")))'
 PLUGIN = """
@@ -25,8 +24,7 @@ def replay(folder: Path, *rows: str, options: tuple[str, ...] = ()) -> tuple[int
     """Replays a file whose comments are `rows`; the exit code and what is said."""
     head = [";; anything", *(f";; @{row}" for row in rows), ";; @version 0.1.0"]
     (folder / "r.wat").write_text("\n".join([*head, MODULE]))
-    command = [sys.executable, "-m", "meld", "replay", "r.wat", *options]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60)
+    done = forked("replay", "r.wat", *options, cwd=folder)
     return done.returncode, done.stdout + done.stderr
 
 

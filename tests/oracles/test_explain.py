@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from measured import forked
 from parties import Fused, Party, files
 
 import meld
@@ -62,8 +60,7 @@ def test_what_the_rows_say_is_true(fused: Fused) -> None:
 
 def test_the_printed_table(tmp_path: Path) -> None:
     paths = files(PARTIES, tmp_path)
-    command = [sys.executable, "-m", "meld", *map(str, paths), "--explain", "-o", str(tmp_path / "out.wasm")]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160"})
+    done = forked(*paths, "--explain", "-o", tmp_path / "out.wasm", COLUMNS="160")
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     lines = [

@@ -8,7 +8,7 @@ import pytest
 from random_wat import Program
 from suspended import compare
 
-PROGRAMS = int(os.environ.get("MELD_RESUMABLE", "500"))
+PROGRAMS = int(os.environ.get("MELD_RESUMABLE", "300"))
 """How many random programs are run; ``MELD_RESUMABLE=5000`` for a long run."""
 
 PARTS = 10

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 
-CASES = int(os.environ.get("MELD_CASES", "1000"))
+CASES = int(os.environ.get("MELD_CASES", "600"))
 """Calls made unfused and fused, over all tests that compare whole programs; ``MELD_CASES=20000`` for a thorough run."""
 
 

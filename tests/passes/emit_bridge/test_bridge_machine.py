@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -20,6 +21,9 @@ from specs.stream_model import LOCAL, WRITABLE, Caller, Futures, Streams, Trap
 
 PAGES = 2
 SIZE = PAGES << 16
+EXAMPLES = max(40, int(os.environ.get("MELD_CASES", "0")) // 100)
+"""Runs of each shape; ``MELD_CASES=20000`` makes 200."""
+
 CODES = {"drop_readable", "drop_writable"}
 """Operations that return nothing."""
 
@@ -186,7 +190,7 @@ def run(shape: Shape, text: str | None = None, **options: Any) -> None:
     ids=str,
 )
 def test_long_runs(shape: Shape) -> None:
-    run(shape, max_examples=60, stateful_step_count=60)
+    run(shape, max_examples=EXAMPLES, stateful_step_count=60)
 
 
 @pytest.mark.parametrize("name", ["read-cursor-first", "drop-twice", "drop-stays-live", "write-second-from-start"])
