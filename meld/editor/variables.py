@@ -6,11 +6,12 @@ WebAssembly 3.0, section 6.5.1 (labels) and 6.6.4 (functions).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import field
 
 from meld.diagnostics import Source, Span
-from meld.editor.scan import Token, tokens
+from meld.editor.scan import NAME, Token, tokens
 from meld.ir.module import LABELLED, Function
 from meld.ir.opcodes import OPS, Imm
 from meld.ir.types import ValType
@@ -19,6 +20,9 @@ from meld.text.literals import identifier_name
 
 _CLAUSES = {"catch": 1, "catch_ref": 1, "catch_all": 0, "catch_all_ref": 0}
 """Clauses of `try_table`: how many references stand in front of the label."""
+
+
+_DEFINED = re.compile(rf"\(\s*(?:param|local)\s+({NAME})")
 
 
 @record(eq=False)
@@ -83,6 +87,11 @@ class Walk:
         """Each place that names a local or a label, with that, and whether it is its definition."""
         names = self.function.local_names if self.function is not None else {}
         indices = {name: index for index, name in names.items()}
+        defined = list(dict.fromkeys(m[1] for m in _DEFINED.finditer(self.source.text, start, end)))
+        if len(defined) == len(names):  # annotations may give them other names
+            indices |= {
+                identifier_name(name) or name: index for name, index in zip(defined, sorted(names), strict=True)
+            }
         word, count = "", 0  # the word that what follows belongs to, and how many operands it has had
         expects_head = False
         for token in tokens(self.source.text, start, end):

@@ -239,6 +239,14 @@ def test_labels_nest() -> None:
     assert opened("(catch_all 0) (br $l)", "$l") == "$l (;5;)"
 
 
+def test_locals_that_annotations_name_otherwise() -> None:
+    text = """(module (func $f (param $x (@name "y") i32) (param $y (@name "x") f64) (local $l (@name "ell") i64)
+      (drop (local.get $x)) (drop (local.get $y)) (drop (local.get $l))))"""
+    index = index_text(text, "t")
+    for word, type in (("$x))", "i32"), ("$y))", "f64"), ("$l))", "i64")):
+        assert f": {type}\n" in (hover(index, text.index(word)) or "")
+
+
 def test_renaming_is_refused_where_it_would_change_something() -> None:
     text = "(module (func $f (param $a i32) (param $b i32) (block $l (block $k (br $l)))) (func $g (call $f)))"
     index = index_text(text, "t")
