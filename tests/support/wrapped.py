@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import wasmtime
+from measured import ROOT as ROOT
 from measured import forked
 from smith import WASM_TOOLS
 from wasmtime import _ffi as ffi
