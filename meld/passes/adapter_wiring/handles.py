@@ -109,8 +109,8 @@ class Handles:
             if layout.kind is Kind.ERROR_CONTEXT:  # its handle remains where it is
                 return expr if mode != "park" else self._error_to_host(self._error_of(translator.source.instance, expr))
             resource = layout.resource
-            if layout.kind is not Kind.OWN or not isinstance(resource, Resource) or resource.owner is not None:
-                what = f"`{resource.label}`, which is not the host's" if isinstance(resource, Resource) else "streams"
+            if layout.kind is not Kind.OWN or not isinstance(resource, Resource) or not resource.is_outer:
+                what = f"`{resource.label}`, which the host never has" if isinstance(resource, Resource) else "streams"
                 raise MeldError(
                     f"handles of {what} cannot reach the host as elements of a stream or future yet",
                     where=f"component instance `{translator.source.instance.name}`",
@@ -118,7 +118,13 @@ class Handles:
                 )
             instance = translator.source.instance
             key = f"(i32.const {self.records[instance]}) (i32.const {self.numbers[resource]})"
-            return f"(call {self._end_function(f'own_{mode}')} {key} {expr})"
+            if resource.owner is None or mode == "release":
+                return f"(call {self._end_function(f'own_{mode}')} {key} {expr})"
+            give, take = (self.adapters.function(f) for f in (self.exposed[resource].give, self.exposed[resource].take))
+            if mode == "restore":
+                return f"(call {take} (call {self._end_function('own_regain')} {key} {expr}))"
+            host = f"(call {give} (call {self._end_function('own_park')} {key} {expr}))"
+            return f"(call {self._end_function('own_lend')} {key} {expr} {host})"
 
         return carry
 

@@ -266,7 +266,7 @@ PARKED = (
     "(local.get $channel) (i32.load $state offset=44 (local.get $channel))"
     " (i32.load $state offset=36 (local.get $channel)) (i32.load $state offset=40 (local.get $channel))"
 )
-OPEN_FUNCTIONS = ("end_give", "end_take", "own_park", "own_release", "own_restore")
+OPEN_FUNCTIONS = ("end_give", "end_take", "own_park", "own_release", "own_restore", "own_lend", "own_regain")
 """The functions of the template that `EndFunctions` names."""
 
 MOST_BYTES = 4096

@@ -325,6 +325,19 @@
     (i32.store $state (local.get $entry) (local.get $type))
     (i32.load $state offset=4 (local.get $entry)))
 
+  ;; Of a resource of the program's own the host has a handle meanwhile, of its table: +12 of the entry, which is for
+  ;; entries that are free.
+
+  (func $own_lend (param $record i32) (param $type i32) (param $handle i32) (param $host i32) (result i32)
+    (i32.store $state offset=12
+      (call $handle_entry (local.get $record) (i32.or (local.get $type) (i32.const 0x80000000)) (local.get $handle))
+      (local.get $host))
+    (local.get $host))
+
+  (func $own_regain (param $record i32) (param $type i32) (param $handle i32) (result i32)
+    (drop (call $own_restore (local.get $record) (local.get $type) (local.get $handle)))
+    (i32.load $state offset=12 (call $handle_entry (local.get $record) (local.get $type) (local.get $handle))))
+
   ;; --- exported functions
 
   ;; Begins the task of a call by the host: what its callback would answer.

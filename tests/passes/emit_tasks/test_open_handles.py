@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hosted import both
+from both import unfused
+from hosted import both, composed, product
 from open_guests import HELPERS, LIBC, builtins, imports
 
 THINGS = """(type $s (stream (own $thing))) (type $f (future u32))"""
@@ -65,6 +66,8 @@ HOST = f"""(component {LIBC}
         (i32.store (i32.const 256) (call $new (local.get $n)))
         (local.set $result (call $awaited (local.get $to)
           (call $s-write (local.get $to) (i32.const 256) (i32.const 1))))
+        ;; what has not gone over is still its own
+        (if (i32.eq (local.get $result) (i32.const 1)) (then (call $drop (i32.load (i32.const 256)))))
         (br_if $done (i32.and (local.get $result) (i32.const 15)))
         (local.set $n (i32.sub (local.get $n) (i32.const 1)))
         (br $more)))
@@ -126,6 +129,13 @@ def program(option: str) -> str:
         (br_if $more (i32.eqz (i32.and (local.get $result) (i32.const 15)))))
       (call $s-drop-readable (local.get $data))
       (call $return (i32.add (i32.mul (local.get $sum) (i32.const 1000)) (call $dropped))))
+    ;; reads one thing of n; the next one is offered when the stream is dropped
+    (func (export "read-one") (param $n i32) (local $data i32)
+      (local.set $data (call $source (local.get $n)))
+      (drop (call $awaited (local.get $data) (call $s-read (local.get $data) (i32.const 128) (i32.const 1))))
+      (drop (call $awaited (local.get $data) (call $s-read (local.get $data) (i32.const 128) (i32.const 0))))
+      (call $s-drop-readable (local.get $data))
+      (call $return (call $values (i32.const 128) (i32.const 1))))
     ;; writes 5 things, 1 to 5, all at once, of which the host reads some; those that are left still have their values
     (func (export "write") (param $some i32) (local $ends i64) (local $future i32) (local $to i32) (local $n i32)
       (local $result i32) (local $gone i32)
@@ -158,6 +168,7 @@ def program(option: str) -> str:
     (export "return" (func $return)))
   (core instance $i (instantiate $m (with "c" (instance $canon)) (with "c2" (instance $c2))))
   (func (export "read") async (param "n" u32) (result u32) (canon lift (core func $i "read") async))
+  (func (export "read-one") async (param "n" u32) (result u32) (canon lift (core func $i "read-one") async))
   (func (export "write") async (param "some" u32) (result u32) (canon lift (core func $i "write") async)))
 """
 
@@ -165,7 +176,16 @@ def program(option: str) -> str:
 HOSTS = ("type thing", "func make", "func value", "func dropped", "func sink", "func source")
 
 
+CALLS = (("read", 4), ("write", 3), ("write", 5), ("write", 0), ("read", 0), ("read-one", 8), ("read", 0))
+ANSWERS = [10010, 6009, 15000, 15, 55, 8, 70]
+
+
 @pytest.mark.parametrize("option", ["", "async"])
 def test_handles(option: str) -> None:
-    calls = (("read", 4), ("write", 3), ("write", 5), ("write", 0), ("read", 0))
-    assert both(HOST, program(option), HOSTS, *calls) == [10010, 6009, 15000, 15, 55]
+    assert both(HOST, program(option), HOSTS, *CALLS) == ANSWERS
+
+
+def test_resources_of_the_program() -> None:
+    """The other way around: those whose type the program exports."""
+    made = composed(product(HOST), program("async"), HOSTS, ("func read", "func read-one", "func write"))
+    assert unfused(made, CALLS) == ANSWERS
