@@ -46,7 +46,6 @@ class Blocking(Enum):
     """Whether a built-in suspends the task that calls it."""
 
     NEVER = "never"
-    CHECKED = "checked"  # never; but unless it is `async` it traps where the task must not block
     SYNC = "sync"  # unless it is `async`
     ALWAYS = "always"
 
@@ -105,7 +104,7 @@ def _ends(kind: str, first: int, buffer: Slots) -> tuple[Builtin, ...]:
         for i, verb in enumerate(("read", "write"), 1)
     ]
     cancels = [
-        Builtin(f"{kind}.cancel-{verb}", first + i, _TYPE + _ASYNC, (I32,), (I32,), Blocking.CHECKED)
+        Builtin(f"{kind}.cancel-{verb}", first + i, _TYPE + _ASYNC, (I32,), (I32,))
         for i, verb in enumerate(("read", "write"), 3)
     ]
     drops = [

@@ -13,7 +13,7 @@ from typing import Any
 from meld.abi.options import Options, read_options, write_options
 from meld.abi.types import Resource, read_func_type, read_type, write_func_type, write_type
 from meld.diagnostics import MeldError
-from meld.ir.builtins import BUILTINS, Blocking
+from meld.ir.builtins import BUILTINS
 from meld.ir.component import CompFuncType
 from meld.ir.module import Function
 from meld.ir.notes import (
@@ -85,12 +85,6 @@ class CanonCall(Note):
         """Whether a call suspends its task."""
         builtin = BUILTINS.get(self.builtin)
         return builtin is not None and builtin.blocks(self.options.is_async)
-
-    @property
-    def checks(self) -> bool:
-        """Whether a call, which does not block itself, traps where its task must not block."""
-        builtin = BUILTINS.get(self.builtin)
-        return builtin is not None and builtin.blocking is Blocking.CHECKED and not self.options.is_async
 
     @property
     def leaves(self) -> bool:

@@ -61,7 +61,6 @@ COPY_BOOLS = """(module
       (local.set $to (i32.add (local.get $to) (i32.const 1)))
       (br_if $next (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))))"""
 HOOKS = """
-  (func $check_blocking)
   (func $await_end (param $waitable i32) (result i32)
     (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC})))
     (call {trap DEADLOCK})

@@ -71,7 +71,7 @@ WITHOUT_TASKS = {
 WITH_TASKS = {
     "task.cancel": "(call $task_cancel)",
     "thread.yield": "(call $yield)",
-    "subtask.cancel": "{check}(call $subtask_cancel (i32.const {record}) (local.get 0) (i32.const {sync}))",
+    "subtask.cancel": "(call $subtask_cancel (i32.const {record}) (local.get 0) (i32.const {sync}))",
     "subtask.drop": "(call $subtask_drop (i32.const {record}) (local.get 0))",
     "backpressure.inc": "(call $backpressure_inc (i32.const {record}))",
     "backpressure.dec": "(call $backpressure_dec (i32.const {record}))",
@@ -79,12 +79,14 @@ WITH_TASKS = {
 """Bodies of built-ins over `tasks.wat`; that of task.return is `TaskCalls.task_return`."""
 
 HOOKS_WITHOUT_TASKS = """
-  (func $check_blocking (call {trap BLOCK}) (unreachable))
   (func $await_end (param $waitable i32) (result i32)
     (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))
-    (call {trap DEADLOCK})
+    (call {trap BLOCK})
     (unreachable))
-  (func $block_on_set (param $set i32) (call {trap DEADLOCK}) (unreachable))
+  (func $block_on_set (param $set i32)
+    (if (i32.load $state (local.get $set)) (then (return)))
+    (call {trap BLOCK})
+    (unreachable))
   (func $set_wake (param $set i32))
 """
 """The functions that channels and waitable sets call of a scheduler, for modules without one."""
@@ -454,12 +456,7 @@ class _Emitter:
             if n.builtin == "task.return":
                 self._stub(item, task_calls.task_return(item, n))
             elif n.builtin in WITH_TASKS:
-                sync = not n.options.is_async
-                given = {
-                    "record": tables.record(n.instance),
-                    "sync": int(sync),
-                    "check": "(call $check_blocking) " if sync else "",
-                }
+                given = {"record": tables.record(n.instance), "sync": int(not n.options.is_async)}
                 self._stub(item, filled(WITH_TASKS[n.builtin], given))
 
     def _shares(self) -> Shares:

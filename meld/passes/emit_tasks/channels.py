@@ -58,7 +58,7 @@ GIVEN = ("handle_add", "handle_remove", "block_new", "block_free")
 class Channels:
     """Writes the functions of channels, waitable sets and error contexts into the text of the runtime.
 
-    The templates call functions that the templates of tasks define: ``$check_blocking``,
+    The templates call functions that the templates of tasks define:
     ``$await_end (waitable) → result``, ``$block_on_set (set)`` and ``$set_wake (set)``.
 
     Attributes:
@@ -213,7 +213,6 @@ class Channels:
             params |= self._of_copy(import_, call, Verb(operation))
         if call.builtin in ("waitable-set.poll", "waitable-set.wait"):
             waits = call.builtin == "waitable-set.wait"
-            params["check_blocking"] = "(call $check_blocking)" if waits else ""
             blocks = "(call $block_on_set (local.get $set))"
             params["block"] = blocks if waits else self._params["host_poll"]
             params |= self._of_memory(call)
@@ -228,7 +227,6 @@ class Channels:
         return {
             "type": readable | (operation in _OF_WRITABLE),
             "sync": int(sync),
-            "check_blocking": "(call $check_blocking)" if sync else "",
         }
 
     def _of_copy(self, import_: Function, call: CanonCall, verb: Verb) -> dict[str, Any]:
@@ -377,13 +375,11 @@ _COPY = """
     (local $result i32)
     {back}
     {check_count}
-    {check_blocking}
     {check_range}
     {copy})
 """
 _CANCEL = """
   (func ${name} (export "{name}") (param $handle i32) (result i32)
-    {check_blocking}
     (call $channel_cancel (i32.const {record}) (i32.const {type}) (local.get $handle) (i32.const {sync})))
 """
 _DROP = """
@@ -393,7 +389,6 @@ _DROP = """
 _POLL = """
   (func ${name} (export "{name}") (param $set i32) (param $ptr i32) (result i32)
     (local $waitable i32) (local $word i32) (local $payload i32)
-    {check_blocking}
     (local.set $set (call $set_get (i32.const {record}) (local.get $set)))
     {block}
     (local.set $waitable (i32.load $state (local.get $set)))

@@ -333,6 +333,7 @@
       (then (call $landed))
       (else
         (if (i32.load $state (local.get $set)) (then (return)))
+        (call $check_blocking)
         (local.set $frame (call $frame_push (local.get $set)))
         (call $waiter_add (local.get $set) (local.get $frame))
         (call $run_until (local.get $set))
@@ -352,6 +353,7 @@
 
   (func $await (param $waitable i32)
     (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))
+    (call $check_blocking)
     (i32.store $state offset=4 (local.get $waitable) (i32.const 1))
     (local.set $waitable (i32.add (local.get $waitable) (i32.const 12)))
     (drop (call $frame_push (local.get $waitable)))

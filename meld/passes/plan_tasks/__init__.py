@@ -128,7 +128,7 @@ class _Planner:
         if WAITS_FOR_HOST in self.module.facts:
             calls = _noted(self.module, HostCall).items()
             self.waits += [f for f, n in calls if n.type.is_async and not n.lower.is_async]
-        self.asks = self.waits + [f for f, n in builtins if n.checks or n.builtin in OF_THE_TASK]
+        self.asks = self.waits + [f for f, n in builtins if n.builtin in OF_THE_TASK]
         self.asking = self._take_turns()
         self.context = self.graph.leading_to(f for f, n in builtins if n.builtin in CONTEXT)
         self.blocking = self._blocking()
