@@ -78,10 +78,13 @@ def read_file(path: Path) -> bytes | memoryview:
             raise MeldError("is a directory", where=str(path), hint="an input is a .wasm or .wat file")
         if found.st_size > MAX_INPUT:
             raise MeldError("larger than 1 GiB", where=str(path))
-        with path.open("rb") as file:
-            if S_ISREG(found.st_mode) and found.st_size >= MAPPED:
-                return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
-            data = file.read()
+        if S_ISREG(found.st_mode):
+            with path.open("rb") as file:
+                if found.st_size >= MAPPED:
+                    return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+                data = file.read()
+        else:
+            data = _piped(path)
     except FileNotFoundError:
         raise MeldError("no such file", where=str(path), hint=_sibling(path)) from None
     except OSError as e:
@@ -89,6 +92,12 @@ def read_file(path: Path) -> bytes | memoryview:
     if not data:
         raise MeldError("the file is empty", where=str(path))
     return data
+
+
+@cache
+def _piped(path: Path) -> bytes:
+    """What comes from a pipe or a device, such as the shell has for `<(COMMAND)`: read once, as standard input is."""
+    return path.read_bytes()
 
 
 @cache

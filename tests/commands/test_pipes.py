@@ -55,3 +55,15 @@ def test_tables_are_not_cut_where_nobody_looks(tmp_path: Path) -> None:
     assert {"link", "merge", "finish"} <= {row["name"] for row in rows}
     for row in rows:
         assert row["summary"] in text
+
+
+@pytest.mark.parametrize("command", ["inspect", "run", "check"])
+def test_a_pipe_is_read_once(tmp_path: Path, command: str) -> None:
+    """As the shell has it for `<(COMMAND)`."""
+    pipe, writes = os.pipe()
+    os.write(writes, WAT.encode())
+    os.close(writes)
+    args = [sys.executable, "-m", "meld", command, f"/dev/fd/{pipe}"]
+    done = subprocess.run(args, capture_output=True, cwd=tmp_path, pass_fds=[pipe], timeout=60)
+    os.close(pipe)
+    assert (done.returncode, done.stderr) == (0, b"")
