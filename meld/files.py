@@ -125,9 +125,13 @@ def load_text(text: str, name: str, *, located: bool = False) -> Program:
 def decode_text(data: bytes | memoryview, name: str) -> str:
     """The text of a file. Raises MeldError if it is not UTF-8."""
     try:
-        return str(data, "utf-8")
+        text = str(data, "utf-8")
     except UnicodeDecodeError as e:
         raise MeldError("neither a WebAssembly binary nor UTF-8 text", where=f"{name}: offset {e.start:#x}") from None
+    if text.startswith("\ufeff"):
+        hint = "the text format has none: save the file as UTF-8 without it"
+        raise MeldError("the file begins with a byte order mark", where=name, hint=hint)
+    return text
 
 
 def encode(program: Program) -> bytes:

@@ -140,6 +140,10 @@ class TestBadInput:
     def test_unknown_version(self, tmp_path: Path) -> None:
         (tmp_path / "e.wasm").write_bytes(b"\0asm\x63\0\0\0")
         assert "unknown version 63 00 00 00" in refused(tmp_path / "e.wasm")
+        (tmp_path / "e.wasm").write_bytes(b"\0asm\1")
+        assert "offset 0x5: the file ends inside its header" in refused(tmp_path / "e.wasm")
+        (tmp_path / "e.wat").write_bytes(b"\xef\xbb\xbf(module)")
+        assert "begins with a byte order mark" in refused(tmp_path / "e.wat")
 
     def test_huge_section(self, tmp_path: Path) -> None:
         (tmp_path / "e.wasm").write_bytes(b"\0asm\x01\0\0\0\x01" + b"\x80\x80\x80\x80\x04" + b"\x01")
