@@ -12,6 +12,7 @@ from meld.ir.types import FuncType, NumType, ValType
 from meld.rewriting.splice import splice
 from meld.rewriting.template import Prepared, generated
 from meld.support.records import record
+from meld.text.literals import identifier
 
 
 @record()
@@ -58,7 +59,7 @@ class Text:
 
     def function(self, name: str, shape: FuncType, body: str) -> None:
         """Adds an exported function: locals and instructions; its parameters have numbers."""
-        self.add(f'  (func ${name} (export "{name}"){signature(shape)} {body})')
+        self.add(f'  (func {identifier(name)} (export "{name}"){signature(shape)} {body})')
 
     def place(self, prepared: Prepared | None = None) -> dict[str, CoreItem]:
         """Adds what was written to the program, `prepared` first; what was exported, by name."""

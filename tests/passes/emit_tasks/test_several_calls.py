@@ -139,3 +139,18 @@ def test_one_wakes_another(blocks: bool, later: bool) -> None:
     want = unfused(driven(PROGRAM), calls)
     assert want == [75, 75] if later else [80, 80]
     assert unfused(driven(product(PROGRAM).replace("(component $program", "(component", 1)), calls) == want
+
+
+def test_constructors_beside_tasks() -> None:
+    """Names of functions that are exported with resources are no identifiers as they stand."""
+    inner = PROGRAM.rstrip()[len("(component") : -1]
+    program = f"""(component {inner}
+      (type $t (resource (rep i32)))
+      (core func $new-t (canon resource.new $t))
+      (export $thing "thing" (type $t))
+      (func (export "[constructor]thing") (result (own $thing)) (canon lift (core func $made)))"""
+    core = """(core module $k (import "" "new" (func $new (param i32) (result i32)))
+        (func (export "made") (result i32) (call $new (i32.const 3))))
+      (core instance $j (instantiate $k (with "" (instance (export "new" (func $new-t))))))
+      (alias core export $j "made" (core func $made))"""
+    assert "[constructor]thing" in product(program.replace("(export $thing", core + "\n      (export $thing") + ")")
