@@ -22,6 +22,7 @@ def pooled() -> wasmtime.Engine:
     pool = ffi.wasmtime_pooling_allocation_config_new()
     ffi.wasmtime_pooling_allocation_strategy_set(config.ptr(), pool)
     ffi.wasmtime_pooling_allocation_config_delete(pool)
+    config.cranelift_opt_level = "none"
     return wasmtime.Engine(config)
 
 
