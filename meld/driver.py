@@ -16,7 +16,7 @@ from meld.notes.linking import DroppedExport, HostOnly, Input, KeptExport, Wante
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
 from meld.passmanager import Observer, Plan, Ran, parse_pipeline, plan_default, plan_named, run
-from meld.passmanager.target import check_target, fitted, passes_for, with_provenance
+from meld.passmanager.target import DEFAULT, FIT, check_target, fitted, passes_for, with_provenance
 from meld.rewriting.wit_package import is_wit_package
 from meld.support.records import record
 from meld.support.terminal import in_utf8
@@ -219,6 +219,10 @@ def plan_for(program: Program, options: Options, registry: Registry) -> Plan:
         text = _with_default(options.passes, program, registry, options)
         steps = fitted(parse_pipeline(text, registry), options.target, registry)
         plan = plan_named(with_provenance(steps, options.provenance), program, registry)
+    if options.target != DEFAULT and not any(step.name == FIT for step in plan.steps):
+        plan.remarks.append(
+            Remark("target", f"--target={options.target} changes nothing: none of the passes generates code")
+        )
     if options.wrap and options.stop_after not in (None, WRAP):
         raise MeldError(f"--emit=component runs all passes, --stop-after={options.stop_after} does not")
     if options.wrap and not any(step.name == WRAP for step in plan.steps):

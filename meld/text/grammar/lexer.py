@@ -28,8 +28,8 @@ _LEXEME = re.compile(
 )
 _WORD = re.compile(r"[a-z][0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]*")
 _LABEL = re.compile(r'\(@([0-9A-Za-z!#$%&\'*+\-./:<=>?@\\^_`|~]+|"[^"\\]*(?:\\.[^"\\]*)*")', re.DOTALL)
-_PLACED = re.compile(r'\(@(?:name|custom)[\s"();]')
-"""Annotations that mean something in certain places only (WebAssembly 3.0, appendix, custom annotations)."""
+_PLACED = re.compile(r'\(@(?:name|custom|meld\.[^\s"();]*)[\s"();]')
+"""Annotations that mean something in certain places only (WebAssembly 3.0, appendix, custom annotations; our notes)."""
 HINT = "(@metadata.code.branch_hint"
 """The annotation that belongs to the first instruction of a body where it stands in front of it."""
 _ENDS = frozenset(("", *" \t\n\r();"))
@@ -148,7 +148,8 @@ class WatLexer:
             if "ANNOTATION" in parser.accepts() and parser.takes("ANNOTATION"):
                 yield Token("ANNOTATION", text[at:close], at, close)
             elif _PLACED.match(text, at):
-                raise scanner.error("this annotation is misplaced: it would mean nothing here", at, close)
+                hint = "annotations of a function, memory or the like stand behind its name, in front of its exports"
+                raise scanner.error("this annotation is misplaced: it would mean nothing here", at, close, hint)
         return end
 
     def candidates(self, value: str) -> list[str]:

@@ -8,7 +8,7 @@
     (@meld.canon stream.write (instance $a) (type (stream u8)) (options async)) (param i32 i32 i32) (result i32)))
   (import "$root" "drain" (func $drain (@meld.owner $a)
     (@meld.host (instance $a) (label "drain") (type (param "data" (stream u8)))) (param i32)))
-  (func (export "run") (@meld.owner $a)
+  (func (@meld.owner $a) (export "run")
     (call $drain (i32.const 1)) (drop (call $write (i32.const 2) (i32.const 0) (i32.const 0)))))
 ;; output:
 ;;   (module
@@ -22,7 +22,7 @@
 ;;     (import "meld:canon" "stream.write" (func $write (@meld.owner $a) (@meld.canon stream.write (instance $a) (type (stream u8)) (options async)) (type 0) (param i32 i32 i32) (result i32)))
 ;;     (import "$root" "drain" (func $drain (@meld.owner $a) (@meld.host (instance $a) (label "drain") (type (param "data" (stream u8)))) (type 1) (param i32)))
 ;;     (export "run" (func 2))
-;;     (func (type 2)
+;;     (func (@meld.owner $a) (type 2)
 ;;       i32.const 1
 ;;       call $drain
 ;;       i32.const 2

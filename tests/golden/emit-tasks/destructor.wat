@@ -11,4 +11,4 @@
   (import "meld:canon" "context.set" (func $set (@meld.owner $a) (@meld.canon context.set (instance $a) (slot 0)) (param i32)))
   (import "meld:canon" "resource.drop" (func $drop (@meld.owner $a) (@meld.canon resource.drop (instance $a) (type (own $r))) (param i32)))
   (func $dtor (@meld.owner $a) (param i32) (call $set (local.get 0)))
-  (func (export "run") (@meld.owner $a) (param i32) (call $drop (local.get 0))))
+  (func (@meld.owner $a) (export "run") (param i32) (call $drop (local.get 0))))

@@ -173,3 +173,10 @@ def test_in_named_pipelines() -> None:
     assert "adapter-wiring{simd=false}" in names
     _, plan = prepare(GREET, Options(target="lime1", passes="default"))
     assert "fit-target{target=lime1}" in [step.instance.spec() for step in plan.steps]
+
+
+def test_a_module_into_which_nothing_was_fused(tmp_path: Path) -> None:
+    file = tmp_path / "plain.wat"
+    file.write_text('(module (func (export "f") (result i32 i32) i32.const 1 i32.const 2))')
+    _, plan = prepare([str(file)], Options(target="wasm1"))
+    assert any("changes nothing" in str(remark) for remark in plan.remarks)
