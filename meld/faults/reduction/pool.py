@@ -65,7 +65,8 @@ class Pool:
             process.start()
             theirs.close()
             pool._workers.append(_Worker(process, ours))
-            ours.send(_said_of(fault))
+            with suppress(OSError):  # it has ended, which is said when it is asked
+                ours.send(_said_of(fault))
         return pool
 
     def first(self, base: bytes, changes: Iterable[Change]) -> int | None:
@@ -110,7 +111,10 @@ class Pool:
         worker.base, worker.busy = base, (self._round, number)
         test = self.fault.judge.test
         slowest = test.slowest if isinstance(test, CommandTest) else None
-        worker.pipe.send((change, new, shared, self.fault.steps, slowest))
+        try:
+            worker.pipe.send((change, new, shared, self.fault.steps, slowest))
+        except OSError:
+            raise _ended() from None
 
     def _answer(self, worker: _Worker) -> tuple[int | None, bool]:
         """The number of a candidate, if it is one of this round, and whether it shows the fault."""
@@ -119,7 +123,7 @@ class Pool:
         try:
             shown, runs, latest = worker.pipe.recv()
         except (EOFError, OSError):
-            raise MeldError("a process that judged candidates has ended", hint="--jobs=1 does without") from None
+            raise _ended() from None
         self.runs += runs
         self._latest[asked, number] = latest
         if isinstance(shown, MeldError):
@@ -137,6 +141,10 @@ class Pool:
             worker.process.join()
             worker.pipe.close()
         self._workers.clear()
+
+
+def _ended() -> MeldError:
+    return MeldError("a process that judged candidates has ended", hint="--jobs=1 does without")
 
 
 def _said_of(fault: Fault) -> tuple[Any, ...]:

@@ -91,7 +91,7 @@
 
   (func $utf8_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
     (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
-    (local $eight i64) (local $plain i64)
+    (local $eight i64) (local $old i64) (local $plain i64)
     (local.set $units {length})
     (local.set $end ({p}.add (local.get $from) (local.get $length)))
     (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
@@ -124,11 +124,20 @@
             (local.set $eight (i64.load {from} align=1 (local.get $from)))
             (local.set $plain
               (i64.shr_u (i64.ctz (i64.and (local.get $eight) (i64.const 0x8080808080808080))) (i64.const 3)))
-            (i64.store {to} align=1 (local.get $out) (local.get $eight))
+            (i64.eq (local.get $plain) (i64.const 8))
+            if  ;; all of them are; else what stands behind those that are stays as it is
+              (i64.store {to} align=1 (local.get $out) (local.get $eight))
+              (local.set $from ({p}.add (local.get $from) ({p}.const 8)))
+              (local.set $out ({q}.add (local.get $out) ({q}.const 8)))
+              br $plain
+            end
+            (local.set $old (i64.load {to} align=1 (local.get $out)))
+            (i64.store {to} align=1 (local.get $out)
+              (i64.xor (local.get $old)
+                (i64.and (i64.xor (local.get $old) (local.get $eight))
+                  (i64.sub (i64.shl (i64.const 1) (i64.shl (local.get $plain) (i64.const 3))) (i64.const 1)))))
             (local.set $from ({p}.add (local.get $from) {plain_from}))
             (local.set $out ({q}.add (local.get $out) {plain_to}))
-            (i64.eq (local.get $plain) (i64.const 8))
-            br_if $plain
           end
           br $char
         end

@@ -46,9 +46,21 @@ class Both:
         if skew == STRAIGHT and not self.pair.post_return:
             check_meaning(self.linked, memories, got)
         where = f"{show(self.pair.type)}\n{arguments} -> {result}\n{want.detail}\n{got.detail}"
-        assert got == want, where
+        if self.shows_more(skew):
+            assert got.trap == want.trap, where
+        else:
+            assert got == want, where
         assert got.reason == want.reason, where
         return want
+
+    def shows_more(self, skew: Skew) -> bool:
+        """Whether memory holds what is neither a value nor was there before.
+
+        Behind the Latin-1 that it has written the engine leaves parts of vectors, and a `realloc` that does not keep
+        what was there before shows them.
+        """
+        sides = ((self.pair.caller, skew.caller_realloc), (self.pair.callee, skew.callee_realloc))
+        return any(skewed and form.encoding == "latin1+utf16" for form, skewed in sides)
 
 
 def check_meaning(linked: Linked, memories: tuple[Image, Image], outcome: Outcome) -> None:
