@@ -42,6 +42,10 @@ class Sort(Enum):
     __hash__ = object.__hash__  # members are compared by identity, and that of Enum is a function in Python
 
 
+EXTERN_SORTS = frozenset((Sort.CORE_MODULE, Sort.FUNC, Sort.VALUE, Sort.TYPE, Sort.COMPONENT, Sort.INSTANCE))
+"""What a component imports and exports."""
+
+
 class Part:
     """Base of what definitions are made of that is no definition itself: types in place, options, names."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from meld.diagnostics import MeldError, did_you_mean
 from meld.ir import component as c
-from meld.ir.component import Component, Definition, Prim, Sort
+from meld.ir.component import EXTERN_SORTS, Component, Definition, Prim, Sort
 from meld.ir.types import I32, I64, FuncType
 from meld.validity.canonical import Canonical
 from meld.validity.core_items import (
@@ -204,8 +204,7 @@ class Validator(Meanings):
 
     def _export(self, item: c.Export) -> Any:
         found = self.meaning[item.target]
-        sort = item.target.sort
-        assert sort is not None
+        sort = _extern_sort(item.target)
         entity = Entity(sort, found, _under_new_name(found) if sort is Sort.TYPE else None)
         if sort is Sort.VALUE:
             self._use(item.target)
@@ -386,8 +385,7 @@ class Validator(Meanings):
     def _entity(self, item: Definition) -> Entity:
         """What a definition is, as an argument or as an export of an instance."""
         found = self.meaning[item]
-        sort = item.sort
-        assert sort is not None
+        sort = _extern_sort(item)
         if sort is Sort.VALUE:
             self._use(item)
         return Entity(sort, found, found if sort is Sort.TYPE else None)
@@ -485,6 +483,15 @@ KIND_OF: dict[Sort, tuple[type[Any], str]] = {
     Sort.COMPONENT: (Comp, "a component type"),
     Sort.CORE_MODULE: (CoreModuleType, "a type of core modules"),
 }
+
+
+def _extern_sort(item: Definition) -> Sort:
+    """The sort of an argument or an export. Raises MeldError if a component has none of that sort."""
+    sort = item.sort
+    assert sort is not None
+    if sort not in EXTERN_SORTS:
+        raise MeldError(f"a definition of sort {sort.value} cannot be an argument or export of a component")
+    return sort
 
 
 def _under_new_name(t: Any) -> Any:

@@ -333,3 +333,19 @@ def test_a_name_that_repeats_is_refused_in_linear_time() -> None:
     for name in ("a-" * 50_000, "a:" * 50_000, "[" * 50_000, "integrity=<" + "sha256-a " * 20_000, "1." * 50_000):
         with pytest.raises(MeldError):
             parse_name(name)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        '(export "x" (core func $f))',
+        '(export "x" (core instance $i))',
+        '(export "x" (core type $t))',
+        '(instance (export "x" (core func $f)))',
+        '(component $c) (instance (instantiate $c (with "x" (core func $f))))',
+    ],
+)
+def test_core_definitions_stay_inside(use: str) -> None:
+    """Of the core sorts only modules are arguments and exports of components; other text readers have no such form."""
+    said = refusal(f'(component {CORE} (core type $t (func)) (alias core export $i "f" (core func $f)) {use})'.encode())
+    assert said is not None and "cannot be an argument or export of a component" in said

@@ -62,9 +62,6 @@ SORT_BY_CODE = {code[0]: sort for sort, code in SORT_CODES.items() if len(code) 
 CORE_ITEM_SORTS = frozenset((Sort.CORE_FUNC, Sort.CORE_TABLE, Sort.CORE_MEMORY, Sort.CORE_GLOBAL, Sort.CORE_TAG))
 """What a core instance exports."""
 
-EXTERN_SORTS = frozenset((Sort.CORE_MODULE, Sort.FUNC, Sort.VALUE, Sort.TYPE, Sort.COMPONENT, Sort.INSTANCE))
-"""What a component imports and exports."""
-
 OUTER_SORTS = frozenset((Sort.CORE_MODULE, Sort.CORE_TYPE, Sort.TYPE, Sort.COMPONENT))
 """What an outer alias may refer to: what holds no state."""
 

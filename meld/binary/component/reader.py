@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from meld.binary.component.canon import CanonReader
-from meld.binary.component.codes import EXTERN_SORTS, MAX_NESTING, MAX_START_RESULTS, PREAMBLE, SECTION_BY_ID, Section
+from meld.binary.component.codes import MAX_NESTING, MAX_START_RESULTS, PREAMBLE, SECTION_BY_ID, Section
 from meld.binary.component.names import SECTION_NAME, read_names
 from meld.binary.component.pieces import core_sort, extern_name, optional, reference, sort, too_deep
 from meld.binary.component.spaces import Spaces
@@ -15,6 +15,7 @@ from meld.binary.limits import MAX_INNER, inner_excess
 from meld.binary.reader import MAGIC as MODULE_PREAMBLE
 from meld.binary.reader import read_module
 from meld.ir.component import (
+    EXTERN_SORTS,
     Component,
     ComponentInstance,
     CoreInlineInstance,

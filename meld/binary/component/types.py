@@ -5,7 +5,6 @@ from __future__ import annotations
 from meld.binary.component.codes import (
     CORE_ITEM_SORTS,
     CORE_KIND_BY_CODE,
-    EXTERN_SORTS,
     MAX_NESTING,
     OUTER_SORTS,
     PRIM_BY_CODE,
@@ -24,6 +23,7 @@ from meld.binary.component.pieces import (
 from meld.binary.component.spaces import NOT_A_CORE_TYPE, ScopedTypes, Spaces
 from meld.binary.cursor import Cursor
 from meld.ir.component import (
+    EXTERN_SORTS,
     Borrow,
     CompFuncType,
     ComponentType,
