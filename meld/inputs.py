@@ -57,8 +57,17 @@ class Validation:
         wrong = [refusal for refusal in found if not refusal.lacks]
         if wrong:
             raise self._error(wrong[0])
+        if found:
+            self._check_form()
         lacking = "the bodies of a core module are not type-checked, since the engine lacks a feature"
         return [Remark("inputs", f"{self._place(refusal)}: {lacking}: {refusal.message}") for refusal in found]
+
+    def _check_form(self) -> None:
+        """What our own verifier sees in bodies, where the engine sees nothing. Raises MeldError."""
+        from meld.verify.program import verify
+
+        for problem in verify(self._program(located=True), decode=True):
+            raise problem.error().within(self.name)
 
     def _program(self, *, located: bool = False) -> Program:
         return read_program(self.data, self.name, located=located)

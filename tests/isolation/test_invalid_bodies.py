@@ -149,3 +149,16 @@ def test_core_modules_come_in_the_order_of_the_program(tmp_path: Path) -> None:
     path.write_text(text)
     exports = [wasmtime.Module(wasmtime.Engine(), bytes(m)).exports[0].name for m in core_modules(encode(load(path)))]
     assert exports == ["1", "2", "3", "4"]
+
+
+def test_form_where_the_engine_lacks_a_feature(tmp_path: Path) -> None:
+    """Of `catch_all` it says no more than that it does not know it; where it stands is seen by our verifier."""
+    wrong = bytes.fromhex("0061736d01000000010401600000030201000a09010700024019010b0b")
+    (found,) = refusals(wrong)
+    assert found.lacks
+    file, out = tmp_path / "wrong.wasm", tmp_path / "o.wasm"
+    file.write_bytes(wrong)
+    result = meldc(file, "-o", out)
+    assert result.returncode == 2, result.stderr
+    assert "function 0, instruction 1: `catch_all` stands in no block" in result.stderr
+    assert not out.exists()
