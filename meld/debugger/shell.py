@@ -133,6 +133,8 @@ class Shell:
 
     def converse(self) -> None:
         """Reads commands from the terminal until it ends, or is told to."""
+        import decimal  # noqa: F401  # written in C: where Ctrl-C ends its import, the next one complains on the terminal
+
         assert self.editor is not None
         while not self.over:
             try:
