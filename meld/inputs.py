@@ -57,17 +57,22 @@ class Validation:
         wrong = [refusal for refusal in found if not refusal.lacks]
         if wrong:
             raise self._error(wrong[0])
-        if found:
-            self._check_form()
+        for refusal in found:
+            self._check_form(refusal)
         lacking = "the bodies of a core module are not type-checked, since the engine lacks a feature"
         return [Remark("inputs", f"{self._place(refusal)}: {lacking}: {refusal.message}") for refusal in found]
 
-    def _check_form(self) -> None:
-        """What our own verifier sees in bodies, where the engine sees nothing. Raises MeldError."""
-        from meld.verify.program import verify
+    def _check_form(self, refusal: Refusal) -> None:
+        """What can be seen without types, in a module of which the engine sees nothing. Raises MeldError."""
+        from meld.ir.nesting import misnested
 
-        for problem in verify(self._program(located=True), decode=True):
-            raise problem.error().within(self.name)
+        where, module = _all_modules(self._program(located=True))[refusal.module]
+        for number, function in enumerate(module.space("functions")):
+            for at, message in misnested(function.view().instructions if function.body is not None else ()):
+                what = f"function {identifier(function.name) if function.name else number}, instruction {at}"
+                said = f"{', '.join(filter(None, (where, what)))}: the input is not valid: {message}"
+                span = function.view().instructions[at].span
+                raise MeldError(said, span=span, where=None if span else self.name, hint=HINT)
 
     def _program(self, *, located: bool = False) -> Program:
         return read_program(self.data, self.name, located=located)
@@ -123,7 +128,7 @@ def place(refusal: Refusal, program: Program) -> tuple[str, Span | None]:
     """Where something is wrong in the program that the engine was given, as our writer encodes it; and in its text."""
     from meld.binary.places import instruction_at
 
-    modules = [("", program)] if isinstance(program, Module) else list(_modules(program))
+    modules = _all_modules(program)
     if refusal.module >= len(modules):
         return f"core module {refusal.module}", None
     where, module = modules[refusal.module]
@@ -138,6 +143,10 @@ def place(refusal: Refusal, program: Program) -> tuple[str, Span | None]:
     else:
         what = "" if refusal.offset is None else f"offset {refusal.offset:#x}"
     return ", ".join(filter(None, (where, what))), span
+
+
+def _all_modules(program: Program) -> list[tuple[str, Module]]:
+    return [("", program)] if isinstance(program, Module) else list(_modules(program))
 
 
 def _modules(component: Component) -> Iterator[tuple[str, Module]]:

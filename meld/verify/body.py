@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from meld.ir.instructions import Catch, IndexOf, Instruction, MemArg, references
-from meld.ir.module import CLOSING, LABELLED, DataSegment, ElementSegment, Function, Global, Memory, Table, Tag
+from meld.ir.module import DataSegment, ElementSegment, Function, Global, Memory, Table, Tag
+from meld.ir.nesting import follow
 from meld.ir.opcodes import OPS, Imm
 from meld.ir.types import AbstractHeap, NumType, RefType, TypeDef
 
@@ -55,9 +56,6 @@ _FITS: dict[Imm, Callable[[Any], bool]] = {
 _OPTIONAL = frozenset({"select", "atomic.fence"})
 """Instructions that may go without their immediates."""
 
-_DIVIDES = {"else": {"if"}, "catch": {"try", "catch"}, "catch_all": {"try", "catch"}}
-"""What may stand in the middle of a block, and behind what."""
-
 
 def body_problems(instructions: list[Instruction], variables: int, live: Collection[Any]) -> Iterator[Found]:
     """What is wrong with a body or a constant expression.
@@ -83,7 +81,8 @@ def body_problems(instructions: list[Instruction], variables: int, live: Collect
                 if not isinstance(target, NumType | AbstractHeap) and target not in live:
                     yield number, f"`{op.name}` refers to %, which is not in the module", target
             yield from ((number, message, None) for message in _out_of_range(op.imms, args, variables, len(blocks)))
-        yield from ((number, message, None) for message in _nest(op.name, number, blocks))
+        if (wrong := follow(op.name, number, blocks)) is not None:
+            yield number, wrong, None
     for number, opener in blocks:
         yield number, f"this `{opener}` has no `end`", None
 
@@ -121,19 +120,3 @@ def _out_of_range(imms: tuple[Imm, ...], args: tuple[Any, ...], variables: int, 
         for label in labels:
             if label > depth:
                 yield f"there is no label {label}: {depth} blocks are open"
-
-
-def _nest(name: str, number: int, blocks: list[tuple[int, str]]) -> Iterator[str]:
-    """Follows the nesting of blocks."""
-    if name in LABELLED:
-        blocks.append((number, name))
-    elif name in _DIVIDES:
-        if not blocks or blocks[-1][1] not in _DIVIDES[name]:
-            yield f"`{name}` stands in no block that could have it"
-        else:
-            blocks[-1] = (blocks[-1][0], name)
-    elif name in CLOSING:
-        if not blocks or (name == "delegate" and blocks[-1][1] != "try"):
-            yield f"`{name}` closes nothing"
-        else:
-            blocks.pop()

@@ -160,5 +160,5 @@ def test_form_where_the_engine_lacks_a_feature(tmp_path: Path) -> None:
     file.write_bytes(wrong)
     result = meldc(file, "-o", out)
     assert result.returncode == 2, result.stderr
-    assert "function 0, instruction 1: `catch_all` stands in no block" in result.stderr
+    assert "function 0, instruction 1: the input is not valid: `catch_all` stands in no block" in result.stderr
     assert not out.exists()
