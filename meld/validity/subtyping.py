@@ -56,6 +56,8 @@ class Fitting:
             if given.resource != self.chosen.get(wanted.resource, wanted.resource):
                 raise Mismatch("the two are different resource types")
             return
+        if kind is Res:
+            raise expect(given, wanted)
         if given is wanted and (kind is Prim or not (self.chosen and wanted.resources)):
             return
         if given is wanted and kind is Inst and wanted.defined:  # its own variables may be among those that are chosen

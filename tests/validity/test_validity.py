@@ -20,7 +20,7 @@ from smith import WASM_TOOLS, printed
 
 from meld.binary.component.reader import read_component
 from meld.diagnostics import MeldError
-from meld.files import read_program
+from meld.files import encode, read_program
 from meld.validity.extern_names import parse_name
 from meld.verify.engine import component_engine
 from meld.verify.program import verify
@@ -349,3 +349,35 @@ def test_core_definitions_stay_inside(use: str) -> None:
     """Of the core sorts only modules are arguments and exports of components; other text readers have no such form."""
     said = refusal(f'(component {CORE} (core type $t (func)) (alias core export $i "f" (core func $f)) {use})'.encode())
     assert said is not None and "cannot be an argument or export of a component" in said
+
+
+GIVEN = """(core module $m1 (func (export "f"))) (core module $m2) (component $c1) (component $c2 (import "z" (func)))
+  (instance $i (instantiate $c1)) (import "fu" (func $f)) (import "res" (type $r (sub resource))) (type $own (own $r))
+  (type $u u8) (type $record (record (field "a" u8))) (type $func (func)) (type $inst (instance (export "a" (func))))
+  (type $comp (component))"""
+WANTED = [
+    "(type (sub resource))",
+    "(core module)",
+    '(core module (export "f" (func)))',
+    "(component)",
+    '(component (import "y" (func)))',
+    "(instance)",
+    '(instance (export "q" (type (sub resource))))',
+    '(instance (export "q" (component)) (export "m" (core module)))',
+    "(func)",
+    *(f"(type (eq $t{n}))" for n in range(6)),
+]
+EQUAL = """(import "rr" (type $t0 (sub resource))) (type $t1 u8) (type $t2 (record (field "a" u8))) (type $t3 (func))
+  (type $t4 (instance)) (type $t5 (own $t0))"""
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_anything_for_anything(wanted: str) -> None:
+    """Whatever is given for an import: fits, or is refused, as by the engine."""
+    for sort, name in re.findall(r"\((core module|component|instance|func|type) (\$\w+)", GIVEN):
+        inner = f'(component $k {EQUAL} (import "x" {wanted}))'
+        used = f'(instance (instantiate $k (with "x" ({sort} {name})) (with "rr" (type $r))))'
+        data = f"(component {GIVEN} {inner} {used})"
+        said = refusal(data.encode())
+        assert said is None or "beyond checking" not in said, said
+        assert (said is None) == by_engine(encode(read_program(data.encode(), "t"))), (sort, name, said)
