@@ -57,28 +57,28 @@ class Validation:
         wrong = [refusal for refusal in found if not refusal.lacks]
         if wrong:
             raise self._error(wrong[0])
+        if not found:
+            return []
+        program, remarks = self._program(located=True), []
         for refusal in found:
-            self._check_form(refusal)
-        lacking = "the bodies of a core module are not type-checked, since the engine lacks a feature"
-        return [Remark("inputs", f"{self._place(refusal)}: {lacking}: {refusal.message}") for refusal in found]
+            self._check_form(refusal, program)
+            lacking = "the bodies of a core module are not type-checked, since the engine lacks a feature"
+            said = f"{self.name}: {place(refusal, program)[0]}: {lacking}: {refusal.message}"
+            remarks.append(Remark("inputs", said))
+        return remarks
 
-    def _check_form(self, refusal: Refusal) -> None:
+    def _check_form(self, refusal: Refusal, program: Program) -> None:
         """What can be seen without types, in a module of which the engine sees nothing. Raises MeldError."""
         from meld.ir.nesting import misnested
 
-        where, module = _all_modules(self._program(located=True))[refusal.module]
+        where, module = _all_modules(program)[refusal.module]
         for number, function in enumerate(module.space("functions")):
             for at, message in misnested(function.view().instructions if function.body is not None else ()):
-                what = f"function {identifier(function.name) if function.name else number}, instruction {at}"
-                said = f"{', '.join(filter(None, (where, what)))}: the input is not valid: {message}"
-                span = function.view().instructions[at].span
-                raise MeldError(said, span=span, where=None if span else self.name, hint=HINT)
+                what = ", ".join(filter(None, (where, _called(function, number, at))))
+                raise self._invalid(what, message, function.view().instructions[at].span)
 
     def _program(self, *, located: bool = False) -> Program:
         return read_program(self.data, self.name, located=located)
-
-    def _place(self, refusal: Refusal) -> str:
-        return f"{self.name}: {place(refusal, self._program())[0]}"
 
     def _error(self, refusal: Refusal) -> MeldError:
         """With the line, if the input is text. Instructions are found by the offsets in our own encoding."""
@@ -86,7 +86,10 @@ class Validation:
         again = [other for other in refusals(encode(program)) if other.module == refusal.module]
         refusal = again[0] if again else refusal
         where, span = place(refusal, program)
-        said = f"the input is not valid: {refusal.message}"
+        return self._invalid(where, refusal.message, span)
+
+    def _invalid(self, where: str, message: str, span: Span | None) -> MeldError:
+        said = f"the input is not valid: {message}"
         if span is None:
             return MeldError(said, where=f"{self.name}: {where}" if where else self.name, hint=HINT)
         return MeldError(f"{where}: {said}", span=span, hint=HINT)
@@ -137,12 +140,18 @@ def place(refusal: Refusal, program: Program) -> tuple[str, Span | None]:
         function = module.functions[refusal.function]
         number = sum(isinstance(item, Function) for item in module.imports) + refusal.function
         at, span = instruction_at(module, function, refusal.offset), function.span
-        what = f"function {identifier(function.name) if function.name else number}"
+        what = _called(function, number, at)
         if at is not None:
-            what, span = f"{what}, instruction {at}", function.view().instructions[at].span or span
+            span = function.view().instructions[at].span or span
     else:
         what = "" if refusal.offset is None else f"offset {refusal.offset:#x}"
     return ", ".join(filter(None, (where, what))), span
+
+
+def _called(function: Function, number: int, instruction: int | None) -> str:
+    """A function in words, by its name or its number, and an instruction of it if it is about one."""
+    what = f"function {identifier(function.name) if function.name else number}"
+    return what if instruction is None else f"{what}, instruction {instruction}"
 
 
 def _all_modules(program: Program) -> list[tuple[str, Module]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from meld.diagnostics import MeldError
 from meld.ir import component as c
@@ -288,22 +288,6 @@ def _shape(t: Type, of: Callable[[Any], Any] = id) -> Any:
 
 
 @record()
-class TypeNumbers:
-    """Numbers of types: equal types have the same, and each object is visited once."""
-
-    _known: dict[int, tuple[Type, int]] = field(default_factory=dict)  # by id; the type is kept alive
-    _numbers: dict[Any, int] = field(default_factory=dict)
-
-    def of(self, t: Type | None) -> int:
-        """The number of a type; None has one as well."""
-        known = self._known.get(id(t))
-        if known is None:
-            key = None if t is None else _shape(t, self.of)
-            known = self._known[id(t)] = t, self._numbers.setdefault(key, len(self._numbers))
-        return known[1]
-
-
-@record()
 class Extents:
     """How large types are when written out: a few definitions that use each other twice make a type of any size.
 
@@ -338,7 +322,7 @@ class Extents:
         return 1 + sum(self._known[id(x)][1] if id(x) in self._known else 1 for x in types)
 
 
-def is_end(t: Type) -> bool:
+def is_end(t: Type) -> TypeGuard[c.Stream | c.Future]:
     """Whether values of a type are readable ends: of streams or futures."""
     return isinstance(t, c.Stream | c.Future)
 

@@ -15,6 +15,7 @@ from meld.editor.index import Index, space_of, spaces_of
 from meld.editor.operands import shape_of
 from meld.editor.scan import NAME, Group, tokens
 from meld.editor.variables import Walk
+from meld.ir.component import Prim
 from meld.ir.describe import signature
 from meld.ir.notes import NOTES
 from meld.ir.opcodes import OPS, Imm
@@ -121,23 +122,6 @@ _OF_PARENT = {
     "core instance": ("core instance",),
     "alias": ("instance", "core instance", "component"),
 }
-_INTEGERS = [f"{sign}{bits}" for bits in (8, 16, 32, 64) for sign in "su"]
-_PRIMITIVES = [
-    "bool",
-    "s8",
-    "u8",
-    "s16",
-    "u16",
-    "s32",
-    "u32",
-    "s64",
-    "u64",
-    "f32",
-    "f64",
-    "char",
-    "string",
-    "error-context",
-]
 _TYPED = frozenset({"param", "result", "local", "mut", "field", "array", "global", "table", "elem", "select"})
 """Parentheses of a core module in which types may stand."""
 _WORD_BEFORE = re.compile(r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]*\Z")
@@ -220,7 +204,7 @@ def _fitting(place: _Place) -> Iterator[Completion]:
         if place.opened:
             yield from (Completion(word, "keyword") for word in _FIELDS.get(keyword, "").split())
         elif not place.in_core and place.around:
-            yield from (Completion(word, "type") for word in _PRIMITIVES)
+            yield from (Completion(prim.value, "type") for prim in Prim)
         if keyword in _TYPED and place.in_core and not place.opened:
             yield from (Completion(word, "type") for word in VALTYPES)
         if keyword in _BODIES and place.in_core:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from pygments.lexer import RegexLexer, bygroups, words
 from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Text, Whitespace
 
+from meld.ir.component import Prim
 from meld.ir.opcodes import OPS
 
 _NAME = r"\$(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+)"
@@ -14,8 +15,6 @@ _END = r"(?![0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~])"
 _TYPES = [
     "i32",
     "i64",
-    "f32",
-    "f64",
     "v128",
     "i8",
     "i16",
@@ -28,18 +27,7 @@ _TYPES = [
     "arrayref",
     "exnref",
     "nullref",
-    "bool",
-    "s8",
-    "u8",
-    "s16",
-    "u16",
-    "s32",
-    "u32",
-    "s64",
-    "u64",
-    "char",
-    "string",
-    "error-context",
+    *(prim.value for prim in Prim),
 ]
 
 

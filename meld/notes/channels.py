@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from meld.abi.options import Options, read_options, write_options
-from meld.abi.types import Type, function_types, parts_of, read_type, write_type
+from meld.abi.types import Type, function_types, is_end, parts_of, read_type, write_type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Function, Module
@@ -148,5 +148,5 @@ def _types(module: Module) -> Iterator[Type]:
         given += function_types(n.type)
     for t in given:
         for part in parts_of(t):
-            if isinstance(part, c.Stream | c.Future):
+            if is_end(part):
                 yield part

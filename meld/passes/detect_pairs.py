@@ -15,7 +15,7 @@ from dataclasses import field
 from typing import Any
 
 from meld.abi.layout import Kind, Layouts
-from meld.abi.types import Type, parts_of, show_bare
+from meld.abi.types import Type, is_end, parts_of, show_bare
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Module
@@ -286,7 +286,7 @@ def _inside(one: _Candidate) -> str:
 
 def _canonical_uses(module: Module) -> set[tuple[Instance, Type]]:
     """Whose code can reach a canonical built-in of which stream or future type; declaring it is not enough."""
-    declared = {item: (n.instance, n.type) for item, n in module.noted(CanonCall) if _is_stream(n.type)}
+    declared = {item: (n.instance, n.type) for item, n in module.noted(CanonCall) if is_end(n.type)}
     live = reachable(module) if declared else set()
     return {use for item, use in declared.items() if item in live}
 
@@ -335,8 +335,4 @@ def _obstacle(program: _Program, one: _Candidate) -> str | None:
 def _streams_in(function: c.CompFuncType) -> set[Type]:
     """The types of streams and futures that values of a function hold."""
     types = [t for _, t in function.params] + ([function.result] if function.result is not None else [])
-    return {part for t in types for part in parts_of(t) if _is_stream(part)}
-
-
-def _is_stream(t: Type) -> bool:
-    return isinstance(t, c.Stream | c.Future)
+    return {part for t in types for part in parts_of(t) if is_end(part)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from meld.abi.layout import Kind, Layout
-from meld.abi.types import Resource, Type, function_types, show, show_bare
+from meld.abi.types import Resource, Type, function_types, is_end_or_error, show, show_bare
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import Module
@@ -54,7 +54,7 @@ class Handles:
         """Refuses a call whose handles cannot be carried. Raises MeldError."""
         sides = {call.boundary.caller, call.boundary.callee} - {OUTSIDE}
         for t in function_types(call.boundary.type):
-            if isinstance(t, c.Stream | c.Future) or t is c.Prim.ERROR_CONTEXT:
+            if is_end_or_error(t):
                 self._check_end(call, t)
             if isinstance(t, c.Own | c.Borrow) and not sides <= self.records.keys():
                 resource = t.resource

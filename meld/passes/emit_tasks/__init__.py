@@ -232,7 +232,7 @@ def _are_open(module: Module, exports: Sequence[HostExport]) -> bool:
         (n.instance, isinstance(t, c.Future), t.element) in opens
         for n in exports
         for t in function_types(n.type)
-        if isinstance(t, c.Stream | c.Future)
+        if is_end(t)
     )
 
 

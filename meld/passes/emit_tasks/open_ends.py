@@ -10,7 +10,7 @@ Source: Component Model, CanonicalABI.md: canon {stream,future}.*, canon waitabl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -22,7 +22,6 @@ from meld.ir.module import Module
 from meld.ir.types import I32, I64, FuncType
 from meld.notes.boundaries import CanonCall, HostCall, HostExport
 from meld.notes.channels import EndTypes
-from meld.notes.streams import Domain
 from meld.passes.emit_tasks.elements import ElementCopies
 from meld.passes.emit_tasks.host_builtins import HostBuiltins
 from meld.passes.emit_tasks.rendezvous import Rendezvous, Verb
@@ -368,8 +367,3 @@ HOOKS = {
 def hooks(*, opens: bool) -> dict[str, str]:
     """The parameters of the templates for open ends."""
     return HOOKS if opens else dict.fromkeys(HOOKS, "")
-
-
-def open_domains(module: Module) -> Iterator[Domain]:
-    """The domains whose ends may be the host's."""
-    return (domain for domain in module.notes_of(Domain) if domain.open)
