@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the script `meldc`; returns the exit code. Without arguments of its own it ends the process."""
+    """Entry point of the script `meldc`; returns the exit code. Without arguments of its own it ends the process.
+
+    Raises:
+        KeyboardInterrupt: only with arguments: who runs a command inside a process is interrupted with it.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _command(args, last=argv is None)
@@ -29,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         code = 1
     except KeyboardInterrupt:
+        if argv is not None:
+            raise
         print("meldc: interrupted", file=sys.stderr)
         code = 130
     except Exception as e:
@@ -58,6 +64,8 @@ def _command(args: list[str], *, last: bool) -> int:
     except BrokenPipeError:
         raise
     except Exception as e:
+        if _comes_of_an_interrupt(e):
+            raise KeyboardInterrupt from e
         return _failed(e, whole, getattr(given, "diagnostics", "text"))
     return code
 
@@ -70,6 +78,17 @@ def _refuse_no_command(word: str) -> None:
 
     hint = did_you_mean(word, COMMANDS, "`meldc --help` lists the commands")
     raise MeldError(f"`{word}` is neither a command nor a file", hint=hint)
+
+
+def _comes_of_an_interrupt(e: BaseException | None) -> bool:
+    """Whether an interrupt became another exception on its way: `__set_name__` and generators make one of it."""
+    from meld.diagnostics import MeldError, PassFailure
+
+    while e is not None and (not isinstance(e, MeldError) or isinstance(e, PassFailure)):
+        e = e.__cause__ or e.__context__
+        if isinstance(e, KeyboardInterrupt):
+            return True
+    return False
 
 
 def _failed(e: Exception, args: Sequence[str], form: str = "text") -> int:

@@ -31,15 +31,20 @@ _AGAIN = 0.05
 
 @record()
 class Watch:
-    """Whether the time was over; `seconds` is the limit."""
+    """Whether the time was over, or an interrupt came from the terminal; `seconds` is the limit."""
 
     seconds: float | None
     over: bool = False
+    interrupted: bool = False
 
 
 @contextmanager
 def stoppable(seconds: float | None) -> Iterator[Watch]:
-    """In the block, programs that were instantiated as interruptible trap on Ctrl-C and when the time is over."""
+    """In the block, programs that were instantiated as interruptible trap on Ctrl-C and when the time is over.
+
+    Raises:
+        KeyboardInterrupt: at the end, if Python has lost it meanwhile, as it does where it comes up in a finalizer.
+    """
     watch = Watch(seconds)
     ready, told = os.pipe()
     os.set_blocking(told, False)
@@ -50,6 +55,9 @@ def stoppable(seconds: float | None) -> Iterator[Watch]:
     thread.start()
     try:
         yield watch
+    except KeyboardInterrupt:
+        watch.interrupted = False
+        raise
     finally:
         done.set()
         os.write(told, b"\0")
@@ -58,6 +66,8 @@ def stoppable(seconds: float | None) -> Iterator[Watch]:
             signal.set_wakeup_fd(before, warn_on_full_buffer=False)
         os.close(ready)
         os.close(told)
+        if main and watch.interrupted and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            raise KeyboardInterrupt
 
 
 def _wait(ready: int, watch: Watch, done: threading.Event) -> None:
@@ -67,7 +77,9 @@ def _wait(ready: int, watch: Watch, done: threading.Event) -> None:
         left = None if end is None else max(0.0, end - time.monotonic())
         readable = select.select([ready], [], [], _AGAIN if stop else left)[0]
         if readable:
-            stop = stop or not STOPPING.isdisjoint(os.read(ready, 64))
+            signals = os.read(ready, 64)
+            watch.interrupted |= signal.SIGINT in signals
+            stop = stop or not STOPPING.isdisjoint(signals)
         elif not stop:
             stop = watch.over = True
         if stop and not done.is_set():

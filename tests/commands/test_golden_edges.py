@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from meld.cli import main
+from meld.runtime.interrupt import stoppable
 
 PASSES = ";; meldc: --passes=\n;; check: func\n(module (func))\n"
 LOOPS = """;; meldc: --passes=
@@ -74,11 +76,11 @@ def test_the_time_is_limited(tmp_path: Path, capsys: pytest.CaptureFixture[str],
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")
 @pytest.mark.parametrize("args", [["test", "a.wat"], ["b.wat", "--passes=merge-nothing", "--verify-run=each"]])
 def test_an_interrupt_ends_a_loop(tmp_path: Path, args: list[str]) -> None:
-    (tmp_path / "a.wat").write_text(LOOPS)
+    (tmp_path / "a.wat").write_text(LOOPS.replace("--passes=", "--plugin=n.py --passes=merge-nothing"))
     (tmp_path / "b.wat").write_text('(module (func (export "test") (loop (br 0))))')
     plugin = (
         "import meld\nclass N(meld.Pass):\n    name = 'merge-nothing'\n    def run(self, module, cx):\n"
-        "        print('begins', flush=True)\n"
+        "        open('begun', 'w').close()\n"
     )
     (tmp_path / "n.py").write_text(plugin)
     more = ["--plugin=n.py", "-o", "out.wasm"] if args[0] == "b.wat" else []
@@ -86,11 +88,13 @@ def test_an_interrupt_ends_a_loop(tmp_path: Path, args: list[str]) -> None:
         [sys.executable, "-u", "-m", "meld", *args, *more], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
+        while not (tmp_path / "begun").exists() and process.poll() is None:  # the interpreter may not have begun
+            time.sleep(0.01)
         for _ in range(40):  # as a user would: again, until it ends
-            time.sleep(0.25)
             if process.poll() is not None:
                 break
             process.send_signal(signal.SIGINT)
+            time.sleep(0.25)
         assert process.wait(30) == 130
         assert process.stderr is not None and b"interrupted" in process.stderr.read()
     finally:
@@ -98,3 +102,25 @@ def test_an_interrupt_ends_a_loop(tmp_path: Path, args: list[str]) -> None:
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["raise KeyboardInterrupt", "type('C', (), {'c': type('D', (), {'__set_name__': lambda *_: stop()})()})"],
+)
+def test_an_interrupt_is_no_failure_of_a_command(tmp_path: Path, body: str) -> None:
+    (tmp_path / "n.py").write_text(
+        "import meld\ndef stop(): raise KeyboardInterrupt\nclass N(meld.Pass):\n    name = 'stops'\n"
+        f"    def run(self, module, cx):\n        {body}\n"
+    )
+    (tmp_path / "a.wat").write_text(LOOPS.replace("--passes=", "--plugin=n.py --passes=stops"))
+    with pytest.raises(KeyboardInterrupt):
+        main(["test", str(tmp_path / "a.wat")])
+
+
+def test_an_interrupt_that_python_loses(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), stoppable(5.0) as watch:
+        with suppress(KeyboardInterrupt):  # as a finalizer does
+            signal.raise_signal(signal.SIGINT)
+        while not watch.interrupted:
+            time.sleep(0.001)
