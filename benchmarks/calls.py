@@ -45,15 +45,31 @@ def text_of(pattern: str, size: int, encoding: str = "utf-8") -> bytes:
 
 
 ASCII, GREEK = "The quick brown fox. ", "Ξεσκεπάζω τὴν "
-LANGUAGES = {"French": "Où est la bibliothèque près d'ici ? ", "Greek": GREEK, "Japanese": "色は匂へど散りぬるを"}
+FRENCH = "Où est la bibliothèque près d'ici ? "
+LANGUAGES = {"French": FRENCH, "Greek": GREEK, "Japanese": "色は匂へど散りぬるを"}
+WIDE = {"Greek": GREEK, "Cyrillic": "Съешь же ещё этих мягких булок ", "Chinese": "天地玄黃宇宙洪荒日月盈昃辰宿列張"}
+"""Texts that are transcoded."""
 STRING, UTF16 = '(param "s" string) (result u32)', text_of(ASCII, 4096, "utf-16-le")
-TARGETS = {16: "≥ 2 × as fast", 4096: "≥ 4 × as fast"}
+LATIN1 = text_of(FRENCH, 4096, "latin-1")
+TARGETS = {16: "≥ 2 × as fast", 64: "≥ 2 × as fast", 4096: "≥ 4 × as fast"}
+AS_FAST = "≥ 3 × as fast"
 
 
 def list_of(element: str, size: int) -> Case:
     """A list of 4096 bytes of zeros."""
     function = f'(param "s" (list {element})) (result u32)'
     return Case(f"call with list<{element}>, 4096 B", function, bytes(4096), 4096 // size)
+
+
+def into_utf16(name: str, words: str) -> Case:
+    """A string in UTF-8 whose callee takes UTF-16."""
+    return Case(f"call with 4096 B of {name} into UTF-16", STRING, text_of(words, 4096), 4096, "utf8", "utf16", AS_FAST)
+
+
+def into_utf8(name: str, words: str) -> Case:
+    """A string in UTF-16 whose callee takes UTF-8."""
+    data = text_of(words, 4096, "utf-16-le")
+    return Case(f"call with 4096 B of {name} in UTF-16 into UTF-8", STRING, data, 2048, "utf16", "utf8", AS_FAST)
 
 
 CASES = (
@@ -63,16 +79,10 @@ CASES = (
         for n in (16, 24, 64, 256, 4096)
     ),
     *(Case(f"call with 4096 B of {name}", STRING, text_of(words, 4096), 4096) for name, words in LANGUAGES.items()),
-    Case("call with 4096 B of ASCII into UTF-16", STRING, text_of(ASCII, 4096), 4096, lift="utf16"),
-    Case("call with 4096 B of Greek into UTF-16", STRING, text_of(GREEK, 4096), 4096, lift="utf16"),
-    Case("call with 4096 B of UTF-16 into UTF-8", STRING, UTF16, 2048, lower="utf16"),
-    Case(
-        "call with 4096 B of Greek in UTF-16 into UTF-8",
-        STRING,
-        text_of(GREEK, 4096, "utf-16-le"),
-        2048,
-        lower="utf16",
-    ),
+    *(into_utf16(name, words) for name, words in {"ASCII": ASCII, **WIDE}.items()),
+    *(into_utf8(name, words) for name, words in {"ASCII": ASCII, **WIDE}.items()),
+    Case("call with 4096 B of French in Latin-1 into UTF-8", STRING, LATIN1, 4096, lower="latin1+utf16"),
+    Case("call with 4096 B of French into Latin-1", STRING, text_of(FRENCH, 4096), 4096, lift="latin1+utf16"),
     Case("call with 4096 B of UTF-16", STRING, UTF16, 2048, lower="utf16", lift="utf16"),
     list_of("u8", 1),
     list_of("u32", 4),

@@ -38,8 +38,8 @@
     local.get $to
     local.get $units)
 
-  ;; Widens what is known to be UTF-8; returns where the code units end.
-  (func $widen_valid (param $at {p}) (param $end {p}) (param $out {q}) (result {q})
+  ;; UTF-8 to UTF-16; returns where the code units end. Traps unless it is UTF-8.
+  (func $widen (param $at {p}) (param $end {p}) (param $out {q}) (result {q})
     (local $a i32)
     loop $next
       ({p}.eq (local.get $at) (local.get $end))
@@ -248,6 +248,36 @@
         br_if $done
         (local.set $out (call {encode_utf8} (local.get $out) (i32.load8_u {from} (local.get $at))))
         (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        br $next
+      end
+    end
+    local.get $at
+    local.get $out)
+
+  ;; UTF-8 to Latin-1, up to a char that is none, or to the last bytes; returns where both sides stand.
+  (func $compact_latin1 (param $at {p}) (param $end {p}) (param $out {q}) (result {p} {q})
+    (local $eight i64) (local $plain i64) (local $pair i32)
+    block $done
+      loop $next
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 32))
+        br_if $done
+        (local.set $eight (i64.load {from} align=1 (local.get $at)))
+        (i64.store {to} align=1 (local.get $out) (local.get $eight))
+        (local.set $plain
+          (i64.shr_u (i64.ctz (i64.and (local.get $eight) (i64.const 0x8080808080808080))) (i64.const 3)))
+        (local.set $at ({p}.add (local.get $at) {plain_from}))
+        (local.set $out ({q}.add (local.get $out) {plain_to}))
+        (i64.eq (local.get $plain) (i64.const 8))
+        br_if $next
+        (local.set $pair (i32.load16_u {from} align=1 (local.get $at)))
+        (i32.ne (i32.and (local.get $pair) (i32.const 0xc0fe)) (i32.const 0x80c2))
+        br_if $done
+        (i32.store8 {to} (local.get $out)
+          (i32.or
+            (i32.shl (local.get $pair) (i32.const 6))
+            (i32.and (i32.shr_u (local.get $pair) (i32.const 8)) (i32.const 0x3f))))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
         br $next
       end
     end

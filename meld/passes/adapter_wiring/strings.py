@@ -115,7 +115,8 @@ class _Strings:
 
         least = I64 if p is I64 and q is I64 else I32  # of a number of bytes for `memory.copy`
         left, rest = (f"({p.value}.sub (local.get $end) (local.get {start}))" for start in ("$at", "$stop"))
-        plain = "(local.get $plain)"
+        mark, plain = "(local.get $mark)", "(local.get $plain)"
+        whole = "(i32.sub (i32.const 16) (local.get $lead))"
         ends = [f"(i64.and (i64.shr_u (local.get $ends) (i64.const {8 * k})) (i64.const 0xff))" for k in range(8)]
         return {
             "p": p.value,
@@ -133,6 +134,11 @@ class _Strings:
             "rest": _converted(rest, p, least),
             "units": _converted("(local.get $units)", q, least),
             "bytes": _converted("(local.get $bytes)", q, least),
+            "open": _converted("(local.get $open)", I32, p),
+            "mark_from": _converted(mark, I32, p),
+            "mark_to": _converted(mark, I32, q),
+            "whole_from": _converted(whole, I32, p),
+            "whole_to": _converted(whole, I32, q),
             "plain_from": _converted(plain, I64, p),
             "plain_to": _converted(plain, I64, q),
             **{f"heads_{n}": _converted(_bytes_of_heads(n), I32, q) for n in (4, 8, 12, 16)},

@@ -514,29 +514,33 @@
 
   ;; --- lists of chars and bools ---
 
-  ;; Copies chars; traps unless all are Unicode scalar values.
+  ;; Copies chars; traps unless all are Unicode scalar values: for those, and for no others, (char ^ 0xd800) - 0x800 is
+  ;; below 0x10f800, without sign. The greatest of these numbers is kept in each lane.
   (func $copy_chars (param $at {p}) (param $end {p}) (param $out {q})
-    (local $four v128)
+    (local $a v128) (local $b v128) (local $greatest v128)
     block $tail
       loop $next
-        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 32))
         br_if $tail
-        (local.set $four (v128.load {from} align=4 (local.get $at)))
-        (v128.any_true
-          (v128.or
-            (i32x4.ge_u (local.get $four) (i32x4.splat (i32.const 0x110000)))
-            (i32x4.eq
-              (v128.and (local.get $four) (i32x4.splat (i32.const 0xfffff800)))
-              (i32x4.splat (i32.const 0xd800)))))
-        if
-          call {trap CHAR}
-          unreachable
-        end
-        (v128.store {to} align=4 (local.get $out) (local.get $four))
-        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
+        (local.set $a (v128.load {from} align=4 (local.get $at)))
+        (local.set $b (v128.load {from} offset=16 align=4 (local.get $at)))
+        (v128.store {to} align=4 (local.get $out) (local.get $a))
+        (v128.store {to} offset=16 align=4 (local.get $out) (local.get $b))
+        (local.set $greatest
+          (i32x4.max_u
+            (local.get $greatest)
+            (i32x4.max_u
+              (i32x4.sub (v128.xor (local.get $a) (i32x4.splat (i32.const 0xd800))) (i32x4.splat (i32.const 0x800)))
+              (i32x4.sub (v128.xor (local.get $b) (i32x4.splat (i32.const 0xd800))) (i32x4.splat (i32.const 0x800))))))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 32)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 32)))
         br $next
       end
+    end
+    (v128.any_true (i32x4.ge_u (local.get $greatest) (i32x4.splat (i32.const 0x10f800))))
+    if
+      call {trap CHAR}
+      unreachable
     end
     block $done
       loop $next

@@ -4,10 +4,11 @@
 ;; function named a_to_b takes the address and the number of code units of a source that lies in its memory, aligned,
 ;; and returns both for the target. "compact" is latin1+utf16: Latin-1, or UTF-16 with {tag} set in the length.
 
-  ;; Few bytes that are plain are the first and the last 16, 8 or 4, which may overlap; they are validated and copied at once.
+  ;; Few bytes that are plain are the first and the last 32, 16, 8 or 4, which may overlap; they are validated and copied at
+  ;; once.
   (func $utf8_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
     (local $units {q}) (local $to {q}) (local $last {p}) (local $end {p}) (local $stop {p})
-    (local $v v128) (local $v_last v128) (local $w i64) (local $w_last i64)
+    (local $v v128) (local $v_last v128) (local $x v128) (local $x_last v128) (local $w i64) (local $w_last i64)
     {checks}
     (local.set $units {length})
     block $any
@@ -24,7 +25,24 @@
         (return (local.get $to) (local.get $units))
       end
       ({p}.gt_u (local.get $length) ({p}.const 16))
-      br_if $any
+      if
+        ({p}.gt_u (local.get $length) ({p}.const 64))
+        br_if $any
+        (local.set $last ({p}.sub (local.get $length) ({p}.const 32)))
+        (local.set $v (v128.load {from} align=1 (local.get $from)))
+        (local.set $x (v128.load {from} offset=16 align=1 (local.get $from)))
+        (local.set $v_last (v128.load {from} align=1 ({p}.add (local.get $from) (local.get $last))))
+        (local.set $x_last (v128.load {from} offset=16 align=1 ({p}.add (local.get $from) (local.get $last))))
+        (i8x16.bitmask
+          (v128.or (v128.or (local.get $v) (local.get $x)) (v128.or (local.get $v_last) (local.get $x_last))))
+        br_if $any
+        {allocate}
+        (v128.store {to} align=1 (local.get $to) (local.get $v))
+        (v128.store {to} offset=16 align=1 (local.get $to) (local.get $x))
+        (v128.store {to} align=1 ({q}.add (local.get $to) {last}) (local.get $v_last))
+        (v128.store {to} offset=16 align=1 ({q}.add (local.get $to) {last}) (local.get $x_last))
+        (return (local.get $to) (local.get $units))
+      end
       ({p}.ge_u (local.get $length) ({p}.const 8))
       if
         (local.set $last ({p}.sub (local.get $length) ({p}.const 8)))
@@ -67,7 +85,6 @@
     local.get $to
     local.get $units)
 
-  ;; From the first byte on that is not plain the rest is validated, then widened without a look at what it may not be.
   (func $utf8_to_utf16 (param $from {p}) (param $length {p}) (result {q} {q})
     (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p})
     (local.set $worst ({q}.shl {length} ({q}.const 1)))
@@ -78,9 +95,8 @@
     if
       (return (local.get $to) {length})
     end
-    (call {validate_utf8} (local.get $stop) (local.get $end))
     (local.set $out ({q}.add (local.get $to) ({q}.shl {stop_from} ({q}.const 1))))
-    (local.set $out ({q}.sub (call {widen_valid} (local.get $stop) (local.get $end) (local.get $out)) (local.get $to)))
+    (local.set $out ({q}.sub (call {widen} (local.get $stop) (local.get $end) (local.get $out)) (local.get $to)))
     ({q}.lt_u (local.get $out) (local.get $worst))
     if
       (local.set $to
@@ -91,13 +107,15 @@
 
   (func $utf8_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
     (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $char i32)
-    (local $eight i64) (local $old i64) (local $plain i64)
     (local.set $units {length})
     (local.set $end ({p}.add (local.get $from) (local.get $length)))
     (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
     (local.set $out (local.get $to))
     block $wide
       loop $next
+        (call {compact_latin1} (local.get $from) (local.get $end) (local.get $out))
+        local.set $out
+        local.set $from
         (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $out)))
         (local.set $out ({q}.add (local.get $out) {stop_from}))
         (local.set $from (local.get $stop))
@@ -110,37 +128,14 @@
           end
           (return (local.get $to) (local.get $out))
         end
-        loop $char
-          (call {decode_utf8} (local.get $from) (local.get $end))
-          local.set $stop
-          (i32.ge_u (local.tee $char) (i32.const 0x100))
-          br_if $wide
-          (i32.store8 {to} (local.get $out) (local.get $char))
-          (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
-          (local.set $from (local.get $stop))
-          loop $plain
-            ({p}.lt_u ({p}.sub (local.get $end) (local.get $from)) ({p}.const 8))
-            br_if $next
-            (local.set $eight (i64.load {from} align=1 (local.get $from)))
-            (local.set $plain
-              (i64.shr_u (i64.ctz (i64.and (local.get $eight) (i64.const 0x8080808080808080))) (i64.const 3)))
-            (i64.eq (local.get $plain) (i64.const 8))
-            if  ;; all of them are; else what stands behind those that are stays as it is
-              (i64.store {to} align=1 (local.get $out) (local.get $eight))
-              (local.set $from ({p}.add (local.get $from) ({p}.const 8)))
-              (local.set $out ({q}.add (local.get $out) ({q}.const 8)))
-              br $plain
-            end
-            (local.set $old (i64.load {to} align=1 (local.get $out)))
-            (i64.store {to} align=1 (local.get $out)
-              (i64.xor (local.get $old)
-                (i64.and (i64.xor (local.get $old) (local.get $eight))
-                  (i64.sub (i64.shl (i64.const 1) (i64.shl (local.get $plain) (i64.const 3))) (i64.const 1)))))
-            (local.set $from ({p}.add (local.get $from) {plain_from}))
-            (local.set $out ({q}.add (local.get $out) {plain_to}))
-          end
-          br $char
-        end
+        (call {decode_utf8} (local.get $from) (local.get $end))
+        local.set $stop
+        (i32.ge_u (local.tee $char) (i32.const 0x100))
+        br_if $wide
+        (i32.store8 {to} (local.get $out) (local.get $char))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+        (local.set $from (local.get $stop))
+        br $next
       end
     end
     (local.set $out ({q}.sub (local.get $out) (local.get $to)))
@@ -148,8 +143,7 @@
     (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 2) (local.get $worst)))
     (call {inflate} (local.get $to) (local.get $out))
     (local.set $out ({q}.add (local.get $to) ({q}.shl (local.get $out) ({q}.const 1))))
-    (call {validate_utf8} (local.get $from) (local.get $end))
-    (local.set $out (call {widen_valid} (local.get $from) (local.get $end) (local.get $out)))
+    (local.set $out (call {widen} (local.get $from) (local.get $end) (local.get $out)))
     (local.set $out ({q}.sub (local.get $out) (local.get $to)))
     ({q}.lt_u (local.get $out) (local.get $worst))
     if

@@ -118,11 +118,43 @@
     local.get $at
     local.get $out)
 
-  ;; Latin-1 to UTF-8; returns where both sides stand.
+  ;; Latin-1 to UTF-8; returns where both sides stand. Where few of sixteen bytes are not plain, all are stored as they are;
+  ;; then, for each of those, its two bytes and once more what stands behind it.
   (func $encode_latin1 (param $at {p}) (param $end {p}) (param $out {q}) (result {p} {q})
     (local $units v128) (local $long v128) (local $sizes v128) (local $ends i64) (local $low v128)
+    (local $marks i32) (local $mark i32) (local $from {p}) (local $to {q}) (local $byte i32)
     block $done
       loop $next
+        block $many
+          ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 48))
+          br_if $many
+          (local.set $units (v128.load {from} align=1 (local.get $at)))
+          (local.set $marks (i8x16.bitmask (local.get $units)))
+          (i32.gt_u (i32.popcnt (local.get $marks)) (i32.const 5))
+          br_if $many
+          (v128.store {to} align=1 (local.get $out) (local.get $units))
+          block $stored
+            loop $mark
+              (i32.eqz (local.get $marks))
+              br_if $stored
+              (local.set $mark (i32.ctz (local.get $marks)))
+              (local.set $from ({p}.add (local.get $at) {mark_from}))
+              (local.set $to ({q}.add (local.get $out) {mark_to}))
+              (local.set $byte (i32.load8_u {from} (local.get $from)))
+              (i32.store16 {to} align=1 (local.get $to)
+                (i32.or
+                  (i32.or (i32.const 0x80c0) (i32.shr_u (local.get $byte) (i32.const 6)))
+                  (i32.shl (i32.and (local.get $byte) (i32.const 0x3f)) (i32.const 8))))
+              (v128.store {to} offset=2 align=1 (local.get $to) (v128.load {from} offset=1 align=1 (local.get $from)))
+              (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+              (local.set $marks (i32.and (local.get $marks) (i32.sub (local.get $marks) (i32.const 1))))
+              br $mark
+            end
+          end
+          (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+          (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
+          br $next
+        end
         ({p}.le_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 8))
         br_if $done
         (local.set $units (v128.load8x8_u {from} align=1 (local.get $at)))
@@ -164,107 +196,211 @@
     local.get $at
     local.get $out)
 
-  ;; Widens what is known to be UTF-8; returns where the code units end. Of sixteen bytes each is decoded as if a char of
-  ;; at most three bytes began there; then those where none begins are left out, of four at a time: bit k of a nibble
-  ;; says whether a char begins at byte k, and a table of sixteen has the places of its bits, each in two bits.
-  (func $widen_valid (param $at {p}) (param $end {p}) (param $out {q}) (result {q})
-    (local $a i32) (local $heads i32) (local $bytes v128) (local $places v128)
+  ;; UTF-8 to Latin-1, up to a char that is none, or to the last bytes; returns where both sides stand. Sixteen bytes are
+  ;; stored as they are; then, for each char of two bytes, its one byte and once more what stands behind it. What is stored beyond the last char is stored again by what is left.
+  (func $compact_latin1 (param $at {p}) (param $end {p}) (param $out {q}) (result {p} {q})
+    (local $bytes v128) (local $marks i32) (local $continued i32) (local $lead i32) (local $from {p}) (local $to {q})
+    (local $mark i32)
+    block $done
+      loop $next
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 64))
+        br_if $done
+        (local.set $bytes (v128.load {from} align=1 (local.get $at)))
+        (local.set $marks
+          (i8x16.bitmask
+            (i8x16.eq
+              (v128.and (local.get $bytes) (i8x16.splat (i32.const 0xfe)))
+              (i8x16.splat (i32.const 0xc2)))))
+        (local.set $continued (i32.and (i32.shl (local.get $marks) (i32.const 1)) (i32.const 0xffff)))
+        (i32.or
+          (i32.ne (local.get $continued) (i8x16.bitmask (i8x16.lt_s (local.get $bytes) (i8x16.splat (i32.const -64)))))
+          (i32.ne (i32.or (local.get $continued) (local.get $marks)) (i8x16.bitmask (local.get $bytes))))
+        br_if $done
+        (v128.store {to} align=1 (local.get $out) (local.get $bytes))
+        (local.set $lead (i32.shr_u (local.get $marks) (i32.const 15)))
+        (local.set $marks (i32.and (local.get $marks) (i32.const 0x7fff)))
+        block $stored
+          loop $mark
+            (i32.eqz (local.get $marks))
+            br_if $stored
+            (local.set $mark (i32.ctz (local.get $marks)))
+            (local.set $from ({p}.add (local.get $at) {mark_from}))
+            (local.set $to ({q}.add (local.get $out) {mark_to}))
+            (i32.store8 {to} (local.get $to)
+              (i32.or
+                (i32.shl (i32.load8_u {from} (local.get $from)) (i32.const 6))
+                (i32.and (i32.load8_u {from} offset=1 (local.get $from)) (i32.const 0x3f))))
+            (v128.store {to} offset=1 align=1 (local.get $to) (v128.load {from} offset=2 align=1 (local.get $from)))
+            (local.set $out ({q}.sub (local.get $out) ({q}.const 1)))
+            (local.set $marks (i32.and (local.get $marks) (i32.sub (local.get $marks) (i32.const 1))))
+            br $mark
+          end
+        end
+        (local.set $at ({p}.add (local.get $at) {whole_from}))
+        (local.set $out ({q}.add (local.get $out) {whole_to}))
+        br $next
+      end
+    end
+    local.get $at
+    local.get $out)
+
+  ;; UTF-8 to UTF-16; returns where the code units end. Traps unless it is UTF-8. Of sixteen bytes each is decoded as if a
+  ;; char of at most three bytes began there; then those where none begins are left out, of four at a time: bit k of a
+  ;; nibble says whether a char begins at byte k, and a table of sixteen has the places of its bits, each in two bits.
+  ;;
+  ;; Each byte that continues a char stands behind its lead, and so far does a lead reach; bits of $open say which of the
+  ;; next bytes continue the last char. Where this does not tell, since a lead is e0 or ed, or has four bytes, the rest is
+  ;; validated at once.
+  (func $widen (param $at {p}) (param $end {p}) (param $out {q}) (result {q})
+    (local $a i32) (local $high_bits i32) (local $heads i32) (local $continued i32) (local $leads i32)
+    (local $open i32) (local $three i32) (local $valid i32)
+    (local $bytes v128) (local $places v128)
     (local $first v128) (local $second v128) (local $low v128) (local $high v128) (local $order v128)
     loop $next
-      block $char
-        loop $run
-          ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 18))
-          br_if $char
-          (local.set $bytes (v128.load {from} align=1 (local.get $at)))
-          (i32.eqz (i8x16.bitmask (local.get $bytes)))
-          if
-            (v128.store {to} align=2 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $bytes)))
-            (v128.store {to} offset=16 align=2 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $bytes)))
-            (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
-            (local.set $out ({q}.add (local.get $out) ({q}.const 32)))
-            br $run
-          end
-          (v128.any_true (i8x16.ge_u (local.get $bytes) (i8x16.splat (i32.const 0xf0))))
-          br_if $char
-          (local.set $places (i8x16.gt_s (local.get $bytes) (i8x16.splat (i32.const -65))))
-          (local.set $heads (i8x16.bitmask (local.get $places)))
-          (local.set $places
-            (i8x16.swizzle
-              (v128.const i8x16 0 0 1 4 2 8 9 36 3 12 13 52 14 56 57 228)
-              (i32x4.extadd_pairwise_i16x8_u
-                (i16x8.extadd_pairwise_i8x16_u
-                  (v128.and (local.get $places) (v128.const i8x16 1 2 4 8 1 2 4 8 1 2 4 8 1 2 4 8))))))
-          (local.set $first (v128.load8x8_u {from} align=1 (local.get $at)))
-          (local.set $low
-            (i16x8.add
-              (i16x8.shl (local.get $first) (i32.const 6))
-              (v128.load8x8_u {from} offset=1 align=1 (local.get $at))))
-          (local.set $second (v128.load8x8_u {from} offset=8 align=1 (local.get $at)))
-          (local.set $high
-            (i16x8.add
-              (i16x8.shl (local.get $second) (i32.const 6))
-              (v128.load8x8_u {from} offset=9 align=1 (local.get $at))))
-          (v128.any_true (i8x16.ge_u (local.get $bytes) (i8x16.splat (i32.const 0xe0))))
-          if
-            (local.set $low
-              (v128.bitselect
+      block $known
+        block $unknown
+          block $char
+            loop $run
+              ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 18))
+              br_if $char
+              (local.set $bytes (v128.load {from} align=1 (local.get $at)))
+              (local.set $high_bits (i8x16.bitmask (local.get $bytes)))
+              (i32.eqz (i32.or (local.get $high_bits) (local.get $open)))
+              if
+                (v128.store {to} align=2 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $bytes)))
+                (v128.store {to} offset=16 align=2 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $bytes)))
+                (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+                (local.set $out ({q}.add (local.get $out) ({q}.const 32)))
+                br $run
+              end
+              (local.set $places (i8x16.gt_s (local.get $bytes) (i8x16.splat (i32.const -65))))
+              (local.set $heads (i8x16.bitmask (local.get $places)))
+              local.get $valid
+              if
+                (v128.any_true (i8x16.ge_u (local.get $bytes) (i8x16.splat (i32.const 0xf0))))
+                br_if $char
+                (local.set $three (v128.any_true (i8x16.ge_u (local.get $bytes) (i8x16.splat (i32.const 0xe0)))))
+              else
+                (local.set $leads
+                  (i8x16.bitmask
+                    (i8x16.lt_u
+                      (i8x16.sub (local.get $bytes) (i8x16.splat (i32.const 0xc2)))
+                      (i8x16.splat (i32.const 0x1e)))))
+                (local.set $continued (i32.xor (local.get $heads) (i32.const 0xffff)))
+                (local.set $three (i32.xor (local.get $high_bits) (i32.or (local.get $leads) (local.get $continued))))
+                local.get $three
+                if
+                  (i32.ne
+                    (local.get $three)
+                    (i8x16.bitmask
+                      (v128.andnot
+                        (i8x16.lt_u
+                          (i8x16.sub (local.get $bytes) (i8x16.splat (i32.const 0xe1)))
+                          (i8x16.splat (i32.const 0x0f)))
+                        (i8x16.eq (local.get $bytes) (i8x16.splat (i32.const 0xed))))))
+                  br_if $unknown
+                end
+                (local.set $leads
+                  (i32.or
+                    (i32.shl (i32.or (local.get $leads) (local.get $three)) (i32.const 1))
+                    (i32.or (i32.shl (local.get $three) (i32.const 2)) (local.get $open))))
+                (i32.and (i32.xor (local.get $leads) (local.get $continued)) (i32.const 0xffff))
+                br_if $unknown
+                (local.set $open (i32.shr_u (local.get $leads) (i32.const 16)))
+              end
+              (local.set $places
+                (i8x16.swizzle
+                  (v128.const i8x16 0 0 1 4 2 8 9 36 3 12 13 52 14 56 57 228)
+                  (i32x4.extadd_pairwise_i16x8_u
+                    (i16x8.extadd_pairwise_i8x16_u
+                      (v128.and (local.get $places) (v128.const i8x16 1 2 4 8 1 2 4 8 1 2 4 8 1 2 4 8))))))
+              (local.set $first (v128.load8x8_u {from} align=1 (local.get $at)))
+              (local.set $low
                 (i16x8.add
-                  (i16x8.add
-                    (i16x8.shl (local.get $low) (i32.const 6))
-                    (v128.load8x8_u {from} offset=2 align=1 (local.get $at)))
-                  (i16x8.splat (i32.const 0x1000)))
-                (local.get $low)
-                (i16x8.gt_s (local.get $first) (i16x8.splat (i32.const 0xdf)))))
-            (local.set $high
-              (v128.bitselect
+                  (i16x8.shl (local.get $first) (i32.const 6))
+                  (v128.load8x8_u {from} offset=1 align=1 (local.get $at))))
+              (local.set $second (v128.load8x8_u {from} offset=8 align=1 (local.get $at)))
+              (local.set $high
                 (i16x8.add
+                  (i16x8.shl (local.get $second) (i32.const 6))
+                  (v128.load8x8_u {from} offset=9 align=1 (local.get $at))))
+              local.get $three
+              if
+                (local.set $low
+                  (v128.bitselect
+                    (i16x8.add
+                      (i16x8.add
+                        (i16x8.shl (local.get $low) (i32.const 6))
+                        (v128.load8x8_u {from} offset=2 align=1 (local.get $at)))
+                      (i16x8.splat (i32.const 0x1000)))
+                    (local.get $low)
+                    (i16x8.gt_s (local.get $first) (i16x8.splat (i32.const 0xdf)))))
+                (local.set $high
+                  (v128.bitselect
+                    (i16x8.add
+                      (i16x8.add
+                        (i16x8.shl (local.get $high) (i32.const 6))
+                        (v128.load8x8_u {from} offset=10 align=1 (local.get $at)))
+                      (i16x8.splat (i32.const 0x1000)))
+                    (local.get $high)
+                    (i16x8.gt_s (local.get $second) (i16x8.splat (i32.const 0xdf)))))
+              end
+              (local.set $order
+                (v128.and
+                  (i16x8.mul
+                    (i8x16.shuffle 0 16 0 16 0 16 0 16 4 16 4 16 4 16 4 16
+                      (local.get $places) (i8x16.splat (i32.const 0)))
+                    (v128.const i16x8 64 16 4 1 64 16 4 1))
+                  (i16x8.splat (i32.const 0xc0))))
+              (local.set $low
+                (i8x16.swizzle
+                  (v128.bitselect
+                    (i16x8.sub (local.get $low) (i16x8.splat (i32.const 0x3080)))
+                    (local.get $first)
+                    (i16x8.gt_s (local.get $first) (i16x8.splat (i32.const 0x7f))))
                   (i16x8.add
-                    (i16x8.shl (local.get $high) (i32.const 6))
-                    (v128.load8x8_u {from} offset=10 align=1 (local.get $at)))
-                  (i16x8.splat (i32.const 0x1000)))
-                (local.get $high)
-                (i16x8.gt_s (local.get $second) (i16x8.splat (i32.const 0xdf)))))
+                    (i16x8.add (i16x8.shr_u (local.get $order) (i32.const 5)) (i16x8.shl (local.get $order) (i32.const 3)))
+                    (v128.const i16x8 0x0100 0x0100 0x0100 0x0100 0x0908 0x0908 0x0908 0x0908))))
+              (v128.store64_lane {to} align=2 0 (local.get $out) (local.get $low))
+              (v128.store64_lane {to} align=2 1 ({q}.add (local.get $out) {heads_4}) (local.get $low))
+              (local.set $order
+                (v128.and
+                  (i16x8.mul
+                    (i8x16.shuffle 8 16 8 16 8 16 8 16 12 16 12 16 12 16 12 16
+                      (local.get $places) (i8x16.splat (i32.const 0)))
+                    (v128.const i16x8 64 16 4 1 64 16 4 1))
+                  (i16x8.splat (i32.const 0xc0))))
+              (local.set $high
+                (i8x16.swizzle
+                  (v128.bitselect
+                    (i16x8.sub (local.get $high) (i16x8.splat (i32.const 0x3080)))
+                    (local.get $second)
+                    (i16x8.gt_s (local.get $second) (i16x8.splat (i32.const 0x7f))))
+                  (i16x8.add
+                    (i16x8.add (i16x8.shr_u (local.get $order) (i32.const 5)) (i16x8.shl (local.get $order) (i32.const 3)))
+                    (v128.const i16x8 0x0100 0x0100 0x0100 0x0100 0x0908 0x0908 0x0908 0x0908))))
+              (v128.store64_lane {to} align=2 0 ({q}.add (local.get $out) {heads_8}) (local.get $high))
+              (v128.store64_lane {to} align=2 1 ({q}.add (local.get $out) {heads_12}) (local.get $high))
+              (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+              (local.set $out ({q}.add (local.get $out) {heads_16}))
+              br $run
+            end
           end
-          (local.set $order
-            (v128.and
-              (i16x8.mul
-                (i8x16.shuffle 0 16 0 16 0 16 0 16 4 16 4 16 4 16 4 16
-                  (local.get $places) (i8x16.splat (i32.const 0)))
-                (v128.const i16x8 64 16 4 1 64 16 4 1))
-              (i16x8.splat (i32.const 0xc0))))
-          (local.set $low
-            (i8x16.swizzle
-              (v128.bitselect
-                (i16x8.sub (local.get $low) (i16x8.splat (i32.const 0x3080)))
-                (local.get $first)
-                (i16x8.gt_s (local.get $first) (i16x8.splat (i32.const 0x7f))))
-              (i16x8.add
-                (i16x8.add (i16x8.shr_u (local.get $order) (i32.const 5)) (i16x8.shl (local.get $order) (i32.const 3)))
-                (v128.const i16x8 0x0100 0x0100 0x0100 0x0100 0x0908 0x0908 0x0908 0x0908))))
-          (v128.store64_lane {to} align=2 0 (local.get $out) (local.get $low))
-          (v128.store64_lane {to} align=2 1 ({q}.add (local.get $out) {heads_4}) (local.get $low))
-          (local.set $order
-            (v128.and
-              (i16x8.mul
-                (i8x16.shuffle 8 16 8 16 8 16 8 16 12 16 12 16 12 16 12 16
-                  (local.get $places) (i8x16.splat (i32.const 0)))
-                (v128.const i16x8 64 16 4 1 64 16 4 1))
-              (i16x8.splat (i32.const 0xc0))))
-          (local.set $high
-            (i8x16.swizzle
-              (v128.bitselect
-                (i16x8.sub (local.get $high) (i16x8.splat (i32.const 0x3080)))
-                (local.get $second)
-                (i16x8.gt_s (local.get $second) (i16x8.splat (i32.const 0x7f))))
-              (i16x8.add
-                (i16x8.add (i16x8.shr_u (local.get $order) (i32.const 5)) (i16x8.shl (local.get $order) (i32.const 3)))
-                (v128.const i16x8 0x0100 0x0100 0x0100 0x0100 0x0908 0x0908 0x0908 0x0908))))
-          (v128.store64_lane {to} align=2 0 ({q}.add (local.get $out) {heads_8}) (local.get $high))
-          (v128.store64_lane {to} align=2 1 ({q}.add (local.get $out) {heads_12}) (local.get $high))
-          (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
-          (local.set $out ({q}.add (local.get $out) {heads_16}))
-          br $run
+          local.get $valid
+          br_if $known
         end
+        local.get $open
+        if
+          (local.set $open
+            (select
+              (i32.const 1)
+              (i32.const 2)
+              (i32.ge_u (i32.load8_u {from} ({p}.sub (local.get $at) ({p}.const 1))) (i32.const 0xc0))))
+        end
+        (call {validate_utf8} ({p}.sub (local.get $at) {open}) (local.get $end))
+        (local.set $valid (i32.const 1))
+        (local.set $open (i32.const 0))
+        br $next
       end
       loop $tail
         ({p}.eq (local.get $at) (local.get $end))
