@@ -329,16 +329,18 @@ def watching(args: argparse.Namespace) -> Iterator[list[Observer]]:
     if not (dumps or args.journal or verify or args.verify_run):
         yield []
         return
-    from meld.observers.dumps import Dumper
     from meld.observers.recorder import Recorder
-    from meld.observers.verifier import Verifier
 
     recorder = Recorder.of_command(args.argv)
     if dumps:
+        from meld.observers.dumps import Dumper
+
         directory = Path(args.dump_dir) if args.dump_dir else None
         dumper = Dumper(args.dump_before, args.dump_after, args.dump, args.dump_only, directory)
         recorder.listeners.append(dumper)
     if verify or args.verify_run:
+        from meld.observers.verifier import Verifier
+
         recorder.listeners.append(Verifier(verify, args.verify_run is not None, args.check))
     try:
         yield [recorder]

@@ -14,7 +14,6 @@ Step 0 is the input. As a file it is JSON: `meld.journal.file`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 from enum import Enum
@@ -200,6 +199,8 @@ class Journal:
         if wanted.endswith("#1"):
             found = [s for s in self.steps if s.label == wanted[:-2]]
         if not found:
+            import difflib
+
             labels = [s.label for s in self.steps]
             near = difflib.get_close_matches(wanted, labels, 1)
             hint = f"did you mean `{near[0]}`?" if near else "it has: " + ", ".join(labels)
@@ -283,6 +284,8 @@ def find(symbols: Sequence[Symbol], pattern: str, where: str) -> list[int]:
     exact = [i for i, s in of_kind if s.name == name]
     found = exact or [i for i, s in of_kind if fnmatchcase(s.name, name)]
     if not found:
+        import difflib
+
         near = difflib.get_close_matches(name, [s.name for _, s in of_kind], 3, 0.5)
         hint = "did you mean " + " or ".join(f"`{n}`" for n in dict.fromkeys(near)) + "?" if near else None
         raise MeldError(f"no symbol `{pattern}` {where}", hint=hint)

@@ -32,6 +32,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from meld.binary.bodies import EncodedBody
 from meld.binary.encode import Encoder
 from meld.binary.kernel import start
 from meld.diagnostics import MeldError
@@ -47,7 +48,6 @@ from meld.passes.base import Program
 from meld.passmanager import Observer, Plan, Ran, Step
 from meld.support.records import record
 from meld.support.terminal import in_utf8
-from meld.text.reading.body import TextBody
 
 KEEP_ALL = 256 << 10
 """Bytes of code up to which a journal keeps all texts, and not only those of functions and data segments that a pass
@@ -143,7 +143,7 @@ class Recorder(Observer):
         record.remarks = [remark.message for remark in cx.remarks]
         self._record(record, program)
         record.rewrites = [(r.what, self._named(r.item), r.done) for r in cx.rewrites]
-        if isinstance(program, Module):
+        if isinstance(program, Module) and record.changes:
             from meld.views.explain import rows
 
             self.journal.decisions = [
@@ -270,7 +270,7 @@ class Recorder(Observer):
                 symbol.size = len(part.data)
 
     def _size(self, body: Code | LazyBody, made: bool) -> int:
-        if not isinstance(body, Code) and not (isinstance(body, TextBody) and (made or self._keep)):
+        if isinstance(body, EncodedBody) or not (isinstance(body, Code) or made or self._keep):
             return body.size
         if self._encoder is None:
             self._encoder = Encoder(self._names.numbering)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 
 from meld.binary.bodies import EncodedBody
+from meld.binary.leb import read_unsigned
 from meld.ir.instructions import Instruction
 from meld.ir.module import ElementSegment, Function, Module, Table
 from meld.ir.types import TypeDef
@@ -26,11 +27,19 @@ DIRECT = {"call_indirect": "call", "return_call_indirect": "return_call"}
 READS = frozenset({*DIRECT, "table.get", "table.size"})
 """What code may do with a table whose elements are known."""
 
-CONSTANT_INDEX = rb"[\x41\x42\x23][\x80-\xff]*[\x00-\x7f][\x11\x13]"
-"""The bytes of a constant, or a `global.get`, in front of an indirect call; other bytes may look the same."""
+_U32 = rb"[\x80-\xff]{0,4}[\x00-\x7f]"
+_TABLE = rb"(?=(" + _U32 + rb"))"
 
-WRITE = rb"\x26|\xfc[\x80-\xff]*[\x00-\x7f]"
-"""The bytes of `table.set` and of the instructions for bulks; other bytes may look the same."""
+INDIRECT = rb"[\x41\x42\x23](?=[\x80-\xff]*[\x00-\x7f][\x11\x13]" + _U32 + _TABLE + rb")"
+"""The bytes of a constant, or a `global.get`, in front of an indirect call; its table is the group.
+
+Other bytes may look the same, so a match takes a single byte: a call may begin with the next.
+"""
+
+_SET_GROW_FILL = rb"(?:\x26|\xfc(?:[\x0f\x11]|[\x8f\x91]\x80{0,3}\x00))" + _TABLE
+_INIT_COPY = rb"\xfc(?:[\x0c\x0e]|[\x8c\x8e]\x80{0,3}\x00)" + _TABLE + _U32 + _TABLE
+WRITE = _SET_GROW_FILL + rb"|" + _INIT_COPY
+"""The bytes of instructions that write to a table, which is one of the groups; other bytes may look the same."""
 
 
 class DirectCalls(Pass):
@@ -61,9 +70,9 @@ class DirectCalls(Pass):
         plain = {g.types[0] for g in module.types if len(g.types) == 1 and g.types[0].final and not g.types[0].supers}
         direct: dict[Function, None] = {}
         for table, functions in users.items():
-            callers = [f for f in functions if _may_match(f, CONSTANT_INDEX) and _calls(f, table)]
+            callers = [f for f in functions if _may_match(f, INDIRECT, table) and _calls(f, table)]
             elements = _elements(module, table) if callers else None
-            if elements is None or any(_may_match(f, WRITE) and not _only_reads(f, table) for f in functions):
+            if elements is None or any(_may_match(f, WRITE, table) and not _only_reads(f, table) for f in functions):
                 continue
             for function in callers:
                 if cx.allows("call directly", function):
@@ -79,10 +88,20 @@ def _users(module: Module) -> dict[Table, list[Function]]:
     return users_of(module, [t for t in module.tables if t not in shown and t.init is None])
 
 
-def _may_match(function: Function, pattern: bytes) -> bool:
-    """Whether a body may hold some instructions: one that is still encoded is searched, which is fast."""
+def _may_match(function: Function, pattern: bytes, table: Table) -> bool:
+    """Whether a body may hold some instructions on a table: one that is still encoded is searched, which is fast."""
     body = function.body
-    return not isinstance(body, EncodedBody) or re.search(pattern, body.section.body(body.number)) is not None
+    if not isinstance(body, EncodedBody):
+        return True
+    found = re.finditer(pattern, body.section.body(body.number))
+    tables = body.scope.tables
+    return any(_is(number, tables, table) for match in found for number in match.groups() if number is not None)
+
+
+def _is(number: bytes, tables: list[Table], table: Table) -> bool:
+    """Whether an encoded index is that of a table."""
+    index = read_unsigned(number, 0)[0]
+    return index < len(tables) and tables[index] is table
 
 
 def _calls(function: Function, table: Table) -> bool:

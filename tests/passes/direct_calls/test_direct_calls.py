@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import random
 
+import pytest
 import wasmtime
 from both import fused, unfused
 
 from meld.files import decode
-from meld.ir.module import Module
+from meld.ir.module import Function, Module
 from meld.passes import Registry
+from meld.passes.base import PassContext
+from meld.passes.direct_calls import DirectCalls
 from meld.passmanager import plan_default, run
 
 CASES = int(os.environ.get("MELD_CASES", "15"))
@@ -104,3 +107,31 @@ def test_types_of_equal_shape_in_groups_differ() -> None:
         answers = unfused(wasm, ((name,),))
         assert fused(wasm, ((name,),)) == answers
         assert (answers == [7]) == (name == "a")
+
+
+WRITES = {
+    "table.set": "(table.set {} (i32.const 0) (ref.null func))",
+    "table.grow": "(drop (table.grow {} (ref.null func) (i32.const 0)))",
+    "table.fill": "(table.fill {} (i32.const 0) (ref.null func) (i32.const 0))",
+    "table.init": "(table.init {} $e (i32.const 0) (i32.const 0) (i32.const 0))",
+    "table.copy to": "(table.copy {} $u (i32.const 0) (i32.const 0) (i32.const 0))",
+    "table.copy from": "(table.copy $u {} (i32.const 0) (i32.const 0) (i32.const 0))",
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_writes_in_bodies_that_are_still_encoded(name: str) -> None:
+    """Code that writes to one of 200 tables: calls through it stay, calls through its neighbours become direct."""
+    tables = "\n".join(f"(table $t{n} 1 funcref) (elem (table $t{n}) (i32.const 0) func $f)" for n in range(198))
+    for written in (0, 38, 150):
+        text = f"""(module (table $u 1 1 funcref) {tables} (elem $e func $f)
+            (func $f)
+            (func (export "write") {WRITES[name].format(f"$t{written}")})
+            (func (export "call") (call_indirect $t{written} (i32.const 0)) (call_indirect $t5 (i32.const 0))))"""
+        module = decode(bytes(wasmtime.wat2wasm(text)), "program")
+        assert isinstance(module, Module)
+        DirectCalls().run(module, PassContext("direct-calls"))
+        call = next(e.item for e in module.exports if e.name == "call")
+        assert isinstance(call, Function)
+        ops = [i.op for i in call.view().instructions]
+        assert (ops.count("call_indirect"), ops.count("call")) == (1, 1)
