@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeGuard
 
 from meld.diagnostics import MeldError
 from meld.ir import component as c
-from meld.ir.notes import NameOf, Note, Quoted, Resolve, Sexp, Symbol, note, ref, symbol, text
+from meld.ir.notes import Instance, NameOf, Note, Quoted, Resolve, Sexp, Symbol, note, ref, symbol, text
 from meld.support.records import record
 
 MAX_TYPE_DEPTH = 100
@@ -39,7 +39,7 @@ class Resource(Note):
     """
 
     label: str = text()
-    owner: Any = ref("note", default=None)
+    owner: Instance | None = ref("note", default=None)
     rep: str = symbol(default="i32")
     dtor: Any = ref("functions", default=None)
     module: str | None = text(default=None)
@@ -147,9 +147,9 @@ def read_type(s: Sexp, resolve: Resolve, depth: int = 0) -> Type:
                 error = [x for x in rest if isinstance(x, list) and x and x[0] == Symbol("error")]
                 return c.Result(opt([x for x in rest if x not in error]), sub(error[0][1]) if error else None)
             case "own":
-                return c.Own(resolve("note", rest[0]))
+                return c.Own(_resource(resolve("note", rest[0])))
             case "borrow":
-                return c.Borrow(resolve("note", rest[0]))
+                return c.Borrow(_resource(resolve("note", rest[0])))
             case "stream":
                 return c.Stream(opt(rest))
             case "future":
@@ -157,6 +157,12 @@ def read_type(s: Sexp, resolve: Resolve, depth: int = 0) -> Type:
     except IndexError:
         raise MeldError(f"type `({s[0].text} …)` is incomplete") from None
     raise MeldError(f"unknown type `({s[0].text} …)`")
+
+
+def _resource(found: Note) -> Any:
+    if not isinstance(found, Resource):
+        raise MeldError(f"a handle is of a resource; `{found.name}` is `@meld.{found.tag}`")
+    return found
 
 
 def _quoted(s: Sexp) -> str:

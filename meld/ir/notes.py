@@ -231,7 +231,10 @@ def _read_field(f: Field[Any], parts: list[Sexp], resolve: Resolve, tag: str, sp
 def _read_atom(f: Field[Any], part: Sexp, resolve: Resolve, tag: str, span: Span | None) -> Any:
     match f.metadata["kind"], part:
         case "ref", (Ref() | Symbol()):
-            return resolve(f.metadata["space"], part)
+            found = resolve(f.metadata["space"], part)
+            if f.metadata["space"] == "note":
+                _check_class(f, found, tag, span)
+            return found
         case "text", Quoted(value):
             if not value.isascii() and re.search(r"[\ud800-\udfff]", value):
                 raise MeldError(f"@meld.{tag}: field `{f.name}` is not UTF-8", span=span)
@@ -241,6 +244,18 @@ def _read_atom(f: Field[Any], part: Sexp, resolve: Resolve, tag: str, span: Span
         case "number", Symbol(value) if re.fullmatch("-?[0-9]{1,20}", value):
             return int(value)
     raise MeldError(f"@meld.{tag}: field `{f.name}` has a value of the wrong kind", span=span)
+
+
+def _check_class(f: Field[Any], found: Any, tag: str, span: Span | None) -> None:
+    """Refuses a note of another class than the field is annotated with, if it is annotated with one."""
+    words = re.findall(r"\w+", str(f.type))
+    wanted = [cls for cls in NOTES.values() if cls.declares and cls.__name__ in words]
+    if wanted and not isinstance(found, tuple(wanted)):
+        raise MeldError(
+            f"@meld.{tag}: field `{f.name}` takes a note `@meld.{wanted[0].tag}`; `{found.name}` is "
+            f"`@meld.{found.tag}`",
+            span=span,
+        )
 
 
 @note("instance", declares=True)

@@ -173,7 +173,7 @@ class OuterCall(Note):
     """
 
     builtin: str = symbol(positional=True)
-    resource: Any = ref("note", positional=True)
+    resource: Resource = ref("note", positional=True)
 
 
 @note("host-canon")
@@ -220,7 +220,7 @@ class ResourceExport(Note):
         label: the name that it is exported by.
     """
 
-    resource: Any = ref("note", positional=True)
+    resource: Resource = ref("note", positional=True)
     module: str = text()
     label: str = text()
 

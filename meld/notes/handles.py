@@ -63,7 +63,7 @@ class Exposed(Note):
         take: ``[handle] → [rep]``: an own handle of the outside ceases to be, without the destructor.
     """
 
-    resource: Any = ref("note", positional=True)
+    resource: Resource = ref("note", positional=True)
     give: Function = ref("functions")
     take: Function = ref("functions")
 

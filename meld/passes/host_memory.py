@@ -4,12 +4,16 @@ A host reads and writes the memory of an instance by pointers that the instance 
 these reach beyond the instance, so `lower-multi-memory` brings this pass: the host is given the state memory, and an
 adapter over the edge of the program copies the values, with every check of the Canonical ABI (`meld.rewriting.outer`).
 It also serves hosts that go by names, and know one memory only.
+
+Calls that are tasks, and streams and futures of which the host has an end, have values that outlive a call. Their
+copies are kept with the task, or with the channel, so `emit-tasks` makes them where the fact `host-memory` holds.
 """
 
 from __future__ import annotations
 
 from meld.ir.module import Function, Module
-from meld.notes.boundaries import Edge, HostCall, HostExport
+from meld.notes.boundaries import CanonCall, Edge, HostCall, HostExport
+from meld.notes.tasks import How, Planned, PlannedExport
 from meld.passes.base import Pass, PassContext, option
 from meld.rewriting.outer import share_export, share_import
 
@@ -37,14 +41,14 @@ class HostMemory(Pass):
     name = "host-memory"
     requires = frozenset({"merged"})
     establishes = frozenset({"host-memory"})
-    after = ("expose-resources", "handle-tables", "emit-tasks")
-    before = ("adapter-wiring",)
+    after = ("plan-tasks", "expose-resources", "handle-tables")
+    before = ("emit-tasks", "adapter-wiring")
     repeatable = True
     always: bool = option(False, "whether values are checked in the module also where it has one memory at most")
 
     def run(self, module: Module, cx: PassContext) -> None:
         edges = any(True for _ in module.noted(Edge))
-        if len(module.space("memories")) < 2 and not edges and not self.always:
+        if len(module.space("memories")) < 2 and not edges and not _will_have_state(module) and not self.always:
             cx.remark("there is one memory at most; nothing to separate (always=true checks values all the same)")
             return
         calls = [(item, n) for item, n in module.noted(HostCall) if isinstance(item, Function)]
@@ -54,3 +58,16 @@ class HostMemory(Pass):
         for export in module.notes_of(HostExport):
             if cx.allows("separate", export) and share_export(module, export):
                 cx.stats["exports"] += 1
+
+
+NEEDS_NO_STATE = frozenset({"context", "backpressure", "task", "thread", "resource"})
+"""What built-ins are about for which `emit-tasks` needs no memory of the compiler's, unless there are tasks."""
+
+
+def _will_have_state(module: Module) -> bool:
+    """Whether `emit-tasks` is still to add the compiler's own memory: for tasks, channels or waitable sets."""
+    if "tasks" in module.facts:
+        return False
+    plans = [n.how for n in module.notes_of(PlannedExport)] + [n.how for _, n in module.noted(Planned)]
+    about = {n.builtin.partition(".")[0] for _, n in module.noted(CanonCall)}
+    return How.TASK.value in plans or bool(about - NEEDS_NO_STATE)

@@ -222,7 +222,9 @@ def share_import(module: Module, item: Function, call: HostCall) -> bool:
     if not needs_checks(call.type, call.lower, imported=True):
         call.lower = replace(call.lower, memory=None, realloc=None)
         for edge in edges:
-            edge.inner = edge.outer = call.lower
+            edge.outer = call.lower
+            if not edge.inner.is_async:  # else the instance has its values in memory all the same
+                edge.inner = call.lower
         return False
     if call.lower.is_async:
         return False

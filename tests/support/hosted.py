@@ -6,6 +6,7 @@ engine's own component support runs both.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,16 +19,21 @@ from wrapped import tool
 from meld.driver import Options, build
 from meld.files import encode
 
+TARGETS = ("wasm3", "wasm2")
+"""With as many memories as there are, and with one."""
+
 
 @cache
-def product(program: str) -> str:
-    """A program, fused and wrapped, as text."""
+def product(program: str, target: str = "wasm3") -> str:
+    """A program, fused and wrapped, as text; for another target it must have one memory."""
     with TemporaryDirectory() as directory:
         source, made = Path(directory) / "program.wasm", Path(directory) / "made.wasm"
         source.write_bytes(wasmtime.wat2wasm(program))
-        made.write_bytes(encode(build([source], Options(wrap=True)).program))
+        made.write_bytes(encode(build([source], Options(wrap=True, target=target)).program))
         tool("validate", "--features=all", made)
-        return tool("print", made)
+        text = tool("print", made)
+        assert target == "wasm3" or len(re.findall(r"\(memory (?:\$\S+ )?\(;\d+;\) \d", text)) == 1
+        return text
 
 
 def composed(host: str, program: str, imports: tuple[str, ...], exports: tuple[str, ...]) -> bytes:
@@ -56,11 +62,18 @@ def _named(component: str, name: str) -> str:
     return f"(component {name}{rest.replace(first, '', 1) if first.startswith('$') else rest}"
 
 
-def both(host: str, program: str, imports: tuple[str, ...], *calls: tuple[Any, ...]) -> list[Any]:
-    """What calls of the program's functions answer, or why they trap, unfused and fused."""
+def both(
+    host: str,
+    program: str,
+    imports: tuple[str, ...],
+    *calls: tuple[Any, ...],
+    targets: tuple[str, ...] = ("wasm3",),
+) -> list[Any]:
+    """What calls of the program's functions answer, or why they trap, unfused and fused for each target."""
     exports = tuple(f"func {name}" for name in dict.fromkeys(name for name, *_ in calls))
     want = unfused(composed(host, program, imports, exports), calls)
-    assert unfused(composed(host, product(program), imports, exports), calls) == want
+    for target in targets:
+        assert unfused(composed(host, product(program, target), imports, exports), calls) == want, target
     return want
 
 

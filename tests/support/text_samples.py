@@ -180,6 +180,16 @@ MALFORMED = [
     ("(module (func $))", "expected an instruction", "$"),
     ('(module quote "")', "is not read", "(module"),
     ("(module (func (@meld.owner $x)))", "unknown note", "(@meld.owner"),
+    (
+        '(module (@meld.resource $r (label "r")) (func (@meld.owner $r)))',
+        "takes a note `@meld.instance`",
+        "(@meld.owner",
+    ),
+    (
+        '(module (@meld.instance $a) (@meld.export "f" (instance $a) (target 0) (type (result (own $a)))) (func))',
+        "a handle is of a resource",
+        "(@meld.export",
+    ),
     ("(module (@meld.instance $a) (@meld.instance $a))", "declared twice", "(@meld.instance"),
     ("(module (@meld.pair (producer $a)))", "", "(@meld.pair"),
     ("(module (@custom 1))", "expected `(@custom", "(@custom"),

@@ -43,11 +43,11 @@ from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_
 from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
 from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks
 from meld.passes.emit_tasks.inlined import INLINED
-from meld.passes.emit_tasks.open_ends import ends_of_host, hooks
+from meld.passes.emit_tasks.open_ends import SEPARATE, ends_of_host, hooks
 from meld.passes.emit_tasks.shares import Parties, Shares
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
-from meld.rewriting.outer import crosses, has_end, open_edges, uses_memory
+from meld.rewriting.outer import crosses, has_end, needs_checks, open_edges, uses_memory
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.state import State
 from meld.rewriting.template import filled, template_text
@@ -288,7 +288,8 @@ def _called(module: Module, opens: _Opens) -> list[TaskCalled]:
 def _outer(module: Module, call: TaskCalled, opens: _Opens) -> Options | None:
     """How the host lifts and lowers the values of an export, where something stands between it and the callee."""
     given = crosses(call.type) or any(map(is_end_or_error if opens.errors else is_end, function_types(call.type)))
-    if not call.lift.is_async or not (given or (opens and call.has_pointers)):
+    separate = SEPARATE in module.facts and needs_checks(call.type, call.lift, imported=False)
+    if not call.lift.is_async or not (given or separate or (opens and call.has_pointers)):
         return None
     plain = Options(call.lift.encoding)
     if not uses_memory(call.type, replace(plain, is_async=True), imported=False):

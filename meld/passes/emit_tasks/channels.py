@@ -26,7 +26,7 @@ from meld.notes.channels import FIRST_FUTURE, FIRST_STREAM, EndFunctions, EndTyp
 from meld.notes.streams import Carried, Domain
 from meld.passes.emit_tasks.elements import ElementCopies
 from meld.passes.emit_tasks.host_builtins import HostBuiltins
-from meld.passes.emit_tasks.open_ends import OPEN_FUNCTIONS, OpenEnds, hooks
+from meld.passes.emit_tasks.open_ends import OPEN_FUNCTIONS, SEPARATE, OpenEnds, hooks
 from meld.passes.emit_tasks.rendezvous import Copying, Rendezvous, Verb, rendezvous
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
@@ -111,7 +111,8 @@ class Channels:
         tables, types = Tables.of(module), EndTypes.of(module, ends)
         copies = ElementCopies(module, tables.state)
         host = HostBuiltins(module)
-        open_ends = OpenEnds(module, text, tables.state, types, ends, copies, host) if opens else None
+        separate = SEPARATE in module.facts
+        open_ends = OpenEnds(module, text, tables.state, types, ends, copies, host, separate) if opens else None
         copying = Copying(text, types, rendezvous(domains, builtins.items(), ends), copies, open_ends)
         has_errors, shut = errors or _has_errors(module, builtins.values()), bool(ends) and not opens
         return cls(

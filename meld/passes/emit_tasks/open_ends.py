@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import field, replace
 from typing import Any
 
-from meld.abi.layout import Kind
+from meld.abi.layout import Kind, Layout
 from meld.abi.options import Options
 from meld.abi.types import Type, function_types, is_end, parts_of
 from meld.ir import component as c
@@ -31,6 +31,8 @@ from meld.rewriting.text import Text, signature
 from meld.support.records import record
 
 UNIT_FUTURE = c.Future(None)
+SEPARATE = "host-memory"
+"""The fact that the host is given the state memory only."""
 
 OF_ALL = {
     "waitable-set.new": FuncType((), (I32,)),
@@ -68,6 +70,7 @@ class OpenEnds:
         types: of ends, with their numbers.
         given: the types of ends that cross the edge.
         host: the built-ins of the host's.
+        separate: whether the host is given the state memory only, so that all elements go through it.
     """
 
     module: Module
@@ -77,6 +80,7 @@ class OpenEnds:
     given: Sequence[Type]
     copies: ElementCopies
     host: HostBuiltins
+    separate: bool = False
     _copies: dict[tuple[int, Verb], str] = field(default_factory=dict)
     _domains: dict[Type, Rendezvous] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
@@ -172,16 +176,16 @@ class OpenEnds:
             self.text.add(f"  (func {name} {COPY_PARAMS} (result i32)\n{body}    (unreachable))")
         return name
 
-    @staticmethod
-    def _is_copied_twice(domain: Rendezvous) -> bool:
-        return domain.element is not None and bool(domain.element.kinds() & HANDLES)
+    def _is_copied_twice(self, domain: Rendezvous) -> bool:
+        return domain.element is not None and (self.separate or _holds_handles(domain.element))
 
     def _twice(self, domain: Rendezvous, verb: Verb) -> str:
         """The body of the copy of elements through the state memory, if they hold handles of the host."""
         element, write = domain.element, verb is Verb.WRITE
         assert element is not None
         number = len(self._settles) + 1
-        most = max(MOST_BYTES // max(element.size, 1), 1)
+        handles = _holds_handles(element)
+        most = max((MOST_BYTES if handles or element.allocates else MOST_PLAIN_BYTES) // max(element.size, 1), 1)
         begun = f"(call {self._function('host_begin')})"
         if write:
             copies = self._at_places(domain, verb, "park", "$ptr", "$buffer", "$n", place="(local.get $place)")
@@ -199,7 +203,9 @@ class OpenEnds:
         }
         self.text.add(f"  (func {params['operation']} {COPY_PARAMS} (result i32)\n{params['places']}    (unreachable))")
         self._settles.append(f"$settle.{number}")
-        if write:
+        if write and not handles:
+            ended = f"(call {self._function('arena_free')} (i32.load $state offset=56 (local.get $channel)))"
+        elif write:
             ended = filled(
                 RELEASE,
                 {
@@ -252,6 +258,8 @@ class OpenEnds:
         shape = FuncType((I32,) * (3 if count else 2), (I32,))
         for place, call in (domain.writes if verb is Verb.WRITE else domain.reads).items():
             options = replace(self._host_options(call, verb) if twice else call.options, is_async=True)
+            if self.separate and not twice:
+                options = Options(options.encoding, is_async=True)  # there are no elements to copy
             import_ = self.host.add(f"{kind}.{verb.value}", domain.type, options, shape)
             lines += (
                 f"    (if (i32.eq (local.get $place) (i32.const {place})) (then (return (call {self.text.use(import_)}"
@@ -270,6 +278,8 @@ OPEN_FUNCTIONS = ("end_give", "end_take", "own_park", "own_release", "own_restor
 
 MOST_BYTES = 4096
 """Bytes of elements that are copied twice, at most; but one element always is."""
+MOST_PLAIN_BYTES = 1 << 16
+"""The same of elements that hold neither handles nor addresses."""
 
 AT_PLACE = "(i32.load $state offset=44 (local.get $channel))"
 
@@ -330,6 +340,11 @@ HOST_END = """
 """
 
 HANDLES = {Kind.OWN, Kind.STREAM, Kind.FUTURE, Kind.ERROR_CONTEXT}
+
+
+def _holds_handles(element: Layout) -> bool:
+    return bool(element.kinds() & HANDLES)
+
 
 HOOKS = {
     "task_begins": "\n    (global.set $live (i32.add (global.get $live) (i32.const 1)))",

@@ -50,7 +50,7 @@ class ExposeResources(Pass):
         if "handle-tables" in module.facts:
             cx.remark("handle-tables has run: the handles of all resources are inside the module already")
             return
-        mentioned = {
+        mentioned: set[object] = {
             t.resource
             for export in module.notes_of(HostExport)
             for t in function_types(export.type)

@@ -14,7 +14,7 @@ from meld.diagnostics import MeldError
 from meld.ir.module import Function, Memory, Module
 from meld.ir.notes import Note
 from meld.ir.types import I32
-from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostBuiltin, HostCall, HostExport
 from meld.notes.state import state_memories
 from meld.notes.streams import IntrinsicEntry
 from meld.passes.base import Pass, PassContext, option
@@ -32,6 +32,7 @@ from meld.passes.lower_multi_memory.regions import (
     lay_out,
     uses,
 )
+from meld.rewriting.liveness import reachable
 from meld.rewriting.outer import uses_memory
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice
@@ -81,7 +82,7 @@ class LowerMultiMemory(Pass):
             raise MeldError(
                 f"the host is given pointers into `{memory.name or 'memory'}` by the {what}; "
                 "in a single memory nothing would keep them inside its region",
-                hint="run host-memory and adapter-wiring before it; for an asynchronous function, behind wire-entries",
+                hint="run host-memory and adapter-wiring before it, and host-memory before emit-tasks",
             )
         first = _seen_by_host(module)
         memories: list[Memory] = module.space("memories")
@@ -156,11 +157,14 @@ def _host_pointers(module: Module) -> list[tuple[str, Memory]]:
     for n in module.notes_of(HostExport):
         if uses_memory(n.type, n.lift, imported=False) and n.lift.memory is not None:
             found.append((f"export `{n.label}`", n.lift.memory))
-    for _, one in module.noted(Note):
+    live = reachable(module)
+    for item, one in module.noted(Note):
+        if not isinstance(item, Function) or item.imported is None or item not in live:
+            continue  # a built-in that is a function of the module, or is not called
         match one:
             case HostCall() if uses_memory(one.type, one.lower, imported=True) and one.lower.memory is not None:
                 found.append((f"import `{one.label}`", one.lower.memory))
-            case CanonCall() if one.options.memory is not None:
+            case CanonCall() | HostBuiltin() if one.options.memory is not None:
                 found.append((f"built-in `{one.builtin}`", one.options.memory))
             case _:
                 pass

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import field, fields
 from functools import cache
-from typing import Any
 
 from meld.diagnostics import MeldError, Span
 from meld.ir.instructions import IndexSpaces
@@ -16,7 +15,6 @@ from meld.ir.module import CustomSection, Item
 from meld.ir.notes import (
     NOTES,
     Facts,
-    Instance,
     Note,
     Opaque,
     Origin,
@@ -128,20 +126,13 @@ class NoteReader:
                 continue
             match self.read(span):
                 case Owner(instance=instance):
-                    item.owner = checked_owner(instance, span)
+                    item.owner = instance
                 case Origin(instance=instance, index=index, module=module):
-                    item.owner, item.origin = checked_owner(instance, span), (index, module)
+                    item.owner, item.origin = instance, (index, module)
                 case Synthetic(kind=kind):
                     item.synthetic = kind
                 case note:
                     item.notes.append(note)
-
-
-def checked_owner(instance: Any, span: Span) -> Instance:
-    """The instance that an item belongs to; an error if the note named is no instance."""
-    if not isinstance(instance, Instance):
-        raise MeldError("an owner is an instance", span=span)
-    return instance
 
 
 def is_name(span: Span) -> bool:

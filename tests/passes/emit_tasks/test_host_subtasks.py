@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hosted import both
+from hosted import TARGETS, both
 from open_guests import LIBC
 
 HOST = f"""(component {LIBC}
@@ -145,4 +145,5 @@ EXPECTED = {"waits": 1479, "calls-back": 1479, "cancels": 14, "polls": 1479}
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_calls_of_the_host(name: str) -> None:
-    assert both(HOST, PROGRAM, ("func late", "func never"), (name,), (name,)) == [EXPECTED[name]] * 2
+    hosts = ("func late", "func never")
+    assert both(HOST, PROGRAM, hosts, (name,), (name,), targets=TARGETS) == [EXPECTED[name]] * 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from both import unfused
-from hosted import both, composed, product
+from hosted import TARGETS, both, composed, product
 from open_guests import HELPERS, LIBC, builtins, imports
 
 THINGS = """(type $s (stream (own $thing))) (type $f (future u32))"""
@@ -182,7 +182,7 @@ ANSWERS = [10010, 6009, 15000, 15, 55, 8, 70]
 
 @pytest.mark.parametrize("option", ["", "async"])
 def test_handles(option: str) -> None:
-    assert both(HOST, program(option), HOSTS, *CALLS) == ANSWERS
+    assert both(HOST, program(option), HOSTS, *CALLS, targets=TARGETS) == ANSWERS
 
 
 def test_resources_of_the_program() -> None:
