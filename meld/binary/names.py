@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from meld.binary.cursor import Cursor
 from meld.binary.leb import name, section, unsigned, vector
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code
-from meld.ir.module import LABELLED, Function, Module
-from meld.ir.types import StructType
+from meld.ir.module import LABELLED, Function, Module, Tag
+from meld.ir.types import FuncType, StructType, TypeDef
 
-MODULE, FUNCTIONS, LOCALS, LABELS, TYPES, FIELDS = 0, 1, 2, 3, 4, 10
+SECTION_NAME = "name"
+MODULE, FUNCTIONS, LOCALS, LABELS, TYPES, FIELDS, PARAMS, TAG_PARAMS = 0, 1, 2, 3, 4, 10, 12, 13
 SPACE_OF_SUBSECTION = {
     FUNCTIONS: "functions",
     TYPES: "types",
@@ -25,46 +26,102 @@ SPACE_OF_SUBSECTION = {
 }
 
 
-def read_names(module: Module, c: Cursor) -> None:
-    """Takes the names of a name section over; one that is malformed is left out, as the specification advises."""
-    found: dict[int, Any] = {}
-    try:
-        while c.more():
+def read_names(module: Module, c: Cursor) -> bytes:
+    """Takes over the names in a name section.
+
+    A name for what is not there is left out.
+
+    Returns:
+        The subsections that are not understood, unknown or malformed, as they are.
+    """
+    rest = bytearray()
+    for number, sub, whole in subsections(c):
+        try:
+            _take(module, number, sub)
+        except (MeldError, KeyError):
+            rest += whole
+    return bytes(rest)
+
+
+def subsections(c: Cursor) -> Iterator[tuple[int, Cursor, bytes]]:
+    """The subsections of a name section: number, contents, and the whole of it; up to one that is cut short."""
+    while c.more():
+        start = c.pos
+        try:
             number = c.u8("name subsection")
             sub = c.sub(c.u32("size of a name subsection"), "name subsection")
-            if number == MODULE:
-                found[number] = sub.name("module name")
-            elif number in SPACE_OF_SUBSECTION:
-                found[number] = _name_map(sub)
-            elif number in (LOCALS, LABELS, FIELDS):
-                found[number] = {sub.u32("index"): _name_map(sub) for _ in range(sub.count("name maps"))}
-    except MeldError:
+        except MeldError:
+            return
+        yield number, sub, bytes(c.data[start : c.pos])
+
+
+def _take(module: Module, number: int, c: Cursor) -> None:
+    if number == MODULE:
+        module.name = c.name("module name")
         return
-    module.name = found.get(MODULE, module.name)
-    for number, space in SPACE_OF_SUBSECTION.items():
-        items = module.space(space) if number in found else []
-        for index, text in found.get(number, {}).items():
+    if number in SPACE_OF_SUBSECTION:
+        items = module.space(SPACE_OF_SUBSECTION[number])
+        for index, text in name_map(c).items():
             if index < len(items):
                 items[index].name = text
-    functions = module.space("functions") if LOCALS in found or LABELS in found else []
-    for index, names in found.get(LOCALS, {}).items():
-        if index < len(functions):
-            functions[index].local_names = names
-    for index, names in found.get(LABELS, {}).items():
-        if index < len(functions) and functions[index].body is not None:
-            functions[index].label_names = names
-    types = module.typedefs() if FIELDS in found else []
-    for index, names in found.get(FIELDS, {}).items():
-        if index < len(types):
-            types[index].field_names = names
+        return
+    space, name_inside = _NAMED_INSIDE[number]
+    items = module.space(space)
+    for index, names in {c.u32("index"): name_map(c) for _ in range(c.count("name maps"))}.items():
+        if index < len(items):
+            name_inside(items[index], names)
 
 
-def _name_map(c: Cursor) -> dict[int, str]:
+def _name_locals(function: Function, names: dict[int, str]) -> None:
+    function.local_names = {**function.local_names, **names}
+
+
+def _name_labels(function: Function, names: dict[int, str]) -> None:
+    if isinstance(function.body, Code):
+        blocks = (i for i in function.body.instructions if i.op in LABELLED)
+        for number, instruction in enumerate(blocks):
+            instruction.label = names.get(number, instruction.label)
+    elif function.body is not None:
+        function.label_names = {**function.label_names, **names}
+
+
+def _name_fields(typedef: TypeDef, names: dict[int, str]) -> None:
+    if isinstance(typedef.shape, StructType):
+        typedef.field_names |= names
+
+
+def _name_params(typedef: TypeDef, names: dict[int, str]) -> None:
+    if isinstance(typedef.shape, FuncType):
+        typedef.field_names |= names
+
+
+def _name_tag_params(tag: Tag, names: dict[int, str]) -> None:
+    tag.param_names = {**tag.param_names, **names}
+
+
+_NAMED_INSIDE: dict[int, tuple[str, Callable[[Any, dict[int, str]], None]]] = {
+    LOCALS: ("functions", _name_locals),
+    LABELS: ("functions", _name_labels),
+    FIELDS: ("types", _name_fields),
+    PARAMS: ("types", _name_params),
+    TAG_PARAMS: ("tags", _name_tag_params),
+}
+
+
+def take_names(module: Module) -> None:
+    """Takes over the names in custom sections called ``name``, which text has; what is not known of them stays."""
+    for custom in [custom for custom in module.customs if custom.name == SECTION_NAME]:
+        custom.data = read_names(module, Cursor(custom.data))
+        if not custom.data:
+            module.customs.remove(custom)
+
+
+def name_map(c: Cursor) -> dict[int, str]:
     return {c.u32("index"): c.name("name") for _ in range(c.count("names"))}
 
 
 def write_names(module: Module) -> bytes:
-    """The name section of a module; empty if nothing has a name."""
+    """The name section of a module, with the subsections that are carried as they are; empty if nothing has a name."""
     parts: dict[int, bytes] = {}
     if module.name is not None:
         parts[MODULE] = name(module.name)
@@ -74,9 +131,13 @@ def write_names(module: Module) -> bytes:
     functions = module.space("functions")
     parts[LOCALS] = _maps(functions, lambda f: f.local_names)
     parts[LABELS] = _maps(functions, label_names)
-    parts[FIELDS] = _maps(module.typedefs(), lambda t: t.field_names if isinstance(t.shape, StructType) else {})
+    types = module.typedefs()
+    parts[FIELDS] = _maps(types, lambda t: t.field_names if isinstance(t.shape, StructType) else {})
+    parts[PARAMS] = _maps(types, lambda t: t.field_names if isinstance(t.shape, FuncType) else {})
+    parts[TAG_PARAMS] = _maps(module.space("tags"), lambda tag: tag.param_names)
     payload = b"".join(section(number, parts[number]) for number in sorted(parts) if parts[number])
-    return section(0, name("name") + payload) if payload else b""
+    payload += b"".join(bytes(custom.data) for custom in module.customs if custom.name == SECTION_NAME)
+    return section(0, name(SECTION_NAME) + payload) if payload else b""
 
 
 def label_names(function: Function) -> Mapping[int, str]:

@@ -11,7 +11,7 @@ from meld.binary.coretypes import CoreTypeReader, unknown_code
 from meld.binary.cursor import Cursor
 from meld.binary.decode import InstructionReader
 from meld.binary.limits import MAX_BODY
-from meld.binary.names import read_names
+from meld.binary.names import SECTION_NAME, read_names
 from meld.binary.section import CodeSection
 from meld.ir import proposals
 from meld.ir.instructions import IndexSpaces, Instruction
@@ -83,7 +83,7 @@ class _Reader:
         self.declared: list[TypeDef] = []
         self.bodies = 0
         self.data_count: int | None = None
-        self.names: Cursor | None = None
+        self.names: list[Cursor] = []
         self.debug: dict[str, bytes | memoryview] = {}
         self.hints: CustomSection | None = None
 
@@ -134,8 +134,9 @@ class _Reader:
             raise c.error(f"{self.data_count} data segments announced, {len(module.datas)} there")
         if self.data_count is None:
             self.no_data_named()
-        if self.names is not None:
-            read_names(module, self.names)
+        for names in self.names:
+            if rest := read_names(module, names):
+                module.customs.append(CustomSection(SECTION_NAME, rest))
         return module
 
     def each(self, c: Cursor, what: str, read: Callable[[Cursor], None]) -> None:
@@ -152,10 +153,10 @@ class _Reader:
 
     def custom(self, c: Cursor, last: int) -> None:
         label = c.name("name of a custom section")
-        if label == "name":
-            self.names = self.names or c
+        if label == SECTION_NAME:
+            self.names.append(c)
             return
-        place = f"after {SECTIONS[9 if last == 12 else last]}" if last else "before first"
+        place = f"after {SECTIONS[last]}" if last else "before first"
         self.module.customs.append(CustomSection(label, c.take(c.end - c.pos, label), place))
         if label.startswith(".debug_"):
             self.debug.setdefault(label, self.module.customs[-1].data)

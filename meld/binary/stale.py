@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from meld.binary.cursor import Cursor
+from meld.binary.names import SECTION_NAME, subsections
 from meld.diagnostics import Remark
-from meld.ir.module import Module
+from meld.ir.module import CustomSection, Module
 
 SPEAK_OF_PLACES = (".debug_", "reloc.", "metadata.code.", "linking", "sourceMappingURL", "external_debug_info")
 """How the names of such sections begin (tool conventions, DWARF for WebAssembly, code metadata)."""
@@ -19,17 +20,30 @@ def drop_stale(module: Module, before: bytes | memoryview, after: bytes) -> Rema
     Returns:
         What was dropped; None if nothing was.
     """
-    stale = [custom for custom in module.customs if custom.name.startswith(SPEAK_OF_PLACES)]
+    stale = [custom for custom in module.customs if _speaks(custom)]
     if not stale or _sections(before) == _sections(after):
         return None
     module.customs = [custom for custom in module.customs if custom not in stale]
-    names = ", ".join(f"`{name}`" for name in dict.fromkeys(custom.name for custom in stale))
+    names = ", ".join(dict.fromkeys(described(custom) for custom in stale))
     return Remark("writing", f"dropped, since they contain offsets that have changed: {names}")
 
 
 def speaks_of_places(module: Module) -> bool:
     """Whether a module has such sections."""
-    return any(custom.name.startswith(SPEAK_OF_PLACES) for custom in module.customs)
+    return any(_speaks(custom) for custom in module.customs)
+
+
+def _speaks(custom: CustomSection) -> bool:
+    return custom.name.startswith(SPEAK_OF_PLACES) or custom.name == SECTION_NAME
+
+
+def described(custom: CustomSection) -> str:
+    """The name; of a name section, the subsections that are not understood: they may go by indices."""
+    if custom.name not in (SECTION_NAME, "component-name"):
+        return f"`{custom.name}`"
+    numbers = sorted({number for number, _, _ in subsections(Cursor(custom.data))})
+    shown = ", ".join(map(str, numbers))
+    return f"`{custom.name}`, subsection{'s' if len(numbers) > 1 else ''} {shown}"
 
 
 def _sections(data: bytes | memoryview) -> list[tuple[int, bytes]]:

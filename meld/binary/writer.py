@@ -13,7 +13,7 @@ from meld.binary.debug.provenance import SECTION, compact, provenance
 from meld.binary.encode import Encoder
 from meld.binary.leb import name, section_pieces, unsigned, vector
 from meld.binary.limits import check_body, check_locals
-from meld.binary.names import write_names
+from meld.binary.names import SECTION_NAME, write_names
 from meld.binary.reader import MAGIC, SECTIONS
 from meld.binary.section import CodeSection
 from meld.diagnostics import MeldError
@@ -194,6 +194,8 @@ class _Writer:
         """What comes behind the last section, and among it the names: some tools want `producers` behind them."""
         named = False
         for custom in (custom for place in places for custom in self.module.customs if custom.place == place):
+            if custom.name == SECTION_NAME:
+                continue
             if custom.name in BEHIND_NAMES and not named:
                 yield write_names(self.module)
                 named = True
@@ -203,7 +205,7 @@ class _Writer:
 
     def customs(self, place: str) -> Iterator[Piece]:
         for custom in self.module.customs:
-            if custom.place == place:
+            if custom.place == place and custom.name != SECTION_NAME:
                 yield from section_pieces(0, [name(custom.name), custom.data])
 
     def sections(self) -> dict[int, list[Piece]]:

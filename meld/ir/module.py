@@ -158,6 +158,7 @@ class Tag(Item):
     """An exception tag. `type` is a definition whose shape is a `FuncType`."""
 
     type: TypeDef
+    param_names: Mapping[int, str] = field(default_factory=lambda: NO_NAMES)
 
 
 HELD_BACK = "held-back"
@@ -224,7 +225,7 @@ class Export:
 
 @record(eq=False)
 class CustomSection:
-    """A custom section that is carried as it is. `place`: ``before first``, or ``after type`` … ``after data``."""
+    """A custom section that is carried as it is. `place`: ``before first``, or ``after`` a section."""
 
     name: str
     data: bytes | memoryview

@@ -59,7 +59,7 @@ class TypeDef:
     name: str | None = None
     final: bool = True
     supers: tuple[TypeDef, ...] = ()
-    field_names: dict[int, str] = field(default_factory=dict)
+    field_names: dict[int, str] = field(default_factory=dict)  # of a structure; of a function type, its parameters
     notes: list[Note] = field(default_factory=list)
     span: Span | None = None
 

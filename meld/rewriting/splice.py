@@ -106,7 +106,7 @@ def splice(
     into.tables += [described(Table(t.type, t.limits), t) for t in source.tables]
     into.memories += [described(Memory(m.limits), m) for m in source.memories]
     into.globals += [described(Global(g.type, g.mutable), g) for g in source.globals]
-    into.tags += [described(Tag(t.type), t) for t in source.tags]
+    into.tags += [described(Tag(t.type, t.param_names), t) for t in source.tags]
     result = Spliced(new)
     for segment in source.elements:
         made = ElementSegment(type=segment.type, declarative=segment.declarative)

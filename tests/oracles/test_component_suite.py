@@ -53,7 +53,7 @@ ACCEPTED = {
 }
 """What is asserted to be malformed or invalid and accepted: by script and message; and why."""
 
-SWITCHED_OFF = re.compile(r"requires? the .*feature|is not enabled|feature is not active")
+SWITCHED_OFF = re.compile(r"requires? the .*(feature|proposal)|is not enabled|feature is not active")
 """What is said to be invalid only because the script switches a feature off."""
 
 GC = "component-model/gc/"

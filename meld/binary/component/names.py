@@ -2,47 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from meld.binary.component.codes import SORT_CODES
 from meld.binary.component.pieces import sort
 from meld.binary.component.spaces import Spaces
 from meld.binary.cursor import Cursor
 from meld.binary.leb import name, section, unsigned, vector
+from meld.binary.names import name_map, subsections
 from meld.diagnostics import MeldError
-from meld.ir.component import Component, Sort
+from meld.ir.component import Component, Custom, Definition, Sort
 
 SECTION_NAME = "component-name"
 COMPONENT, DEFINITIONS = 0, 1
 
 
-def read_names(component: Component, spaces: Spaces, c: Cursor) -> None:
-    """Takes the names of a name section over. One that is malformed is left out, as that of a core module is."""
-    own: str | None = None
-    found: list[tuple[Sort, dict[int, str]]] = []
-    try:
-        while c.more():
-            number = c.u8("name subsection")
-            sub = c.sub(c.u32("size of a name subsection"), "name subsection")
+def read_names(component: Component, space_of: Callable[[Sort], list[Definition]], c: Cursor) -> bytes:
+    """Takes over the names in a name section.
+
+    A name for what is not there is left out.
+
+    Returns:
+        The subsections that are not understood, unknown or malformed, as they are.
+    """
+    rest = bytearray()
+    for number, sub, whole in subsections(c):
+        try:
             if number == COMPONENT:
-                own = sub.name("component name")
+                component.name = sub.name("component name")
             elif number == DEFINITIONS:
-                of = sort(sub)
-                found.append((of, {sub.u32("index"): sub.name("name") for _ in range(sub.count("names"))}))
-    except MeldError:
-        return
-    if own is not None:
-        component.name = own
-    for of, names in found:
-        space = spaces.of(of)
-        for index, text in names.items():
-            if index < len(space):
-                space[index].name = text
+                space = space_of(sort(sub))
+                for index, text in name_map(sub).items():
+                    if index < len(space):
+                        space[index].name = text
+            else:
+                rest += whole
+        except MeldError:
+            rest += whole
+    return bytes(rest)
+
+
+def take_names(component: Component) -> None:
+    """Takes over the names in custom sections called ``component-name``; what is not known of them stays."""
+    for item in [item for item in component.of(Custom) if item.section.name == SECTION_NAME]:
+        item.section.data = read_names(component, component.space, Cursor(item.section.data))
+        if not item.section.data:
+            component.definitions.remove(item)
 
 
 def write_names(component: Component, spaces: Spaces) -> bytes:
-    """The name section of a component; empty if nothing has a name."""
+    """The name section of a component, with the subsections that are carried; empty if nothing has a name."""
     payload = b"" if component.name is None else section(COMPONENT, name(component.name))
     for of, code in SORT_CODES.items():
         names = [unsigned(i) + name(item.name) for i, item in enumerate(spaces.of(of)) if item.name is not None]
         if names:
             payload += section(DEFINITIONS, code + vector(names))
+    carried = (item.section for item in component.of(Custom))
+    payload += b"".join(bytes(custom.data) for custom in carried if custom.name == SECTION_NAME)
     return section(0, name(SECTION_NAME) + payload) if payload else b""

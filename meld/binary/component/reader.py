@@ -68,7 +68,7 @@ class _Reader:
         self.inner: list[int] = parent.inner if parent is not None else []  # where what is nested begins, at all depths
         self.types = TypeReader(self.spaces)
         self.canon = CanonReader(self.types)
-        self.names: Cursor | None = None
+        self.names: list[Cursor] = []
         self._vectors: dict[Section, tuple[str, Callable[[Cursor], Definition]]] = {
             Section.CORE_INSTANCE: ("core instances", self.core_instance),
             Section.INSTANCE: ("instances", self.instance),
@@ -118,8 +118,9 @@ class _Reader:
             self.section(kind, section)
             if section.more():
                 raise section.error(f"the section ({kind.name.lower().replace('_', ' ')}) has bytes after its end")
-        if self.names is not None:
-            read_names(self.component, self.spaces, self.names)
+        for names in self.names:
+            if rest := read_names(self.component, self.spaces.of, names):
+                self.define(Custom(CustomSection(SECTION_NAME, rest)))
         return None
 
     def nested(self, section: Cursor, at: int) -> _Reader:
@@ -165,7 +166,7 @@ class _Reader:
         """A custom section: names are understood, others are carried."""
         label = c.name("name of a custom section")
         if label == SECTION_NAME:
-            self.names = Cursor(c.data, c.where, c.pos, c.end, c.base)
+            self.names.append(Cursor(c.data, c.where, c.pos, c.end, c.base))
         else:
             self.define(Custom(CustomSection(label, c.data[c.pos : c.end])))
         c.pos = c.end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meld.binary.component.codes import MAX_NESTING, PREAMBLE, SORT_CODES, Section
 from meld.binary.component.codes import Option as CanonOption
-from meld.binary.component.names import write_names
+from meld.binary.component.names import SECTION_NAME, write_names
 from meld.binary.component.spaces import Spaces, describe
 from meld.binary.component.type_writer import TypeWriter, extern_name, too_deep
 from meld.binary.leb import name, section, unsigned, vector
@@ -65,6 +65,8 @@ class _Writer:
         current: Section | None = None
         entries: list[bytes] = []
         for item in self.component.definitions:
+            if isinstance(item, Custom) and item.section.name == SECTION_NAME:
+                continue  # part of the one that is written at the end
             try:
                 kind, entry = self.definition(item)
             except MeldError as e:

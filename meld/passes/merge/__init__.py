@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import field
 
 from meld.abi.types import Resource
+from meld.binary.names import SECTION_NAME
+from meld.binary.stale import described
 from meld.diagnostics import MeldError
 from meld.ir.component import Component, ComponentInstance
 from meld.ir.module import CoreItem, CustomSection, Export, Function, Global, Memory, Module, Table, Tag
@@ -51,6 +53,10 @@ DROPPED_CUSTOMS = (
 )
 """Custom sections (by the start of their name) that contain indices, offsets or a world, which merging changes, or
 that hosts and tools believe of a whole module: a claim of one input is not one of the program."""
+
+
+OF_COMPONENTS = ("producers", "wit-component-encoding", "component-type")
+"""Custom sections of components that describe nothing but the component, which is no more."""
 
 
 class Merge(Pass):
@@ -132,8 +138,9 @@ def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> Non
                 producers.append(section.data)
             elif section.name == features.SECTION:
                 pass  # see `_carry_features`
-            elif section.name.startswith(DROPPED_CUSTOMS):
-                dropped[section.name] = dropped.get(section.name, 0) + len(section.data)
+            elif section.name.startswith(DROPPED_CUSTOMS) or section.name == SECTION_NAME:
+                label = described(section)
+                dropped[label] = dropped.get(label, 0) + len(section.data)
             elif (key := (section.name, bytes(section.data))) not in seen:
                 seen.add(key)
                 module.customs.append(CustomSection(section.name, section.data))
@@ -141,15 +148,19 @@ def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> Non
     if made:
         module.customs.append(CustomSection(PRODUCERS, made))
     if malformed:
-        dropped[PRODUCERS] = malformed
+        dropped[f"`{PRODUCERS}`"] = malformed
     malformed = _carry_features(evaluator, module, cx)
     if malformed:
-        dropped[features.SECTION] = malformed
+        dropped[f"`{features.SECTION}`"] = malformed
+    for custom in evaluator.customs:
+        if not custom.name.startswith(OF_COMPONENTS):
+            label = described(custom)
+            dropped[label] = dropped.get(label, 0) + len(custom.data)
     if debug:
         cx.remark("of the debugging information of the inputs, functions and lines are carried, the rest is dropped")
     if dropped:
-        names = ", ".join(f"`{name}` ({size} bytes)" for name, size in sorted(dropped.items()))
-        why = "since they contain offsets, a world or facts about one module, or are malformed"
+        names = ", ".join(f"{name} ({size} bytes)" for name, size in sorted(dropped.items()))
+        why = "since they contain offsets, a world or facts about one module or component, or are malformed"
         cx.remark(f"custom sections dropped, {why}: {names}")
 
 

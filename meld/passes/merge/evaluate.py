@@ -39,7 +39,7 @@ from meld.abi.types import Extents, Resource, Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.instructions import LazyBody
-from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Memory, Module
+from meld.ir.module import KEYWORD_OF, CoreItem, CustomSection, Function, ImportName, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType, TypeDef
 from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, ROOT_MODULE, Boundary, CanonCall, HostCall
@@ -84,6 +84,7 @@ class Evaluator:
     stream_uses: list[StreamUse] = field(default_factory=list)
     events: list[Instantiation] = field(default_factory=list)
     modules_used: list[Module] = field(default_factory=list)
+    customs: dict[CustomSection, None] = field(default_factory=dict)
     bare_exports: list[tuple[dict[str, CoreItem], Instance]] = field(default_factory=list)
     _instantiated: set[int] = field(default_factory=set)
     _moved: list[Callable[[], None]] = field(default_factory=list)
@@ -188,8 +189,8 @@ class Evaluator:
                 values[item] = self._lower(item, env)
             case c.CanonBuiltin():
                 values[item] = self._builtin(item, env)
-            case c.Custom():
-                pass
+            case c.Custom(section=section):
+                self.customs[section] = None
             case c.StartDefinition() | c.ValueResult():
                 raise MeldError("component start functions and values are not supported", where=self._where(env))
             case _:

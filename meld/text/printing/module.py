@@ -27,7 +27,7 @@ from meld.ir.module import (
     Tag,
 )
 from meld.ir.notes import Facts
-from meld.ir.types import FuncType, TypeDef, ValType
+from meld.ir.types import FuncType, TypeDef
 from meld.support.records import record
 from meld.text.literals import quoted, quoted_bytes
 from meld.text.printing.body import BodyPrinter
@@ -117,7 +117,7 @@ class ModulePrinter:
             case Memory():
                 yield f"(memory{self.head(item)} {self.names.limits(item.limits)})"
             case Tag():
-                yield f"(tag{self.head(item)}{self.typeuse(item.type)})"
+                yield f"(tag{self.head(item)}{self.signature(item.type, declarations(item.param_names))})"
             case Global():
                 yield f"(global{self.head(item)} {self.global_(item)})"
             case ElementSegment():
@@ -127,7 +127,8 @@ class ModulePrinter:
 
     def custom(self, custom: CustomSection) -> str:
         """A custom section."""
-        return f"(@custom {quoted(custom.name)} ({custom.place}) {self.payload(custom.data)})"
+        place = "before code" if custom.place == "after datacount" else custom.place  # text has no name for it
+        return f"(@custom {quoted(custom.name)} ({place}) {self.payload(custom.data)})"
 
     def export(self, export: Export) -> str:
         """An export."""
@@ -160,7 +161,7 @@ class ModulePrinter:
         """An import."""
         match item:
             case Function():
-                rest = self.signature(item, declarations(item.local_names))
+                rest = self.signature(item.type, declarations(item.local_names))
             case Table():
                 rest = f" {self.names.limits(item.limits)} {self.names.type(item.type)}"
             case Memory():
@@ -168,7 +169,7 @@ class ModulePrinter:
             case Global():
                 rest = f" {self.names.globaltype(item.type, item.mutable)}"
             case Tag():
-                rest = self.typeuse(item.type)
+                rest = self.signature(item.type, declarations(item.param_names))
         assert item.imported is not None
         module, field = quoted(item.imported.module), quoted(item.imported.field)
         return f"(import {module} {field} ({KEYWORD_OF[type(item)]}{self.head(item)}{rest}))"
@@ -185,36 +186,23 @@ class ModulePrinter:
         """The name in a type use."""
         return f" (type {self.names.ref('types', typedef)})"
 
-    def signature(self, function: Function, names: dict[int, tuple[str, str]]) -> str:
-        """The type use of a function, with the names of its parameters."""
-        if not names or not isinstance(function.type.shape, FuncType):
-            return self.typeuse(function.type)
-        shape = function.type.shape
-        params = self.variables("param", shape.params, names, 0)
-        return self.typename(function.type) + params + self.names.types("result", shape.results)
-
-    def variables(self, word: str, types: tuple[ValType, ...], names: dict[int, tuple[str, str]], first: int) -> str:
-        """Parameters or locals: those with a name for themselves, the others together."""
-        out: list[str] = []
-        run: list[ValType] = []
-        for number, t in enumerate(types, first):
-            if number not in names:
-                run.append(t)
-                continue
-            out.append(self.names.types(word, run))
-            run = []
-            out.append(f" ({word} {names[number][0]} {self.names.type(t)})")
-        return "".join(out) + self.names.types(word, run)
+    def signature(self, typedef: TypeDef, names: dict[int, tuple[str, str]]) -> str:
+        """The type use of a function or a tag, with the names of its parameters."""
+        shape = typedef.shape
+        if not names or not isinstance(shape, FuncType):
+            return self.typeuse(typedef)
+        params = self.names.variables("param", shape.params, names)
+        return self.typename(typedef) + params + self.names.types("result", shape.results)
 
     def function(self, function: Function) -> Iterator[str]:
         """A function, over several lines."""
         code = function.decoded()
         self.budget.take(len(code.locals) + len(function.signature.params))
         names = declarations(function.local_names) if function.local_names else {}
-        yield f"(func{self.head(function)}{self.signature(function, names)}"
+        yield f"(func{self.head(function)}{self.signature(function.type, names)}"
         indent = "  " * (self.depth + 2)
         if code.locals:
-            yield indent + self.variables("local", tuple(code.locals), names, len(function.signature.params))[1:]
+            yield indent + self.names.variables("local", tuple(code.locals), names, len(function.signature.params))[1:]
         self.bodies.locals = names
         try:
             yield from self.bodies.lines(code.instructions, self.depth + 2)

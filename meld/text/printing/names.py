@@ -73,6 +73,21 @@ class TypeText:
         shown = " ".join(self.type(t) for t in types)
         return f" ({word} {shown})" if shown else ""
 
+    def variables(
+        self, word: str, types: tuple[ValType, ...], names: dict[int, tuple[str, str]], first: int = 0
+    ) -> str:
+        """Parameters or locals: those with a name for themselves, the others together."""
+        out: list[str] = []
+        run: list[ValType] = []
+        for number, t in enumerate(types, first):
+            if number not in names:
+                run.append(t)
+                continue
+            out.append(self.types(word, run))
+            run = []
+            out.append(f" ({word} {names[number][0]} {self.type(t)})")
+        return "".join(out) + self.types(word, run)
+
     def field(self, field: FieldType) -> str:
         """The type of a field."""
         return f"(mut {self.type(field.storage)})" if field.mutable else self.type(field.storage)
@@ -81,7 +96,8 @@ class TypeText:
         """What a definition says the type is: ``(func …)``, ``(sub $super (struct …))``, …."""
         match typedef.shape:
             case FuncType(params, results):
-                shape = f"(func{self.types('param', params)}{self.types('result', results)})"
+                written = self.variables("param", params, declarations(typedef.field_names))
+                shape = f"(func{written}{self.types('result', results)})"
             case StructType(fields):
                 names = declarations(typedef.field_names)
                 shown = (f"{names[i][0]} " if i in names else "" for i in range(len(fields)))

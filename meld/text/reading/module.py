@@ -35,8 +35,9 @@ from meld.support.records import record
 from meld.text.grammar.lalr import Token, Tree
 from meld.text.literals import identifier
 from meld.text.reading.body import TextBody, is_simple, label_names, read_instructions
+from meld.text.reading.customs import custom_section
 from meld.text.reading.names import TextContext, find, find_index
-from meld.text.reading.notes import NoteReader, custom_section, is_name
+from meld.text.reading.notes import NoteReader, is_name, only_name
 from meld.text.reading.tokens import BodyText
 from meld.text.reading.types import Node, TextTypes, Variables, rec_groups
 from meld.text.sexp import debug_name, read_annotation
@@ -126,6 +127,10 @@ class _ModuleReader:
                     self.fill(entry)
                 case _:
                     self.reference(entry)
+        if any(custom.name == "name" for custom in self.module.customs):
+            from meld.binary.names import take_names
+
+            take_names(self.module)
         return self.module
 
     def implicit(self, shape: FuncType) -> TypeDef:
@@ -321,7 +326,8 @@ class _ModuleReader:
                 item.type, item.mutable = self.types.globaltype(rest[0])
                 item.init = None if item.imported else self.expression(body)
             case Tag():
-                item.type, _ = self.types.typeuse(_tree(rest[0]))
+                item.type, params = self.types.typeuse(_tree(rest[0]))
+                item.param_names = params.names or NO_NAMES
             case ElementSegment():
                 self.element(item, rest)
             case DataSegment():
@@ -333,10 +339,9 @@ class _ModuleReader:
 
     def describe_type(self, typedef: TypeDef, annotations: list[Span]) -> None:
         """The notes on a type definition."""
+        typedef.name = only_name(annotations, typedef.name)
         for span in annotations:
-            if is_name(span):
-                typedef.name = debug_name(span)
-            else:
+            if not is_name(span):
                 typedef.notes.append(self.notes.read(span))
 
     def function(self, item: Function, head: Head, body: Token | None) -> None:

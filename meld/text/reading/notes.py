@@ -11,7 +11,7 @@ from functools import cache
 
 from meld.diagnostics import MeldError, Span
 from meld.ir.instructions import IndexSpaces
-from meld.ir.module import CustomSection, Item
+from meld.ir.module import Item
 from meld.ir.notes import (
     NOTES,
     Facts,
@@ -19,33 +19,14 @@ from meld.ir.notes import (
     Opaque,
     Origin,
     Owner,
-    Quoted,
     Ref,
-    Sexp,
-    Symbol,
     Synthetic,
     note_from_sexp,
 )
 from meld.support.records import record
 from meld.text.literals import identifier
 from meld.text.reading.names import TextContext
-from meld.text.sexp import debug_name, raw_bytes, read_annotation
-
-SECTION_NAMES = (
-    "type",
-    "import",
-    "func",
-    "table",
-    "memory",
-    "tag",
-    "global",
-    "export",
-    "start",
-    "elem",
-    "code",
-    "data",
-)
-"""The sections of a binary in their order, as the places of custom sections call them."""
+from meld.text.sexp import debug_name, read_annotation
 
 
 @cache
@@ -120,9 +101,10 @@ class NoteReader:
 
     def describe(self, item: Item, spans: Iterable[Span]) -> None:
         """Gives an item the notes that stand behind its name."""
+        spans = list(spans)
+        item.name = only_name(spans, item.name)
         for span in spans:
             if is_name(span):
-                item.name = debug_name(span)
                 continue
             match self.read(span):
                 case Owner(instance=instance):
@@ -141,64 +123,9 @@ def is_name(span: Span) -> bool:
     return text.startswith("(@name", span.start) and text[span.start + 6] in ' \t\r\n"(;)'
 
 
-def custom_section(label: str, parts: list[Sexp], span: Span) -> CustomSection | None:
-    """The custom section that ``(@custom …)`` or ``(@producers …)`` describes; None if it is another annotation."""
-    match label, parts:
-        case "custom", [Quoted() as name, [Symbol("before" | "after" as side), Symbol(place)], *data]:
-            pass
-        case "custom", [Quoted() as name, *data]:
-            side, place = "after", "last"
-        case "producers", fields:
-            return CustomSection("producers", _producers(fields, span))
-        case "custom", _:
-            raise MeldError('expected `(@custom "name" (after data) "bytes"…)`', span=span)
-        case _:
-            return None
-    pieces = [raw_bytes(part) for part in data if isinstance(part, Quoted)]
-    where = _place(side, place)
-    if where is None or len(pieces) != len(data) or not _is_utf8(name.text):
-        raise MeldError(
-            "malformed custom section",
-            span=span,
-            hint=f"a place is `before first`, `after last`, or `before` or `after` one of {', '.join(SECTION_NAMES)}",
-        )
-    return CustomSection(name.text, b"".join(pieces), where)
-
-
-def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= c <= "\udfff" for c in text)
-
-
-def _place(side: str, place: str) -> str | None:
-    order = ("first", *SECTION_NAMES)
-    if place == "last" and side == "after":
-        return f"after {order[-1]}"
-    if place not in order or (place == "first" and side == "after"):
-        return None
-    number = order.index(place) - (side == "before" and place != "first")
-    return f"after {order[number]}" if number else "before first"
-
-
-def _producers(fields: list[Sexp], span: Span) -> bytes:
-    """The section that names the tools that made a module (tool conventions, ProducersSection.md)."""
-    found: dict[str, list[bytes]] = {}
-    for part in fields:
-        match part:
-            case [Symbol(name), Quoted() as tool, Quoted() as version]:
-                found.setdefault(name, []).append(_counted(raw_bytes(tool)) + _counted(raw_bytes(version)))
-            case _:
-                raise MeldError('expected `(@producers (processed-by "tool" "version")…)`', span=span)
-    out = [_counted(name.encode()) + _size(len(tools)) + b"".join(tools) for name, tools in found.items()]
-    return _size(len(out)) + b"".join(out)
-
-
-def _counted(data: bytes) -> bytes:
-    return _size(len(data)) + data
-
-
-def _size(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes((*out, number))
+def only_name(annotations: Iterable[Span], name: str | None = None) -> str | None:
+    """What the ``(@name "…")`` among annotations says; `name` if there is none. Raises MeldError if there are two."""
+    found = [span for span in annotations if is_name(span)]
+    if len(found) > 1:
+        raise MeldError("a name is given once, and this is a second", span=found[1])
+    return debug_name(found[0]) if found else name

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 from meld.diagnostics import MeldError, Span
 from meld.text.grammar.lalr import Token, Tree
 from meld.text.literals import string_bytes, string_text, unsigned
 from meld.text.reading.names import Fail, TextContext, key_of
-from meld.text.sexp import debug_name
+from meld.text.reading.notes import only_name
 
 
 class Terminals:
@@ -57,9 +59,11 @@ class Terminals:
             raise self.error(token, f"expected a number of {bits} bits")
         return value
 
-    def shown_name(self, annotations: list[Token | Tree], name: str) -> str:
-        """The name for people: that of ``(@name "…")`` if there is one."""
-        for token in annotations:
-            if isinstance(token, Token) and token.startswith("(@name"):
-                name = debug_name(self.span(token))
-        return name
+    @overload
+    def shown_name(self, annotations: list[Token | Tree], name: str) -> str: ...
+    @overload
+    def shown_name(self, annotations: list[Token | Tree], name: None = None) -> str | None: ...
+    def shown_name(self, annotations: list[Token | Tree], name: str | None = None) -> str | None:
+        """The name for people: that of ``(@name "…")`` if there is one. Raises MeldError if there are two."""
+        spans = [self.span(token) for token in annotations if isinstance(token, Token)]
+        return only_name(spans, name)

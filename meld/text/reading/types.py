@@ -130,12 +130,18 @@ class TextTypes(Terminals):
                 nodes = nodes[-1:]
             annotations = [node for node in nodes if isinstance(node, Token) and node.type == "ANNOTATION"]
             nodes = nodes[len(annotations) :]
-            shown = self.shown_name(list(annotations), "")
-            if shown and len(nodes) == 1:
-                into.names[len(into.types)] = shown
-            elif shown:
-                raise self.error(annotations[0], f"a name is for one {what}, not for {len(nodes)}")
+            self.name_one(list(annotations), into.names, len(into.types), len(nodes), what)
             into.types += [self.local_type(node) if lazy else self.valtype(node) for node in nodes]
+
+    def name_one(
+        self, annotations: list[Token | Tree], names: dict[int, str], number: int, count: int, what: str
+    ) -> None:
+        """Takes the ``(@name "…")`` over that stands in front of `count` types, the first of which has a number."""
+        shown = self.shown_name(annotations)
+        if shown is not None and count != 1:
+            raise self.error(annotations[0], f"a name is for one {what}, not for {count}")  # type: ignore[arg-type]
+        if shown is not None:
+            names[number] = shown
 
     def functype(self, nodes: list[Node]) -> tuple[FuncType, Variables]:
         """``(param …)… (result …)…``."""
@@ -169,7 +175,8 @@ class TextTypes(Terminals):
             node = inner
         match node.data:
             case "functype":
-                typedef.shape = self.functype(node.children)[0]
+                typedef.shape, params = self.functype(node.children)
+                typedef.field_names = params.names
             case "arraytype":
                 typedef.shape = ArrayType(self.fieldtype(node.children[0]))
             case "structtype":
@@ -190,6 +197,9 @@ class TextTypes(Terminals):
                 names[f"{index} {name}"] = len(fields)
                 typedef.field_names[len(fields)] = self.shown_name(nodes[1:-1], name)
                 nodes = nodes[-1:]
+            annotations = [node for node in nodes if isinstance(node, Token) and node.type == "ANNOTATION"]
+            nodes = nodes[len(annotations) :]
+            self.name_one(list(annotations), typedef.field_names, len(fields), len(nodes), "field")
             fields += [self.fieldtype(node) for node in nodes]
         return StructType(tuple(fields))
 

@@ -26,9 +26,10 @@ from meld.text.reading.component.notes import Head
 from meld.text.reading.component.reading import Reading, token, trees
 from meld.text.reading.component.references import References, sort_of
 from meld.text.reading.component.scope import TextScope
+from meld.text.reading.customs import custom_section
 from meld.text.reading.module import read_module_tree
 from meld.text.reading.names import TextContext
-from meld.text.reading.notes import custom_section, is_name
+from meld.text.reading.notes import is_name
 from meld.text.reading.types import Node
 from meld.text.sexp import debug_name, raw_bytes, read_annotation
 
@@ -99,12 +100,23 @@ class _ComponentReader:
         """Fills a component, whose scope is open."""
         found.span = self.here.place
         annotations: list[Span] = []
+        named: list[Span] = []
+        begun = False
         for node in nodes:
             if isinstance(node, Tree):
                 self.read(node)
+                begun = True
                 continue
-            if node.type == "ANNOTATION":
-                self.annotation(self.here.span(node), found, annotations)
+            if node.type != "ANNOTATION":
+                continue
+            span = self.here.span(node)
+            if not is_name(span):
+                self.annotation(span, annotations)
+            elif begun or named:
+                raise MeldError("the name of a component stands in front of its definitions, once", span=span)
+            else:
+                named.append(span)
+                found.name = debug_name(span)
         for export in self.here.scope.exports:
             self.here.scope.define(export, None, export.span or self.here.place)
         self.here.notes.pending.insert(0, (found.notes, annotations))
@@ -113,14 +125,21 @@ class _ComponentReader:
             found.facts += [name for name in note.names if name not in found.facts]
             found.notes.remove(note)
         found.definitions = self.here.scope.definitions
+        if any(custom.section.name == "component-name" for custom in found.of(c.Custom)):
+            from meld.binary.component.names import take_names
+
+            take_names(found)
         return found
 
-    def annotation(self, span: Span, found: Component, annotations: list[Span]) -> None:
-        """An annotation among the definitions: a name, a custom section, or a note to be read later."""
+    def annotation(self, span: Span, annotations: list[Span]) -> None:
+        """An annotation among the definitions: a custom section, or a note to be read later."""
         label, parts = read_annotation(span.source, span.start, span.end)
-        if label == "name":
-            found.name = debug_name(span)
-            return
+        match label, parts:
+            case "custom", [_, [*_], *_]:
+                hint = "a custom section of a component stands where it is written"
+                raise MeldError("places of custom sections are for core modules", span=span, hint=hint)
+            case "dylink.0", _:
+                raise MeldError("dynamic linking is described in a core module", span=span)
         custom = custom_section(label, parts, span)
         if custom is None:
             annotations.append(span)
@@ -140,11 +159,14 @@ class _ComponentReader:
 
     def wrapped(self, head: Head, nodes: list[Node]) -> tuple[str | None, list[Node]]:
         """The name that a nested thing gives itself, and its content without what is said of the definition."""
-        own, has_own, kept = head.key, False, list[Node]()
+        own, has_own, named, kept = head.key, False, False, list[Node]()
         for node in nodes:
             if isinstance(node, Token) and node.type == "ANNOTATION":
                 span = self.here.span(node)
                 if is_name(span):
+                    if named:
+                        raise MeldError("a name is given once, and this is a second", span=span)
+                    named = True
                     head.name = debug_name(span)
                     own = own if has_own else head.name
                     continue

@@ -12,10 +12,9 @@ from meld.text.grammar.lalr import Token, Tree
 from meld.text.reading.component.core import core_types
 from meld.text.reading.component.notes import ComponentContext, Head
 from meld.text.reading.component.scope import TextScope
-from meld.text.reading.notes import is_name
+from meld.text.reading.notes import is_name, only_name
 from meld.text.reading.terminals import Terminals
 from meld.text.reading.types import Node, TextTypes
-from meld.text.sexp import debug_name
 
 MAX_NESTING = 100
 """How deep components, their types and their value types may nest, taken together, the outermost included."""
@@ -66,10 +65,10 @@ class Reading(Terminals):
             if part.type == "NAME":
                 head.key = head.name = self.identifier(part)
                 self.place = head.place = Span(self.source, head.place.start, self.span(part).end)
-            elif is_name(self.span(part)):
-                head.name = debug_name(self.span(part))
             else:
                 head.annotations.append(self.span(part))
+        head.name = only_name(head.annotations, head.name)
+        head.annotations = [span for span in head.annotations if not is_name(span)]
         return head
 
     def add(self, item: Definition, head: Head | None = None) -> Definition:
