@@ -11,6 +11,7 @@ from meld.ir import proposals
 from meld.ir.types import (
     AbstractHeap,
     ArrayType,
+    ContType,
     FieldType,
     FuncType,
     HeapType,
@@ -28,6 +29,7 @@ from meld.ir.types import (
 NUM_CODES = {NumType.I32: 0x7F, NumType.I64: 0x7E, NumType.F32: 0x7D, NumType.F64: 0x7C, NumType.V128: 0x7B}
 PACKED_CODES = {Packed.I8: 0x78, Packed.I16: 0x77}
 HEAP_CODES = {
+    AbstractHeap.NOCONT: 0x75,
     AbstractHeap.NOEXN: 0x74,
     AbstractHeap.NOFUNC: 0x73,
     AbstractHeap.NOEXTERN: 0x72,
@@ -40,6 +42,7 @@ HEAP_CODES = {
     AbstractHeap.STRUCT: 0x6B,
     AbstractHeap.ARRAY: 0x6A,
     AbstractHeap.EXN: 0x69,
+    AbstractHeap.CONT: 0x68,
 }
 NUM_BY_CODE = {code: t for t, code in NUM_CODES.items()}
 PACKED_BY_CODE = {code: t for t, code in PACKED_CODES.items()}
@@ -193,8 +196,18 @@ class CoreTypeReader:
                 typedef.shape = StructType(tuple(self.field(c) for _ in range(c.count("fields"))))
             case 0x5E:
                 typedef.shape = ArrayType(self.field(c))
+            case 0x5D:
+                typedef.shape = ContType(self._cont(c))
             case other:
                 raise unknown_code(c, f"malformed type definition {other:#04x}", at, proposals.TYPE_FORMS)
+
+    def _cont(self, c: Cursor) -> TypeDef:
+        """The function type of continuations, written as a heap type."""
+        at = c.pos
+        function = self.heaptype(c)
+        if not isinstance(function, TypeDef):
+            raise c.error("continuations are of a function type that is defined", at)
+        return function
 
 
 class CoreTypeWriter:
@@ -269,3 +282,5 @@ class CoreTypeWriter:
                 return head + b"\x5f" + vector([self.field(f) for f in fields])
             case ArrayType(element):
                 return head + b"\x5e" + self.field(element)
+            case ContType(function):
+                return head + b"\x5d" + signed(self.index_of(function))

@@ -32,8 +32,8 @@ from typing import Any
 from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE, CoreTypeReader
 from meld.binary.cursor import Cursor
 from meld.binary.limits import MAX_LOCALS
-from meld.binary.plans import CATCH_KINDS, OPENING, REVERSED, SPACE_OF_IMM, fence, opcode_at
-from meld.ir.instructions import Catch, IndexSpaces, Instruction, MemArg
+from meld.binary.plans import CATCH_KINDS, OPENING, REVERSED, SPACE_OF_IMM, fence, handler_kind, opcode_at
+from meld.ir.instructions import Catch, Handler, IndexSpaces, Instruction, MemArg
 from meld.ir.module import CLOSING
 from meld.ir.opcodes import BY_CODE, VARIANTS, Imm, Op
 from meld.ir.types import RefType, ValType
@@ -133,6 +133,15 @@ class InstructionReader:
         """The clauses of a `try_table`."""
         return tuple([self.catch() for _ in range(self.c.count("catch clauses"))])
 
+    def handlers(self) -> tuple[Handler, ...]:
+        """The clauses of a `resume`."""
+        return tuple([self.handler() for _ in range(self.c.count("clauses of resume"))])
+
+    def handler(self) -> Handler:
+        kind = handler_kind(self.c)
+        tag = self.item("tags")
+        return Handler(tag, None if kind else self.c.u32("label"))
+
     def bits(self, size: int) -> int:
         """The bits of a float or vector."""
         return int.from_bytes(self.c.take(size, "constant"), "little")
@@ -200,6 +209,7 @@ _READERS: dict[Imm, Callable[[InstructionReader], Any]] = {
     Imm.LANES: lambda reader: tuple(reader.c.take(16, "lanes")),
     Imm.HEAP: lambda reader: reader.types.heaptype(reader.c),
     Imm.CATCHES: InstructionReader.catches,
+    Imm.HANDLERS: InstructionReader.handlers,
     **{imm: _item_reader(space) for imm, space in SPACE_OF_IMM.items()},
 }
 

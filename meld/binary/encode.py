@@ -10,7 +10,7 @@ from meld.binary.coretypes import CoreTypeWriter
 from meld.binary.leb import signed, unsigned, vector
 from meld.binary.plans import CATCH_KINDS, REVERSED, SPACE_OF_IMM
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Catch, Code, IndexOf, Instruction, MemArg
+from meld.ir.instructions import Catch, Code, Handler, IndexOf, Instruction, MemArg
 from meld.ir.numbering import Numbering
 from meld.ir.opcodes import OPS, VARIANTS, Imm, Op
 from meld.ir.types import TypeDef
@@ -49,6 +49,7 @@ class Encoder:
             Imm.LANES: bytes,
             Imm.HEAP: self.types.heaptype,
             Imm.CATCHES: lambda catches: vector([self._catch(c) for c in catches]),
+            Imm.HANDLERS: lambda handlers: vector([self._handler(h) for h in handlers]),
         }
         for imm in (Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT):
             self._write[imm] = unsigned
@@ -130,6 +131,10 @@ class Encoder:
     def _catch(self, catch: Catch) -> bytes:
         tag = b"" if catch.tag is None else unsigned(self.numbering.index("tags", catch.tag))
         return bytes((CATCH_KINDS.index(catch.kind),)) + tag + unsigned(catch.label)
+
+    def _handler(self, handler: Handler) -> bytes:
+        tag = unsigned(self.numbering.index("tags", handler.tag))
+        return b"\x01" + tag if handler.label is None else b"\0" + tag + unsigned(handler.label)
 
 
 def _wrapped(value: int, bits: int) -> int:

@@ -86,6 +86,8 @@ def plan_table() -> bytes:
     """The kernel's plans, what follows each opcode, as up to four steps of a byte; behind them the kinds of types."""
     table = array("I", [UNKNOWN] * ((TYPES_AT - PLANS_AT) // 4))
     for (prefix, code), plan in PLANS.items():
+        if Imm.HANDLERS in plan:  # rare: left to the Python path
+            continue
         steps = [STEP_OF[step] for step in plan]
         assert len(steps) <= 4
         slot = code if not prefix else (PREFIXED - PLANS_AT) // 4 + (prefix - 0xFB) * 512 + code

@@ -94,6 +94,13 @@ class _Walk:
                 if self.data[self.at - 1] < 2:
                     self.number()
                 self.number()
+        elif step is Imm.HANDLERS:
+            for _ in range(self.number()):
+                self.at += 1
+                switches = self.data[self.at - 1]
+                self.number()
+                if not switches:
+                    self.number()
         elif step == "cast":
             self.at += 1
             for _ in range(3):

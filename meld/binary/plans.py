@@ -62,6 +62,14 @@ def opcode_at(c: Cursor, byte: int, at: int) -> tuple[int, int]:
     return key
 
 
+def handler_kind(c: Cursor) -> int:
+    """The first byte of a clause of `resume`: 0 if a label follows the tag, 1 if it is ``switch``."""
+    kind = c.u8("clause of resume")
+    if kind > 1:
+        raise c.error(f"malformed clause of resume {kind:#04x}", c.pos - 1)
+    return kind
+
+
 def fence(c: Cursor) -> None:
     if c.u8("atomic.fence") != 0:
         raise c.error("malformed atomic.fence: zero byte expected", c.pos - 1)

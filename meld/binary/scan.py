@@ -5,7 +5,7 @@ from __future__ import annotations
 from meld.binary.coretypes import HEAP_BY_CODE, NUM_BY_CODE, unknown_code
 from meld.binary.cursor import Cursor
 from meld.binary.limits import MAX_LOCALS
-from meld.binary.plans import CLOSE, OPEN, PLANS, PREFIXES, SPACE_OF_IMM, Step, fence, opcode_at
+from meld.binary.plans import CLOSE, OPEN, PLANS, PREFIXES, SPACE_OF_IMM, Step, fence, handler_kind, opcode_at
 from meld.ir import proposals
 from meld.ir.instructions import IndexSpaces
 from meld.ir.opcodes import Imm
@@ -193,6 +193,12 @@ class Scanner:
                 if kind < 2:
                     self.site("tags", at)
                 self.label()
+        elif step is Imm.HANDLERS:
+            for _ in range(self.count("clauses of resume")):
+                kind = handler_kind(c)
+                self.site("tags", at)
+                if not kind:
+                    self.label()
         elif step is Imm.FENCE:
             fence(c)
         elif step == "cast":

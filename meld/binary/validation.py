@@ -42,9 +42,12 @@ FEATURES = (
     "custom_page_sizes",
 )
 """What the engine is told to accept; the names are those of its configuration."""
+ON_X64_LINUX = ("stack_switching",)
+"""The same, where the engine has it at all. It aborts if such code runs, so no other engine of ours is told."""
 
 MISSING = re.compile(
     r"\brequires? the .*(?:feature|proposal)\b|\bfeature required for\b|\bfeature to be enabled\b"
+    r"|\bis disabled\b|\bnon-empty tag result type\b"
     r"|\bfeature is not active\b|\bmust be enabled\b|\bis not enabled\b|\bimports are not supported\b"
 )
 """The engine refuses what this version of it does not have; that is not the program's fault."""
@@ -80,7 +83,8 @@ class _Library:
             function = getattr(self.dll, name)
             function.argtypes, function.restype = arguments, result
         config = self.dll.wasm_config_new()
-        for name in FEATURES:
+        is_x64_linux = sys.platform == "linux" and os.uname().machine == "x86_64"
+        for name in (*FEATURES, *(ON_X64_LINUX if is_x64_linux else ())):
             switch = getattr(self.dll, f"wasmtime_config_wasm_{name}_set")
             switch.argtypes, switch.restype = (pointer, ctypes.c_bool), None
             switch(config, True)

@@ -186,8 +186,10 @@ SPACE_OF_IMM = {
 
 def spaces_of(word: str) -> list[str]:
     """The index spaces that the operands of an instruction name, in order; that of a type use and a reference type."""
-    if word in ("type", "ref", "sub"):
+    if word in ("type", "ref", "sub", "cont"):
         return ["types"]
+    if word == "on":
+        return ["tags"]
     op = OPS.get(word)
     return [] if op is None else [SPACE_OF_IMM[imm] for imm in op.imms if imm in SPACE_OF_IMM]
 

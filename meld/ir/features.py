@@ -17,6 +17,7 @@ from meld.ir.types import (
     V128,
     AbstractHeap,
     ArrayType,
+    ContType,
     FuncType,
     RefType,
     StructType,
@@ -25,6 +26,8 @@ from meld.ir.types import (
 
 Needs = dict[str, str]
 """Feature → what needs it, a few words for people: an instruction, a type."""
+
+STACKS = "stack-switching"
 
 _LIME = {
     "bulk-memory-opt",
@@ -75,6 +78,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"(return_)?call_ref$|ref\.as_non_null$|br_on_(non_)?null$", "function-references"),
     (r"try_table$|throw(_ref)?$", "exceptions"),
     (r"(try|catch|catch_all|rethrow|delegate)$", "legacy-exceptions"),
+    (r"cont\.|suspend$|resume(_throw(_ref)?)?$|switch$", STACKS),
     (r"i64\.(add128|sub128|mul_wide_[su])$", "wide-arithmetic"),
 )
 _PREFIXES = {0xFB: "gc", 0xFE: "threads"}
@@ -93,7 +97,14 @@ def of_op(name: str) -> str | None:
     return found or ("gc" if op.name == "ref.eq" else _PREFIXES.get(op.prefix))
 
 
-_HEAPS = {AbstractHeap.FUNC: "reference-types", AbstractHeap.EXTERN: "reference-types", AbstractHeap.EXN: "exceptions"}
+_HEAPS = {
+    AbstractHeap.FUNC: "reference-types",
+    AbstractHeap.EXTERN: "reference-types",
+    AbstractHeap.EXN: "exceptions",
+} | {
+    AbstractHeap.CONT: STACKS,
+    AbstractHeap.NOCONT: STACKS,
+}
 CONSTANT = frozenset({"i32.const", "i64.const", "f32.const", "f64.const", "global.get", "ref.null", "ref.func"})
 _COMPUTED = frozenset({f"i{bits}.{op}" for bits in (32, 64) for op in ("add", "sub", "mul")})
 
@@ -119,6 +130,8 @@ def of_type(t: TypeDef) -> Needs:
                 found["multi-value"] = "functions with several results"
         case StructType() | ArrayType():
             found["gc"] = "structs and arrays"
+        case ContType():
+            found[STACKS] = "continuations"
     if t.supers or not t.final:
         found["gc"] = "subtypes"
     return found
@@ -170,6 +183,8 @@ def of_item(item: Item) -> Needs:
             _constant(found, init or ())
         case Tag():
             found["exceptions"] = "tags"
+            if isinstance(item.type.shape, FuncType) and item.type.shape.results:
+                found[STACKS] = "tags with results"
         case DataSegment(memory=memory, offset=offset):
             if memory is None:
                 found["bulk-memory"] = "passive data"

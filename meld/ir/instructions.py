@@ -41,6 +41,14 @@ class Catch:
 
 
 @record(frozen=True)
+class Handler:
+    """One clause of `resume`: ``(on $tag $label)``, or ``(on $tag switch)`` if there is no label."""
+
+    tag: Tag
+    label: int | None
+
+
+@record(frozen=True)
 class IndexOf:
     """In place of the number of an `i32.const`: the index that `item` has when the module is encoded.
 
@@ -180,6 +188,8 @@ def _substitute(arg: Any, new: Mapping[Any, Any]) -> Any:
             return MemArg(align, offset, new.get(memory, memory))
         case Catch(kind, tag, label):
             return Catch(kind, None if tag is None else new.get(tag, tag), label)
+        case Handler(tag, label):
+            return Handler(new.get(tag, tag), label)
         case IndexOf(item):
             return IndexOf(new.get(item, item))
         case tuple():
@@ -208,6 +218,8 @@ def references(instruction: Instruction) -> list[Item | TypeDef]:
             case Catch(_, tag, _):
                 if tag is not None:
                     found.append(tag)
+            case Handler(tag, _):
+                found.append(tag)
             case IndexOf(item):
                 found.append(item)
             case tuple() as parts:

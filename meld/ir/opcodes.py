@@ -36,6 +36,7 @@ class Imm(Enum):
     REF = auto()  # reference type; in the binary the nullability is in the opcode or in flags
     RESULTS = auto()  # select: tuple of value types
     CATCHES = auto()  # try_table: tuple of Catch
+    HANDLERS = auto()  # resume: tuple of Handler
     FENCE = auto()  # the reserved zero byte of atomic.fence
 
 
@@ -176,6 +177,16 @@ _GC = [
     *_numbered(0xFB, 26, "any.convert_extern extern.convert_any ref.i31 i31.get_s i31.get_u"),
 ]
 
+_STACKS = [
+    Op("cont.new", 0, 0xE0, (Imm.TYPE,)),
+    Op("cont.bind", 0, 0xE1, (Imm.TYPE, Imm.TYPE)),
+    Op("suspend", 0, 0xE2, (Imm.TAG,)),
+    Op("resume", 0, 0xE3, (Imm.TYPE, Imm.HANDLERS)),
+    Op("resume_throw", 0, 0xE4, (Imm.TYPE, Imm.TAG, Imm.HANDLERS)),
+    Op("resume_throw_ref", 0, 0xE5, (Imm.TYPE, Imm.HANDLERS)),
+    Op("switch", 0, 0xE6, (Imm.TYPE, Imm.TAG)),
+]
+
 _VECTOR = [
     *_accesses(
         0xFD,
@@ -271,7 +282,7 @@ _ATOMIC = [
 ]
 
 OPS: dict[str, Op] = {
-    op.name: op for op in (*_CONTROL, *_MEMORY, *_NUMERIC, *_BULK, *_REFERENCES, *_GC, *_VECTOR, *_ATOMIC)
+    op.name: op for op in (*_CONTROL, *_MEMORY, *_NUMERIC, *_BULK, *_REFERENCES, *_GC, *_STACKS, *_VECTOR, *_ATOMIC)
 }
 """All instructions by mnemonic. `select`, `ref.test` and `ref.cast` have a second opcode: see `VARIANTS`."""
 

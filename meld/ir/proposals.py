@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 
-STACKS, DESCRIPTORS, THREADS = "stack-switching", "custom-descriptors", "shared-everything-threads"
+DESCRIPTORS, THREADS = "custom-descriptors", "shared-everything-threads"
 CONTROL, HALF, STRINGS = "memory-control", "half-precision", "reference-types strings (stringref)"
 
 HINT = "let the toolchain compile without it"
 
 _OPCODES = (
-    (0x00, 0xE0, 0xE6, STACKS),
     (0xFB, 0x20, 0x26, DESCRIPTORS),
     (0xFB, 0x80, 0xB7, STRINGS),
     (0xFC, 0x12, 0x13, CONTROL),
@@ -24,11 +23,9 @@ _OPCODES = (
 )
 """Prefix (0: none), first and last opcode."""
 
-TYPE_FORMS = {0x5D: STACKS, 0x4C: DESCRIPTORS, 0x4D: DESCRIPTORS, 0x65: THREADS}
+TYPE_FORMS = {0x4C: DESCRIPTORS, 0x4D: DESCRIPTORS, 0x65: THREADS}
 """The first byte of a definition in the type section."""
 HEAP_CODES = {
-    0x68: STACKS,
-    0x75: STACKS,
     0x62: DESCRIPTORS,
     0x65: THREADS,
     **dict.fromkeys((0x60, 0x61, 0x66, 0x67), STRINGS),
@@ -39,7 +36,6 @@ SHARED = 0x02
 """A bit of the mutability of a global or a field, and of the flags of a table."""
 
 _WORDS = (
-    (r"cont|(?:null)?contref|nocont|cont\.\w+|suspend|resume(?:_throw(?:_ref)?)?|switch", STACKS),
     (r"descriptor|describes|exact|\w+\.new\w*_desc|ref\.get_desc|\w+_cast_desc\w*|\w+\.cast_desc\w*", DESCRIPTORS),
     (r"shared|pause|thread\.\w+|ref\.i31_shared|(?:global|table|struct|array)\.(?:atomic|wait|notify)\b.*", THREADS),
     (r"memory\.(?:discard|protect)", CONTROL),

@@ -38,10 +38,12 @@ class AbstractHeap(Enum):
     STRUCT = "struct"
     ARRAY = "array"
     EXN = "exn"
+    CONT = "cont"
     NONE = "none"
     NOFUNC = "nofunc"
     NOEXTERN = "noextern"
     NOEXN = "noexn"
+    NOCONT = "nocont"
 
 
 class Packed(Enum):
@@ -55,7 +57,7 @@ class Packed(Enum):
 class TypeDef:
     """One type definition. Compared by identity."""
 
-    shape: FuncType | StructType | ArrayType
+    shape: FuncType | StructType | ArrayType | ContType
     name: str | None = None
     final: bool = True
     supers: tuple[TypeDef, ...] = ()
@@ -111,6 +113,16 @@ class ArrayType:
     """`(array field)`."""
 
     element: FieldType
+
+
+@record(frozen=True)
+class ContType:
+    """`(cont $function)`: continuations that take the parameters of a function type, and end with its results.
+
+    Source: the proposal of stack switching.
+    """
+
+    function: TypeDef
 
 
 @record(eq=False)

@@ -88,7 +88,7 @@ def _leaves(body: Code) -> bool:
     """Whether a body jumps to its own end."""
     depth = 0
     for instruction in body.instructions:
-        if instruction.op in ("return", "try_table"):
+        if instruction.op in ("return", "try_table", "resume", "resume_throw", "resume_throw_ref"):
             return True
         if instruction.op in LABELLED:
             depth += 1

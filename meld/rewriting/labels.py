@@ -6,11 +6,11 @@ them. Here a branch names a `Label`, and numbers come back when everything is in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
-from meld.ir.instructions import Catch, Instruction
+from meld.ir.instructions import Catch, Handler, Instruction
 from meld.ir.module import CLOSING, LABELLED
 from meld.ir.opcodes import OPS, Imm
 from meld.support.records import record
@@ -36,6 +36,14 @@ BRANCHES: dict[str, int] = {name: op.imms.index(Imm.LABEL) for name, op in OPS.i
 """Instructions with one label, and which of the immediates it is."""
 
 
+RESUMING = frozenset({"resume", "resume_throw", "resume_throw_ref"})
+"""Instructions whose last immediate is clauses with labels."""
+
+
+def _over(handler: Handler, new: Callable[[Any], Any]) -> Handler:
+    return handler if handler.label is None else Handler(handler.tag, new(handler.label))
+
+
 def with_labels(i: Instruction, labels: Sequence[Any]) -> Instruction:
     """The instruction over other labels: number n becomes `labels[-1 - n]`. Other immediates are kept."""
     args: tuple[Any, ...] = i.args
@@ -47,6 +55,8 @@ def with_labels(i: Instruction, labels: Sequence[Any]) -> Instruction:
     elif i.op == "try_table":
         catches = tuple(Catch(c.kind, c.tag, labels[-1 - c.label]) for c in args[1])
         args = (args[0], catches)
+    elif i.op in RESUMING:
+        args = (*args[:-1], tuple(_over(h, lambda number: labels[-1 - number]) for h in args[-1]))
     else:
         return i
     return Instruction(i.op, args, i.span, i.label, i.notes, i.place)
@@ -77,10 +87,13 @@ def resolve(flat: Iterable[Flat], outermost: Label) -> list[Instruction]:
         i = one.instruction if isinstance(one, Opening) else one
         if i.op in CLOSING:
             depths.open.pop()
-        out.append(_numbered(i, depths) if i.op in BRANCHES or i.op in ("br_table", "try_table") else i)
+        out.append(_numbered(i, depths) if i.op in _LABELLING else i)
         if opening is not None:
             depths.enter(opening.label)
     return out
+
+
+_LABELLING = RESUMING | {*BRANCHES, "br_table", "try_table"}
 
 
 def _numbered(i: Instruction, depths: _Depths) -> Instruction:
@@ -89,6 +102,8 @@ def _numbered(i: Instruction, depths: _Depths) -> Instruction:
         args = (tuple(depths.of(label) for label in args[0]),)
     elif i.op == "try_table":
         args = (args[0], tuple(Catch(c.kind, c.tag, depths.of(c.label)) for c in args[1]))
+    elif i.op in RESUMING:
+        args = (*args[:-1], tuple(_over(h, depths.of) for h in args[-1]))
     else:
         at = BRANCHES[i.op]
         args = (*args[:at], depths.of(args[at]), *args[at + 1 :])

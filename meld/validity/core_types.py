@@ -14,7 +14,7 @@ from typing import Any
 
 from meld.binary.limits import MAX_SUPERS
 from meld.diagnostics import MeldError
-from meld.ir.types import AbstractHeap, ArrayType, FieldType, FuncType, RecGroup, RefType, StructType, TypeDef
+from meld.ir.types import AbstractHeap, ArrayType, ContType, FieldType, FuncType, RecGroup, RefType, StructType, TypeDef
 
 H = AbstractHeap
 ABOVE: dict[AbstractHeap, tuple[AbstractHeap, ...]] = {
@@ -26,11 +26,17 @@ ABOVE: dict[AbstractHeap, tuple[AbstractHeap, ...]] = {
     H.NOFUNC: (H.FUNC,),
     H.NOEXTERN: (H.EXTERN,),
     H.NOEXN: (H.EXN,),
+    H.NOCONT: (H.CONT,),
 }
 """What each abstract heap type is a subtype of, itself aside."""
 
-KIND_OF_SHAPE: dict[type[Any], AbstractHeap] = {FuncType: H.FUNC, StructType: H.STRUCT, ArrayType: H.ARRAY}
-BOTTOM = {H.FUNC: H.NOFUNC, H.STRUCT: H.NONE, H.ARRAY: H.NONE}
+KIND_OF_SHAPE: dict[type[Any], AbstractHeap] = {
+    FuncType: H.FUNC,
+    StructType: H.STRUCT,
+    ArrayType: H.ARRAY,
+    ContType: H.CONT,
+}
+BOTTOM = {H.FUNC: H.NOFUNC, H.STRUCT: H.NONE, H.ARRAY: H.NONE, H.CONT: H.NOCONT}
 
 
 def is_plain(group: RecGroup) -> bool:
@@ -76,6 +82,8 @@ def _parts(shape: Any) -> Iterable[Any]:
             return [f.storage for f in fields]
         case ArrayType(element):
             return (element.storage,)
+        case ContType(function):
+            return (RefType(True, function),)
     raise TypeError(f"unknown type shape {shape!r}")
 
 
@@ -165,6 +173,8 @@ class CoreTypes:
                 return len(fields) >= len(above) and all(map(self._field_fits, fields, above))
             case ArrayType(element), ArrayType(above):
                 return self._field_fits(element, above)
+            case ContType(function), ContType(above):
+                return self.fits(function, above)
         return False
 
     def _field_fits(self, a: FieldType, b: FieldType) -> bool:
@@ -215,4 +225,6 @@ def _mapped(shape: Any, ident: Callable[[TypeDef], Any]) -> Any:
             return tuple(map(field, fields))
         case ArrayType(element):
             return field(element)
+        case ContType(function):
+            return ident(function)
     raise TypeError(f"unknown type shape {shape!r}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from meld.ir.instructions import Catch, IndexOf, Instruction, MemArg, references
+from meld.ir.instructions import Catch, Handler, IndexOf, Instruction, MemArg, references
 from meld.ir.module import DataSegment, ElementSegment, Function, Global, Memory, Table, Tag
 from meld.ir.nesting import follow
 from meld.ir.opcodes import OPS, Imm
@@ -51,6 +51,7 @@ _FITS: dict[Imm, Callable[[Any], bool]] = {
     Imm.REF: _is(RefType),
     Imm.RESULTS: _all(_VALTYPE),
     Imm.CATCHES: _all(_is(Catch)),
+    Imm.HANDLERS: _all(_is(Handler)),
     **dict.fromkeys((Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT, Imm.F32, Imm.F64, Imm.V128, Imm.LANE), _count),
 }
 _OPTIONAL = frozenset({"select", "atomic.fence"})
@@ -117,6 +118,8 @@ def _out_of_range(imms: tuple[Imm, ...], args: tuple[Any, ...], variables: int, 
                 labels = arg
             case Imm.CATCHES:
                 labels = tuple(catch.label for catch in arg)
+            case Imm.HANDLERS:
+                labels = tuple(handler.label for handler in arg if handler.label is not None)
         for label in labels:
             if label > depth:
                 yield f"there is no label {label}: {depth} blocks are open"

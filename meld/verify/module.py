@@ -30,7 +30,7 @@ from meld.ir.module import (
 )
 from meld.ir.notes import Note
 from meld.ir.numbering import SINGULAR
-from meld.ir.types import ArrayType, FuncType, RefType, StructType, TypeDef
+from meld.ir.types import ArrayType, ContType, FuncType, RefType, StructType, TypeDef
 from meld.text.literals import identifier
 from meld.verify.body import body_problems
 from meld.verify.facts import FACTS, _promises_nothing
@@ -305,6 +305,8 @@ def _types_in(typedef: TypeDef) -> list[TypeDef]:
             inner = [member.storage for member in members]
         case ArrayType(element):
             inner = [element.storage]
+        case ContType(function):
+            inner = [RefType(True, function)]
     return [*typedef.supers, *(found for t in inner for found in _defined(t))]
 
 

@@ -13,7 +13,7 @@ from text_samples import EVERYTHING, MALFORMED
 from meld.binary.reader import read_module
 from meld.binary.writer import write_module
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Catch, Code, Instruction, LazyBody, MemArg
+from meld.ir.instructions import Catch, Code, Handler, Instruction, LazyBody, MemArg
 from meld.ir.module import DataSegment, ElementSegment, Function, Global, Memory, Module, Table, Tag
 from meld.ir.opcodes import OPS, Imm, Op
 from meld.ir.types import (
@@ -126,6 +126,7 @@ def _specimen(op: Op, module: Module) -> list[Instruction]:
         Imm.REF: RefType(True, array),
         Imm.RESULTS: (RefType(False, AbstractHeap.I31),),
         Imm.CATCHES: (Catch("catch", module.tags[0], 0), Catch("catch_all_ref", None, 1)),
+        Imm.HANDLERS: (Handler(module.tags[0], 0), Handler(module.tags[0], None)),
     }
     instruction = Instruction(op.name, tuple(values[imm] for imm in op.imms if imm is not Imm.FENCE))
     opening = Instruction("block", (None,), label="b")

@@ -12,7 +12,7 @@ from typing import Any
 
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import Function, Global, Memory, Module, Table, Tag
-from meld.ir.types import ArrayType, FieldType, FuncType, RecGroup, RefType, StructType, TypeDef
+from meld.ir.types import ArrayType, ContType, FieldType, FuncType, RecGroup, RefType, StructType, TypeDef
 
 Map = Callable[[TypeDef], Any]
 
@@ -57,6 +57,8 @@ def _map_shape(shape: Any, f: Map) -> Any:
             return StructType(tuple(FieldType(_map_value(x.storage, f), x.mutable) for x in fields))
         case ArrayType(element):
             return ArrayType(FieldType(_map_value(element.storage, f), element.mutable))
+        case ContType(function):
+            return ContType(f(function))
     raise TypeError(f"unknown type shape {shape!r}")
 
 

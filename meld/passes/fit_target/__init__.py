@@ -8,7 +8,7 @@ from meld.diagnostics import MeldError, did_you_mean
 from meld.ir.features import TARGETS, Needs, of_item, of_type
 from meld.ir.instructions import Code, LazyBody
 from meld.ir.module import Function, Global, Item, Module, Table, Tag
-from meld.ir.types import ArrayType, FuncType, RefType, StructType, TypeDef
+from meld.ir.types import ArrayType, ContType, FuncType, RefType, StructType, TypeDef
 from meld.passes.base import Pass, PassContext, option
 from meld.passes.fit_target.instructions import Instructions
 from meld.passes.fit_target.results import lower_results
@@ -182,6 +182,8 @@ def _types_of(t: TypeDef) -> set[TypeDef]:
             inside = [f.storage for f in fields]
         case ArrayType(element):
             inside = [element.storage]
+        case ContType(function):
+            inside = [function]
     return _types_in(inside) | set(t.supers)
 
 

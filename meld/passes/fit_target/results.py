@@ -18,7 +18,10 @@ from meld.support.records import record
 
 KIND = "target"
 _PLAIN = frozenset({I32, I64, F32, F64})
-_UNKNOWN = frozenset({"try", "try_table", "br_on_null", "br_on_non_null", "br_on_cast", "br_on_cast_fail"})
+_UNKNOWN = frozenset(
+    {"try", "try_table", "br_on_null", "br_on_non_null", "br_on_cast", "br_on_cast_fail"}
+    | {"resume", "resume_throw", "resume_throw_ref"}
+)
 
 
 def lower_results(module: Module) -> int:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from meld.ir.instructions import Instruction
 from meld.ir.module import LABELLED
 from meld.passes.lower_multi_memory.regions import Region
+from meld.rewriting.labels import RESUMING
 from meld.support.records import record
 
 Known: TypeAlias = dict[tuple[int, int], int]
@@ -124,6 +125,10 @@ class Facts:
         else:
             if op in BRANCHES:
                 self._branch(i.args[0], self.known)
+            elif op in RESUMING:
+                for handler in i.args[-1]:
+                    if handler.label is not None:
+                        self._branch(handler.label, self.known)
             elif op == "br_table":
                 for depth in set(i.args[0]):
                     self._branch(depth, self.known)

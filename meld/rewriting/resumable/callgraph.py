@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from meld.binary.bodies import EncodedBody
 from meld.ir.instructions import Code, Instruction, LazyBody
 from meld.ir.module import Function, Global, Module, Table
-from meld.ir.types import ArrayType, FuncType, RefType, StructType, TypeDef
+from meld.ir.types import ArrayType, ContType, FuncType, RefType, StructType, TypeDef
 from meld.support.records import record
 
 Key: TypeAlias = "tuple[Table | None, TypeDef]"
@@ -24,6 +24,10 @@ Key: TypeAlias = "tuple[Table | None, TypeDef]"
 
 CHANGES = frozenset({"table.set", "table.fill", "table.init", "table.copy"})
 """Instructions that change elements that a table has; the table is the first immediate."""
+
+RUNS = frozenset({"resume", "resume_throw", "resume_throw_ref", "switch"})
+"""Instructions that run a continuation, which may be any that the module makes."""
+CONTINUATION: Key = (None, TypeDef(FuncType()))
 
 
 @record(eq=False)
@@ -43,6 +47,7 @@ class CallGraph:
     _grown: set[Table] = field(default_factory=set)
     _open: set[Table] = field(default_factory=set)
     _targets: dict[Key, tuple[Function, ...]] = field(default_factory=dict)
+    _continued: dict[TypeDef, None] = field(default_factory=dict)
     _same: Mapping[TypeDef, TypeDef] = field(default_factory=dict)
     _plain: bool = False
 
@@ -54,6 +59,9 @@ class CallGraph:
         self._open |= {export.item for export in module.exports if isinstance(export.item, Table)}
         for function in module.functions:
             self._scan(function)
+        for function in [f for f, kinds in self.indirect.items() if CONTINUATION in kinds]:
+            del self.indirect[function][CONTINUATION]
+            self.indirect[function].update(dict.fromkeys((None, t) for t in self._continued))
         for expression in module.constants():
             self._take(expression)
         for segment in module.elements:
@@ -77,6 +85,11 @@ class CallGraph:
                     indirect[self.key(i)] = None
             elif op == "ref.func":
                 self._taken[i.args[0]] = None
+            elif op == "cont.new":
+                typed: Any = i.args[0].shape
+                self._continued[self._same.get(typed.function, typed.function)] = None
+            elif op in RUNS:
+                indirect[CONTINUATION] = None
             elif op in CHANGES:
                 self._changed.add(i.args[0])
             elif op == "table.grow":
@@ -164,6 +177,8 @@ def _typed_references(module: Module) -> bool:
                 types += [f.storage for f in fields]
             case ArrayType(element):
                 types.append(element.storage)
+            case ContType(function):
+                types.append(RefType(True, function))
     return any(isinstance(t, RefType) and isinstance(t.heap, TypeDef) for t in types)
 
 
@@ -190,6 +205,8 @@ def _shape(shape: Any, ident: Any) -> Any:
             return "struct", tuple((_value(f.storage, ident), f.mutable) for f in fields)
         case ArrayType(element):
             return "array", _value(element.storage, ident), element.mutable
+        case ContType(function):
+            return "cont", ident(function)
     raise TypeError(f"unknown type shape {shape!r}")
 
 

@@ -10,7 +10,7 @@ from dataclasses import field
 from typing import Any
 
 from meld.ir.module import Function, Global, Memory, Module, Table
-from meld.ir.types import AbstractHeap, FuncType, RefType
+from meld.ir.types import AbstractHeap, ContType, FuncType, RefType
 from meld.rewriting.splice import splice
 from meld.rewriting.template import template
 from meld.support.records import record
@@ -78,6 +78,8 @@ _TOP = {
     AbstractHeap.NOEXTERN: AbstractHeap.EXTERN,
     AbstractHeap.EXN: AbstractHeap.EXN,
     AbstractHeap.NOEXN: AbstractHeap.EXN,
+    AbstractHeap.CONT: AbstractHeap.CONT,
+    AbstractHeap.NOCONT: AbstractHeap.CONT,
 }
 
 
@@ -85,4 +87,10 @@ def hierarchy(t: RefType) -> AbstractHeap:
     """The top of the hierarchy that a reference type belongs to."""
     if isinstance(t.heap, AbstractHeap):
         return _TOP.get(t.heap, AbstractHeap.ANY)
-    return AbstractHeap.FUNC if isinstance(t.heap.shape, FuncType) else AbstractHeap.ANY
+    match t.heap.shape:
+        case FuncType():
+            return AbstractHeap.FUNC
+        case ContType():
+            return AbstractHeap.CONT
+        case _:
+            return AbstractHeap.ANY

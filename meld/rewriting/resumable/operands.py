@@ -21,6 +21,7 @@ from meld.ir.types import (
     V128,
     AbstractHeap,
     ArrayType,
+    ContType,
     FuncType,
     Packed,
     RefType,
@@ -154,6 +155,12 @@ def _element(t: TypeDef) -> ValType:
     return _unpacked(t.shape.element.storage)
 
 
+def continued(t: TypeDef) -> FuncType:
+    """The function type of a type of continuations."""
+    assert isinstance(t.shape, ContType) and isinstance(t.shape.function.shape, FuncType)
+    return t.shape.function.shape
+
+
 def signature_of(instruction: Instruction) -> FuncType:
     """The type of the function that an instruction calls, a tail call or not."""
     args: Any = instruction.args
@@ -249,4 +256,11 @@ def _reference(i: Instruction, stack: Sequence[ValType]) -> Effect:
             return args[1], (RefType(False, args[0]),)
         case "array.get" | "array.get_s" | "array.get_u":
             return 2, (_element(args[0]),)
+        case "cont.new":
+            return 1, (RefType(False, args[0]),)
+        case "cont.bind":
+            given = len(continued(args[0]).params) - len(continued(args[1]).params)
+            return 1 + given, (RefType(False, args[1]),)
+        case "suspend":
+            return len(args[0].type.shape.params), args[0].type.shape.results
     raise AssertionError(f"`{i.op}` is a control instruction")

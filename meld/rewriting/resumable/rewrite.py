@@ -42,6 +42,7 @@ from meld.ir.instructions import BlockType, Code, Instruction, MemArg
 from meld.ir.module import Function, Module, Table
 from meld.ir.types import FUNCREF, I32, NumType, RefType, ValType
 from meld.rewriting.labels import Flat, Label, Opening, resolve, snippet
+from meld.rewriting.resumable.callgraph import RUNS
 from meld.rewriting.resumable.carrier import KIND, Carrier
 from meld.rewriting.resumable.frames import FrameCode, layout
 from meld.rewriting.resumable.levels import Arm, Nest, Point, Slot, read_levels
@@ -82,6 +83,8 @@ class Rewriting:
     def rewrite(self, function: Function) -> FrameInfo | None:
         """Rewrites a function; None if it has no points and was left as it is. Raises MeldError if that cannot be."""
         body = Label()
+        if any(i.op in RUNS for i in function.view().instructions):
+            raise refused(function, "it runs continuations; let the pass `stack-switching` carry frames")
         level = read_levels(function, self.is_point, body)
         if not level.numbers:
             return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from meld.diagnostics import MeldError
-from meld.ir.instructions import Catch, IndexOf, Instruction, MemArg
+from meld.ir.instructions import Catch, Handler, IndexOf, Instruction, MemArg
 from meld.ir.module import CLOSING, LABELLED
 from meld.ir.notes import BranchHint
 from meld.ir.opcodes import OPS, Imm, Op
@@ -50,6 +50,7 @@ class BodyPrinter:
             Imm.HEAP: lambda h: f" {h.value}" if isinstance(h, AbstractHeap) else self.ref("types", h),
             Imm.REF: lambda t: f" {names.type(t)}",
             Imm.CATCHES: self.catches,
+            Imm.HANDLERS: self.handlers,
             Imm.FUNC: lambda item: self.ref("functions", item),
             Imm.TYPE: lambda item: self.ref("types", item),
             Imm.GLOBAL: lambda item: self.ref("globals", item),
@@ -200,6 +201,14 @@ class BodyPrinter:
         for catch in catches:
             tag = "" if catch.tag is None else self.ref("tags", catch.tag)
             shown += f" ({catch.kind}{tag}{self.label(catch.label)})"
+        return shown
+
+    def handlers(self, handlers: tuple[Handler, ...]) -> str:
+        """The clauses of `resume`."""
+        shown = ""
+        for handler in handlers:
+            label = " switch" if handler.label is None else self.label(handler.label)
+            shown += f" (on{self.ref('tags', handler.tag)}{label})"
         return shown
 
     def memarg(self, arg: MemArg, natural: int) -> str:

@@ -10,7 +10,18 @@ from meld.ir.instructions import IndexSpaces
 from meld.ir.module import Item, Module
 from meld.ir.notes import Instance, Note, Opaque, Origin, Owner, Ref, Sexp, Symbol, Synthetic, note_to_sexp
 from meld.ir.numbering import Numbering
-from meld.ir.types import ArrayType, FieldType, FuncType, Limits, RefType, StorageType, StructType, TypeDef, ValType
+from meld.ir.types import (
+    ArrayType,
+    ContType,
+    FieldType,
+    FuncType,
+    Limits,
+    RefType,
+    StorageType,
+    StructType,
+    TypeDef,
+    ValType,
+)
 from meld.text.literals import identifier, quoted
 from meld.text.sexp import annotation_text
 
@@ -105,6 +116,8 @@ class TypeText:
                 shape = f"(struct{listed})"
             case ArrayType(element):
                 shape = f"(array {self.field(element)})"
+            case ContType(function):
+                shape = f"(cont {self.type_name(function)})"
         if typedef.supers or not typedef.final:
             final = " final" if typedef.final else ""
             supers = "".join(f" {self.type_name(t)}" for t in typedef.supers)
@@ -182,7 +195,13 @@ class Names(TypeText):
         return f"(type{self.declared('types', typedef)}{notes} {self.shape(typedef)})"
 
 
-_SHORT = {"none": "nullref", "nofunc": "nullfuncref", "noextern": "nullexternref", "noexn": "nullexnref"}
+_SHORT = {
+    "none": "nullref",
+    "nofunc": "nullfuncref",
+    "noextern": "nullexternref",
+    "noexn": "nullexnref",
+    "nocont": "nullcontref",
+}
 
 
 def _unique(items: Iterable[Any]) -> dict[Any, str]:

@@ -105,10 +105,10 @@ _ATTRIBUTE = re.compile(r"(?:offset|align)=\w+|nan:0x[0-9a-fA-F_]+|")
 _NUMERIC = frozenset("$+-0123456789")
 _BLOCK = re.compile(r"(?<![^\s()])(?:block|loop|if|try|try_table)(?![^\s()])(?:\s+\$([^\s()\";]+))?")
 _OTHER_WORDS = (
-    "type param result ref null then else do catch catch_all catch_ref catch_all_ref i8 i16 nan inf "
-    "i8x16 i16x8 i32x4 i64x2 f32x4 f64x2 i32 i64 f32 f64 v128 func extern any eq i31 struct array exn none nofunc "
-    "noextern noexn funcref externref anyref eqref i31ref structref arrayref exnref nullref nullfuncref nullexternref "
-    "nullexnref"
+    "type param result ref null then else do catch catch_all catch_ref catch_all_ref on i8 i16 nan inf "
+    "i8x16 i16x8 i32x4 i64x2 f32x4 f64x2 i32 i64 f32 f64 v128 func extern any eq i31 struct array exn cont none nofunc "
+    "noextern noexn nocont funcref externref anyref eqref i31ref structref arrayref exnref contref nullref nullfuncref "
+    "nullexternref nullexnref nullcontref"
 )
 _HEAD_WORDS = ("local", "param", "result", "type", "import", "export")
 _WORDS = frozenset(OPS) | frozenset(_OTHER_WORDS.split())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from meld.diagnostics import MeldError, Span
-from meld.ir.instructions import BlockType, Catch, IndexOf, IndexSpaces, MemArg
+from meld.ir.instructions import BlockType, Catch, Handler, IndexOf, IndexSpaces, MemArg
 from meld.ir.numbering import SINGULAR
 from meld.ir.opcodes import OPS, Imm, Op
 from meld.ir.types import FuncType, RefType, StructType, TypeDef, ValType
@@ -322,6 +322,18 @@ class ImmediateReader:
             self.closing()
         return tuple(found)
 
+    def handlers(self) -> tuple[Handler, ...]:
+        """The clauses of `resume`."""
+        found: list[Handler] = []
+        while self.tokens[self.at] == "(" and self.tokens[self.at + 1] == "on":
+            self.at += 2
+            tag = self.item("tags")
+            switches = self.tokens[self.at] == "switch"
+            self.at += switches
+            found.append(Handler(tag, None if switches else self.label()))
+            self.closing()
+        return tuple(found)
+
     # --- numbers ---
 
     def i32(self) -> int | IndexOf:
@@ -434,6 +446,7 @@ _BY_KIND: dict[Imm, Reader] = {
     Imm.HEAP: ImmediateReader.heaptype,
     Imm.REF: ImmediateReader.reftype,
     Imm.CATCHES: ImmediateReader.catches,
+    Imm.HANDLERS: ImmediateReader.handlers,
 }
 
 

@@ -31,6 +31,7 @@ REFTYPES: dict[str, RefType] = {
     "nullfuncref": RefType(True, AbstractHeap.NOFUNC),
     "nullexternref": RefType(True, AbstractHeap.NOEXTERN),
     "nullexnref": RefType(True, AbstractHeap.NOEXN),
+    "nullcontref": RefType(True, AbstractHeap.NOCONT),
 }
 VALTYPES: dict[str, ValType] = {**NUMTYPES, **REFTYPES}
 

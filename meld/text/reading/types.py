@@ -10,6 +10,7 @@ from meld.ir.instructions import IndexSpaces
 from meld.ir.module import ImportName
 from meld.ir.types import (
     ArrayType,
+    ContType,
     FieldType,
     FuncType,
     Limits,
@@ -179,6 +180,10 @@ class TextTypes(Terminals):
                 typedef.field_names = params.names
             case "arraytype":
                 typedef.shape = ArrayType(self.fieldtype(node.children[0]))
+            case "conttype":
+                (token,) = node.children
+                assert isinstance(token, Token)
+                typedef.shape = ContType(find(self.scope, "types", self.key(token), self.failing(token)))
             case "structtype":
                 typedef.shape = self.struct(typedef, node, index)
             case other:
