@@ -194,7 +194,13 @@ def _is_field(head: Sexp, named: dict[str, Field[Any]]) -> bool:
 
 
 def _note_fields(cls: type[Note]) -> list[Field[Any]]:
-    return [f for f in fields(cls) if "kind" in f.metadata]
+    found = _FIELDS.get(cls)
+    if found is None:
+        found = _FIELDS[cls] = [f for f in fields(cls) if "kind" in f.metadata]
+    return found
+
+
+_FIELDS: dict[type[Note], list[Field[Any]]] = {}
 
 
 def _write_field(f: Field[Any], value: Any, name_of: NameOf) -> list[Sexp]:

@@ -18,20 +18,20 @@ There are three kinds.
 The first two can be turned back into the part as it was (`shown`), so that a recorder need not keep its text.
 
 A program has tens of thousands of functions, and a pass touches a dozen. So `Fingerprints` does not look at each of
-them either: functions with lazy bodies that stand one behind the other are a *run* of a thousand, and two runs are
-compared as a few lists, without a loop in Python. Parts are compared only where runs differ.
+them either: the fields of all functions with lazy bodies are one list (`Bodies`), those of data segments another
+(`Segments`), and lists are compared without a loop in Python. Fingerprints are made only of parts that differ.
 
-`Fingerprints` holds what one step leaves for the next: the runs, and what each scope meant. A meaning is one object as
-long as nothing in it changes, so meanings are compared by identity.
+`Fingerprints` holds what one step leaves for the next: the lists, and what each scope meant. A meaning is one
+object as long as nothing in it changes, so meanings are compared by identity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import field, fields
-from itertools import zip_longest
-from operator import attrgetter
-from typing import Any
+from itertools import chain, compress, zip_longest
+from operator import attrgetter, eq, itemgetter
+from typing import Any, TypeAlias
 
 from meld.binary.bodies import EncodedBody
 from meld.binary.scan import INDEX
@@ -130,7 +130,7 @@ def _named(function: Function) -> tuple[tuple[tuple[int, str], ...], ...]:
 
 
 _SEGMENT = tuple(f.name for f in fields(DataSegment) if f.name not in ("span", "notes", "offset"))
-_segment = attrgetter(*_SEGMENT)
+_segment = attrgetter(*_SEGMENT, "offset")
 
 
 @record()
@@ -145,7 +145,7 @@ class SegmentFingerprint:
         """The fingerprint of a segment; None if it has notes."""
         if segment.notes or any(i.notes for i in segment.offset or ()):
             return None
-        return cls(_segment(segment), None if segment.offset is None else _instructions(segment.offset))
+        return cls(_segment(segment)[:-1], None if segment.offset is None else _instructions(segment.offset))
 
     def shown(self) -> DataSegment:
         """A segment as it was."""
@@ -203,50 +203,100 @@ class Meaning:
         return any(used in objects for instruction in code.instructions for used in references(instruction))
 
 
-RUN = 1024
-"""Functions or data segments that are compared at once."""
+Fields: TypeAlias = dict[Any, tuple[Any, Any]]
+"""Per part in a column its fields, and what the scope of its body means or the instructions of its offset."""
 
 
 @record(eq=False)
-class Run:
-    """Functions with lazy bodies, or data segments, that stand one behind the other and have no notes.
+class Bodies:
+    """The functions with lazy bodies and without notes, as they are after a step.
 
     Attributes:
-        heads: their fields, as fingerprints of the parts have them.
+        heads: their fields.
         meanings: what the scopes of their bodies mean.
     """
 
-    items: list[Any]
+    items: list[Function]
     heads: list[Any]
     meanings: list[Meaning]
 
-    def same(self, other: Run) -> bool:
-        """Whether nothing has changed for sure."""
-        return self.items == other.items and self.meanings == other.meanings and self.heads == other.heads
+    @classmethod
+    def of(cls, module: Module, meaning: Callable[[IndexSpaces], Meaning]) -> Bodies:
+        """Those of a module. `meaning`: what a scope means now."""
+        functions = [
+            f
+            for f in module.functions
+            if isinstance(f.body, LazyBody) and not (f.notes or f.local_names or f.label_names)
+        ]
+        scopes = list(map(_scope_of, functions))
+        meanings = {scope: meaning(scope) for scope in dict.fromkeys(scopes)}
+        return cls(functions, list(map(_head, functions)), list(map(meanings.__getitem__, scopes)))
+
+    def unchanged(self, last: Bodies) -> set[Any]:
+        """The functions that have not changed for sure since they were as in `last`."""
+        if self.items == last.items and self.heads == last.heads and self.meanings == last.meanings:
+            return set(self.items)
+        known, found = last.fields(), set()
+        for item, head, meant in zip(self.items, self.heads, self.meanings, strict=True):
+            was, before = known.get(item, (None, meant))
+            if was == head and (before is meant or not before.touches(meant, head[-1])):
+                found.add(item)
+        return found
+
+    def fields(self) -> Fields:
+        """Of each function its fields and its meaning."""
+        return dict(zip(self.items, zip(self.heads, self.meanings, strict=True), strict=True))
 
 
-_notes_of, _locals_of, _labels_of = map(attrgetter, ("notes", "local_names", "label_names"))
+@record(eq=False)
+class Segments:
+    """The data segments without notes, as they are after a step.
+
+    Attributes:
+        heads: their fields; the offset, which may be changed in place, is the last one.
+        offsets: the instructions of all offsets, one after the other.
+        counts: how many of them each segment with an offset has.
+    """
+
+    items: list[DataSegment]
+    heads: list[Any]
+    offsets: list[Any]
+    counts: list[int]
+
+    @classmethod
+    def of(cls, module: Module) -> Segments:
+        """Those of a module."""
+        segments = module.datas[:]
+        if any(map(_notes_of, segments)):
+            segments = [s for s in segments if not s.notes]
+        offsets = list(filter(None, map(_offset_of, segments)))
+        found = list(map(_instruction, chain.from_iterable(offsets)))
+        if any(map(_last, found)):  # nearly never
+            segments = [s for s in segments if not any(i.notes for i in s.offset or ())]
+            offsets = list(filter(None, map(_offset_of, segments)))
+            found = list(map(_instruction, chain.from_iterable(offsets)))
+        return cls(segments, list(map(_segment, segments)), found, list(map(len, offsets)))
+
+    def unchanged(self, last: Segments) -> set[Any]:
+        """The segments that have not changed for sure since they were as in `last`."""
+        same = self.items == last.items and self.heads == last.heads
+        if same and self.offsets == last.offsets and self.counts == last.counts:
+            return set(self.items)
+        known, now = last.fields(), self.fields()
+        return set(compress(now, map(eq, now.values(), map(known.get, now))))
+
+    def fields(self) -> Fields:
+        """Of each segment its fields and the instructions of its offset."""
+        counts, rests, at = iter(self.counts), [], 0
+        for head in self.heads:
+            count = next(counts) if head[-1] else 0
+            rests.append(self.offsets[at : at + count])
+            at += count
+        return dict(zip(self.items, zip(self.heads, rests, strict=True), strict=True))
 
 
-def runs_of(module: Module, meaning: Callable[[IndexSpaces], Meaning]) -> list[Run]:
-    """The runs of a module. `meaning`: what a scope means now."""
-    found = []
-    for start in range(0, len(module.functions), RUN):
-        functions = module.functions[start : start + RUN]
-        bodies = [function.body for function in functions]
-        lazy = [body.scope for body in bodies if isinstance(body, LazyBody)]
-        if len(lazy) == len(functions) and not any(
-            any(map(of, functions)) for of in (_notes_of, _locals_of, _labels_of)
-        ):
-            meanings = [meaning(scope) for scope in dict.fromkeys(lazy)]
-            found.append(Run(functions, list(map(_head, functions)), meanings))
-    for start in range(0, len(module.datas), RUN):
-        segments = module.datas[start : start + RUN]
-        offsets = [i for segment in segments for i in segment.offset or ()]
-        if not any(map(_notes_of, segments)) and not any(map(_notes_of, offsets)):
-            heads = [*map(_segment, segments), *((i.op, i.args, i.label) for i in offsets)]
-            found.append(Run(segments, [*heads, [len(s.offset or ()) for s in segments]], []))
-    return found
+_scope_of, _offset_of, _notes_of, _last = *map(attrgetter, ("body.scope", "offset", "notes")), itemgetter(-1)
+_instruction = attrgetter("op", "args", "label", "notes")
 
 
 @record()
@@ -260,20 +310,41 @@ class Fingerprints:
 
     names: StableNames
     by_reference: bool = False
-    _runs: dict[Any, Run] = field(default_factory=dict)
+    _bodies: Bodies = field(default_factory=lambda: Bodies([], [], []))
+    _segments: Segments = field(default_factory=lambda: Segments([], [], [], []))
+    _before: tuple[Bodies, Segments] | None = None
+    _fields: tuple[Fields, Fields] | None = None
     _meanings: dict[int, Meaning] = field(default_factory=dict)
     _last: dict[int, Meaning] = field(default_factory=dict)
 
     def after_step(self, program: Program) -> set[Any]:
         """Begins with the program that a step left; returns the parts that have not changed for sure."""
         self._last, self._meanings = self._meanings, {}
-        runs = [] if not isinstance(program, Module) else runs_of(program, self._meaning)
-        known, self._runs = self._runs, {run.items[0]: run for run in runs}
-        found: set[Any] = set()
-        for first, run in self._runs.items():
-            if first in known and run.same(known[first]):
-                found.update(run.items)
+        before = self._before = self._bodies, self._segments
+        self._fields = None
+        if not isinstance(program, Module):
+            return set()
+        self._bodies, self._segments = Bodies.of(program, self._meaning), Segments.of(program)
+        found = self._segments.unchanged(before[1])
+        found |= self._bodies.unchanged(before[0])
         return found
+
+    def fresh(self, known: Container[Any]) -> set[Any]:
+        """The parts without a fingerprint yet that `before` gives after the next step; so none has to be made now."""
+        items = chain(self._bodies.items, self._segments.items if self.by_reference else ())
+        return {item for item in items if item not in known}
+
+    def before(self, part: Any) -> Any:
+        """The fingerprint of a part before this step, if `fresh` gave it once and it has not changed since."""
+        if self._fields is None:
+            assert self._before is not None
+            bodies, segments = self._before
+            self._fields = bodies.fields(), segments.fields()
+        if isinstance(part, Function):
+            head, meant = self._fields[0][part]
+            return BodyFingerprint(head, (), (), meant)
+        head, offset = self._fields[1][part]
+        return SegmentFingerprint(head[:-1], offset if head[-1] is not None else None)
 
     def of(self, part: Any, last: Any) -> Any:
         """The fingerprint of a part, None if only its text tells; `last` itself if it has not changed for sure."""
@@ -327,7 +398,10 @@ def fingerprint_of(part: Any) -> Any:
 
 
 def _instructions(code: Iterable[Instruction]) -> list[Any]:
-    return [(i.op, i.args, i.label, _fields_of(i.notes) if i.notes else None) for i in code]
+    found = list(map(_instruction, code))
+    if any(map(_last, found)):
+        return [(op, args, label, _fields_of(notes) if notes else None) for op, args, label, notes in found]
+    return found
 
 
 def _frozen(value: list[Any]) -> list[Any]:

@@ -54,6 +54,10 @@ KEEP_ALL = 256 << 10
 made or changed."""
 
 
+LATER = object()
+"""A fingerprint that is made only when the part has changed."""
+
+
 @record()
 class Recorded:
     """What was recorded of one step."""
@@ -75,7 +79,10 @@ class Listener(Observer):
 
 @record()
 class _Seen:
-    """What was seen of a part; its text is None while only the fingerprint has it."""
+    """What was seen of a part; its text is None while only the fingerprint has it.
+
+    The fingerprint is `LATER` as long as `Fingerprints` has what it is made from.
+    """
 
     symbol: int
     fingerprint: Any
@@ -100,6 +107,9 @@ class Recorder(Observer):
     _keep: bool = True
     _encoder: Encoder | None = None
     _symbols: dict[Any, Symbol] = field(default_factory=dict)
+    _counts: Counter[str] = field(default_factory=Counter)
+    _sizes: dict[tuple[str | None, str | None], Size] = field(default_factory=dict)
+    _segments: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._fingerprints = Fingerprints(self._names)
@@ -168,9 +178,8 @@ class Recorder(Observer):
             if collects:
                 gc.enable()
         if record.changes or not self.journal.steps:
-            kinds = Counter(self.journal.symbols[one.symbol].kind for one in self._seen.values())
-            record.counts = dict(sorted(kinds.items()))
-            record.sizes = self._sizes()
+            record.counts = {kind: count for kind, count in sorted(self._counts.items()) if count}
+            record.sizes = [replace(size) for size in self._sizes.values()]
         else:
             last = self.journal.steps[-1]
             record.counts, record.sizes = dict(last.counts), [replace(size) for size in last.sizes]
@@ -184,22 +193,23 @@ class Recorder(Observer):
         """Whether a change of the symbol may be one of the graph."""
         return symbol.imported is not None or symbol.kind in ("definition", "memory", "note")
 
-    def _sizes(self) -> list[Size]:
-        found: dict[tuple[str | None, str | None], Size] = {}
-        for one in self._seen.values():
-            symbol = self.journal.symbols[one.symbol]
-            if symbol.kind not in ("func", "data") or symbol.imported is not None:
-                continue
-            key = symbol.owner, symbol.synthetic
-            size = found.get(key)
-            if size is None:
-                size = found[key] = Size(*key)
-            if symbol.kind == "func":
-                size.functions += 1
-                size.code += symbol.size
-            else:
-                size.data += symbol.size
-        return list(found.values())
+    def _tally(self, symbol: Symbol, sign: int) -> None:
+        """Adds a symbol to what the program has (1), or takes it away (−1)."""
+        self._counts[symbol.kind] += sign
+        if symbol.imported is not None or symbol.kind not in ("func", "data"):
+            return
+        key = symbol.owner, symbol.synthetic
+        size = self._sizes.get(key)
+        if size is None:
+            size = self._sizes[key] = Size(*key)
+        if symbol.kind == "func":
+            size.functions += sign
+            size.code += sign * symbol.size
+        else:
+            size.data += sign * symbol.size
+            self._segments[key] += sign
+        if not size.functions and not self._segments[key]:
+            del self._sizes[key]
 
     # --- comparing ---
 
@@ -211,24 +221,33 @@ class Recorder(Observer):
             if not self._keep:
                 start()  # from now on the kernel pays for smaller modules too
         parts = parts_of(program, self._names, self._seen)
+        unchanged = self._fingerprints.after_step(program)
         changes = self._removed([key for key, _ in parts])
         if self.only is not None:
             parts = [(key, part) for key, part in parts if key in self._seen or self._wanted(key, part)]
-        unchanged = self._fingerprints.after_step(program)
+        fresh = self._fingerprints.fresh(self._seen)
         show = ItemPrinter(self._names)
         texts = {} if isinstance(program, Module) else DefinitionPrinter().texts(program)
-        for key, part in parts:
-            if key in unchanged:
-                continue
+        for key, part in [(key, part) for key, part in parts if key not in unchanged]:
             old = self._seen.get(key)
-            fingerprint = self._fingerprints.of(part, None if old is None else old.fingerprint)
+            if old is not None and type(key) is tuple and key[0] == "note":
+                continue  # its key is its text
+            if old is not None and old.fingerprint is LATER:
+                old.fingerprint = self._fingerprints.before(part)
+            later = key in fresh
+            fingerprint = LATER if later else self._fingerprints.of(part, None if old is None else old.fingerprint)
             if old is not None and same(old.fingerprint, fingerprint):
                 old.fingerprint = fingerprint
                 continue
             new = _Seen(self._symbol(key, part) if old is None else old.symbol, fingerprint)
-            if self._keep or not isinstance(fingerprint, BodyFingerprint | SegmentFingerprint) or part.synthetic:
+            told = later or isinstance(fingerprint, BodyFingerprint | SegmentFingerprint)
+            if self._keep or not told or part.synthetic:
                 new.text = texts[part] if texts else text_of(key, part, show)
-            self._measure(self.journal.symbols[new.symbol], part)
+            symbol = self.journal.symbols[new.symbol]
+            if old is not None:
+                self._tally(symbol, -1)
+            self._measure(symbol, part)
+            self._tally(symbol, 1)
             self._seen[key] = new
             if old is None:
                 changes.append(Change(new.symbol, What.CREATED, None, self._blob(new.text)))
@@ -244,8 +263,10 @@ class Recorder(Observer):
         if self._seen.keys() <= here:
             return []
         self._adopt(keys)
-        gone = [key for key in self._seen if key not in here]
-        return [Change(old.symbol, What.REMOVED, self._blob(old.text), None) for old in map(self._seen.pop, gone)]
+        gone = [self._seen.pop(key) for key in [key for key in self._seen if key not in here]]
+        for old in gone:
+            self._tally(self.journal.symbols[old.symbol], -1)
+        return [Change(old.symbol, What.REMOVED, self._blob(old.text), None) for old in gone]
 
     def _print(self, key: Any, seen: _Seen, show: ItemPrinter) -> str:
         """The text of a part as it was when it was seen."""
@@ -292,6 +313,8 @@ class Recorder(Observer):
         for key in gone:
             alike = fresh.get((type(key), key.name, key.synthetic), ())
             if len(alike) == 1:
+                if self._seen[key].fingerprint is LATER:
+                    self._seen[key].fingerprint = self._fingerprints.before(key)
                 self._seen[alike[0]] = self._seen.pop(key)
                 self._names.same(alike[0], key)
                 fresh.pop((type(key), key.name, key.synthetic))
