@@ -40,6 +40,7 @@ bench: $(STAMP)
 # The proofs: what the bridge promises, checked for all inputs within stated bounds.
 prove: $(STAMP)
 	$(BIN)/python -m proofs.prove
+	$(BIN)/python -m proofs.runtime.prove
 
 # Installed once; again when the dependencies change.
 $(STAMP): pyproject.toml

@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 import pytest
 import wasmtime
 from channels_engine import Engine, engine, text
-from channels_harness import ELEMENTS, Machine, build
-from rendezvous import BLOCKED, INNER, PAGE, Element, End, Instance, Set, Trapped, transfer
 from smith import wasm_tools
 from wasmtime.component import Component
 
 import meld
 import meld.passes.emit_tasks.rendezvous as rendezvous_of_pass
+from proofs.runtime.program import ELEMENTS, Machine, build
+from specs.channel_model import BLOCKED, INNER, PAGE, Element, End, Instance, Set, Trapped, transfer
 
 SEQUENCES = int(os.environ.get("CHANNEL_SEQUENCES", "400"))
 OPERATIONS = 80

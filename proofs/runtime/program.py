@@ -7,7 +7,6 @@ and hands readable ends from one instance to another. There are no guests and no
 from __future__ import annotations
 
 import wasmtime
-from rendezvous import Element
 
 from meld.abi.options import Options
 from meld.binary.writer import write_module
@@ -22,6 +21,8 @@ from meld.passes.emit_tasks.channels import Channels
 from meld.rewriting.splice import splice
 from meld.rewriting.text import Text
 from meld.text.reading.program import parse_module
+from proofs import running
+from specs.channel_model import Element
 
 ELEMENTS = {
     "none": (None, Element("none", 0, 1)),
@@ -70,8 +71,20 @@ HOOKS = """
 """
 
 
-def build(instances: int, elements: list[str], pages: int = 1) -> bytes:
-    """A module with the built-ins of some instances as exports: ``0 stream.read u8``, ``0 stream.read u8 sync``, …"""
+WATCHED = HOOKS.replace(
+    "(func $set_wake (param $set i32) (unreachable))",
+    """(global $woken (export "woken") (mut i32) (i32.const 0))
+  (func $set_wake (param $set i32) (global.set $woken (local.get $set)))""",
+)
+"""In place of `HOOKS`: the set whose task was woken is known afterwards."""
+
+
+def build(instances: int, elements: list[str], pages: int = 1, *, watched: bool = False) -> bytes:
+    """A module with the built-ins of some instances as exports: ``0 stream.read u8``, ``0 stream.read u8 sync``, …
+
+    Args:
+        watched: whether the state memory and every function of the runtime is exported, too, by its name.
+    """
     module = Module(name="channels")
     owners = [Instance(name=f"i{i}") for i in range(instances)]
     module.notes += owners
@@ -90,7 +103,7 @@ def build(instances: int, elements: list[str], pages: int = 1) -> bytes:
         for builtin in list(SIGNATURES)[7:]:
             calls.append(_call(module, owner, i, builtin, "", None, memory, False))
     text = Text(module, "async")
-    text.add(HOOKS)
+    text.add(WATCHED if watched else HOOKS)
     for name in elements:
         for future in (False, True):
             element, size = ELEMENTS[name][0], ELEMENTS[name][1].size
@@ -114,6 +127,10 @@ def build(instances: int, elements: list[str], pages: int = 1) -> bytes:
     module.exports += [Export(label, item) for label, item in made.items() if label.startswith("pass.")]
     _copy_elements(module)
     module.imports.clear()
+    if watched:
+        inner = [*module.functions, tables.state.memory, made["woken"]]
+        known = {str(export.name) for export in module.exports}
+        module.exports += [Export(name, f) for f in inner if (name := str(f.name)) not in known and f.name]
     return write_module(module)
 
 
@@ -156,7 +173,7 @@ class Machine:
 
     def call(self, name: str, *args: int) -> int:
         """What a built-in returns, unsigned. Raises wasmtime.Trap."""
-        function = self.exports[name]
+        function = running.function(self.exports, name)
         shape = function.type(self.store)
         params = (64 if str(p) == "i64" else 32 for p in shape.params)
         result = function(self.store, *map(_signed, args, params))
@@ -167,9 +184,9 @@ class Machine:
 
     def memory(self, i: int) -> bytes:
         """The memory of an instance."""
-        memory = self.exports[f"memory{i}"]
+        memory = running.memory(self.exports, f"memory{i}")
         return bytes(memory.read(self.store, 0, memory.data_len(self.store)))
 
     def poke(self, i: int, address: int, data: bytes) -> None:
         """Writes into the memory of an instance."""
-        self.exports[f"memory{i}"].write(self.store, data, address)
+        running.memory(self.exports, f"memory{i}").write(self.store, data, address)

@@ -1,0 +1,262 @@
+"""A symbolic executor for the functions of the runtime, whose memory is a set of disjoint cells.
+
+A *cell* is a block of the state memory: the record of an instance, an entry of its table, a channel, a set. Its address
+is a symbol, and cells do not overlap. Each access of 32 bits has to show which word of which cell it is: where it may
+be one of several, the path splits; where it may be none, that is a violation, and the path ends there. So a function
+touches what its paths list and nothing else, without a theory of arrays.
+
+`block_new` and `block_free` are calls that are recorded, as is what wakes a task; a function that only traps ends the
+path under its own name, which is the message of the trap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import z3
+
+from meld.ir.instructions import Instruction, MemArg
+from meld.ir.module import Function, Global
+from proofs.executor import (
+    FALL,
+    TRAP,
+    Copy,
+    Executor,
+    HostCall,
+    Signal,
+    State,
+    Unmodelled,
+    Violation,
+    World,
+    witness,
+)
+from proofs.subject import Word
+
+GLOBAL = "global"
+WAKE = "set_wake"
+NEW, FREE = "state.block_new", "state.block_free"
+OUT_OF_MEMORY = "out of memory for handles and tasks"
+
+
+def bits(value: int) -> z3.BitVecRef:
+    return z3.BitVecVal(value, 32)
+
+
+def symbol(name: str) -> z3.BitVecRef:
+    return z3.BitVec(name, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A block of the state memory. It is there only under `when`; `zero`: all its words are 0 at first."""
+
+    name: str
+    base: z3.BitVecRef
+    size: int
+    when: z3.BoolRef = field(default_factory=lambda: z3.BoolVal(True))
+    zero: bool = False
+
+    def word(self, offset: int) -> Word:
+        """The name of a word."""
+        return self.name, str(offset)
+
+    def first(self, offset: int) -> z3.BitVecRef:
+        """The value of a word before the call."""
+        return bits(0) if self.zero else symbol(f"{self.name}+{offset}")
+
+    @property
+    def words(self) -> list[int]:
+        return list(range(0, self.size, 4))
+
+
+def apart(cells: list[Cell]) -> z3.BoolRef:
+    """Cells that are there are aligned, lie inside the memory, which does not end at 4 GiB, and do not overlap."""
+    facts = []
+    for n, a in enumerate(cells):
+        inside = z3.And(z3.UGE(a.base, 16), z3.ULE(a.base, bits(-(a.size + 16))))
+        facts.append(z3.Implies(a.when, z3.And(z3.Extract(3, 0, a.base) == 0, inside)))
+        for b in cells[:n]:
+            either = z3.Or(z3.ULE(a.base + a.size, b.base), z3.ULE(b.base + b.size, a.base))
+            facts.append(z3.Implies(z3.And(a.when, b.when), either))
+    return z3.And(*facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way through a function; `trap` is its message, None if it returns."""
+
+    condition: tuple[z3.BoolRef, ...]
+    trap: str | None
+    results: tuple[z3.BitVecRef, ...]
+    words: dict[Word, z3.BitVecRef]
+    calls: tuple[HostCall, ...]
+    copies: tuple[Copy, ...]
+    violations: tuple[Violation, ...]
+
+
+def full(n: int) -> z3.BoolRef:
+    """Whether the n-th block of a call cannot be had."""
+    return z3.Bool(f"full.{n}")
+
+
+class CellExecutor(Executor):
+    """Runs functions over cells. `fresh` are the cells that `block_new` gives, in order."""
+
+    def __init__(self, world: World, cells: list[Cell], fresh: list[Cell], summaries: frozenset[str]) -> None:
+        super().__init__(world)
+        self.cells = [*cells, *fresh]
+        self.blocks = fresh
+        self.summaries = summaries
+
+    def ways(self, function: Function, arguments: tuple[z3.BitVecRef, ...]) -> list[Way]:
+        """All ways through a function that are possible under the assumption."""
+        found = []
+        count = len(function.signature.results)
+        for signal, state in self.call(function, State((), arguments)):
+            calls, trap = state.calls, None
+            if signal == TRAP:
+                named = calls[-1:] and calls[-1].name.startswith("trap ")
+                trap = calls[-1].name.removeprefix("trap ") if named else "without a name"
+                calls = calls[:-1] if named else calls
+            results = state.stack[len(state.stack) - count :] if trap is None and count else ()
+            found.append(Way(state.condition, trap, results, dict(state.words), calls, state.copies, state.violations))
+        return found
+
+    def instruction(self, i: Instruction, state: State) -> Iterator[tuple[Signal, State]]:
+        match i.op, i.args:
+            case "i32.load", (MemArg() as at,):
+                below, pointer = _pop(state)
+                for on, word in self.places(pointer, at, below, "load"):
+                    yield (TRAP, on) if word is None else (FALL, on.push(self.value(on, word)))
+            case "i32.store", (MemArg() as at,):
+                below, value = _pop(state)
+                below, pointer = _pop(below)
+                for on, word in self.places(pointer, at, below, "store"):
+                    yield (TRAP, on) if word is None else (FALL, _set(on, word, value))
+            case "global.get", (Global() as item,):
+                yield FALL, state.push(self.value(state, (GLOBAL, str(item.name))))
+            case "global.set", (Global() as item,):
+                below, value = _pop(state)
+                yield FALL, _set(below, (GLOBAL, str(item.name)), value)
+            case "br_table", ((*labels, default),):
+                below, index = _pop(state)
+                for n, depth in enumerate(labels):
+                    yield from ((depth, taken) for taken in self.assume(below, index == n))
+                yield from ((default, taken) for taken in self.assume(below, z3.UGE(index, len(labels))))
+            case _:
+                yield from super().instruction(i, state)
+
+    def value(self, state: State, word: Word) -> z3.BitVecRef:
+        """What a word holds."""
+        known = dict(state.words).get(word)
+        if known is not None:
+            return known
+        if word[0] == GLOBAL:
+            return symbol(word[1])
+        cell = next(c for c in self.cells if c.name == word[0])
+        return cell.first(int(word[1]))
+
+    def places(self, pointer: z3.BitVecRef, at: MemArg, state: State, what: str) -> Iterator[tuple[State, Word | None]]:
+        """The words that an access may be to, each with the state under that condition; None for no word."""
+        address = z3.simplify(pointer + at.offset)
+        rest = state
+        if at.memory is not self.world.bridge:
+            yield _violated(rest, what, address, z3.BoolVal(True)), None
+            return
+        for cell in self.cells:
+            distance = z3.simplify(address - cell.base)
+            if z3.is_bv_value(distance) and distance.as_long() in cell.words:
+                yield self.found(cell, distance.as_long(), at, state, what, address)
+                return
+        while True:
+            model = rest.witness or witness(self.world.assumption, *rest.condition)
+            assert model is not None
+            rest = replace(rest, witness=model)
+            for cell in self.cells:
+                there = z3.is_true(model.eval(cell.when, model_completion=True))
+                distance = model.eval(address - cell.base, model_completion=True).as_long()
+                if there and distance in cell.words:
+                    break
+            else:
+                yield _violated(rest, what, address, z3.BoolVal(True)), None
+                return
+            same = address == cell.base + distance
+            here = z3.And(cell.when, same)
+            for on in self.assume(rest, here):
+                yield self.found(cell, distance, at, on, what, address)
+            others = list(self.assume(rest, z3.Not(here)))
+            if not others:
+                return
+            (rest,) = others
+
+    def found(
+        self, cell: Cell, distance: int, at: MemArg, state: State, what: str, address: z3.BitVecRef
+    ) -> tuple[State, Word]:
+        """A word of a cell: it has to be there, and the sum of pointer and offset may not wrap."""
+        bad = z3.Not(cell.when)
+        if distance < at.offset:
+            bad = z3.Or(bad, z3.ULT(cell.base, at.offset - distance))
+        bad = z3.simplify(bad)
+        if not z3.is_false(bad):
+            state = _violated(state, what, address, bad)
+        return state, cell.word(distance)
+
+    def invoke(self, callee: Function, state: State) -> Iterator[tuple[Signal, State]]:
+        name = str(callee.name)
+        split = len(state.stack) - len(callee.signature.params)
+        below, arguments = replace(state, stack=state.stack[:split]), state.stack[split:]
+        if is_trap(callee):
+            yield TRAP, _called(below, HostCall(f"trap {name}", (), None))
+        elif name == NEW:
+            yield from self.block_new(below, arguments)
+        elif name in self.summaries:
+            if callee.signature.results:
+                raise Unmodelled(f"{name} has a result")
+            yield FALL, _called(below, HostCall(name, arguments, None))
+        else:
+            yield from super().invoke(callee, state)
+
+    def block_new(self, state: State, arguments: tuple[z3.BitVecRef, ...]) -> Iterator[tuple[Signal, State]]:
+        """The next fresh block, or a trap."""
+        n = sum(call.name == NEW for call in state.calls)
+        if n >= len(self.blocks):
+            raise Unmodelled(f"block {n} of a call")
+        for none in self.assume(state, full(n)):
+            yield TRAP, _called(none, HostCall(f"trap {OUT_OF_MEMORY}", (), None))
+        block = self.blocks[n].base
+        for on in self.assume(state, z3.Not(full(n))):
+            yield FALL, _called(on, HostCall(NEW, arguments, block)).push(block)
+
+
+TRAP_OF_INDEX = ("unknown handle index", "handle index used with the wrong type")
+"""Traps that name a small index: the functions call those of the indices."""
+
+
+def is_trap(function: Function) -> bool:
+    """Whether a function does nothing but trap."""
+    if function.name in TRAP_OF_INDEX:
+        return True
+    return function.imported is None and [i.op for i in function.view().instructions] == ["unreachable"]
+
+
+def _pop(state: State) -> tuple[State, z3.BitVecRef]:
+    return replace(state, stack=state.stack[:-1]), state.stack[-1]
+
+
+def _set(state: State, word: Word, value: z3.BitVecRef) -> State:
+    words = dict(state.words) | {word: z3.simplify(value)}
+    return replace(state, words=tuple(sorted(words.items(), key=lambda entry: str(entry[0]))))
+
+
+def _called(state: State, call: HostCall) -> State:
+    return replace(state, calls=(*state.calls, call))
+
+
+def _violated(state: State, what: str, address: z3.BitVecRef, when: z3.BoolRef) -> State:
+    return replace(state, violations=(*state.violations, Violation(what, address, when)))
+
+
+Read = Callable[[Cell, int], Any]
+"""The value of a word of a cell, before or after a call."""

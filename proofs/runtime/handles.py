@@ -1,0 +1,326 @@
+"""The handle tables in bit-vectors: what each function of handles.wat has to do (CanonicalABI.md, "Table State").
+
+Of a table only the record exists, the entry that a handle names, the one that was freed last, and the next that was
+never used; handles, addresses, sizes and types are symbols. The invariant:
+
+- no more entries were used than there is room for, and no more than the quota; a table that is not there has none;
+- entry 0 is free, and so is the one that was freed last; the one behind that has been used;
+- an entry that is not free and does not own has a scope with a borrow handle, or none of the functions is asked for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from proofs.runtime.cells import FREE, NEW, Cell, bits, full, symbol
+from proofs.runtime.check import SIZE, Event, Get, Moved, Scenario, Want, taken
+
+UNKNOWN, WRONG_TYPE = "unknown handle index", "handle index used with the wrong type"
+TABLE_FULL = "cannot allocate another handle"
+LENT, NOT_OWN = "cannot remove owned resource while borrowed", "cannot lift own resource from a borrow"
+BORROWS = "borrow handles still remain at the end of the call"
+FIRST = 16
+"""Entries of a new table."""
+RECORD, TYPE, HANDLE, OBJECT, WORD, SCOPE = map(symbol, ("record", "type", "handle", "object", "word", "scope"))
+
+
+def entry_at(table: z3.BitVecRef, index: z3.BitVecRef) -> z3.BitVecRef:
+    """The address of an entry."""
+    return table + (index << 4)
+
+
+class Table:
+    """The record of an instance and its table, before a call."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.record = Cell("record", RECORD, 128)
+        self.at, self.length, self.free, self.capacity = (self.record.first(n) for n in (0, 4, 8, 12))
+        self.loans = self.record.first(64)
+        self.last = Cell("last", entry_at(self.at, self.length), 16, z3.ULT(self.length, self.capacity))
+        self.freed = Cell("freed", entry_at(self.at, self.free), 16, self.free != 0)
+        self.entry = self.entry_of("entry", HANDLE)
+
+    def entry_of(self, name: str, handle: z3.BitVecRef) -> Cell:
+        """The entry of a handle."""
+        return Cell(name, entry_at(self.at, handle), 16, z3.ULT(handle, self.length))
+
+    def invariant(self, get: Get | None = None) -> z3.BoolRef:
+        """What holds of the record between calls."""
+        read = get or (lambda cell, at: cell.first(at))
+        length, free, capacity, loans = (read(self.record, n) for n in (4, 8, 12, 64))
+        return z3.And(
+            z3.ULE(length, capacity),
+            z3.ULE(capacity, self.limit),
+            capacity & (capacity - 1) == 0,
+            z3.Or(capacity == 0, z3.UGE(capacity, FIRST)),
+            (length == 0) == (capacity == 0),
+            z3.Or(free == 0, z3.ULT(free, length)),
+            z3.ULE(loans, self.limit),
+        )
+
+    @property
+    def placed(self) -> z3.BoolRef:
+        """The table lies in the memory, apart from the other cells and from a block that is new."""
+        wide = z3.ZeroExt(32, self.at) + (z3.ZeroExt(32, self.capacity) << 4)
+        return z3.And(
+            z3.ULE(SIZE, 1 << 32),
+            z3.Implies(self.capacity != 0, z3.And(z3.UGE(self.at, 16), z3.ULE(wide, SIZE), z3.ULE(wide, 0xFFFFFFF0))),
+            z3.Extract(3, 0, self.at) == 0,
+            z3.Implies(self.free != 0, z3.And(self.freed.first(0) == 0, z3.ULT(self.freed.first(12), self.length))),
+        )
+
+    def beyond(self, cell: Cell) -> z3.BoolRef:
+        """A cell is no part of the table."""
+        end = self.at + (self.capacity << 4)
+        return z3.Or(self.capacity == 0, z3.ULE(cell.base + cell.size, self.at), z3.ULE(end, cell.base))
+
+    def traps(self, handle: z3.BitVecRef = HANDLE, entry: Cell | None = None) -> list[tuple[str, z3.BoolRef]]:
+        """Those of a handle that is not there, or not of the type."""
+        found = (entry or self.entry).first(0)
+        return [
+            (UNKNOWN, z3.Or(z3.UGE(handle, self.length), found == 0)),
+            (WRONG_TYPE, found != TYPE),
+        ]
+
+    def released(self) -> dict[tuple[int | str, str], z3.BitVecRef]:
+        """The words that change where the handle goes: its entry is free, and the next to be used."""
+        entry = self.entry.word
+        return {entry(0): bits(0), entry(12): self.free, self.record.word(8): HANDLE}
+
+
+def added(table: Table, type_: z3.BitVecRef, object_: z3.BitVecRef, word: z3.BitVecRef, last: z3.BitVecRef) -> Want:
+    """A new handle: the entry that was freed last, else the next one, in a table of twice the size if it is full."""
+    reuse = table.free != 0
+    grow = z3.And(z3.Not(reuse), table.length == table.capacity)
+    index = z3.If(reuse, table.free, z3.If(table.length == 0, bits(1), table.length))
+    append = z3.And(z3.Not(reuse), z3.Not(grow))
+    new = symbol("new")
+    values = {0: type_, 4: object_, 8: word, 12: last}
+    record = table.record.word
+    words = {
+        record(8): z3.If(reuse, table.freed.first(12), table.free),
+        record(4): z3.If(reuse, table.length, index + 1),
+        record(0): z3.If(grow, new, table.at),
+        record(12): z3.If(grow, z3.If(table.length == 0, bits(FIRST), table.length * 2), table.capacity),
+    }
+    for cell, when in ((table.freed, reuse), (table.last, append), (grown(table), grow)):
+        words |= {cell.word(at): z3.If(when, value, cell.first(at)) for at, value in values.items()}
+    moves = z3.And(grow, table.length != 0)
+    return Want(
+        [
+            (TABLE_FULL, z3.And(grow, z3.UGE(table.length, table.limit))),
+            taken(0, grow),
+        ],
+        (index,),
+        words,
+        [
+            Event(NEW, (z3.If(table.length == 0, bits(16 * FIRST), table.length * 32),), grow),
+            Event(FREE, (table.at, table.length * 16), moves),
+        ],
+        [Moved("state", "state", new, table.at, table.length * 16, moves)],
+    )
+
+
+def grown(table: Table) -> Cell:
+    """The entry that is the first unused one after the table has grown."""
+    grow = z3.And(table.free == 0, table.length == table.capacity, z3.Not(full(0)))
+    index = z3.If(table.length == 0, bits(1), table.length)
+    return Cell("grown", entry_at(symbol("new"), index), 16, grow, zero=True)
+
+
+def room(table: Table) -> z3.BoolRef:
+    """A new table lies in the memory, and apart from the old one."""
+    new, bytes_ = symbol("new"), z3.If(table.length == 0, bits(16 * FIRST), table.length * 32)
+    end = z3.ZeroExt(32, new) + z3.ZeroExt(32, bytes_)
+    behind = z3.ULE(table.at + (table.capacity << 4), new)
+    return z3.And(
+        z3.Or(table.capacity == 0, behind, z3.ULE(end, z3.ZeroExt(32, table.at))),
+        z3.UGE(new, 16),
+        z3.Extract(3, 0, new) == 0,
+        z3.ULE(end, SIZE),
+        z3.ULE(end, 0xFFFFFFF0),
+    )
+
+
+def new_block(size: int = 0) -> Cell:
+    """A block from `block_new`; of a table, no word but those of the entry that is used is touched."""
+    return Cell("new", symbol("new"), size, z3.Not(full(0)), zero=True)
+
+
+def scenarios(limit: int) -> Iterator[Scenario]:
+    """Every function over handle tables, of which each has up to so many entries."""
+    t = Table(limit)
+    for scenario in _scenarios(t):
+        scenario.low = [(t.at, t.capacity != 0)]
+        yield scenario
+
+
+def _scenarios(t: Table) -> Iterator[Scenario]:
+    entry, record = t.entry, t.record
+    base = z3.And(t.invariant(), t.placed, TYPE != 0, t.beyond(record), z3.Implies(HANDLE == 0, entry.first(0) == 0))
+    one = (RECORD, TYPE, HANDLE)
+
+    def function(
+        name: str,
+        arguments: tuple[z3.BitVecRef, ...],
+        given: z3.BoolRef,
+        *,
+        cells: list[Cell],
+        want: Want,
+        fresh: list[Cell] | None = None,
+        atomic: bool = True,
+    ) -> Scenario:
+        full_name, cells = f"handle-table.{name}", [record, *cells]
+        return Scenario(name, full_name, arguments, cells, given, want, fresh or [], t.invariant, atomic)
+
+    adding = z3.And(t.invariant(), t.placed, room(t), t.beyond(record), TYPE != 0)
+    yield function(
+        "handle_add",
+        (RECORD, TYPE, OBJECT, WORD),
+        adding,
+        cells=[t.last, t.freed, grown(t)],
+        want=added(t, TYPE, OBJECT, WORD, bits(0)),
+        fresh=[new_block()],
+    )
+    scope = Cell("scope", SCOPE, 16)
+    want = added(t, TYPE, OBJECT, bits(0), SCOPE)
+    want.words[scope.word(0)] = scope.first(0) + 1
+    yield function(
+        "lower_borrow",
+        (RECORD, TYPE, OBJECT, SCOPE),
+        z3.And(adding, t.beyond(scope)),
+        cells=[t.last, t.freed, grown(t), scope],
+        want=want,
+        fresh=[new_block()],
+        atomic=False,
+    )
+    at = Want(t.traps(), (entry.base,))
+    yield function("handle_entry", one, base, cells=[entry], want=at)
+    yield function("handle_get", one, base, cells=[entry], want=Want(t.traps(), (entry.first(4),)))
+    yield function("handle_remove", one, base, cells=[entry], want=Want(t.traps(), (entry.first(4),), t.released()))
+    word = entry.first(8)
+    yield function(
+        "lift_own",
+        one,
+        base,
+        cells=[entry],
+        want=Want(
+            [*t.traps(), (NOT_OWN, word & 1 == 0), (LENT, word != 1)],
+            (entry.first(4),),
+            t.released(),
+        ),
+    )
+    borrowed = z3.And(z3.ULT(HANDLE, t.length), entry.first(0) != 0, word & 1 == 0)
+    own_scope = Cell("lender", entry.first(12), 16, borrowed)
+    told = z3.If(word == 1, bits(1), own_scope.first(12) << 1)
+    count = own_scope.first(0)
+    yield function(
+        "drop",
+        one,
+        z3.And(
+            base, z3.Implies(borrowed, z3.And(t.beyond(own_scope), z3.UGE(count, 1), z3.ULE(own_scope.first(12), 1)))
+        ),
+        cells=[entry, own_scope],
+        want=Want(
+            [*t.traps(), (LENT, z3.UGT(word, 1))],
+            (entry.first(4), told),
+            t.released() | {own_scope.word(0): z3.If(word == 0, count - 1, count)},
+        ),
+    )
+    yield from loans(t, base)
+
+
+def loans(t: Table, base: z3.BoolRef) -> Iterator[Scenario]:
+    """Handles that are lent for the time of a call, and their return."""
+    entry, record = t.entry, t.record
+    scope, block = Cell("scope", SCOPE, 16), new_block(16)
+    more = scope.first(8) != 0
+    word = entry.first(8)
+    yield Scenario(
+        "lift_borrow",
+        "handle-table.lift_borrow",
+        (RECORD, TYPE, HANDLE, SCOPE),
+        [record, entry, scope],
+        z3.And(base, t.beyond(scope), t.beyond(block), z3.ULE(word, 2 * t.limit + 1)),
+        Want(
+            [*t.traps(), (TABLE_FULL, z3.UGE(t.loans, t.limit)), taken(0, more)],
+            (entry.first(4),),
+            {
+                entry.word(8): word + 2,
+                record.word(64): t.loans + 1,
+                scope.word(8): z3.If(more, scope.first(8), HANDLE),
+                scope.word(4): z3.If(more, block.base, scope.first(4)),
+                block.word(0): z3.If(more, HANDLE, bits(0)),
+                block.word(4): z3.If(more, scope.first(4), bits(0)),
+            },
+            [Event(NEW, (bits(16),), more)],
+        ),
+        [block],
+        t.invariant,
+        atomic=False,
+    )
+    yield Scenario(
+        "end_borrows",
+        "handle-table.end_borrows",
+        (SCOPE,),
+        [scope],
+        z3.BoolVal(True),
+        Want([(BORROWS, scope.first(0) != 0)]),
+    )
+    outside, fresh = symbol("outside"), new_block(16)
+    yield Scenario(
+        "scope_new",
+        "handle-table.scope_new",
+        (outside,),
+        [],
+        z3.BoolVal(True),
+        Want([taken(0, z3.BoolVal(True))], (fresh.base,), {fresh.word(12): outside}, [Event(NEW, (bits(16),))]),
+        [fresh],
+    )
+    yield ended(t, 2)
+
+
+def ended(t: Table, most: int) -> Scenario:
+    """`end_loans` where a scope has up to so many loans besides the first; each is one of two handles."""
+    scope = Cell("scope", SCOPE, 16)
+    entries = [t.entry_of(f"entry{n}", symbol(f"handle{n}")) for n in range(2)]
+    handles = [symbol(f"handle{n}") for n in range(2)]
+    first = scope.first(8)
+    listed: list[tuple[Cell, z3.BoolRef]] = []
+    there, address = first != 0, scope.first(4)
+    facts = [z3.Implies(first == 0, address == 0)]
+    for n in range(most):
+        there = z3.And(there, address != 0)
+        block = Cell(f"loan{n}", address, 16, there)
+        listed.append((block, there))
+        address = block.first(4)
+    facts.append(z3.Implies(there, address == 0))
+    lent = [(first, first != 0), *((block.first(0), when) for block, when in listed)]
+    words = {scope.word(4): z3.If(first != 0, bits(0), scope.first(4)), scope.word(8): bits(0)}
+    total = bits(0)
+    for handle, when in lent:
+        facts.append(z3.Implies(when, z3.Or(*(handle == h for h in handles))))
+        total = total + z3.If(when, bits(1), bits(0))
+    for entry, own in zip(entries, handles, strict=True):
+        here = bits(0)
+        for handle, when in lent:
+            here = here + z3.If(z3.And(when, handle == own), bits(1), bits(0))
+        words[entry.word(8)] = entry.first(8) - 2 * here
+        facts.append(z3.UGE(entry.first(8), 2 * here))
+    words[t.record.word(64)] = t.loans - total
+    facts += [z3.UGE(t.loans, total), handles[0] != handles[1]]
+    facts += [z3.And(z3.ULT(h, t.length), h != 0) for h in handles]
+    blocks = [block for block, _ in listed]
+    facts += [z3.Implies(b.when, t.beyond(b)) for b in (scope, t.record, *blocks)]
+    return Scenario(
+        "end_loans",
+        "handle-table.end_loans",
+        (RECORD, SCOPE),
+        [t.record, scope, *entries, *blocks],
+        z3.And(t.invariant(), t.placed, *facts),
+        Want([], (), words, [Event(FREE, (b.base, bits(16)), when) for b, when in listed]),
+        invariant=t.invariant,
+    )

@@ -1,0 +1,120 @@
+"""Deliberate errors in the runtime, each of which its proof has to find, and a call that shows it.
+
+They stand in mutants.toml. An edit replaces a piece of one function of a template, which has to stand there exactly
+once; text is compared without comments and line breaks.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import z3
+
+from meld.ir.module import Function
+from meld.rewriting import template
+from proofs.mutants import plain
+from proofs.runtime.check import Program, Scenario, failing, solved
+from proofs.runtime.replay import Replay, small
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A change of a function of a template; `why` says what is lost, or of an equivalent one, why nothing is."""
+
+    name: str
+    file: str
+    function: str
+    old: str
+    new: str
+    why: str
+
+    def text(self, text: str) -> str:
+        """The template with the change."""
+        text = plain(text)
+        start = text.index(f"(func {self.function} ")
+        end = text.find("(func ", start + 1)
+        body = text[start:] if end < 0 else text[start:end]
+        old, new = plain(self.old), plain(self.new)
+        if body.count(old) != 1 or old == new:
+            raise ValueError(f"mutant {self.name}: stands {body.count(old)} times in {self.function}: {old}")
+        return text[:start] + body.replace(old, new) + ("" if end < 0 else text[end:])
+
+
+@contextmanager
+def mutated(mutant: Mutant) -> Iterator[None]:
+    """Templates are read with the change."""
+    original = template._text
+
+    def changed(package: str, name: str) -> str:
+        text = original(package, name)
+        return mutant.text(text) if name == mutant.file else text
+
+    template._text = changed  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        template._text = original
+
+
+@dataclass(frozen=True, slots=True)
+class Refutation:
+    """What the proof says against a mutant: the obligation that fails, and what a run of it does otherwise."""
+
+    obligation: str
+    shown: list[str]
+
+
+def refute(mutant: Mutant, build: Callable[[], Program], scenarios: list[Scenario], original: Program) -> Refutation:
+    """Finds what fails for a mutant, and runs the counter-example on both programs.
+
+    Raises:
+        AssertionError: nothing fails, or no counter-example shows it: the engine does on the original what the scenario
+            wants, and on the mutant otherwise.
+    """
+    with mutated(mutant):
+        program = build()
+    assert program.binary != original.binary, mutant.name
+    unshown = None
+    for scenario in scenarios:
+        if mutant.function not in _reached(original.functions[scenario.function]):
+            continue
+        for obligation in failing(program, scenario):
+            model = solved(*obligation.given, z3.Not(obligation.goal), *small(scenario))
+            if model is None:
+                unshown = f"{obligation.name}: no small counter-example"
+                continue
+            replay = Replay(scenario, model)
+            right = replay.differences(original.binary)
+            assert not right, (mutant.name, obligation.name, right)
+            if shown := replay.differences(program.binary):
+                return Refutation(obligation.name, shown)
+            unshown = f"{obligation.name}: the engine does not show it"
+    raise AssertionError(f"{mutant.name}: {unshown or 'not refuted'}")
+
+
+def _reached(function: Function) -> set[str]:
+    """The names of the functions that a function may call, as they stand in templates."""
+    found: dict[Function, None] = {function: None}
+    pending = [function]
+    while pending:
+        here = pending.pop()
+        for i in here.view().instructions if here.imported is None else ():
+            for arg in i.args:
+                if isinstance(arg, Function) and arg not in found:
+                    found[arg] = None
+                    pending.append(arg)
+    return {"$" + re.sub(r"^(handle-table|state)\.", "", str(f.name)) for f in found}
+
+
+def _listed(kind: str) -> tuple[Mutant, ...]:
+    data = tomllib.loads(Path(__file__).with_name("mutants.toml").read_text(encoding="utf-8"))
+    return tuple(Mutant(**entry) for entry in data[kind])
+
+
+WRONG, EQUIVALENT = _listed("wrong"), _listed("equivalent")
+"""Each of the first has to be refuted, each of the others to be proved."""

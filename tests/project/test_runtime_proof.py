@@ -1,0 +1,43 @@
+"""The runtime is proved, and its mutants refuted. See proofs/runtime/prove.py.
+
+By default the quick functions and a few mutants are tried, all of them with MELD_CASES and by `make prove`.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from proofs.runtime import prove as runtime
+from proofs.runtime.check import Figures, Scenario, prove, solved
+from proofs.runtime.mutants import EQUIVALENT, WRONG, Mutant, refute
+
+ALL = "MELD_CASES" in os.environ
+SCENARIOS = list(runtime.scenarios())
+QUICK = {"handle_add", "handle_remove", "lift_own", "drop"}
+SHOWN = {"still-there", "lift-lent-as-own", "drop-not-told"}
+
+
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if ALL or s.name in QUICK], ids=lambda s: s.name)
+def test_a_function_of_the_runtime_is_proved(scenario: Scenario) -> None:
+    figures = Figures()
+    prove(runtime.original(), scenario, figures)
+    assert figures.failed == []
+    assert figures.paths > 1
+
+
+def test_no_scenario_is_empty() -> None:
+    assert [s.name for s in SCENARIOS if solved(s.given) is None] == []
+
+
+@pytest.mark.parametrize("mutant", [m for m in WRONG if ALL or m.name in SHOWN], ids=lambda m: m.name)
+def test_a_mutant_of_the_runtime_is_refuted_by_a_call_that_shows_it(mutant: Mutant) -> None:
+    scenarios = list(runtime.scenarios(runtime.FEW))
+    found = refute(mutant, runtime.small_program, scenarios, runtime.small())
+    assert found.shown, mutant.why
+
+
+@pytest.mark.parametrize("mutant", EQUIVALENT if ALL else (), ids=lambda m: m.name)
+def test_a_mutant_of_the_runtime_that_changes_nothing_is_proved(mutant: Mutant) -> None:
+    assert runtime.is_proved(mutant), mutant.why
