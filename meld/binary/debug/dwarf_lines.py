@@ -2,6 +2,9 @@
 
 Reads as much of DWARF 2 to 5 (32-bit format) as that takes: line number programs, and of `.debug_info` what a unit says
 of itself. Source: DWARF 5, sections 6.2 (line numbers), 7.5 (units, abbreviations, forms).
+
+The sections are an input's, so each byte is read a bounded number of times: a unit is read within its bytes, line
+tables do not overlap, and what is shared (abbreviations, strings, names of directories) is counted (`_Budget`).
 """
 
 from __future__ import annotations
@@ -30,6 +33,14 @@ BLOCKS = {0x03: 2, 0x04: 4, 0x0A: 1, 0x09: 0, 0x18: 0}
 """Forms that are bytes: how many bytes say how long they are, 0 for an unsigned LEB."""
 
 
+LEAST_TEXT = 1 << 22
+"""Characters of names, and bytes of abbreviations, that units may have in any case."""
+SLOW = 8
+"""What a byte of abbreviations counts for, beside a character."""
+MOST_TIMES = 32
+"""How often as many as there are bytes of debugging information."""
+
+
 @record()
 class LineUnit:
     """A compilation unit: what it is called, its language (``DW_LANG_…``), and its rows."""
@@ -47,13 +58,34 @@ def read_lines(sections: Mapping[str, bytes | memoryview]) -> list[LineUnit]:
         MeldError: they are malformed, or of a form that is not known.
     """
     try:
-        found = []
-        for offset, unit in _units(sections):
-            _LineProgram(sections, offset, unit).run()
-            found.append(unit)
-        return found
+        given = {name: bytes(data) for name, data in sections.items()}
+        budget = _Budget(LEAST_TEXT + MOST_TIMES * sum(map(len, given.values())))
+        tables = given.get(".debug_line", b"")
+        found = _units(given, budget)
+        behind = 0
+        for offset, unit in sorted(found, key=lambda one: one[0]):
+            if offset < behind:
+                raise ValueError("line tables overlap")
+            behind = offset + 4 + _Cursor(tables, offset).fixed(4)
+            if behind > len(tables):
+                raise ValueError
+            _LineProgram(given, tables[offset + 4 : behind], unit, budget).run()
+        return [unit for _, unit in found]
     except (LookupError, ValueError, TypeError, OverflowError):
         raise MeldError("malformed debugging information") from None
+
+
+@record()
+class _Budget:
+    """What is left of the characters and bytes that may be read over and over."""
+
+    left: int
+
+    def spend(self, count: int) -> None:
+        """ValueError if there is not as much."""
+        self.left -= count
+        if self.left < 0:
+            raise ValueError("the same text over and over")
 
 
 class _Cursor:
@@ -90,7 +122,8 @@ class _Cursor:
 class _Strings:
     """Values of attributes. `base`: where the offsets of the unit's strings begin."""
 
-    sections: Mapping[str, bytes | memoryview]
+    sections: Mapping[str, bytes]
+    budget: _Budget
     address_size: int = 4
     reference_size: int = 4
     base: int = 8
@@ -123,28 +156,35 @@ class _Strings:
     def text(self, value: Any) -> str:
         if isinstance(value, str):
             return value
-        offset = _Cursor(self.sections.get(".debug_str_offsets", b""), self.base + 4 * value).fixed(4)
-        return self._string(".debug_str", offset)
+        at = self.base + 4 * value
+        found = self.sections.get(".debug_str_offsets", b"")[at : at + 4]
+        if len(found) < 4:
+            raise IndexError
+        return self._string(".debug_str", int.from_bytes(found, "little"))
 
     def _string(self, section: str, offset: int) -> str:
         data = self.sections.get(section, b"")
-        end = offset
-        while data[end]:
-            end += 1
-        return bytes(data[offset:end]).decode("utf-8", "replace")
+        if offset > len(data):
+            raise IndexError
+        end = data.index(0, offset)
+        self.budget.spend(end - offset)
+        return data[offset:end].decode("utf-8", "replace")
 
 
-def _units(sections: Mapping[str, bytes | memoryview]) -> list[tuple[int, LineUnit]]:
+def _units(sections: Mapping[str, bytes], budget: _Budget) -> list[tuple[int, LineUnit]]:
     """The units that have a line table, by its offset; each table once."""
-    c = _Cursor(sections.get(".debug_info", b""))
+    whole = _Cursor(sections.get(".debug_info", b""))
+    known = sections.get(".debug_abbrev", b"")
     found: dict[int, LineUnit] = {}
-    while c.at < len(c.data):
-        size = c.fixed(4)
-        end = c.at + size
-        if size >= 0xFFFFFFF0 or end > len(c.data):
+    while whole.at < len(whole.data):
+        size = whole.fixed(4)
+        end = whole.at + size
+        if size >= 0xFFFFFFF0 or end > len(whole.data):
             raise ValueError
+        c = _Cursor(whole.data[whole.at : end])
+        whole.at = end
         version = c.fixed(2)
-        strings = _Strings(sections)
+        strings = _Strings(sections, budget)
         if version >= 5:
             kind, strings.address_size, abbreviations = c.fixed(1), c.fixed(1), c.fixed(4)
             c.at += {1: 0, 3: 0, 4: 8, 5: 8, 2: 12, 6: 12}[kind]
@@ -152,8 +192,8 @@ def _units(sections: Mapping[str, bytes | memoryview]) -> list[tuple[int, LineUn
             abbreviations, strings.address_size = c.fixed(4), c.fixed(1)
         if version < 3:
             strings.reference_size = strings.address_size
-        if c.at < end:
-            said = _first_entry(c, strings, sections.get(".debug_abbrev", b""), abbreviations)
+        if c.at < size:
+            said = _first_entry(c, strings, known, abbreviations)
             if DW_AT_STMT_LIST in said:
                 strings.base = said.get(DW_AT_STR_OFFSETS_BASE, 8)
                 unit = LineUnit(
@@ -162,11 +202,10 @@ def _units(sections: Mapping[str, bytes | memoryview]) -> list[tuple[int, LineUn
                     strings.text(said.get(DW_AT_COMP_DIR, "")),
                 )
                 found.setdefault(said[DW_AT_STMT_LIST], unit)
-        c.at = end
     return list(found.items())
 
 
-def _first_entry(c: _Cursor, strings: _Strings, data: bytes | memoryview, at: int) -> dict[int, Any]:
+def _first_entry(c: _Cursor, strings: _Strings, data: bytes, at: int) -> dict[int, Any]:
     """The attributes of the entry at the cursor."""
     code = c.unsigned()
     table = _Cursor(data, at)
@@ -180,6 +219,8 @@ def _first_entry(c: _Cursor, strings: _Strings, data: bytes | memoryview, at: in
             if not name and not form:
                 break
             attributes.append((name, form, constant))
+        strings.budget.spend(SLOW * (table.at - at))
+        at = table.at
         if entry == code:
             return {name: strings.value(c, form, constant) for name, form, constant in attributes}
     raise ValueError
@@ -192,16 +233,15 @@ def _joined(path: str, part: str) -> str:
 
 
 class _LineProgram:
-    """A line number program: runs once, and adds its rows to the unit."""
+    """A line number program, all of which is `data`: runs once, and adds its rows to the unit."""
 
-    def __init__(self, sections: Mapping[str, bytes | memoryview], offset: int, unit: LineUnit) -> None:
+    def __init__(self, sections: Mapping[str, bytes], data: bytes, unit: LineUnit, budget: _Budget) -> None:
         self.unit = unit
-        self.strings = _Strings(sections)
-        c = self.c = _Cursor(sections.get(".debug_line", b""), offset)
-        size = c.fixed(4)
-        self.end = c.at + size
+        self.strings = _Strings(sections, budget)
+        c = self.c = _Cursor(data)
+        self.end = len(data)
         self.version = c.fixed(2)
-        if size >= 0xFFFFFFF0 or self.end > len(c.data) or not 2 <= self.version <= 5:
+        if not 2 <= self.version <= 5:
             raise ValueError
         if self.version >= 5:
             c.fixed(2)  # sizes of addresses and segment selectors
@@ -240,7 +280,7 @@ class _LineProgram:
             c = self.c
             formats = [(c.unsigned(), c.unsigned()) for _ in range(c.fixed(1))]
             count = c.unsigned()
-            if count > len(c.data):
+            if count * max(len(formats), 1) > self.end - c.at:
                 raise ValueError
             for _ in range(count):
                 entry = {kind: self.strings.value(c, form) for kind, form in formats}
@@ -254,7 +294,9 @@ class _LineProgram:
         path = self.unit.directory
         if directory and directory < len(self.directories):
             path = _joined(path, self.directories[directory])
-        self.files.append(_joined(path, name))
+        path = _joined(path, name)
+        self.strings.budget.spend(len(path))
+        self.files.append(path)
 
     def run(self) -> None:
         c, end, step, base, range_, first = self.c, self.end, self.step, self.base, self.range, self.first
@@ -283,6 +325,8 @@ class _LineProgram:
                             c.at = after
                             break
                         if kind == 2:
+                            if size > 9:
+                                raise ValueError
                             address = c.fixed(size - 1)
                         elif kind == 3:
                             name, directory = c.string(), c.unsigned()

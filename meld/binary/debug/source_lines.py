@@ -50,15 +50,15 @@ def units(functions: Sequence[Function], places: Sequence[Place], code: Sequence
         elif len(was) != len(now):
             continue  # it was changed by hand
         first = body.section.starts[body.number] + body.section.head
-        for unit in {id(unit): unit for unit, _ in rows}.values():
-            target = found.setdefault(id(unit), Unit(unit.name, unit.language))
-            target.functions.append(Subprogram(_name(function), start, start + len(new)))
-            moved = []
-            for low, high, path, line, column, flags in (row for of, row in rows if of is unit):
-                a, b = (now[min(bisect_left(was, at - first), len(now) - 1)] for at in (low, high))
-                if a < b:
-                    moved.append((start + a, start + b, path, line, column, flags))
-            target.sequences += _sequences(moved)
+        unit = rows[0][0]
+        target = found.setdefault(id(unit), Unit(unit.name, unit.language))
+        target.functions.append(Subprogram(_name(function), start, start + len(new)))
+        moved = []
+        for _, (low, high, path, line, column, flags) in rows:
+            a, b = (now[min(bisect_left(was, at - first), len(now) - 1)] for at in (low, high))
+            if a < b:
+                moved.append((start + a, start + b, path, line, column, flags))
+        target.sequences += _sequences(moved)
     return list(found.values())
 
 
@@ -87,7 +87,11 @@ def _name(function: Function) -> str:
 
 
 def _by_function(section: CodeSection) -> dict[int, list[tuple[LineUnit, Row]]]:
-    """The rows of the line tables by the function in which they begin. Those of code that was linked out are left."""
+    """The rows of the line tables by the function in which they begin. Those of code that was linked out are left.
+
+    A function belongs to the unit that says something of its first byte, and a byte to one row, so there are as many
+    rows as bytes at most, whatever the tables say.
+    """
     found: dict[int, list[tuple[LineUnit, Row]]] = {}
     starts = [start + section.head for start in section.starts]
     ends = [end + section.head for end in section.ends]
@@ -98,8 +102,13 @@ def _by_function(section: CodeSection) -> dict[int, list[tuple[LineUnit, Row]]]:
                 a, b = max(low, starts[number]), min(high, ends[number])
                 if a < b:
                     found.setdefault(number, []).append((unit, (a, b, *rest)))  # type: ignore[arg-type]
-    for rows in found.values():
+    for number, rows in found.items():
         rows.sort(key=lambda row: row[1][:2])
+        kept = rows[:1]
+        for unit, row in rows:
+            if unit is kept[0][0] and row[0] >= kept[-1][1][1]:
+                kept.append((unit, row))
+        found[number] = kept
     return found
 
 
