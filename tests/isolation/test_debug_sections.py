@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import wasmtime
+from wrapped import tool
 
 from meld.binary.debug.dwarf_lines import read_lines
 from meld.binary.leb import read_unsigned, unsigned
 from meld.diagnostics import MeldError
+from meld.driver import Options, build
 from meld.files import decode, encode
 from meld.ir.module import Module
 from meld.passes import Registry
@@ -143,22 +146,49 @@ def with_sections(wasm: bytes, sections: Mapping[str, bytes]) -> bytes:
     return wasm
 
 
+def composed(text: str, change: Callable[[bytes], bytes]) -> bytes:
+    """A component, with its first core module changed."""
+    wasm = bytes(wasmtime.wat2wasm(text))
+    size, at = read_unsigned(wasm, 9)
+    module = change(wasm[at : at + size])
+    return wasm[:9] + unsigned(len(module)) + module + wasm[at + size :]
+
+
+NAMES = {
+    "long": (b"m" * 150_000, b"n" * 150_000),
+    "the same": (b"x 2", b"x"),
+    "none, and no text": (b"", b"\x1b[8m"),
+    "no UTF-8": (b"\xff\xfe", b"\0"),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_names_of_memories_name_imports(case: str, tmp_path: Path) -> None:
+    """Names for people become names of imports where a memory or a table is made by a helper module."""
+    text = """(component (core module (memory 1) (memory 1) (memory 1) (table 1 funcref) (table 2 funcref)
+      (func (export "f") (result i32)
+        (call_indirect 0 (result i32) (i32.load 0 (i32.load 1 (i32.load 2 (i32.const 0)))))
+        (call_indirect 1 (result i32) (i32.const 0)) (i32.add)))
+      (core instance (instantiate 0)) (func (export "f") (result u32) (canon lift (core func 0 "f"))))"""
+    one, other = NAMES[case]
+    named = b""
+    for kind, given in ((5, (one, other)), (6, (one, other, other))):
+        entries = b"".join(bytes((i,)) + unsigned(len(n)) + n for i, n in enumerate(given))
+        named += bytes((kind,)) + unsigned(1 + len(entries)) + bytes((len(given),)) + entries
+    (tmp_path / "p.wasm").write_bytes(composed(text, lambda core: with_sections(core, {"name": named})))
+    (tmp_path / "o.wasm").write_bytes(encode(build([tmp_path / "p.wasm"], Options(wrap=True)).program))
+    tool("validate", "--features=all", tmp_path / "o.wasm")
+
+
 def test_a_function_has_a_unit_and_a_byte_a_row() -> None:
     """Many units, and many rows, of one function are not written as often."""
     lines = [table(rows(40, 4) * 20) for _ in range(50)]
     info = b"".join(unit(sum(map(len, lines[:i])), b"unit %d" % i) for i in range(len(lines)))
     sections = {".debug_abbrev": ABBREV, ".debug_info": info, ".debug_line": b"".join(lines)}
     assert sum(len(one.rows) for one in read_lines(sections)) >= 50 * 20 * 40
-    composed = bytes(
-        wasmtime.wat2wasm(
-            f"""(component (core module $m (func (export "f") {"nop " * 50})) (core instance $i (instantiate $m))
-            (func (export "f") (canon lift (core func $i "f"))))"""
-        )
-    )
-    size, at = read_unsigned(composed, 9)
-    module = with_sections(composed[at : at + size], sections)
-    component = composed[:9] + unsigned(len(module)) + module + composed[at + size :]
-    program = decode(component, "program")
+    text = f"""(component (core module (func (export "f") {"nop " * 50})) (core instance (instantiate 0))
+      (func (export "f") (canon lift (core func 0 "f"))))"""
+    program = decode(composed(text, lambda core: with_sections(core, sections)), "program")
     product, _ = run(plan_default(program, Registry.standard()), program)
     assert isinstance(product, Module)
     data = encode(product)

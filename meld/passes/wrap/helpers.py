@@ -29,6 +29,9 @@ IMPORTED_FROM = "meld:helper"
 MOST_FILLED = 10_000
 """Elements that stand for the initial value of a table at most."""
 
+MOST_NAME = 1_000
+"""Characters of a name that becomes that of an import."""
+
 MUCH_DATA = 16384
 """Bytes of data that take longer to copy than an instance of a helper module takes to make."""
 
@@ -149,7 +152,8 @@ def _fresh(item: Memory | Table, taken: set[str]) -> str:
 
 
 def _name(item: Memory | Table) -> str:
-    return item.name or KEYWORD_OF[type(item)]
+    """What it is called; names for people may be longer than names of imports."""
+    return (item.name or KEYWORD_OF[type(item)])[:MOST_NAME]
 
 
 def _movable_data(module: Module) -> dict[Memory | Table, list[DataSegment]]:
