@@ -247,9 +247,32 @@ def _with_default(text: str, program: Program, registry: Registry, options: Opti
     named = {name.partition("{")[0].strip() for name in text.split(",")}
     steps = _default(program, options, registry).steps
     registry.remarks.clear()
-    kept = [step.instance.spec() for step in steps if step.instance.is_own or step.name not in named]
+    text, stands_for = _replacing(text, [step.name for step in steps], registry)
+    kept = [
+        stands_for.get(step.name) or step.instance.spec()
+        for step in steps
+        if step.instance.is_own or step.name not in named
+    ]
     whole = re.sub(_DEFAULT, lambda _: ",".join(kept), text)
     return ",".join(part for part in whole.split(",") if part.strip())
+
+
+_PIECE = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*(?:\{[^}]*\}\s*)?(?:,|$)")
+
+
+def _replacing(text: str, default: Sequence[str], registry: Registry) -> tuple[str, dict[str, str]]:
+    """The text of a pipeline without the passes that stand in place of one of the default pipeline, and those."""
+    rest: list[str] = []
+    found: dict[str, str] = {}
+    at = 0
+    for match in _PIECE.finditer(text):
+        piece = match[0].rstrip(",").strip()
+        replaced = registry.get(match[1]).instead_of if match[1] in registry.sources else ""
+        if replaced in default and replaced not in found:
+            rest.append(text[at : match.start()])
+            found[replaced] = piece
+            at = match.end()
+    return "".join([*rest, text[at:]]), found
 
 
 def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], options: Options) -> Program:

@@ -191,6 +191,19 @@ class FrameFunctions(Note):
     drive: Function = ref("functions")
 
 
+@note("leaving")
+class LeavingFunctions(Note):
+    """On the module: what a driver of another pass needs (`frames.wat`), for `stack-switching`.
+
+    Attributes:
+        driven: whether a driver is below, and no call of the host in between.
+        off: ``(task, event) → ()``: what a driver does when the frames of a task have left.
+    """
+
+    driven: Global = ref("globals")
+    off: Function = ref("functions")
+
+
 @note("suspends")
 class Suspends(Note):
     """On a function that may have the frames below it leave: a *leaf* in the words of `meld.rewriting.resumable`."""

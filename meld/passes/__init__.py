@@ -34,6 +34,7 @@ BUILTIN = {
     "adapter-wiring": "meld.passes.adapter_wiring:AdapterWiring",
     "wire-entries": "meld.passes.wire_entries:WireEntries",
     "resumable-frames": "meld.passes.resumable_frames:ResumableFrames",
+    "stack-switching": "meld.passes.stack_switching:StackSwitching",
     "guard-entries": "meld.passes.guard_entries:GuardEntries",
     "direct-calls": "meld.passes.direct_calls:DirectCalls",
     "finish": "meld.passes.finish:Finish",
@@ -43,7 +44,9 @@ BUILTIN = {
 }
 """Name → ``module:Class``. Nothing is imported before it is used."""
 
-ON_REQUEST = frozenset({"expose-resources", "fit-target", "host-memory", "lower-multi-memory", "wrap"})
+ON_REQUEST = frozenset(
+    {"expose-resources", "fit-target", "host-memory", "lower-multi-memory", "stack-switching", "wrap"}
+)
 """Passes that no default pipeline has."""
 
 GROUP = "meld.passes"

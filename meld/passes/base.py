@@ -140,6 +140,7 @@ class Pass:
             part of the default pipeline, at that place.
         brings: names of passes that a pipeline with this one has, too: put before the first pass that they ask to
             precede, if that runs earlier than this one.
+        instead_of: the name of a pass whose place this one takes where a pipeline has `default` and names this one.
         repeatable: may run where its facts hold already.
         is_own: comes with the compiler, not with a plugin.
     """
@@ -152,6 +153,7 @@ class Pass:
     after: ClassVar[tuple[str, ...]] = ()
     before: ClassVar[tuple[str, ...]] = ()
     brings: ClassVar[tuple[str, ...]] = ()
+    instead_of: ClassVar[str] = ""
     repeatable: ClassVar[bool] = False
     is_own: ClassVar[bool] = False
 

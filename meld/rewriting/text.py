@@ -89,11 +89,12 @@ def _declared(name: str, item: CoreItem) -> str:
 
 def signature(shape: FuncType) -> str:
     """`` (param …) (result …)``, of number types."""
-    return _types("param", shape.params) + _types("result", shape.results)
+    return types("param", shape.params) + types("result", shape.results)
 
 
-def _types(keyword: str, types: Iterable[ValType]) -> str:
-    names = [t.value for t in types if isinstance(t, NumType)]
+def types(keyword: str, listed: Iterable[ValType]) -> str:
+    """`` (keyword …)``, of number types; empty if there are none."""
+    names = [t.value for t in listed if isinstance(t, NumType)]
     return f" ({keyword} {' '.join(names)})" if names else ""
 
 

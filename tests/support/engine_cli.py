@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 CLI = shutil.which("wasmtime") or str(Path(sysconfig.get_path("purelib")) / "wasmtime_cli" / "wasmtime")
 needs_cli = pytest.mark.skipif(not os.access(CLI, os.X_OK), reason="needs the command line of wasmtime")
+
+needs_stack_switching = pytest.mark.skipif(
+    (platform.system(), platform.machine()) != ("Linux", "x86_64") or not os.access(CLI, os.X_OK),
+    reason="needs the command line of wasmtime on x64 Linux, which has stack switching",
+)
+STACKS = "stack-switching=y,function-references=y,gc=y,exceptions=y,multi-memory=y,memory64=y"
 
 FEATURES = (
     "component-model-async=y,component-model-async-stackful=y,component-model-more-async-builtins=y,"
@@ -28,3 +36,37 @@ def invoked(component: Path, calls: Sequence[str]) -> list[str]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         found.append(done.stdout.strip() if done.returncode == 0 else done.stderr.strip().splitlines()[-1])
     return found
+
+
+def on_stacks(module: Path, expected: Sequence[tuple[tuple[Any, ...], Any]]) -> str | None:
+    """Calls of a core module that needs stack switching, in one instance: what is not as expected.
+
+    Args:
+        expected: the export and its arguments, i32, with the answer, or ``trap: reason``.
+    """
+    start = f'(module binary "{"".join(f"{chr(92)}{byte:02x}" for byte in module.read_bytes())}")'
+    calls = [(_invoked(name, arguments), answer) for (name, *arguments), answer in expected]
+    lines = [
+        f'(assert_trap {call} "")' if isinstance(answer, str) else f"(assert_return {call} (i32.const {answer}))"
+        for call, answer in calls
+    ]
+    wrong = _script(module, [start, *lines])
+    trap = next((at for at, (_, answer) in enumerate(calls) if isinstance(answer, str)), None)
+    if wrong is not None or trap is None:
+        return wrong
+    call, answer = calls[trap]
+    said = _script(module, [start, *lines[:trap], f"(assert_return {call})"]) or "it did not trap"
+    return None if answer.removeprefix("trap: ") in said else said
+
+
+def _invoked(name: str, arguments: Sequence[int]) -> str:
+    given = " ".join(f"(i32.const {argument})" for argument in arguments)
+    return f'(invoke "{name}" {given})'
+
+
+def _script(module: Path, lines: list[str]) -> str | None:
+    script = module.with_suffix(".wast")
+    script.write_text("\n".join(lines))
+    command = [CLI, "wast", "-O", "opt-level=0", "-W", STACKS, str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return None if done.returncode == 0 else done.stderr

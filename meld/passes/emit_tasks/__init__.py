@@ -30,6 +30,7 @@ from meld.notes.tasks import (
     Destructor,
     FrameFunctions,
     How,
+    LeavingFunctions,
     Planned,
     PlannedExport,
     Suspends,
@@ -504,6 +505,7 @@ class _Emitter:
                     functions[name].notes.append(Suspends())
             frames = (functions[f"frames.{name}"] for name in FRAME_ITEMS)
             self.module.notes.append(FrameFunctions(*frames))
+            self.module.notes.append(LeavingFunctions(functions["frames.driven"], functions["frames.off"]))
             self.module.imports += self.halves
         return new
 

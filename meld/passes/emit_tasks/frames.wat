@@ -14,7 +14,7 @@
   (global $frames.top (export "frames.top") (mut i32) (i32.const 0))
   (global $frames.limit (export "frames.limit") (mut i32) (i32.const 0))
   (global $movable (export "frames.movable") i32 (i32.const 0))
-  (global $driven (mut i32) (i32.const 0))  ;; whether a driver is below, and no call of the host in between
+  (global $driven (export "frames.driven") (mut i32) (i32.const 0))  ;; whether a driver is below, and no call of the host in between
 
   (global $rooms (mut i32) (i32.const 0))  ;; rooms of {room} bytes that nobody needs: the first one, or 0
 
@@ -73,7 +73,7 @@
     (global.set $driven (local.get $driven)))
 
   ;; The frames of a task have left: its record waits in a queue. One that yields is behind what has yielded before.
-  (func $off (param $task i32) (param $event i32)
+  (func $off (export "frames.off") (param $task i32) (param $event i32)
     (local $record i32) (local $frame i32)
     (local.set $record (global.get $frames.base))
     (local.set $frame (global.get $frame))

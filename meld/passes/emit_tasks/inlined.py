@@ -39,6 +39,8 @@ HOT = {
     "yielded": SEVERAL,
 }
 """Functions that are inlined in so many places at most."""
+OFFERED = frozenset({"off"})
+"""Exported for a pass that may want them; nothing else calls them from outside."""
 
 
 def inline_runtime(module: Module) -> int:
@@ -53,7 +55,7 @@ def inline_runtime(module: Module) -> int:
     done: set[Function] = set()
 
     def wanted(callee: Function) -> bool:
-        if callee in kept or callee not in done:
+        if (callee in kept and callee.name not in OFFERED) or callee not in done:
             return False
         return places[callee] == 1 or places[callee] <= HOT.get(callee.name or "", 0)
 
@@ -91,5 +93,5 @@ def _callees_first(module: Module) -> list[Function]:
     return list(order)
 
 
-INLINED = Prepared("inlined", repr((2, HOT)).encode(), inline_runtime)
+INLINED = Prepared("inlined", repr((3, HOT, sorted(OFFERED))).encode(), inline_runtime)
 """For `Text.place`."""

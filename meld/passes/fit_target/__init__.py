@@ -45,6 +45,7 @@ class FitTarget(Pass):
         "adapter-wiring",
         "wire-entries",
         "resumable-frames",
+        "stack-switching",
         "guard-entries",
         "direct-calls",
         "lower-multi-memory",
