@@ -45,6 +45,8 @@ _SHORT = [PLANS.get((0, byte)) for byte in range(256)]
 _SIZES = {Imm.F32: 4, Imm.F64: 8, Imm.V128: 16, Imm.LANES: 16, Imm.LANE: 1}
 
 _SKIPPED = frozenset({Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT})
+_NUMBERS = _SKIPPED | {Imm.I32, Imm.I64}
+"""Numbers that are no indices; of one byte they are neither padded nor out of range."""
 
 
 class Scanner:
@@ -88,7 +90,9 @@ class Scanner:
             if plan is None:
                 plan = self.prefixed(byte, at)
             for step in plan:
-                if step in _SPACE_STEPS:
+                if step in _NUMBERS and c.pos < end and data[c.pos] < 0x80:
+                    c.pos += 1
+                elif step in _SPACE_STEPS:
                     self.site(_SPACE_STEPS[step], at)
                 elif step is Imm.MEMARG:
                     self.memarg()

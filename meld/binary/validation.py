@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -23,6 +22,7 @@ from typing import Any
 
 from meld.binary.cursor import Cursor
 from meld.diagnostics import MeldError
+from meld.support.patterns import late
 from meld.support.records import record
 
 FEATURES = (
@@ -45,14 +45,14 @@ FEATURES = (
 ON_X64_LINUX = ("stack_switching",)
 """The same, where the engine has it at all. It aborts if such code runs, so no other engine of ours is told."""
 
-MISSING = re.compile(
+MISSING = late(
     r"\brequires? the .*(?:feature|proposal)\b|\bfeature required for\b|\bfeature to be enabled\b"
     r"|\bis disabled\b|\bnon-empty tag result type\b"
     r"|\bfeature is not active\b|\bmust be enabled\b|\bis not enabled\b|\bimports are not supported\b"
 )
 """The engine refuses what this version of it does not have; that is not the program's fault."""
 
-OFFSET = re.compile(r"\s*\(at offset 0x([0-9a-f]+)\)\s*$")
+OFFSET = late(r"\s*\(at offset 0x([0-9a-f]+)\)\s*$")
 """How the engine ends what it says: where, in the binary that it was given."""
 
 _MODULE, _COMPONENT, _CODE = 1, 4, 10

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from typing import Any, NoReturn
+
+from meld.support.patterns import late
 
 COMPILE = "compile"
 """The command that is meant if none is named."""
 
-_CHOICE = re.compile(r"argument (\S+?)(?:/\S+)?: invalid choice: '(.*?)' \(")
-_UNKNOWN = re.compile(r"unrecognized arguments: (\S+)")
+_CHOICE = late(r"argument (\S+?)(?:/\S+)?: invalid choice: '(.*?)' \(")
+_UNKNOWN = late(r"unrecognized arguments: (\S+)")
 
 
 class Parser(argparse.ArgumentParser):

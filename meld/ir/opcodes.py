@@ -10,6 +10,8 @@ from meld.support.records import record
 class Imm(Enum):
     """Kinds of immediates, in the order of the text format (the binary order is the same unless noted)."""
 
+    __hash__ = object.__hash__  # members are compared by identity, and looked up for each instruction that is scanned
+
     BLOCK = auto()  # block type
     LABEL = auto()
     LABELS = auto()  # br_table: tuple of labels, the default last

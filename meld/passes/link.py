@@ -26,6 +26,7 @@ from meld.notes.linking import HostOnly, Input, Partner, Wanted
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.copying import Copier, in_order
 from meld.support.graph import Circle, topological
+from meld.support.patterns import late
 from meld.validity.components import check
 
 
@@ -365,7 +366,7 @@ def _unversioned(label: str) -> str:
     return label.partition("@")[0]
 
 
-_VERSIONED = re.compile(r"^([^@]+)@(\d+)\.(\d+)\.(\d+)([-+].*)?$")
+_VERSIONED = late(r"^([^@]+)@(\d+)\.(\d+)\.(\d+)([-+].*)?$")
 
 
 def _compatible(wanted: str, given: str) -> tuple[int, ...] | None:

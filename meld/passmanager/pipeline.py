@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from meld.diagnostics import MeldError, Source, Span, did_you_mean
 from meld.passes import Registry
 from meld.passes.base import OptionInfo, Pass, options_of, parse_option
 from meld.passmanager.step import Step
+from meld.support.patterns import late
 
-_NAME = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*")
-_OPTION = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(?:=\s*([^,{}\s]*))?\s*,?")
+_NAME = late(r"\s*([A-Za-z_][\w.-]*)\s*")
+_OPTION = late(r"\s*([A-Za-z_][\w-]*)\s*(?:=\s*([^,{}\s]*))?\s*,?")
 
 
 def parse_pipeline(text: str, registry: Registry, *, source: str = "--passes") -> list[Step]:

@@ -8,10 +8,11 @@ are added behind that. Products (WAT, HTML) escape such characters by themselves
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from meld.support.patterns import late
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +22,7 @@ WIDE = 1000
 """Columns of a table that goes to a file or another program: so many that nothing is cut."""
 DIFF_COLOURS = {"+": "32", "-": "31", "@": "36"}
 
-_DIFF_LINE = re.compile(r"^ *([-+@])")
+_DIFF_LINE = late(r"^ *([-+@])")
 
 
 def say(text: object = "", *, error: bool = False, end: str = "\n") -> None:

@@ -11,12 +11,14 @@ import struct
 from functools import lru_cache
 from math import inf, isinf, nextafter
 
-_INTEGER = re.compile(r"([+-]?)(?:0x([0-9A-Fa-f]+(?:_[0-9A-Fa-f]+)*)|([0-9]+(?:_[0-9]+)*))")
-_DECIMAL = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?(?:[eE][+-]?[0-9]+(?:_[0-9]+)*)?")
-_HEX = re.compile(
+from meld.support.patterns import late
+
+_INTEGER = late(r"([+-]?)(?:0x([0-9A-Fa-f]+(?:_[0-9A-Fa-f]+)*)|([0-9]+(?:_[0-9]+)*))")
+_DECIMAL = late(r"[+-]?[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?(?:[eE][+-]?[0-9]+(?:_[0-9]+)*)?")
+_HEX = late(
     r"([+-]?)0x([0-9A-Fa-f]+(?:_[0-9A-Fa-f]+)*)(?:\.([0-9A-Fa-f]+(?:_[0-9A-Fa-f]+)*)?)?(?:[pP]([+-]?[0-9]+(?:_[0-9]+)*))?"
 )
-_SPECIAL = re.compile(r"([+-]?)(?:(inf)|nan(?::0x([0-9A-Fa-f]+(?:_[0-9A-Fa-f]+)*))?)")
+_SPECIAL = late(r"([+-]?)(?:(inf)|nan(?::0x([0-9A-Fa-f]+(?:_[0-9A-Fa-f]+)*))?)")
 
 _MANTISSA = {32: 23, 64: 52}
 _PACK = {32: ("<f", "<I"), 64: ("<d", "<Q")}
@@ -144,9 +146,9 @@ def float_text(bits_of: int, bits: int) -> str:
 
 # --- strings -------------------------------------------------------------------------------------------------------
 
-_ESCAPE = re.compile(rb'\\(?:([0-9A-Fa-f]{2})|u\{([0-9A-Fa-f]+(?:_[0-9A-Fa-f]+)*)\}|([tnr"\'\\])|(.?))', re.DOTALL)
+_ESCAPE = late(rb'\\(?:([0-9A-Fa-f]{2})|u\{([0-9A-Fa-f]+(?:_[0-9A-Fa-f]+)*)\}|([tnr"\'\\])|(.?))', re.DOTALL)
 _SIMPLE = {b"t": b"\t", b"n": b"\n", b"r": b"\r", b'"': b'"', b"'": b"'", b"\\": b"\\"}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = late(r"[\x00-\x1f\x7f]")
 
 
 def string_bytes(literal: str) -> bytes | None:
@@ -193,7 +195,7 @@ def quoted_bytes(data: bytes | memoryview) -> str:
 
 
 _CHAR_ESCAPES = {i: text for i, text in _BYTE_ESCAPES.items() if i < 0x80}
-_INVISIBLE = re.compile(r"[\x80-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\udc80-\udcff]")
+_INVISIBLE = late(r"[\x80-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\udc80-\udcff]")
 
 
 def quoted(text: str) -> str:
