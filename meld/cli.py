@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         KeyboardInterrupt: only with arguments: who runs a command inside a process is interrupted with it.
     """
     args = list(sys.argv[1:] if argv is None else argv)
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        _replace_closed_streams()
     try:
         code = _command(args, last=argv is None)
         if argv is None:
@@ -44,6 +46,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.flush()
         os._exit(code)  # the engine's destructors must not run while the interpreter is torn down
     return code
+
+
+def _replace_closed_streams() -> None:
+    """Makes standard streams that the caller has closed fail when they are used, as they do in other programs."""
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_WRONLY), "r")
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:  # nobody can be told
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def _command(args: list[str], *, last: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from functools import cache
@@ -103,7 +104,10 @@ def _piped(path: Path) -> bytes:
 @cache
 def standard_input() -> bytes:
     """What comes from the standard input: read once, since a command may load its inputs more than once."""
-    return sys.stdin.buffer.read()
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as e:
+        raise MeldError(f"cannot read: {e.strerror}", where="standard input") from e
 
 
 def _sibling(path: Path) -> str | None:
@@ -127,11 +131,20 @@ def decode_text(data: bytes | memoryview, name: str) -> str:
     try:
         text = str(data, "utf-8")
     except UnicodeDecodeError as e:
-        raise MeldError("neither a WebAssembly binary nor UTF-8 text", where=f"{name}: offset {e.start:#x}") from None
+        where = f"{name}: offset {e.start:#x}"
+        raise MeldError("neither a WebAssembly binary nor UTF-8 text", where=where, hint=_encoding(data)) from None
     if text.startswith("\ufeff"):
         hint = "the text format has none: save the file as UTF-8 without it"
         raise MeldError("the file begins with a byte order mark", where=name, hint=hint)
     return text
+
+
+def _encoding(data: bytes | memoryview) -> str | None:
+    """A hint for text in another encoding."""
+    if bytes(data[:2]) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "it looks like UTF-16: save it as UTF-8"
+    begin = bytes(data[:4096]).lstrip()
+    return "save it as UTF-8" if begin.startswith((b"(module", b"(component", b";;", b"(;", b"(@")) else None
 
 
 def encode(program: Program) -> bytes:

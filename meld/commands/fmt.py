@@ -32,7 +32,10 @@ def main(args: argparse.Namespace) -> int:
 
     changed = []
     for name in args.files:
-        data = sys.stdin.buffer.read() if name == "-" else read_file(Path(name))
+        if name != "-" and not args.check and (path := Path(name)).exists() and not (path.is_file() or path.is_dir()):
+            hint = f"`meldc fmt - < {name}` goes to standard output"
+            raise MeldError("is no regular file, and files are changed in place", where=name, hint=hint)
+        data = read_file(Path(name))
         if is_binary(data):
             raise MeldError("is a binary, fmt is about text", where=name, hint=f"print it: meldc {name} --passes= ")
         text = decode_text(data, name)

@@ -12,6 +12,7 @@ from typing import Any
 from meld.editor.index import Index, kind_of, name_of
 from meld.editor.operands import shape_of
 from meld.editor.scan import word_at
+from meld.editor.signatures import addresses_of
 from meld.editor.variables import Variable
 from meld.ir.describe import item_type, signature, type_name
 from meld.ir.module import DataSegment, ElementSegment, Function, Item
@@ -38,8 +39,12 @@ def hover(index: Index, offset: int) -> str | None:
 def _instruction(index: Index, offset: int) -> str | None:
     """What is said of an instruction: its operands and results."""
     word = word_at(index.source.text, offset)
-    shape = None if word is None else shape_of(word)
-    return None if word is None or shape is None else _block(f"{word}: {signature(shape)}")
+    if word is None:
+        return None
+    start = index.source.text.rfind(word, 0, offset + len(word))
+    addresses = addresses_of(index, word, start, len(index.source.text))
+    shape = shape_of(word, addresses[0], addresses[-1])
+    return None if shape is None else _block(f"{word}: {signature(shape)}")
 
 
 def _fence(text: str, least: int) -> str:

@@ -24,6 +24,7 @@ from meld.ir.opcodes import OPS, Imm
 from meld.ir.types import TypeDef
 from meld.support.records import record
 from meld.text.literals import identifier_name
+from meld.text.reading.component.scope import TextScope
 from meld.text.reading.names import recording_uses
 from meld.text.recovery import parse_all
 
@@ -106,13 +107,24 @@ def index_text(text: str, name: str) -> Index:
         broken = [] if program is None else _read_bodies(program, keep=len(text) <= KEEP)
     index = Index(source, program, errors, cut, [], tree)
     definitions = [] if program is None else [d for d in _definitions(program) if d.span is not None]
+    if (
+        isinstance(program, Component)
+        and program.span is not None
+        and source.text[_name_in(program, source).start] == "$"
+    ):
+        definitions.append(program)
     uses: dict[tuple[int, int], Use] = {}
     for target in sorted(definitions, key=lambda target: _rank(target, source)):
         span = _name_in(target, source)
         uses.setdefault((span.start, span.end), Use(span, target, definition=True))
     last = {_place(target): target for target in definitions}
+    around = {(target.span.start, target.span.end): target for target in definitions}
     for span, seen in reversed(found):  # if the text was read several times, the last time counts
         target = _seen(seen)
+        if isinstance(target, TextScope):  # what is inside of a definition, which an outer alias names
+            target = around.get((target.place.start, target.place.end)) if target.place is not None else None
+            if target is None:
+                continue
         target = last.get(_place(target), target)  # one of an earlier time means what stands there now
         uses.setdefault((span.start, span.end), Use(Span(source, span.start, span.end), target))
     for target in definitions:
@@ -307,7 +319,7 @@ def outline(index: Index) -> list[Entry]:
     entries: list[Entry] = []
     exports = [(export, export.span) for export in _exports(index.program) if export.span is not None]
     for target, span in [*((use.target, use.span) for use in index.uses if use.definition), *exports]:
-        if not isinstance(target, Variable):
+        if not isinstance(target, (Variable, Component)):
             entries.append(Entry(target, kind_of(target), name_of(target), span, index.whole(span)))
     entries.sort(key=lambda entry: (entry.whole.start, -entry.whole.end))
     roots: list[Entry] = []

@@ -1,7 +1,7 @@
 """What instructions take from the stack and leave on it, as far as their names and immediates alone say.
 
 Those whose types follow from what they refer to (`call`, `global.get`, …) are in `meld.editor.signatures`.
-Addresses are those of a 32-bit memory or table. Source: WebAssembly 3.0, section 3.4 (instructions).
+Addresses and sizes are of the type that the memory or table says. Source: WebAssembly 3.0, section 3.4 (instructions).
 """
 
 from __future__ import annotations
@@ -31,22 +31,23 @@ _RULES = [
     ),
     (r"i64\.(?:add|sub)128", "i64 i64 i64 i64", "i64 i64"),
     (r"i64\.mul_wide_[su]", "i64 i64", "i64 i64"),
-    (rf"{_T}\.load\w*", "i32", "T"),
-    (rf"{_T}\.store\w*", "i32 T", ""),
-    (r"v128\.load\w*_lane", "i32 v128", "v128"),
-    (r"v128\.store\w*_lane", "i32 v128", ""),
-    (r"v128\.load\w*", "i32", "v128"),
-    (r"v128\.store", "i32 v128", ""),
-    (r"memory\.atomic\.notify", "i32 i32", "i32"),
-    (r"memory\.atomic\.wait(?P<w>32|64)", "i32 iW i64", "i32"),
-    (rf"{_T}\.atomic\.load\w*", "i32", "T"),
-    (rf"{_T}\.atomic\.store\w*", "i32 T", ""),
-    (rf"{_T}\.atomic\.rmw\d*\.cmpxchg\w*", "i32 T T", "T"),
-    (rf"{_T}\.atomic\.rmw\d*\.\w+", "i32 T", "T"),
-    (r"memory\.size", "", "i32"),
-    (r"memory\.grow", "i32", "i32"),
-    (r"memory\.(?:fill|copy|init)|table\.(?:copy|init)", "i32 i32 i32", ""),
-    (r"table\.size", "", "i32"),
+    (rf"{_T}\.load\w*", "A", "T"),
+    (rf"{_T}\.store\w*", "A T", ""),
+    (r"v128\.load\w*_lane", "A v128", "v128"),
+    (r"v128\.store\w*_lane", "A v128", ""),
+    (r"v128\.load\w*", "A", "v128"),
+    (r"v128\.store", "A v128", ""),
+    (r"memory\.atomic\.notify", "A i32", "i32"),
+    (r"memory\.atomic\.wait(?P<w>32|64)", "A iW i64", "i32"),
+    (rf"{_T}\.atomic\.load\w*", "A", "T"),
+    (rf"{_T}\.atomic\.store\w*", "A T", ""),
+    (rf"{_T}\.atomic\.rmw\d*\.cmpxchg\w*", "A T T", "T"),
+    (rf"{_T}\.atomic\.rmw\d*\.\w+", "A T", "T"),
+    (r"(?:memory|table)\.size", "", "A"),
+    (r"memory\.grow", "A", "A"),
+    (r"memory\.fill", "A i32 A", ""),
+    (r"(?:memory|table)\.copy", "A B N", ""),
+    (r"(?:memory|table)\.init", "A i32 i32", ""),
     (rf"{_S}\.splat", "L", "v128"),
     (rf"{_S}\.extract_lane\w*", "v128", "L"),
     (rf"{_S}\.replace_lane", "v128 L", "v128"),
@@ -70,18 +71,27 @@ _RULES = [
     (r"any\.convert_extern", "extern?", "any?"),
     (r"extern\.convert_any", "any?", "extern?"),
 ]
-"""Pattern of the mnemonic, operands, results. T, U: number types in it; L: that of its lanes; h?: nullable."""
+"""Pattern of the mnemonic, operands, results. T, U: number types in it; L: that of its lanes; h?: nullable.
+
+A, B: addresses of the first and the second memory or table; N: the narrower of the two.
+"""
 
 
 @cache
-def shape_of(op: str) -> FuncType | None:
-    """What an instruction takes and gives; None if its name does not say, or if there is no such instruction."""
+def shape_of(op: str, first: NumType = NumType.I32, second: NumType = NumType.I32) -> FuncType | None:
+    """What an instruction takes and gives; None if its name does not say, or if there is no such instruction.
+
+    Args:
+        first, second: types of the addresses of the memories or tables that it names.
+    """
     if op not in OPS:
         return None
     for pattern, operands, results in _RULES:
         match = re.fullmatch(pattern, op)
         if match is not None:
-            found = match.groupdict()
+            narrower = second if first is NumType.I64 else first
+            addresses = {"A": first.value, "B": second.value, "N": narrower.value}
+            found = {**match.groupdict(), **addresses}
             return FuncType(*(tuple(_type(word, found) for word in words.split()) for words in (operands, results)))
     return None
 
@@ -90,6 +100,8 @@ def _type(word: str, found: dict[str, str | None]) -> ValType:
     match word:
         case "T" | "U":
             return _N[found[word.lower()] or ""]
+        case "A" | "B" | "N":
+            return _N[found[word] or ""]
         case "L":
             return _N[_LANE[found["s"] or ""]]
         case "iW":

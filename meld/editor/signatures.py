@@ -9,7 +9,7 @@ from meld.editor.index import Index, name_of
 from meld.editor.operands import shape_of
 from meld.editor.scan import NAME, Token, tokens
 from meld.ir.describe import type_name
-from meld.ir.module import LABELLED, Function, Global, Table, Tag
+from meld.ir.module import LABELLED, Function, Global, Memory, Table, Tag
 from meld.ir.opcodes import OPS
 from meld.ir.types import I32, ArrayType, FuncType, NumType, Packed, RefType, StorageType, StructType, TypeDef, ValType
 from meld.support.records import record
@@ -47,7 +47,7 @@ def signature_at(index: Index, offset: int) -> Signature | None:
         if group.keyword in OPS and group.keyword not in LABELLED and offset > group.start + 1:
             passed = [g for g in index.tree.children(group) if g.closed and g.end <= offset]
             active = sum(g.keyword not in _HEADS and not g.keyword.startswith("@") for g in passed)
-            return _signature(index, group.keyword, _operand(index, group.start + 1, group.end), active)
+            return _signature(index, group.keyword, group.start + 1, group.end, active)
         if group.keyword and group.keyword not in OPS and group.keyword not in _HEADS:
             return None
     line = text.rfind("\n", 0, offset) + 1
@@ -58,7 +58,7 @@ def signature_at(index: Index, offset: int) -> Signature | None:
         return None
     _, start, end = words[heads[-1]]
     word = text[start:end]
-    return None if word in LABELLED else _signature(index, word, _operand(index, start, len(text)), None)
+    return None if word in LABELLED else _signature(index, word, start, len(text), None)
 
 
 def _operand(index: Index, start: int, end: int) -> Any:
@@ -72,9 +72,28 @@ def _operand(index: Index, start: int, end: int) -> Any:
     return use.target if use is not None and use.span.start == at else None
 
 
-def _signature(index: Index, word: str, target: Any, active: int | None) -> Signature | None:
-    shape, names = shape_of(word), dict[int, str]()
-    if shape is None:
+def addresses_of(index: Index, word: str, start: int, end: int) -> list[NumType]:
+    """The types of the addresses of the memories or tables that an instruction is about: named, or the first ones."""
+    kind = Table if word.startswith(("table.", "call_")) or word.endswith("call_indirect") else Memory
+    head = re.compile(rf"[^\s()]+(?:\s+({_REFERENCE}))?(?:\s+({_REFERENCE}))?").match(index.source.text, start, end)
+    places = [head.start(1), head.start(2)] if head is not None else []
+    uses = [use for at in places if at >= 0 and (use := index.at(at)) is not None and use.span.start == at]
+    named = [use.target for use in uses if isinstance(use.target, kind)]
+    if not named:
+        module = next((g for g in index.tree.around(start) if g.keyword in ("module", "core module")), None)
+        inside = (use for use in index.uses if module is not None and module.start <= use.span.start < module.end)
+        named = [use.target for use in inside if use.definition and isinstance(use.target, kind)][:1]
+    return [NumType.I64 if one.limits.is64 else NumType.I32 for one in named] or [NumType.I32]
+
+
+def _signature(index: Index, word: str, start: int, end: int, active: int | None) -> Signature | None:
+    target = _operand(index, start, end)
+    addresses = addresses_of(index, word, start, end)
+    shape, names = shape_of(word, addresses[0], addresses[-1]), dict[int, str]()
+    if shape is None and word.endswith("call_indirect") and isinstance(target, TypeDef):
+        if isinstance(target.shape, FuncType):
+            shape = FuncType((*target.shape.params, addresses[0]), target.shape.results)
+    elif shape is None:
         shape = _typed(word, target)
         if word in ("call", "return_call") and isinstance(target, Function):
             names = dict(target.local_names)
@@ -95,11 +114,8 @@ def _typed(word: str, target: Any) -> FuncType | None:
     match word, target:
         case (("call" | "return_call"), Function()):
             return target.signature
-        case (
-            ("call_indirect" | "return_call_indirect" | "call_ref" | "return_call_ref"),
-            TypeDef(shape=FuncType() as t),
-        ):
-            return FuncType((*t.params, I32 if word.endswith("indirect") else _ref(target)), t.results)
+        case (("call_ref" | "return_call_ref"), TypeDef(shape=FuncType() as t)):
+            return FuncType((*t.params, _ref(target)), t.results)
         case "throw", Tag():
             return target.type.shape if isinstance(target.type.shape, FuncType) else None
         case "global.get", Global():
@@ -110,6 +126,10 @@ def _typed(word: str, target: Any) -> FuncType | None:
             return FuncType((_address(target),), (target.type,))
         case "table.set", Table():
             return FuncType((_address(target), target.type), ())
+        case "table.grow", Table():
+            return FuncType((target.type, _address(target)), (_address(target),))
+        case "table.fill", Table():
+            return FuncType((_address(target), target.type, _address(target)), ())
         case "struct.new", TypeDef(shape=StructType() as t):
             return FuncType(tuple(_unpacked(f.storage) for f in t.fields), (_ref(target, null=False),))
         case "array.new", TypeDef(shape=ArrayType() as t):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
@@ -49,9 +50,9 @@ def _step_row(step: StepRecord) -> dict[str, Any]:
 
 
 def read(path: str | Path) -> Journal:
-    """Reads a file. MeldError if it is no journal, is broken, or is of another version."""
+    """Reads a file; ``-`` is the standard input. MeldError if it is no journal, is broken, or is of another version."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = str(sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes(), "utf-8")
     except OSError as e:
         raise MeldError(f"cannot read: {e.strerror}", where=str(path)) from e
     except ValueError:

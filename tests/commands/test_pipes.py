@@ -67,3 +67,55 @@ def test_a_pipe_is_read_once(tmp_path: Path, command: str) -> None:
     done = subprocess.run(args, capture_output=True, cwd=tmp_path, pass_fds=[pipe], timeout=60)
     os.close(pipe)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+CLOSED = [
+    ("inspect -", "<&-", 2, "standard input: cannot read"),
+    ("fmt -", "<&-", 2, "standard input: cannot read"),
+    ("inspect m.wat", ">&-", 2, "standard output: "),
+    ("check m.wat", ">&-", 0, ""),
+    ("check m.wat", "<&- >&- 2>&-", 0, ""),
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes descriptors")
+@pytest.mark.parametrize(("command", "closing", "code", "said"), CLOSED)
+def test_streams_that_the_caller_has_closed(tmp_path: Path, command: str, closing: str, code: int, said: str) -> None:
+    """They fail where they are used, as in other programs."""
+    (tmp_path / "m.wat").write_text(WAT)
+    line = f'"{sys.executable}" -m meld {command} {closing}'
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=tmp_path, stdin=subprocess.DEVNULL)
+    assert done.returncode == code
+    assert said in done.stderr and "internal error" not in done.stderr
+
+
+def test_no_regular_file_is_formatted_in_place(tmp_path: Path) -> None:
+    done = meldc("fmt", os.devnull, data=b"", cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"changed in place" in done.stderr and b"meldc fmt - <" in done.stderr
+
+
+ODD = [
+    (b"(module\x0b(func))", b"1:8: unexpected character"),
+    ("(module (func nop\u2713))".encode(), b"1:18: unexpected character"),
+    ("(module)".encode("utf-16"), b"it looks like UTF-16"),
+    (b'(module (func (export "\xff")))', b"hint: save it as UTF-8"),
+    (bytes(range(256)), b"neither a WebAssembly binary nor UTF-8 text\n"),
+]
+
+
+@pytest.mark.parametrize(("data", "said"), ODD)
+def test_what_is_no_text(tmp_path: Path, data: bytes, said: bytes) -> None:
+    done = meldc("fmt", "-", data=data, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert said in done.stderr
+
+
+def test_a_journal_comes_through_a_pipe(tmp_path: Path) -> None:
+    text = f"(component (core module $m {WAT[8:-1]}) (core instance $i (instantiate $m)))"
+    assert meldc("-", "--journal=run.json", "-o", "m.wasm", data=text.encode(), cwd=tmp_path).returncode == 0
+    journal = (tmp_path / "run.json").read_bytes()
+    done = meldc("diff", "-", "merge", data=journal, cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout == meldc("diff", "run.json", "merge", data=b"", cwd=tmp_path).stdout
+    cut = meldc("diff", "-", "merge", data=journal[:99], cwd=tmp_path)
+    assert (cut.returncode, cut.stderr.split(b"\n")[0]) == (2, b"meldc: error: -: is not a journal")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from meld.editor.hover import hover
 from meld.editor.index import Index, index_text, kind_of, outline
 from meld.editor.inlays import inlays
 from meld.editor.operands import shape_of
-from meld.editor.renaming import rename
+from meld.editor.renaming import renamable, rename
 from meld.editor.scan import tokens
 from meld.editor.signatures import Signature, signature_at
 from meld.ir.describe import type_name
@@ -120,13 +121,57 @@ SIGNATURES = [
     ("(func (global.set $g |))", "global.set $g (param i64)", 0),
     ("(func (struct.new $s (i32.const 0) |))", "struct.new $s (param i32) (param f64) (result (ref $s))", 1),
     ("(func (i32.store (i32.const 0) |))", "i32.store (param i32) (param i32)", 1),
+    ("(func (i32.store $m64 (i64.const 0) |))", "i32.store $m64 (param i64) (param i32)", 1),
+    ("(func (i64.load 1 offset=8 |))", "i64.load $m64 (param i64) (result i64)", 0),
+    ("(func memory.size $m64 |)", "memory.size $m64 (result i64)", None),
+    ("(func (memory.copy 0 $m64 |))", "memory.copy (param i32) (param i64) (param i32)", 0),
+    ("(func (memory.copy $m64 $m64 |))", "memory.copy $m64 (param i64) (param i64) (param i64)", 0),
+    ("(func (memory.fill $m64 |))", "memory.fill $m64 (param i64) (param i32) (param i64)", 0),
+    ("(func (memory.init $m64 0 |)) (data)", "memory.init $m64 (param i64) (param i32) (param i32)", 0),
+    ("(func (table.get $t64 |))", "table.get $t64 (param i64) (result (ref null extern))", 0),
+    ("(func (table.grow $t64 |))", "table.grow $t64 (param (ref null extern)) (param i64) (result i64)", 0),
+    ("(func (call_indirect $t64 (type $t) (f32.const 0) |))", "call_indirect $t (param f32) (param i64)", 1),
 ]
+
+
+def test_addresses_of_the_first_memory() -> None:
+    """That of the module that the instruction is in."""
+    text = """(component (core module (memory i64 1) (func (i32.load (i64.const 0|)) drop))
+      (core module (memory 1) (func (i32.load (i32.const 0)) drop)))"""
+    second = text.replace("|", "").replace("(i32.const 0)", "(i32.const 0|)")
+    for each, label in ((text, "(param i64) (result i32)"), (second, "(param i32) (result i32)")):
+        index, place = marked(each.replace("0|)", "0)|"))
+        found = signature_at(index, place)
+        assert found is not None and found.label == f"i32.load {label}"
+
+
+OUTER = [
+    "(component {r} (type $t u8) (component $q (alias outer {r} $t (type $u))))",
+    "(component (component {r} (type $t u8) (component (alias outer {r} $t (type $u)))) (instance (instantiate {r})))",
+    "(component $o (type {r} (component (type $t u8) (type (instance (alias outer {r} $t (type $u)))))))",
+    "(component {r} (core type $t (func)) (core type (module (alias outer {r} $t (type $u)))))",
+]
+
+
+@pytest.mark.parametrize("text", OUTER)
+def test_renaming_what_an_outer_alias_goes_through(text: str) -> None:
+    old, new = text.replace("{r}", "$r"), text.replace("{r}", "$other")
+    for at in (found.start() for found in re.finditer(r"\$r\b", old)):
+        index = index_text(old, "t")
+        use = renamable(index, at + 1)
+        assert use is not None
+        written, places = rename(index, use, "$other")
+        changed = old
+        for place in reversed(places):
+            changed = changed[: place.start] + written + changed[place.end :]
+        assert changed == new
 
 
 @pytest.mark.parametrize(("text", "label", "active"), SIGNATURES)
 def test_signatures(text: str, label: str, active: int | None) -> None:
     fields = """(module (type $t (func (param f32))) (type $s (struct (field i8) (field f64))) (tag $e (param i32))
-      (table 1 funcref) (memory 1) (global $g (mut i64) (i64.const 0))
+      (table 1 funcref) (table $t64 i64 1 externref) (memory 1) (memory $m64 i64 1)
+      (global $g (mut i64) (i64.const 0))
       (func $f (param $x i32) (param $y i64) (result f32) unreachable) """
     found = signature_at(*marked(fields + (text if "|" in text else text + "|")))
     assert found is not None and (found.label, found.active) == (label, active)

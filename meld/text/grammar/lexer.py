@@ -221,7 +221,9 @@ class Scanner:
         return max((end for _, end in self.annotations(start)), default=start)
 
     def touching(self, pos: int) -> MeldError:
-        """The error of a token that ends where the next one begins."""
+        """The error of a token that ends where the next one begins, or what is none."""
+        if not "!" <= self.text[pos] <= "~":
+            return self.no_token(pos)
         return self.error("a blank is missing between two tokens", pos)
 
     def close(self, start: int) -> int:

@@ -86,7 +86,7 @@ class _ComponentReader:
         head, nodes = self.nested_head(tree.children)
         if tree.data == "component_binary":
             return self.binary_component(nodes)
-        self.here.scope.name = head.key
+        self.here.scope.name, self.here.scope.place = head.key, self.here.place
         return self.contents(Component(name=head.name, where=self.here.source.name), nodes)
 
     def read(self, node: Tree) -> None:

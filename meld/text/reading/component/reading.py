@@ -50,6 +50,7 @@ class Reading(Terminals):
     def inside(self, scope: TextScope) -> Iterator[TextScope]:
         """Reads into another scope for a while; its notes are read at the end."""
         before = self.scope, self.notes, self.place
+        scope.place = self.place
         with self.nested():
             self.scope, self.notes = scope, ComponentContext.of(self.source, scope, self.notes)
             yield scope

@@ -24,11 +24,13 @@ class TextScope:
         name: its ``$name``, by which outer aliases may refer to it.
         exports: what definitions export by themselves; that comes behind all definitions.
         is_type: whether these are declarations of a component or instance type.
+        place: where the definition stands that this is the inside of.
     """
 
     parent: TextScope | None = None
     name: str | None = None
     is_type: bool = False
+    place: Span | None = None
     definitions: list[Definition] = field(default_factory=list)
     spaces: dict[Sort, list[Definition]] = field(default_factory=lambda: {sort: [] for sort in Sort})
     names: dict[Sort, dict[str, Definition]] = field(default_factory=lambda: {sort: {} for sort in Sort})
@@ -109,11 +111,14 @@ class TextScope:
         depth = 0
         while scope is not None:
             if key == (scope.name if isinstance(key, str) else depth):
-                if isinstance(key, int) or name in scope.names[sort]:
-                    return scope, depth
                 found = found or (scope, depth)
+                if isinstance(key, int) or name in scope.names[sort]:
+                    found = scope, depth
+                    break
             scope, depth = scope.parent, depth + 1
         if found is not None:
+            if isinstance(key, str):
+                record_use(span, found[0])
             return found
         if isinstance(key, str):
             raise MeldError(f"no enclosing component is called `{identifier(key)}`", span=span)
