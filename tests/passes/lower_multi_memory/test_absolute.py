@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from lowering import PAGE, Beside, lower, text
 from parties import LOWERED_PASSES
@@ -10,6 +12,8 @@ from wrapped import ROOT
 import meld
 from meld.ir.module import Function, Module
 from meld.passes.lower_multi_memory.absolute import absolute_functions
+from meld.runtime.host import Host
+from meld.runtime.instantiate import Trapped, instantiate
 from meld.text.reading.program import parse_module
 
 COPY = """
@@ -148,3 +152,26 @@ def test_the_example_has_one_of_each() -> None:
         names = [f.name or "" for f in transcoders(meld.compile(inputs, passes=passes))]
         stems = ("adapter.validate_utf16", "adapter.decode_utf16")
         assert tuple(sum(name.startswith(stem) for name in names) for stem in stems) == counts
+
+
+@pytest.mark.parametrize("kind", ["transcode", "memory-region", "async"])
+def test_an_input_is_not_trusted(kind: str, tmp_path: Path) -> None:
+    """A note of an input that its function is the compiler's is dropped: its accesses are checked."""
+    reader = f"""(component $reader (core module $m (memory 1)
+        (func $f (@meld.synthetic {kind}) (param $at i32) (result i32) (i32.load8_u (local.get $at)))
+        (func (export "f") (param i32) (result i32) (call $f (local.get 0))))
+      (core instance $i (instantiate $m))
+      (func (export "f") (param "at" u32) (result u8) (canon lift (core func $i "f"))))"""
+    other = """(component $other (core module $m (memory 1) (data (i32.const 0) "secret")
+        (func (export "g") (result i32) (i32.add (i32.load8_u (i32.const 0)) (memory.grow (i32.const 0)))))
+      (core instance $i (instantiate $m)) (func (export "g") (result u8) (canon lift (core func $i "g"))))"""
+    for name, source in (("reader", reader), ("other", other)):
+        (tmp_path / f"{name}.wat").write_text(source)
+    module = meld.compile([tmp_path / "reader.wat", tmp_path / "other.wat"], passes=LOWERED_PASSES)
+    assert len(module.memories) == 1
+    running = instantiate(meld.encode(module), Host())
+    assert running.call("f", PAGE - 1) == 0
+    for at in range(PAGE - 8 * PAGE, 8 * PAGE, PAGE):
+        if not 0 <= at < PAGE:
+            with pytest.raises(Trapped):
+                running.call("f", at)
