@@ -12,9 +12,11 @@ from open_guests import HELPERS, LIBC, SINK, SOURCE, builtins, imports
 
 from meld.diagnostics import MeldError
 from meld.driver import Options, build
-from meld.files import print_text
+from meld.files import encode, print_text
 from meld.ir.module import Module
 from meld.runtime.instantiate import instantiate
+
+FLOW = Path(__file__).parents[3] / "../shared/fixtures/flow-p3"
 
 NEIGHBOUR = """
   (component $N (core module $m (memory (export "m") 2) (data (i32.const 0) "secret")
@@ -156,3 +158,11 @@ def test_buffers_given_to_the_host_by_a_late_pass_are_refused(tmp_path: Path) ->
     with pytest.raises(MeldError, match=r"given pointers into `.*` by the built-in `stream\.") as e:
         build([dump], Options(passes="lower-multi-memory", trust_notes=True))
     assert "host-memory before emit-tasks" in str(e.value.hint)
+
+
+@pytest.mark.skipif(not FLOW.exists(), reason="the fixtures are not here")
+def test_real_components(tmp_path: Path) -> None:
+    """Records with strings in a stream, and a string for the host."""
+    made = encode(build([FLOW / "cons.wasm", FLOW / "prod.wasm"], Options(wrap=True, target="wasm2")).program)
+    calls = (("run", 0), ("run", 5), ("run", 40))
+    assert unfused(made, calls) == unfused((FLOW / "comp.wasm").read_bytes(), calls)
