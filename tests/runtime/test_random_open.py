@@ -1,14 +1,15 @@
-"""Random programs of which some instances are the host of the others: the engine, the interpreter, and fused."""
+"""Random programs of which some instances are the host of the others: the engine, and fused."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
-from open_async import verdicts
+from open_async import OpenShape, split, verdicts
+from random_async import Instance, Program, Script
 
 CASES = int(os.environ.get("MELD_CASES", "20"))
-"""Programs; a shape of ten takes some three seconds."""
+"""Programs, in shapes of ten."""
 OF_A_SHAPE = 10
 
 
@@ -16,3 +17,32 @@ OF_A_SHAPE = 10
 def test_random_programs(seed: int) -> None:
     for verdict in verdicts(seed, OF_A_SHAPE):
         assert verdict.word in ("same", "legal", "engine"), verdict
+
+
+def _steps(*lines: str) -> list[tuple[str, int, int, int, int]]:
+    """Steps of a script, from lines such as ``call 1 7``."""
+    found = []
+    for name, *numbers in map(str.split, lines):
+        a, b, c, d = (*map(int, numbers), 0, 0, 0, 0)[:4]
+        found.append((name, a, b, c, d))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("root", "lift", "host"),
+    [
+        # the host has its turn before a callback goes on that has yielded
+        (("callback", "call 1 3", "cb-yield", "return 3"), "stackful", ("yield", "set.drop 0")),
+        # an event of the host's is polled while the callback of another call is due for it
+        (("stackful", "yield", "call 1 7", "return 14"), "sync", ("yield",)),
+    ],
+    ids=["the host's turn", "polled"],
+)
+def test_yields(root: tuple[str, ...], lift: str, host: tuple[str, ...]) -> None:
+    """Code that yields beside a host that does, too."""
+    first, *steps = root
+    caller, callee = Script("f", first, _steps(*steps, "end")), Script("f", lift, _steps(*host, "end"))
+    program = Program(1, "u32", [Instance([caller]), Instance([callee])])
+    assert split(program) == (0, 1)
+    verdict = OpenShape(program).verdict(program)
+    assert verdict.word == "same" and not verdict.model, verdict

@@ -354,9 +354,11 @@ HOOKS = {
     "hold": "\n        (if (global.get $hold) (then (return (i32.const 0))))",
     "host_wait": (
         "\n      (if (call $may_leave) (then (global.set $frames.state (i32.const 1)) (return)))"
-        "\n      (if (i32.or (global.get $host.waiting) (global.get $several)) (then (call $host_wait) (br $more)))"
+        "\n      (br_if $more (call $host_turn_held))"
+        "\n      (if (call $host_due) (then (call $host_wait) (br $more)))"
     ),
-    "host_yield": ("\n    (if (global.get $host.waiting) (then (drop (call $host.thread.yield)) (call $host_poll)))"),
+    "host_yield": ("\n    (if (call $host_due) (then (if (i32.eqz (call $may_leave)) (then (call $host_turn)))))"),
+    "host_leave": "\n    (if (call $host_due) (then (return (i32.const 1))))",
     "task_cancelled": "\n    (call $root_cancelled (global.get $task))",
     "host_cancel": (
         "\n        (if (i32.and (local.get $bits) (i32.const 512))"
@@ -368,7 +370,7 @@ HOOKS = {
         "\n    (if (i32.and (local.get $bits) (i32.const 512))"
         "\n      (then (call $host_drop (local.get $channel) (local.get $type)) (return)))"
     ),
-    "host_poll": "(call $host_poll)",
+    "host_poll": "(drop (call $host_poll))",
     "host_subtask_cancel": (
         "\n    (if (i32.and (i32.load $state offset=32 (local.get $task)) (i32.const 512))"
         "\n      (then"

@@ -76,7 +76,7 @@
     (if (i32.eqz (local.get $code)) (then (return)))
     (local.set $waitable (i32.load $state (call $host_word (local.get $handle))))
     (if (i32.eqz (local.get $waitable))
-      (then (call $host.future.drop-readable (local.get $handle)) (return)))  ;; it has woken an exported function
+      (then (call $host.future.drop-readable (local.get $handle)) (return)))  ;; it has woken an exported function, or will
     (if (i32.eq (local.get $code) (i32.const 1))
       (then
         (call $host_subtask (i32.sub (local.get $waitable) (i32.const 16)) (local.get $handle) (local.get $payload))
@@ -102,17 +102,21 @@
         (i32.store $state offset=32 (local.get $channel)
           (i32.or (i32.load $state offset=32 (local.get $channel)) (i32.const 256))))))
 
+  ;; Whether another call waits for the set, by its callback.
+  (func $host_shared (result i32)
+    (i32.and
+      (i32.ne (global.get $driver) (i32.const 0))
+      (i32.ne (global.get $driver) (global.get $root))))
+
   ;; Waits for the host, with all that is on the stack. Nobody else may wait for the same set then: an event would go to
   ;; a callback that cannot run meanwhile.
   (func $host_wait
     (local $set i32) (local $native i32)
+    (if (call $host_shared) (then (if (call $host_poll) (then (return)))))
     (local.set $native (global.get $native))
     (global.set $native (i32.const 1))
     (local.set $set (call $host_set))
-    (if (i32.and
-          (i32.ne (global.get $driver) (i32.const 0))
-          (i32.ne (global.get $driver) (global.get $root)))
-      (then (call $host_rejoin (call $host.waitable-set.new))))
+    (if (call $host_shared) (then (call $host_rejoin (call $host.waitable-set.new))))
     (call $host.waitable-set.wait (call $host_set) (i32.const {area}))
     (global.set $native (local.get $native))
     (if (i32.ne (global.get $host.set) (local.get $set))
@@ -136,19 +140,47 @@
         (local.set $handle (i32.add (local.get $handle) (i32.const 1)))
         (br $more))))
 
-  ;; Takes the events that are there.
-  (func $host_poll
-    (local $code i32)
-    (if (i32.eqz (global.get $host.waiting)) (then (return)))
+  ;; Takes the events that are there: whether any of them tells something. If another call waits for the set, its callback is due for
+  ;; the first of them, and engines insist that it finds one: another event is put in their place.
+  (func $host_poll (result i32)
+    (local $code i32) (local $found i32) (local $tells i32)
+    (if (i32.eqz (global.get $host.waiting)) (then (return (i32.const 0))))
     (loop $more
       (local.set $code (call $host.waitable-set.poll (call $host_set) (i32.const {area})))
       (if (local.get $code)
         (then
+          (local.set $found (i32.const 1))
+          (local.set $tells
+            (i32.or
+              (local.get $tells)
+              (i32.load $state (call $host_word (i32.load $state (i32.const {area}))))))
           (call $host_event
             (local.get $code)
             (i32.load $state (i32.const {area}))
             (i32.load $state offset=4 (i32.const {area})))
-          (br $more)))))
+          (br $more))))
+    (if (i32.and (local.get $found) (i32.and (i32.eqz (global.get $native)) (call $host_shared)))
+      (then (call $wake_set (call $host_set))))
+    (i32.ne (local.get $tells) (i32.const 0)))
+
+  ;; The host has its turn, with all that is on the stack.
+  (func $host_turn
+    (drop (call $host.thread.yield))
+    (drop (call $host_poll)))
+
+  ;; Whether the host may have something to do that code waits for when it yields.
+  (func $host_due (result i32)
+    (i32.or (i32.ne (global.get $host.waiting) (i32.const 0)) (global.get $several)))
+
+  ;; The same where frames wait on the stack and what has yielded must not pass the host: one step of it, if there is any.
+  (func $host_turn_held (result i32)
+    (if (i32.or (i32.eqz (global.get $hold)) (i32.eqz (i32.load $state (i32.const {later}))))
+      (then (return (i32.const 0))))
+    (call $host_turn)
+    (global.set $hold (i32.const 0))
+    (drop (call $step))
+    (global.set $hold (i32.const 1))
+    (i32.const 1))
 
   ;; --- calls of the host
   ;;
@@ -354,10 +386,12 @@
     (if (i32.eq (local.get $code) (i32.const 6))
       (then (return (call $root_run (local.get $task) (i32.const 2)))))
     (call $host_event (local.get $code) (local.get $handle) (local.get $payload))
-    (call $host_poll)
-    (call $root_run (local.get $task) (i32.const 0)))
+    (if (i32.or (i32.eqz (global.get $driver)) (i32.eq (global.get $driver) (local.get $task)))
+      (then (drop (call $host_poll))))
+    (call $root_run (local.get $task) (select (i32.const 0) (i32.const 3) (local.get $code))))
 
-  ;; Runs what can go on in the call of a task; `first` is 1 if it is to begin, 2 if it is to be cancelled.
+  ;; Runs what can go on in the call of a task; `first` is 1 if it is to begin, 2 if it is to be cancelled, 3 if the host
+  ;; has had its turn.
   (func $root_run (param $task i32) (param $first i32) (result i32)
     (local $before i32) (local $driven i32) (local $frame i32) (local $answer i32)
     (local.set $before (global.get $root))
@@ -368,13 +402,14 @@
     (call $root_leave_list (local.get $task))
     (if (i32.eq (local.get $first) (i32.const 1)) (then (call $begin (local.get $task))))
     (if (i32.eq (local.get $first) (i32.const 2)) (then (call $root_cancel (local.get $task))))
-    (local.set $answer (call $root_go (local.get $task)))
+    (local.set $answer (call $root_go (local.get $task) (i32.eq (local.get $first) (i32.const 3))))
     (call $frame_pop (local.get $frame))
     (global.set $driven (local.get $driven))
     (global.set $root (local.get $before))
     (local.get $answer))
 
-  (func $root_go (param $task i32) (result i32)
+  ;; What has yielded comes behind the host: one step of it for each `turn` of the host's.
+  (func $root_go (param $task i32) (param $turn i32) (result i32)
     (local $flags i32)
     (loop $more
       (local.set $flags (i32.load $state offset=32 (local.get $task)))
@@ -384,12 +419,16 @@
           (if (i32.and (local.get $flags) (i32.const 32))
             (then (call $result_kept (local.get $task)))
             (else (call $host.task.cancel)))))
-      (global.set $hold (i32.ne (global.get $host.waiting) (i32.const 0)))
+      (global.set $hold (call $host_due))
       (if (call $step) (then (global.set $hold (i32.const 0)) (br $more)))
       (if (i32.and (global.get $hold) (i32.ne (i32.load $state (i32.const {later})) (i32.const 0)))
         (then
           (global.set $hold (i32.const 0))
-          (drop (call $step))
+          (if (local.get $turn)
+            (then
+              (local.set $turn (i32.const 0))
+              (drop (call $step))
+              (br $more)))
           (i32.store $state offset=32 (local.get $task)
             (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 64)))
           (return (i32.const 1)))))  ;; YIELD: the host has its turn

@@ -416,9 +416,9 @@
     (i32.store $state offset=12 (local.get $frame) (global.get $free))
     (global.set $free (local.get $frame)))
 
-  ;; Whether a frame that yields has to leave: one below it can go on.
+  ;; Whether a frame that yields has to leave: one below it can go on, or the host.
   (func $must_leave (param $frame i32) (result i32)
-    (if (i32.eqz (call $may_leave)) (then (return (i32.const 0))))
+    (if (i32.eqz (call $may_leave)) (then (return (i32.const 0)))){host_leave}
     (call $below_ready (local.get $frame)))
 
   ;; --- calls
