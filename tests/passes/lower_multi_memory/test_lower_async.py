@@ -149,6 +149,59 @@ def test_a_buffer_beyond_the_region_traps(verb: str) -> None:
         assert answer == 1 if at + n <= 65536 else "trap" in str(answer)
 
 
+def _of_strings(text: str) -> str:
+    """The same with streams of strings."""
+    read = 'canon stream.read $s async (memory (core memory $libc "m"))'
+    return text.replace("(stream u8)", "(stream string)").replace(read, read + ' (realloc (core func $libc "realloc"))')
+
+
+READS_STRINGS = _of_strings(
+    f"""(component {LIBC}
+  {builtins("async", reads="s", writes="s")}
+  (core module $m
+    {imports(reads="s", writes="s")}
+    {HELPERS}
+    (func (export "sink") (param $data i32)
+      (drop (call $awaited (local.get $data) (call $s-read (local.get $data) (i32.const 128) (i32.const 1))))
+      (call $s-drop-readable (local.get $data))))
+  (core instance $i (instantiate $m (with "c" (instance $canon))))
+  (func (export "sink") async (param "data" $s) (canon lift (core func $i "sink") async)))
+"""
+)
+WRITES_STRINGS = _of_strings(
+    f"""(component
+  (import "sink" (func $sink async (param "data" (stream u8))))
+  {NEIGHBOUR}
+  {LIBC}
+  {builtins("async", reads="s", writes="s")}
+  (core func $sink' (canon lower (func $sink) async))
+  (core module $m
+    {imports(reads="s", writes="s")}
+    (import "c2" "sink" (func $sink (param i32) (result i32)))
+    {HELPERS}
+    (func (export "write") (param $at i32) (param $n i32) (result i32) (local $ends i64)
+      (i32.store (i32.const 64) (local.get $at))
+      (i32.store (i32.const 68) (local.get $n))
+      (local.set $ends (call $s-new))
+      (drop (call $sink (i32.wrap_i64 (local.get $ends))))
+      (call $awaited (call $high (local.get $ends))
+        (call $s-write (call $high (local.get $ends)) (i32.const 64) (i32.const 1)))))
+  (core instance $c2 (export "sink" (func $sink')))
+  (core instance $i (instantiate $m (with "c" (instance $canon)) (with "c2" (instance $c2))))
+  (func (export "write") async (param "at" u32) (param "n" u32) (result u32) (canon lift (core func $i "write"))))
+"""
+)
+
+
+def test_strings_in_elements_stay_in_the_region() -> None:
+    """An address inside of an element is followed where the element is copied."""
+    made = composed(READS_STRINGS, product(WRITES_STRINGS, "wasm2"), ("func sink",), ("func write",))
+    whole = composed(READS_STRINGS, WRITES_STRINGS, ("func sink",), ("func write",))
+    for at, n, ok in ((65530, 6, True), (65530, 7, False), (65536, 1, False), (8, 0x80000000, False)):
+        (want,), (answer,) = (unfused(one, (("write", at, n),)) for one in (whole, made))
+        assert want == answer == 16 if ok else "trap" in str(want) and "string content" in str(answer), (want, answer)
+
+
 def test_buffers_given_to_the_host_by_a_late_pass_are_refused(tmp_path: Path) -> None:
     """Once `emit-tasks` has run, the host's built-ins are given the instance's memory."""
     (tmp_path / "streams.wasm").write_bytes(bytes(wasmtime.wat2wasm(STREAMS)))
