@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from meld.ir.instructions import Instruction
 from meld.ir.module import CLOSING, LABELLED
 
-_DIVIDES = {"else": {"if"}, "catch": {"try", "catch"}, "catch_all": {"try", "catch"}}
+DIVIDING = {"else": {"if"}, "catch": {"try", "catch"}, "catch_all": {"try", "catch"}}
 """What may stand in the middle of a block, and behind what."""
 
 
@@ -20,8 +20,8 @@ def follow(name: str, number: int, blocks: list[tuple[int, str]]) -> str | None:
     """
     if name in LABELLED:
         blocks.append((number, name))
-    elif name in _DIVIDES:
-        if not blocks or blocks[-1][1] not in _DIVIDES[name]:
+    elif name in DIVIDING:
+        if not blocks or blocks[-1][1] not in DIVIDING[name]:
             return f"`{name}` stands in no block that could have it"
         blocks[-1] = (blocks[-1][0], name)
     elif name in CLOSING:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from meld.ir.instructions import Catch, Handler, IndexOf, Instruction, MemArg, references
-from meld.ir.module import DataSegment, ElementSegment, Function, Global, Memory, Table, Tag
-from meld.ir.nesting import follow
+from meld.ir.module import CLOSING, LABELLED, DataSegment, ElementSegment, Function, Global, Memory, Table, Tag
+from meld.ir.nesting import DIVIDING, follow
 from meld.ir.opcodes import OPS, Imm
 from meld.ir.types import AbstractHeap, NumType, RefType, TypeDef
 
@@ -54,6 +54,7 @@ _FITS: dict[Imm, Callable[[Any], bool]] = {
     Imm.HANDLERS: _all(_is(Handler)),
     **dict.fromkeys((Imm.LABEL, Imm.LOCAL, Imm.FIELD, Imm.COUNT, Imm.F32, Imm.F64, Imm.V128, Imm.LANE), _count),
 }
+_STRUCTURE = frozenset({*LABELLED, *CLOSING, *DIVIDING})
 _OPTIONAL = frozenset({"select", "atomic.fence"})
 """Instructions that may go without their immediates."""
 
@@ -72,6 +73,8 @@ def body_problems(instructions: list[Instruction], variables: int, live: Collect
             yield number, f"unknown instruction `{instruction.op}`", None
             continue
         args = instruction.args
+        if op.name not in _STRUCTURE and _is_right(op.imms, args, variables, len(blocks)):
+            continue
         wrong = _misfit(op.name, op.imms, args)
         if wrong is not None:
             yield number, wrong, None
@@ -86,6 +89,26 @@ def body_problems(instructions: list[Instruction], variables: int, live: Collect
             yield number, wrong, None
     for number, opener in blocks:
         yield number, f"this `{opener}` has no `end`", None
+
+
+def _is_right(imms: tuple[Imm, ...], args: tuple[Any, ...], variables: int, depth: int) -> bool:
+    """Whether an instruction is right for sure: without immediates, or with one number in range, as most are."""
+    if len(args) != len(imms) or len(imms) > 1:
+        return False
+    if not imms:
+        return True
+    arg = args[0]
+    if type(arg) is not int:
+        return False
+    match imms[0]:
+        case Imm.I32 | Imm.I64:
+            return True
+        case Imm.LOCAL:
+            return 0 <= arg < variables
+        case Imm.LABEL:
+            return 0 <= arg <= depth
+        case _:
+            return False
 
 
 def _misfit(name: str, imms: tuple[Imm, ...], args: tuple[Any, ...]) -> str | None:
