@@ -33,11 +33,11 @@ BLOCKS = {0x03: 2, 0x04: 4, 0x0A: 1, 0x09: 0, 0x18: 0}
 """Forms that are bytes: how many bytes say how long they are, 0 for an unsigned LEB."""
 
 
-LEAST_TEXT = 1 << 22
+LEAST_TEXT = 1 << 18
 """Characters of names, and bytes of abbreviations, that units may have in any case."""
 SLOW = 8
 """What a byte of abbreviations counts for, beside a character."""
-MOST_TIMES = 32
+MOST_TIMES = 8
 """How often as many as there are bytes of debugging information."""
 
 
