@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wasmtime
 
 import meld.observers.recorder as recorder_module
 from meld.cli import main
@@ -17,18 +18,20 @@ from meld.diagnostics import MeldError
 from meld.driver import Options, build
 from meld.files import decode, encode
 from meld.ir.component import Component
+from meld.ir.instructions import Instruction
 from meld.ir.module import Module
+from meld.ir.notes import Opaque
 from meld.journal import Journal, What
 from meld.journal.file import to_json
 from meld.journal.lines import blocks, unified
 from meld.journal.report import page
 from meld.journal.runs import beside, compare
 from meld.journal.trace import blame, life_row, lives, steps_text
-from meld.observers.parts import parts_of, text_of
+from meld.observers.parts import parts_of, space_of, text_of
 from meld.observers.recorder import Recorder
 from meld.observers.texts import DefinitionPrinter, ItemPrinter, StableNames
 from meld.passes import Registry
-from meld.passes.base import Program
+from meld.passes.base import PassContext, Program
 from meld.passmanager import Observer, Ran, Step, plan_default
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +127,69 @@ def test_what_it_says_changed_is_what_changed(
                 assert len(mine) == len(wanted)
                 assert {pair for pair in mine if pair != (None, None)} <= set(wanted)
         assert sum(step.counts.values()) == len(everything.steps[step.number])
+
+
+def edit(module: Module, r: random.Random) -> None:
+    """Changes something small, as a pass may: in place, or by something new."""
+    function = r.choice([f for f in module.functions if f.imported is None])
+    segment = r.choice(module.datas)
+    match r.randrange(12):
+        case 0 if segment.offset:
+            segment.offset[0].args = (r.randrange(9),)
+        case 1 if segment.offset:
+            segment.offset += [Instruction("i32.const", (r.randrange(9),)), Instruction("i32.add")]
+        case 2:
+            segment.data = r.randbytes(r.randrange(90))
+        case 3 if len(module.datas) > 2:
+            module.datas.remove(segment)
+        case 4:
+            r.shuffle(module.datas)
+        case 5:
+            r.choice([function, segment]).notes.append(Opaque(label="x.y", body=[]))
+        case 6:
+            function.local_names = {0: r.choice("abc")}
+        case 7:
+            assert function.instructions is not None  # decoded, and not changed
+        case 8:
+            function.instructions.insert(0, Instruction("nop"))
+        case 9:
+            function.synthetic = r.choice(["helper", None])
+        case 10:
+            module.replace_uses({function: r.choice([f for f in module.functions if f.type is function.type])})
+        case 11:
+            function.notes.clear()
+
+
+@pytest.mark.parametrize("keep", [recorder_module.KEEP_ALL, 0], ids=["all texts", "few texts"])
+@pytest.mark.parametrize("seed", range(SEEDS // 10))
+def test_random_edits(seed: int, keep: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "KEEP_ALL", keep)
+    r = random.Random(seed)
+    functions = "".join(f"(func $f{n} (param i32) (call $f{r.randrange(9)} (local.get 0)))" for n in range(9))
+    datas = "".join(f'(data $d{n} {r.choice(["", f"(i32.const {n})"])} "{n}")' for n in range(9))
+    module = decode(bytes(wasmtime.wat2wasm(f"(module (memory 1) {functions} {datas})")), "program")
+    assert isinstance(module, Module)
+    recorder, everything = Recorder(), Everything()
+    step = plan_default(Component(), Registry.standard()).steps[0]
+    for watching in (recorder, everything):
+        watching.before(1, step, module)
+    for number in range(1, 30):
+        for _ in range(r.randrange(3)):
+            edit(module, r)
+        ran = Ran(number, step, PassContext("edit"), 0.0, 0.0)
+        for watching in (recorder, everything):
+            watching.after(ran, module)
+        record = recorder.journal.steps[number]
+        for what, wanted in everything.changes(number).items():
+            mine = [(recorder.journal.blob(c.before), recorder.journal.blob(c.after)) for c in record.changes]
+            if keep or what is What.CHANGED:
+                found = [one for one, c in zip(mine, record.changes, strict=True) if c.what is what]
+                assert sorted(found, key=repr) == wanted, (number, what)
+        symbols = {s.name: s for s in recorder.journal.symbols if s.kind in ("func", "data")}
+        live = [symbols[everything.names.name(space_of(i), i)] for i in (*module.functions, *module.datas)]
+        for kind, sizes in (("func", [s.code for s in record.sizes]), ("data", [s.data for s in record.sizes])):
+            assert sum(sizes) == sum(s.size for s in live if s.kind == kind)
+        assert sum(s.functions for s in record.sizes) == len(module.functions)
 
 
 @pytest.mark.parametrize(("inputs", "passes"), PROGRAMS)
