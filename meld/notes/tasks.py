@@ -146,6 +146,7 @@ class TaskCall(Note):
     label: str = text()
     type: CompFuncType = coded(write_func_type, read_func_type)
     blocks: str | None = text(default=None)
+    call: int = number(default=0)
 
 
 @note("tasks")

@@ -20,7 +20,7 @@ needs_stack_switching = pytest.mark.skipif(
     (platform.system(), platform.machine()) != ("Linux", "x86_64") or not os.access(CLI, os.X_OK),
     reason="needs the command line of wasmtime on x64 Linux, which has stack switching",
 )
-STACKS = "stack-switching=y,function-references=y,gc=y,exceptions=y,multi-memory=y,memory64=y"
+STACKS = "stack-switching=y,function-references=y,gc=y,exceptions=y,memory64=y,multi-memory=y"
 
 FEATURES = (
     "component-model-async=y,component-model-async-stackful=y,component-model-more-async-builtins=y,"

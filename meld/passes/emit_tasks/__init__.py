@@ -481,7 +481,7 @@ class _Emitter:
             n, planned = item.note(Boundary), item.note(Planned)
             assert n is not None and planned is not None
             function.name, function.owner = item.name, n.caller
-            function.notes = [TaskCall(n.caller, n.callee, n.label, n.type, planned.blocks)]
+            function.notes = [TaskCall(n.caller, n.callee, n.label, n.type, planned.blocks, planned.call)]
         for item, name in ({} if self.host is None else self.host.stubs).items():
             assert self.host is not None
             function = new[item] = made[name]

@@ -170,7 +170,7 @@ class _Planner:
             return Planned(How.PROMPT.value, context=self._has_context(n))
         if self._is_task(function, n):
             self.calls += 1
-            return Planned(How.TASK.value, self.calls, blocks=self._path(n.target))
+            return Planned(How.TASK.value, self.calls, blocks=self._path(n))
         return Planned(How.DIRECT.value, context=self._has_context(n))
 
     def _has_context(self, n: Boundary | HostExport) -> bool:
@@ -216,7 +216,7 @@ class _Planner:
                     (How.TASK if is_task else How.DIRECT).value,
                     self.calls if is_task else 0,
                     self._has_context(n),
-                    self._path(n.target) if n.type.is_async else None,
+                    self._path(n) if n.type.is_async else None,
                 )
             )
 
@@ -229,11 +229,10 @@ class _Planner:
             if planned.how == How.DIRECT.value and n.target in self.asking:
                 planned.outside = True
 
-    def _path(self, target: Function) -> str | None:
-        """The call path by which a function may block; None if it cannot."""
-        if target not in self.blocking:
-            return None
-        return " → ".join(self._name(item) for item in path(self.blocking, target))
+    def _path(self, n: Boundary | HostExport) -> str | None:
+        """The call path by which a callee or its callback may block; None if neither can."""
+        start = next((f for f in (n.target, n.lift.callback) if f in self.blocking), None)
+        return None if start is None else " → ".join(self._name(item) for item in path(self.blocking, start))
 
     def _name(self, item: Function) -> str:
         builtin = self.builtins.get(item)

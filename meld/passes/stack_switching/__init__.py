@@ -48,15 +48,16 @@ class StackSwitching(Pass):
     after = ("wire-entries", "adapter-wiring")
     before = ("guard-entries", "finish")
     instead_of = "resumable-frames"
-    pool: int = option(8, "how many stacks of tasks that are over are kept for others; 0 keeps none")
+    pool: int = option(256, "how many stacks of tasks that are over are kept for others; 0 keeps none")
 
     def __post_init__(self) -> None:
         if not 0 <= self.pool <= MOST_KEPT:
             raise MeldError(f"`{self.name}` keeps 0 to {MOST_KEPT} stacks, not {self.pool}")
 
     def run(self, module: Module, cx: PassContext) -> None:
-        planned = [*module.notes_of(PlannedExport), *(n for f in module.functions for n in f.notes)]
-        blocking = [n for n in planned if isinstance(n, PlannedExport | TaskCall) and n.blocks]
+        noted = [*module.notes_of(PlannedExport), *(n for f in module.functions for n in f.notes)]
+        planned = [n for n in noted if isinstance(n, PlannedExport | TaskCall)]
+        blocking = [n for n in planned if n.blocks]
         if not blocking:
             return  # tasks wait in their callbacks only
         if any(n.root_begin is not None for n in module.notes_of(TaskFunctions)):
@@ -66,22 +67,27 @@ class StackSwitching(Pass):
             )
         for frames, leaving in zip(module.notes_of(FrameFunctions), module.notes_of(LeavingFunctions), strict=True):
             if cx.allows("stack switching"):
-                leaves = _Switching(module, frames, leaving, self.pool).run()
-                cx.stats["leaves"] = leaves
+                calls = {n.call: bool(n.blocks) for n in planned if n.call}
+                cx.stats["leaves"] = _Switching(module, frames, leaving, self.pool, calls).run()
                 cx.remark(
                     f"what may block runs on stacks of its own ({blocking[0].label}: {blocking[0].blocks}), so the "
-                    "product needs an engine with stack-switching; tasks that do not block switch stacks, too"
+                    f"product needs an engine with stack-switching; {self.pool} stacks at most are kept for other tasks"
                 )
 
 
 @record()
 class _Switching:
-    """Puts the driver and leaves that switch stacks in place of those that do not."""
+    """Puts the driver and leaves that switch stacks in place of those that do not.
+
+    Attributes:
+        calls: number of a call that is a task → whether it may block.
+    """
 
     module: Module
     frames: FrameFunctions
     leaving: LeavingFunctions
     pool: int
+    calls: dict[int, bool]
 
     def run(self) -> int:
         """Returns the number of leaves."""
@@ -92,7 +98,10 @@ class _Switching:
         for holder, names in ((frames, "state top limit grow drive"), (self.leaving, "driven off")):
             for name in names.split():
                 text.give(f"${name}", getattr(holder, name))
-        text.add(template_text(__package__, "stacks.wat", {"pool": self.pool}))
+        others = [number for number, blocks in self.calls.items() if not blocks]
+        labels = ("$no" if number in others else "$yes" for number in range(max(self.calls, default=0) + 1))
+        params = {"pool": self.pool, "others": others, "blocking": " ".join(labels)}
+        text.add(template_text(__package__, "stacks.wat", params))
         for number, leaf in enumerate(leaves):
             call, results = calls(text.use(leaf), leaf.signature), types("result", leaf.signature.results)
             text.function(f"leaf.{number}", leaf.signature, LEAF.format(call=call, results=results))

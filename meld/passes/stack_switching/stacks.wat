@@ -47,9 +47,24 @@
     ;; end pool
     (cont.new $stack (ref.func $run)))
 
+  ;; with others
+  ;; Whether the tasks of a call may block. The others run on the stack that there is.
+  (func $blocks (param $call i32) (result i32)
+    (block $no
+      (block $yes (br_table {blocking} $yes (local.get $call)))
+      (return (i32.const 1)))
+    (i32.const 0))
+  ;; end others
+
   ;; The driver.
   (func $switch (export "switch") (param $task i32) (param $event i32)
     (local $driven i32) (local $stack (ref null $stack))
+    ;; with others
+    (if (i32.eqz (call $blocks (i32.load $memory offset=4 (local.get $task))))
+      (then
+        (call $drive (local.get $task) (local.get $event))
+        (return)))
+    ;; end others
     (local.set $driven (global.get $driven))
     (global.set $driven (i32.const 1))
     (block $over
