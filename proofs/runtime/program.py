@@ -128,7 +128,7 @@ def build(instances: int, elements: list[str], pages: int = 1, *, watched: bool 
     _copy_elements(module)
     module.imports.clear()
     if watched:
-        inner = [*module.functions, tables.state.memory, made["woken"]]
+        inner = [*module.functions, tables.state.memory, tables.state.note.top, made["woken"]]
         known = {str(export.name) for export in module.exports}
         module.exports += [Export(name, f) for f in inner if (name := str(f.name)) not in known and f.name]
     return write_module(module)
