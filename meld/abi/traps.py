@@ -104,10 +104,10 @@ OF_INDEX = {
     Trap.HANDLE_TYPE: "handle index {} used with the wrong type, "
     "expected guest-defined resource but found a different guest-defined resource",
 }
-"""What traps for a handle is given its index. A name cannot hold any number; the smallest ones have their own."""
+"""What traps for a handle is given its index. A name cannot hold any number; the likeliest ones have their own."""
 
-NAMED_INDICES = 8
-"""So many indices from 0 on have them. Most tables are small, and 0 is a handle that was never set."""
+NAMED_INDICES = (*range(8), 0xFFFFFFFF)
+"""They do: most tables are small, 0 is a handle that was never set, and -1 is what calls that fail return."""
 
 
 def trap_function(module: Module, reason: Trap) -> Function:
@@ -117,11 +117,11 @@ def trap_function(module: Module, reason: Trap) -> Function:
             return function
     code: list[Instruction] = []
     if reason in OF_INDEX:
-        for index in range(NAMED_INDICES):
+        for index in NAMED_INDICES:
             named = _add(module, OF_INDEX[reason].format(index), [])
             code += [
                 Instruction("local.get", (0,)),
-                Instruction("i32.const", (index,)),
+                Instruction("i32.const", (index - (index >> 31 << 32),)),
                 Instruction("i32.eq"),
                 Instruction("if", (None,)),
                 Instruction("call", (named,)),

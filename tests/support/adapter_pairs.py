@@ -440,7 +440,7 @@ def drive(f: Any, caller: Image, callee: Image) -> Outcome:
     return Outcome(False, (caller_digest & (1 << 64) - 1, callee_digest & (1 << 64) - 1))
 
 
-REASONS = {trap.value for trap in Trap} | {t.format(i) for t in OF_INDEX.values() for i in range(NAMED_INDICES)}
+REASONS = {trap.value for trap in Trap} | {t.format(i) for t in OF_INDEX.values() for i in NAMED_INDICES}
 
 
 BUG = "a bug of the engine, by its own word"

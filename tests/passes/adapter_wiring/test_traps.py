@@ -104,6 +104,7 @@ HANDLES = {
     "(call $drop (i32.const 0)) i32.const 1": "unknown handle index 0",
     "(call $take (i32.const 3)) i32.const 1": "unknown handle index 3",
     "(call $look (i32.const 7))": "unknown handle index 7",
+    "(call $look (i32.const -1))": "unknown handle index 4294967295",
     "(call $forge (i32.const 3))": "unknown handle index 3",
     "(call $ask (i32.const 3))": "unknown handle index 3",
     "(local.set $h (call $make (i32.const 7))) (call $drop (local.get $h)) (call $look (local.get $h))": (
