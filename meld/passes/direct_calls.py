@@ -1,4 +1,4 @@
-"""The pass `direct-calls`: indirect calls whose target is known become calls.
+"""The pass `direct-calls`: indirect calls whose target is known become calls, and short ones of the runtime none.
 
 A component's code calls what is lowered with its own memory through a *shim*: a module of functions that call through a
 table by a constant index, which a *fixup* module fills when the real functions are there (wit-component writes both).
@@ -11,21 +11,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 from meld.binary.bodies import EncodedBody
 from meld.binary.leb import read_unsigned
 from meld.ir.instructions import Instruction
 from meld.ir.module import ElementSegment, Function, Module, Table
-from meld.ir.types import TypeDef
-from meld.notes.boundaries import HostExport
+from meld.ir.types import TypeDef, ValType
+from meld.notes.boundaries import CanonCall, HostExport
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.constants import integer, is_in_bounds
+from meld.rewriting.inline import inline_calls
 from meld.rewriting.liveness import users_of
 from meld.rewriting.rebind import rebind_notes
 
 DIRECT = {"call_indirect": "call", "return_call_indirect": "return_call"}
 READS = frozenset({*DIRECT, "table.get", "table.size"})
 """What code may do with a table whose elements are known."""
+
+TRANSFERS = frozenset({"stream.read", "stream.write", "future.read", "future.write", "waitable-set.poll"})
+"""Built-ins that are inlined: a call takes as long as what the module does for a small transfer."""
+
+FEW = 2
+"""Calls of a built-in up to which it is inlined in each."""
 
 _U32 = rb"[\x80-\xff]{0,4}[\x00-\x7f]"
 _TABLE = rb"(?=(" + _U32 + rb"))"
@@ -48,7 +56,8 @@ class DirectCalls(Pass):
     A table is known if it is neither imported nor exported, its segments are active, constant and in bounds, and no
     code writes to it. A call whose element is null, out of bounds or of another type stays, since it traps. Functions
     that then only pass their parameters on are replaced by what they call. Tables that are no longer used go with
-    their segments in `finish`.
+    their segments in `finish`. Functions of the runtime that read, write or poll are inlined where one or two places
+    call them: with few bytes, a call takes as long as the transfer.
 
         (table $imports 1 1 funcref)
         (elem (table $imports) (i32.const 0) func $log)
@@ -61,7 +70,7 @@ class DirectCalls(Pass):
 
     name = "direct-calls"
     requires = frozenset({"merged"})
-    after = ("rewire-calls", "adapter-wiring", "wire-entries", "guard-entries")
+    after = ("rewire-calls", "adapter-wiring", "wire-entries", "resumable-frames", "stack-switching", "guard-entries")
     before = ("lower-multi-memory", "finish")
     repeatable = True
 
@@ -80,6 +89,9 @@ class DirectCalls(Pass):
                     cx.stats["direct calls"] += count
                     direct |= {function: None} if count else {}
         cx.stats["forwarders"] = _skip(module, direct, cx)
+        inlined = _inline_transfers(module, cx)
+        if inlined:
+            cx.stats["inlined calls"] = inlined
 
 
 def _users(module: Module) -> dict[Table, list[Function]]:
@@ -211,3 +223,32 @@ def _forwards(function: Function) -> Function | None:
         case Instruction(op="call" | "return_call", args=(Function() as callee,)):
             return callee
     return None
+
+
+# --- built-ins that every transfer goes through ----------------------------------------------------------------------
+
+
+def _inline_transfers(module: Module, cx: PassContext) -> int:
+    """Inlines what `emit-tasks` made of `TRANSFERS` where few places call it, in loops, too; returns the calls' number.
+
+    It runs when the functions that may block are resumable and calls through shims are direct: earlier, frames would
+    hold the locals of what is inlined, and calls through shims would not be seen.
+    """
+    noted = module.noted(CanonCall, module.functions)
+    stubs = [f for f, n in noted if isinstance(f, Function) and f.synthetic == "async" and n.builtin in TRANSFERS]
+    places = users_of(module, stubs)
+    calls = {stub: sum(_count(caller, stub) for caller in callers) for stub, callers in places.items()}
+    few = {stub for stub, count in calls.items() if count <= FEW}
+
+    @cache
+    def results(*types: ValType) -> TypeDef:
+        return module.func_type((), types)
+
+    callers = dict.fromkeys(caller for stub in few for caller in places[stub] if caller not in few)
+    return sum(
+        inline_calls(caller, few.__contains__, results, tight=True) for caller in callers if cx.allows("inline", caller)
+    )
+
+
+def _count(caller: Function, callee: Function) -> int:
+    return sum(1 for i in caller.view().instructions if callee in i.args)

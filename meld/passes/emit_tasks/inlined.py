@@ -33,14 +33,20 @@ HOT = {
     "set_append": FEW,
     "set_get": FEW,
     "waitable_delivered": SEVERAL,
-    "wait": FEW,
-    "waiter_remove": FEW,
     "wakes": SEVERAL,
     "yielded": SEVERAL,
 }
 """Functions that are inlined in so many places at most."""
 OFFERED = frozenset({"off"})
 """Exported for a pass that may want them; nothing else calls them from outside."""
+
+PATHS = {
+    "answered": ("wait",),
+    "deliver": ("answered", "left", "set_get"),
+    "set_append": ("append", "waiter_remove"),
+    "wait": ("set_get", "waiter_add"),
+}
+"""What else is inlined into a function that is on the way of each event of a task, however many places call it."""
 
 
 def inline_runtime(module: Module) -> int:
@@ -53,14 +59,16 @@ def inline_runtime(module: Module) -> int:
         return module.func_type((), types)
 
     done: set[Function] = set()
+    here: tuple[str, ...] = ()
 
     def wanted(callee: Function) -> bool:
         if (callee in kept and callee.name not in OFFERED) or callee not in done:
             return False
-        return places[callee] == 1 or places[callee] <= HOT.get(callee.name or "", 0)
+        return places[callee] == 1 or callee.name in here or places[callee] <= HOT.get(callee.name or "", 0)
 
     inlined = 0
     for function in _callees_first(module):
+        here = PATHS.get(function.name or "", ())
         inlined += inline_calls(function, wanted, results, tight=True)
         done.add(function)
     called = {callee for function in module.functions for callee in _called(function)}
@@ -93,5 +101,5 @@ def _callees_first(module: Module) -> list[Function]:
     return list(order)
 
 
-INLINED = Prepared("inlined", repr((3, HOT, sorted(OFFERED))).encode(), inline_runtime)
+INLINED = Prepared("inlined", repr((4, HOT, PATHS, sorted(OFFERED))).encode(), inline_runtime)
 """For `Text.place`."""
