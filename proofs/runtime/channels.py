@@ -395,11 +395,8 @@ KINDS = (Kind(False, 0, 1), Kind(True, 1, 1), Kind(False, 2, 0), Kind(True, 3, 0
 
 def scenarios(limit: int) -> Iterator[Scenario]:
     """Every function over ends of channels."""
-    for kind in KINDS:
-        for write in (False, True):
-            yield copy(End(kind, write, limit))
-    for kind in KINDS[:2]:
-        for write in (False, True):
-            yield cancel(End(kind, write, limit))
-            yield drop(End(kind, write, limit))
-            yield take(End(kind, write, limit))
+    for function in (take, cancel, drop):
+        for kind in KINDS[:2]:
+            yield from (function(End(kind, write, limit)) for write in (False, True))
+    for kind in reversed(KINDS):
+        yield from (copy(End(kind, write, limit)) for write in (False, True))

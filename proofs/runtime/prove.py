@@ -22,7 +22,7 @@ FEW = 64
 
 def program() -> Program:
     """Two instances with streams and futures of bytes, and of nothing."""
-    return read(build(INSTANCES, ELEMENTS, watched=True))
+    return read(build(INSTANCES, ELEMENTS, pages=2, watched=True))
 
 
 def small_program() -> Program:
