@@ -54,9 +54,11 @@ def builtin_type(name: str, options: Options, of: Type | None = None, slot: ValT
         slot: the type of the context slot if not i32.
 
     Raises:
-        MeldError: a built-in that this version does not know.
+        MeldError: a built-in that this version does not know, or of a proposal that is not supported.
     """
     builtin = BUILTINS.get(name)
+    if builtin is not None:
+        builtin.check_supported()
     flat = task_return_type(of, options).params if name == "task.return" else ()
     pointer = _layouts(options).pointer
     parts = {Part.POINTER: (pointer,), Part.REP: (I32,), Part.SLOT: (slot or I32,), Part.RESULT: flat}

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import TypeAlias
 
+from meld.diagnostics import MeldError
+from meld.ir.proposals import HINT, THREADS, unsupported
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
 from meld.support.records import record
 
@@ -64,6 +66,7 @@ class Builtin:
         params, results: the core signature; no params (None) where the documents do not give one yet.
         blocking: whether a call suspends the task.
         leaves: whether a call traps while the instance must not be left (`may_leave`).
+        proposal: the unsupported proposal that the built-in belongs to, or "".
     """
 
     name: str
@@ -73,6 +76,7 @@ class Builtin:
     results: Slots = ()
     blocking: Blocking = Blocking.NEVER
     leaves: bool = True
+    proposal: str = ""
 
     def signature(self, parts: Mapping[Part, Iterable[ValType]]) -> FuncType | None:
         """The core type of the built-in; `parts` has the core types of those `Part`s that occur in it."""
@@ -83,6 +87,11 @@ class Builtin:
     def blocks(self, is_async: bool) -> bool:
         """Whether a call suspends its task, by the `async` of its options."""
         return self.blocking is Blocking.ALWAYS or (self.blocking is Blocking.SYNC and not is_async)
+
+    def check_supported(self) -> None:
+        """Raises MeldError if the built-in belongs to a proposal that is not supported."""
+        if self.proposal:
+            raise MeldError(unsupported(self.proposal, f"`{self.name}`"), hint=HINT)
 
 
 def _filled(slots: Slots, parts: Mapping[Part, Iterable[ValType]]) -> tuple[ValType, ...]:
@@ -146,9 +155,9 @@ _ALL = (
     Builtin("thread.yield-then-promote", 0x2D, _ZERO, (I32,), (I32,), Blocking.ALWAYS),
     Builtin("stream.forward", 0x2E, _TYPE, None),
     Builtin("future.forward", 0x2F, _TYPE, None),
-    Builtin("thread.spawn-ref", 0x40, (Operand.CORE_TYPE,), None),
-    Builtin("thread.spawn-indirect", 0x41, (Operand.CORE_TYPE, Operand.TABLE), None),
-    Builtin("thread.available_parallelism", 0x42, (), (), (I32,)),
+    Builtin("thread.spawn-ref", 0x40, (Operand.CORE_TYPE,), None, proposal=THREADS),
+    Builtin("thread.spawn-indirect", 0x41, (Operand.CORE_TYPE, Operand.TABLE), None, proposal=THREADS),
+    Builtin("thread.available_parallelism", 0x42, (), (), (I32,), proposal=THREADS),
 )
 
 BUILTINS = {builtin.name: builtin for builtin in _ALL}

@@ -175,6 +175,9 @@ class Canonical:
     def builtin(self, item: c.CanonBuiltin) -> Any:
         """The core type of a built-in."""
         name, options = item.builtin, item.options
+        builtin = BUILTINS.get(name)
+        if builtin is not None:
+            builtin.check_supported()
         pointer = self._check_options(options) if options.order or options.memory is not None else I32
         parts: dict[Part, tuple[Any, ...]] = {Part.POINTER: (pointer,)}
         match name.partition(".")[0]:
@@ -192,7 +195,6 @@ class Canonical:
                 self._check_start(item)
             case _:
                 pass
-        builtin = BUILTINS.get(name)
         if builtin is None or (len(parts) == 1 and (pointer is I64 or options.gc)):
             return UNKNOWN
         return builtin.signature(parts) or UNKNOWN

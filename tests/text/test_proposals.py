@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from smith import WASM_TOOLS
 
+import meld
 from meld.cli import main
 from meld.diagnostics import MeldError
 from meld.faults.reduction.cuts import functions
@@ -107,3 +108,41 @@ def test_component_text() -> None:
       (core instance $i (instantiate $m)) (core func (canon thread.new-indirect $s (core table $i "t"))))"""
     assert "one parameter" in verify(component(text))[0].message
     assert not verify(component(text.replace("(func))", "(func (param i32)))", 1)))
+
+
+@pytest.mark.parametrize("builtin", ["spawn-ref $s", "spawn-indirect $s (core table $t)", "available_parallelism"])
+def test_builtins_of_shared_everything_threads(builtin: str, tmp_path: Path) -> None:
+    """They are read and written, as wasm-tools does, and refused by name from then on."""
+    text = f"""(component
+      (core type $s (func (param i32)))
+      (core module $l (table (export "t") 1 funcref)) (core instance $l (instantiate $l))
+      (alias core export $l "t" (core table $t))
+      (core func $f (canon thread.{builtin}))
+      (core module $m (import "" "f" (func)))
+      (core instance (instantiate $m (with "" (instance (export "f" (func $f)))))))"""
+    name = f"thread.{builtin.partition(' ')[0]}"
+    (problem,) = verify(component(text))
+    assert f"unsupported proposal: {THREADS} (`{name}`)" in problem.message
+    (tmp_path / "a.wat").write_text(text)
+    assert main(["check", str(tmp_path / "a.wat")]) == 2
+    with pytest.raises(MeldError, match=rf"unsupported proposal: {THREADS} \(`{name}`\)"):
+        meld.compile([tmp_path / "a.wat"])
+
+
+THREAD = """(component
+  (core module $l (table (export "t") 1 funcref)) (core instance $l (instantiate $l))
+  (core type $s (func (param i32)))
+  (core func $new (canon thread.new-indirect $s (core table $l "t")))
+  (core module $m (import "" "new" (func $new (param i32 i32) (result i32)))
+    (func (export "f") (result i32) (call $new (i32.const 0) (i32.const 0))))
+  (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+  (func (export "f") (result u32) (canon lift (core func $i "f"))))"""
+
+
+def test_cooperative_threads(tmp_path: Path) -> None:
+    """Threads of the component model are valid and not fused: refused by name, with the way out."""
+    assert not verify(component(THREAD))
+    (tmp_path / "a.wat").write_text(THREAD)
+    with pytest.raises(MeldError, match=r"`thread\.new-indirect` of `a` cannot be fused yet") as raised:
+        meld.compile([tmp_path / "a.wat"])
+    assert raised.value.hint is not None and "without cooperative threads" in raised.value.hint

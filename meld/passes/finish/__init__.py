@@ -46,6 +46,10 @@ REF_FUNC = bytes([OPS["ref.func"].code])
 """The opcode of `ref.func`; another byte of a body may look the same."""
 
 
+NO_THREADS = "build the guest without cooperative threads, or leave its component out and let the engine link it"
+"""The way out where a guest makes threads of its own."""
+
+
 class Finish(Pass):
     """Drop dead items, merge equal types and imports; leave nothing pending.
 
@@ -166,7 +170,10 @@ def _refuse_pending(module: Module) -> None:
                 )
             outside = item.imported is not None and item.imported.module != CANON_MODULE
             if isinstance(n, CanonCall) and not (outside and is_host_call(n)):
-                raise MeldError(f"the canonical built-in `{n.builtin}` of `{n.instance.name}` cannot be fused yet")
+                raise MeldError(
+                    f"the canonical built-in `{n.builtin}` of `{n.instance.name}` cannot be fused yet",
+                    hint=NO_THREADS if n.builtin.startswith("thread.") else None,
+                )
         if item.imported and item.imported.module == BOUNDARY_MODULE:
             raise MeldError(f"the import {item.imported} has lost the note that says what it stands for")
 

@@ -149,6 +149,8 @@ class CanonReader:
                 case Operand.ZERO:
                     pass
         if rest:
+            if Operand.ZERO in builtin.operands:
+                self.options(trees(rest, "canon_option"))  # `cancellable` is said to be gone
             raise self.here.error(token(name), f"`{name}` has an operand too many")
         return item
 
