@@ -40,9 +40,9 @@ median of the ratios of the turns. On a machine that does other work, ratios mea
   hop; for a switch, two frames that leave the stack and come back with nothing scheduled; for a subtask, the two
   indirect calls of its callee. Ratios are those of the least times. Where a copy itself is less than ten times as fast
   as the engine, as at 64 KiB, ten times the engine cannot be reached by anything that copies.
-  What a transfer takes beside its copy depends on where buffers end: plain functions take some 16 ns up to 3072 bytes,
-  30 ns from 3584 on, whose last stores share the low twelve bits of their addresses with the state that is read
-  next. With the state 2.7 KB further on, 4 KiB took 77 ns in place of 87 ns.
+  What a transfer takes beside its copy depends on where buffers end: with plain functions 13 to 18 ns up to 3072 bytes
+  and some 30 ns at 4096, in one run under load. Probably the last stores share the low twelve bits of their addresses
+  with the state that is read next: with the state 2.7 KB further on, 4096 bytes took 77 ns in place of 87 ns.
 - *shims without checks*: the two copies one call further in, which is where a shim stands: the most that one can reach.
 - *a bare copy that checks*: the best loop found that copies and checks plain text, with nothing around it.
 """
