@@ -1,0 +1,17 @@
+;; A task that waits for the host would do so on its stack, which the host cannot call back: refused by name.
+;; meldc: --emit=component --passes=default,stack-switching
+;; error: `stack-switching` is not for components whose tasks wait for the host
+(component
+  (import "h" (func $h async (result u32)))
+  (component $c
+    (import "h" (func $h async (result u32)))
+    (core func $h (canon lower (func $h)))
+    (core func $return (canon task.return (result u32)))
+    (core module $m
+      (import "" "h" (func $h (result i32)))
+      (import "" "return" (func $return (param i32)))
+      (func (export "run") (call $return (call $h))))
+    (core instance $m (instantiate $m (with "" (instance (export "h" (func $h)) (export "return" (func $return))))))
+    (func (export "run") async (result u32) (canon lift (core func $m "run") async)))
+  (instance $c (instantiate $c (with "h" (func $h))))
+  (export "run" (func $c "run")))
