@@ -131,8 +131,8 @@ def grown(table: Table) -> Cell:
     return Cell("grown", entry_at(symbol("new"), index), 16, grow, zero=True)
 
 
-def room(table: Table) -> z3.BoolRef:
-    """A new table lies in the memory, and apart from the old one."""
+def room(table: Table, *cells: Cell) -> z3.BoolRef:
+    """A new table lies in the memory, apart from the old one and from cells that are no part of either."""
     new, bytes_ = symbol("new"), z3.If(table.length == 0, bits(16 * FIRST), table.length * 32)
     end = z3.ZeroExt(32, new) + z3.ZeroExt(32, bytes_)
     behind = z3.ULE(table.at + (table.capacity << 4), new)
@@ -142,6 +142,7 @@ def room(table: Table) -> z3.BoolRef:
         z3.Extract(3, 0, new) == 0,
         z3.ULE(end, SIZE),
         z3.ULE(end, 0xFFFFFFF0),
+        *(z3.Or(z3.ULE(cell.base + cell.size, new), z3.ULE(new + bytes_, cell.base)) for cell in cells),
     )
 
 
@@ -176,7 +177,7 @@ def _scenarios(t: Table) -> Iterator[Scenario]:
         full_name, cells = f"handle-table.{name}", [record, *cells]
         return Scenario(name, full_name, arguments, cells, given, want, fresh or [], t.invariant, atomic)
 
-    adding = z3.And(t.invariant(), t.placed, room(t), t.beyond(record), TYPE != 0)
+    adding = z3.And(t.invariant(), t.placed, room(t, record), t.beyond(record), TYPE != 0)
     yield function(
         "handle_add",
         (RECORD, TYPE, OBJECT, WORD),
@@ -191,7 +192,7 @@ def _scenarios(t: Table) -> Iterator[Scenario]:
     yield function(
         "lower_borrow",
         (RECORD, TYPE, OBJECT, SCOPE),
-        z3.And(adding, t.beyond(scope)),
+        z3.And(adding, room(t, scope), t.beyond(scope)),
         cells=[t.last, t.freed, grown(t), scope],
         want=want,
         fresh=[new_block()],
