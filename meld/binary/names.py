@@ -34,10 +34,19 @@ def read_names(module: Module, c: Cursor) -> bytes:
     Returns:
         The subsections that are not understood, unknown or malformed, as they are.
     """
+    return take_each(c, lambda number, sub: _take(module, number, sub))
+
+
+def take_each(c: Cursor, take: Callable[[int, Cursor], None]) -> bytes:
+    """Gives the number and contents of each subsection of a name section to `take`.
+
+    Returns:
+        Those that it does not understand, as they are: it raises MeldError if malformed, KeyError if unknown.
+    """
     rest = bytearray()
     for number, sub, whole in subsections(c):
         try:
-            _take(module, number, sub)
+            take(number, sub)
         except (MeldError, KeyError):
             rest += whole
     return bytes(rest)

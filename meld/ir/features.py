@@ -101,7 +101,6 @@ _HEAPS = {
     AbstractHeap.FUNC: "reference-types",
     AbstractHeap.EXTERN: "reference-types",
     AbstractHeap.EXN: "exceptions",
-} | {
     AbstractHeap.CONT: STACKS,
     AbstractHeap.NOCONT: STACKS,
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import CLOSING, LABELLED, Function
 from meld.ir.types import I32, I64, FuncType, NumType, TypeDef, ValType
+from meld.rewriting.labels import RESUMING
 
 LOCAL_OPS = frozenset({"local.get", "local.set", "local.tee"})
 PUSHES = frozenset({"local.get", "i32.const", "i64.const"})
@@ -88,7 +89,7 @@ def _leaves(body: Code) -> bool:
     """Whether a body jumps to its own end."""
     depth = 0
     for instruction in body.instructions:
-        if instruction.op in ("return", "try_table", "resume", "resume_throw", "resume_throw_ref"):
+        if instruction.op in ("return", "try_table") or instruction.op in RESUMING:
             return True
         if instruction.op in LABELLED:
             depth += 1

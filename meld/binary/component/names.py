@@ -9,8 +9,7 @@ from meld.binary.component.pieces import sort
 from meld.binary.component.spaces import Spaces
 from meld.binary.cursor import Cursor
 from meld.binary.leb import name, section, unsigned, vector
-from meld.binary.names import name_map, subsections
-from meld.diagnostics import MeldError
+from meld.binary.names import name_map, take_each
 from meld.ir.component import Component, Custom, Definition, Sort
 
 SECTION_NAME = "component-name"
@@ -25,21 +24,19 @@ def read_names(component: Component, space_of: Callable[[Sort], list[Definition]
     Returns:
         The subsections that are not understood, unknown or malformed, as they are.
     """
-    rest = bytearray()
-    for number, sub, whole in subsections(c):
-        try:
-            if number == COMPONENT:
-                component.name = sub.name("component name")
-            elif number == DEFINITIONS:
-                space = space_of(sort(sub))
-                for index, text in name_map(sub).items():
-                    if index < len(space):
-                        space[index].name = text
-            else:
-                rest += whole
-        except MeldError:
-            rest += whole
-    return bytes(rest)
+
+    def take(number: int, sub: Cursor) -> None:
+        if number == COMPONENT:
+            component.name = sub.name("component name")
+        elif number == DEFINITIONS:
+            space = space_of(sort(sub))
+            for index, text in name_map(sub).items():
+                if index < len(space):
+                    space[index].name = text
+        else:
+            raise KeyError(number)
+
+    return take_each(c, take)
 
 
 def take_names(component: Component) -> None:

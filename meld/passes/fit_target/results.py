@@ -13,15 +13,13 @@ from dataclasses import field
 from meld.ir.instructions import BlockType, Instruction
 from meld.ir.module import CLOSING, LABELLED, ElementSegment, Function, Global, Module
 from meld.ir.types import F32, F64, I32, I64, FuncType, NumType, TypeDef, ValType
+from meld.rewriting.labels import RESUMING
 from meld.rewriting.liveness import body_uses
 from meld.support.records import record
 
 KIND = "target"
 _PLAIN = frozenset({I32, I64, F32, F64})
-_UNKNOWN = frozenset(
-    {"try", "try_table", "br_on_null", "br_on_non_null", "br_on_cast", "br_on_cast_fail"}
-    | {"resume", "resume_throw", "resume_throw_ref"}
-)
+_UNKNOWN = RESUMING | {"try", "try_table", "br_on_null", "br_on_non_null", "br_on_cast", "br_on_cast_fail"}
 
 
 def lower_results(module: Module) -> int:

@@ -17,6 +17,7 @@ from meld.binary.bodies import EncodedBody
 from meld.ir.instructions import Code, Instruction, LazyBody
 from meld.ir.module import Function, Global, Module, Table
 from meld.ir.types import ArrayType, ContType, FuncType, RefType, StructType, TypeDef
+from meld.rewriting.labels import RESUMING
 from meld.support.records import record
 
 Key: TypeAlias = "tuple[Table | None, TypeDef]"
@@ -25,7 +26,7 @@ Key: TypeAlias = "tuple[Table | None, TypeDef]"
 CHANGES = frozenset({"table.set", "table.fill", "table.init", "table.copy"})
 """Instructions that change elements that a table has; the table is the first immediate."""
 
-RUNS = frozenset({"resume", "resume_throw", "resume_throw_ref", "switch"})
+RUNS = RESUMING | {"switch"}
 """Instructions that run a continuation, which may be any that the module makes."""
 CONTINUATION: Key = (None, TypeDef(FuncType()))
 
