@@ -200,11 +200,19 @@ def _is_task_anywhere(module: Module) -> bool:
 
 
 def _several(module: Module) -> bool:
-    """Whether an exported function may wait for what the call of another one does."""
-    exports = {n.label: n for n in module.notes_of(HostExport)}
-    tasks = [n for n in module.notes_of(PlannedExport) if n.how == How.TASK.value]
-    waits = any(n.blocks or exports[n.label].lift.callback is not None for n in tasks)
-    return len(exports) > 1 and waits and any(exports[n.label].lift.is_async for n in tasks)
+    """Whether a call of an exported function may wait for what another call does, be it of the same function.
+
+    A call waits in its code, in its callback, or to start: for other calls of its instance, or because of backpressure.
+    """
+    tasks = {n.label: n for n in module.notes_of(PlannedExport) if n.how == How.TASK.value}
+    exports = [n for n in module.notes_of(HostExport) if n.label in tasks]
+    holding = {n.instance for _, n in module.noted(CanonCall) if n.builtin == "backpressure.inc"}
+    holding |= {n.callee for _, n, planned in _planned(module) if planned.blocks}
+    return any(
+        tasks[n.label].blocks or n.lift.callback is not None or n.instance in holding
+        for n in exports
+        if n.lift.is_async
+    )
 
 
 def _shut(module: Module, live: Reached, cx: PassContext) -> list[Type]:

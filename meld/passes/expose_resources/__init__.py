@@ -44,7 +44,7 @@ class ExposeResources(Pass):
     name = "expose-resources"
     requires = frozenset({"merged"})
     establishes = frozenset({"exposed-resources"})
-    before = ("handle-tables", "adapter-wiring")
+    before = ("plan-tasks", "handle-tables", "adapter-wiring")
 
     def run(self, module: Module, cx: PassContext) -> None:
         if "handle-tables" in module.facts:

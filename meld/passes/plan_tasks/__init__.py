@@ -10,16 +10,17 @@ Source: Component Model, CanonicalABI.md: Task State, `canon lift`, `canon lower
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 from typing import Any, TypeVar
 
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance, Note
-from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, resource_of
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, resource_of
 from meld.notes.tasks import How, NeedsTask, Planned, PlannedExport, UsesContext
 from meld.passes.base import Pass, PassContext
 from meld.passes.plan_tasks.prompt import prompt_calls
+from meld.passes.plan_tasks.relifted import relift
 from meld.rewriting.calls import CallGraph, path
 from meld.support.records import record
 
@@ -57,6 +58,11 @@ class PlanTasks(Pass):
             return
         planner = _Planner.of(module)
         planner.plan()
+        if relifted := [n for n in _waiting(module, planner.exports) if cx.allows("relift", n.target)]:
+            relift(module, relifted)
+            cx.stats["relifted"] += len(relifted)
+            planner = _Planner.of(module)
+            planner.plan()
         for function, planned in planner.planned.items():
             function.notes.append(planned)
             cx.stats[planned.how] += 1
@@ -67,6 +73,14 @@ class PlanTasks(Pass):
         for dtor in planner.destructors:
             if (dtor in planner.context or dtor in planner.asking) and dtor.note(NeedsTask) is None:
                 dtor.notes.append(NeedsTask())
+
+
+def _waiting(module: Module, plans: Sequence[PlannedExport]) -> list[HostExport]:
+    """The exports of a component that are lifted synchronously, and may have to wait while others are called."""
+    if WAITS_FOR_HOST not in module.facts:
+        return []
+    tasks = {n.label for n in plans if n.how == How.TASK.value}
+    return [n for n in module.notes_of(HostExport) if n.label in tasks and not n.lift.is_async]
 
 
 def _asynchronous(module: Module) -> Iterator[Any]:
@@ -126,8 +140,9 @@ class _Planner:
         builtins = self.builtins.items()
         self.waits = [f for f, n in builtins if n.blocks]
         if WAITS_FOR_HOST in self.module.facts:
-            calls = _noted(self.module, HostCall).items()
-            self.waits += [f for f, n in calls if n.type.is_async and not n.lower.is_async]
+            going_on = {n.target for _, n in self.module.noted(Edge) if n.inner.is_async}
+            calls = {f: n for f, n in _noted(self.module, HostCall).items() if f not in going_on}
+            self.waits += [f for f, n in calls.items() if n.type.is_async and not n.lower.is_async]
         self.asks = self.waits + [f for f, n in builtins if n.builtin in OF_THE_TASK]
         self.asking = self._take_turns()
         self.context = self.graph.leading_to(f for f, n in builtins if n.builtin in CONTEXT)

@@ -1,5 +1,5 @@
-;; Where the product is to be a component, the function is lifted asynchronously again: it has a callback, which is never
-;; called, since the only answer is EXIT; the host's `task.return` takes the result.
+;; Where the product is to be a component, the function is lifted asynchronously again: it has a callback, and the host's
+;; `task.return` takes the result.
 ;; meldc: --emit=component
 ;; check: "[task-return]run"
 ;; check: (export "[async-lift]run"
