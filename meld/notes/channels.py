@@ -84,6 +84,8 @@ class EndFunctions(Note):
         error_give: ``(error context) → handle of the host``, which lasts as long as the error context.
         error_take: ``(handle of the host) → error context``, whose handle that is from then on.
         own_park, own_release, own_restore: ``(record, type number, handle) → object``, see `ElementCopy.mode`.
+        end_park, end_release, end_restore: the same of readable ends: ``(record, type number, handle) → handle of the
+            host``; the last two return 0.
         own_lend: ``(record, type number, handle, handle of the host) → handle of the host``, of a parked one.
         own_regain: ``(record, type number, handle) → handle of the host``: as `own_restore`, but for what it returns.
     """
@@ -99,6 +101,9 @@ class EndFunctions(Note):
     own_park: Function | None = ref("functions", default=None)
     own_release: Function | None = ref("functions", default=None)
     own_restore: Function | None = ref("functions", default=None)
+    end_park: Function | None = ref("functions", default=None)
+    end_release: Function | None = ref("functions", default=None)
+    end_restore: Function | None = ref("functions", default=None)
     own_lend: Function | None = ref("functions", default=None)
     own_regain: Function | None = ref("functions", default=None)
 

@@ -200,7 +200,7 @@ def _handles(limit: int) -> Iterator[Scenario]:
         [record, entry],
         base,
         Want(
-            [unknown, (Trap.NOT_WAITABLE.value, z3.And(kind != 2, z3.ULT(kind, FIRST_STREAM)))],
+            [unknown, (Trap.NOT_WAITABLE.value, z3.And(kind != 2, kind < FIRST_STREAM))],
             (z3.If(kind == 2, entry.first(4) + 16, entry.first(4)),),
         ),
         low=low,

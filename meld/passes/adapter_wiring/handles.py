@@ -108,15 +108,20 @@ class Handles:
         def carry(translator: Translator, layout: Layout, expr: str) -> str:
             if layout.kind is Kind.ERROR_CONTEXT:  # its handle remains where it is
                 return expr if mode != "park" else self._error_to_host(self._error_of(translator.source.instance, expr))
-            resource = layout.resource
-            if layout.kind is not Kind.OWN or not isinstance(resource, Resource) or not resource.is_outer:
-                what = f"`{resource.label}`, which the host never has" if isinstance(resource, Resource) else "streams"
-                raise MeldError(
-                    f"handles of {what} cannot reach the host as elements of a stream or future yet",
-                    where=f"component instance `{translator.source.instance.name}`",
-                    hint="pass them in a call",
-                )
             instance = translator.source.instance
+            if layout.kind in (Kind.STREAM, Kind.FUTURE):
+                number = self.end_types.number(layout.carries)
+                key = f"(i32.const {self.records[instance]}) (i32.const {number})"
+                return f"(call {self._end_function(f'end_{mode}')} {key} {expr})"
+            resource = layout.resource
+            assert isinstance(resource, Resource)
+            if not resource.is_outer:
+                raise MeldError(
+                    f"handles of `{resource.label}` cannot reach the host as elements of a stream or future: the "
+                    "program does not export that resource",
+                    where=f"component instance `{instance.name}`",
+                    hint="export it, or pass something else",
+                )
             key = f"(i32.const {self.records[instance]}) (i32.const {self.numbers[resource]})"
             if resource.owner is None or mode == "release":
                 return f"(call {self._end_function(f'own_{mode}')} {key} {expr})"

@@ -26,7 +26,7 @@ from meld.notes.channels import FIRST_FUTURE, FIRST_STREAM, EndFunctions, EndTyp
 from meld.notes.streams import Carried, Domain
 from meld.passes.emit_tasks.elements import ElementCopies
 from meld.passes.emit_tasks.host_builtins import HostBuiltins
-from meld.passes.emit_tasks.open_ends import OPEN_FUNCTIONS, SEPARATE, OpenEnds, hooks
+from meld.passes.emit_tasks.open_ends import OPEN_FUNCTIONS, PARKED_ENDS, SEPARATE, OpenEnds, ends_in_elements, hooks
 from meld.passes.emit_tasks.rendezvous import Copying, Rendezvous, Verb, rendezvous
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
@@ -112,7 +112,8 @@ class Channels:
         copies = ElementCopies(module, tables.state)
         host = HostBuiltins(module)
         separate = SEPARATE in module.facts
-        open_ends = OpenEnds(module, text, tables.state, types, ends, copies, host, separate) if opens else None
+        inner = ends_in_elements(ends, builtins.values())
+        open_ends = OpenEnds(text, tables, types, ends, copies, host, separate, inner) if opens else None
         copying = Copying(text, types, rendezvous(domains, builtins.items(), ends), copies, open_ends)
         has_errors, shut = errors or _has_errors(module, builtins.values()), bool(ends) and not opens
         return cls(
@@ -185,7 +186,7 @@ class Channels:
         """Functions that carry ends from one instance to another: field of `EndFunctions` → name in the templates."""
         ends = {"end_lift": "end_lift", "end_lower": "end_lower"} if self.types.numbers else {}
         if self.open_ends is not None:
-            ends |= {name: name for name in OPEN_FUNCTIONS}
+            ends |= {name: name for name in (*OPEN_FUNCTIONS, *(PARKED_ENDS if self.open_ends.inner else ()))}
         if self.shut:
             ends |= {"end_give": "end_shut", "end_take": "end_shut"}
         if self.host_errors:

@@ -10,11 +10,11 @@ Source: Component Model, CanonicalABI.md: canon {stream,future}.*, canon waitabl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from typing import Any
 
-from meld.abi.layout import Kind, Layout
+from meld.abi.layout import Kind, Layout, Layouts
 from meld.abi.options import Options
 from meld.abi.types import Type, function_types, is_end, parts_of
 from meld.ir import component as c
@@ -25,6 +25,7 @@ from meld.notes.channels import EndTypes
 from meld.passes.emit_tasks.elements import ElementCopies
 from meld.passes.emit_tasks.host_builtins import HostBuiltins
 from meld.passes.emit_tasks.rendezvous import Rendezvous, Verb
+from meld.rewriting.handles import Tables
 from meld.rewriting.state import State
 from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text, signature
@@ -62,6 +63,13 @@ def ends_of_host(module: Module) -> list[Type]:
     return list(dict.fromkeys(found))
 
 
+def ends_in_elements(given: Sequence[Type], calls: Iterable[CanonCall]) -> list[Type]:
+    """The types of ends inside the elements that some built-ins write to streams and futures of `given` types."""
+    written = {call.type for call in calls if call.builtin in ("stream.write", "future.write")}
+    elements = [t.element for t in given if is_end(t) and t in written]
+    return list(dict.fromkeys(part for element in elements for part in parts_of(element) if is_end(part)))
+
+
 @record()
 class OpenEnds:
     """Writes what deals with the host's ends into the text of the runtime.
@@ -71,20 +79,26 @@ class OpenEnds:
         given: the types of ends that cross the edge.
         host: the built-ins of the host's.
         separate: whether the host is given the state memory only, so that all elements go through it.
+        inner: the types of ends in elements that the module writes.
     """
 
-    module: Module
     text: Text
-    state: State
+    tables: Tables
     types: EndTypes
     given: Sequence[Type]
     copies: ElementCopies
     host: HostBuiltins
     separate: bool = False
+    inner: Sequence[Type] = ()
     _copies: dict[tuple[int, Verb], str] = field(default_factory=dict)
     _domains: dict[Type, Rendezvous] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
     _settles: list[str] = field(default_factory=list)
+
+    @property
+    def state(self) -> State:
+        """The memory in which all of it is."""
+        return self.tables.state
 
     def templates(self, params: dict[str, Any], *, several: bool) -> None:
         """Adds the functions that all ends share; `several`: whether calls by the host may wait for one another."""
@@ -98,8 +112,12 @@ class OpenEnds:
         for name in ("handle_entry", "lift_own"):
             self.text.give(f"${name}", self.state.linked[name])
         self.text.give("$arena_free", self.state.function("arena_free"))
-        more = {"area": self.state.reserve(8), "never": self.state.reserve(4), "several": int(several)}
+        area, never = self.state.reserve(8), self.state.reserve(4)
+        more: dict[str, Any] = {"area": area, "never": never, "several": int(several)}
+        more |= {name: code if self.inner else "" for name, code in OF_ELEMENTS.items()}
         self.text.add(template_text(__package__, "open_ends.wat", params | more))
+        if self.inner:
+            self.text.add(template_text(__package__, "open_elements.wat", params | more))
         self.text.add(filled(HOST_END, {"host_end": self._function("host_end")}))
 
     def finish(self) -> None:
@@ -114,12 +132,30 @@ class OpenEnds:
                 written = f"(call {self._import_copy(domain, Verb.WRITE)} {PARKED})"
                 cases.append((self.types.number(t), f"(call $host_written (local.get $channel) {written})"))
         self._dispatch("host_write_parked", "(param $type i32) (param $channel i32)", cases)
+        if self.inner:
+            self._elements()
         settles = "".join(
             f"\n    (if (i32.eq (local.get $number) (i32.const {i + 1}))"
             f" (then (call {name} (local.get $channel) (local.get $payload)) (return)))"
             for i, name in enumerate(self._settles)
         )
         self.text.add(filled(SETTLE_ANY, {"settles": settles}))
+
+    def _elements(self) -> None:
+        """What `open_elements.wat` calls for the ends inside elements, by their types."""
+        records, nothing = [], []
+        for t in self.inner:
+            domain, number = self._domains.get(t), self.types.number(t)
+            for place, call in {} if domain is None else domain.writes.items():
+                params = {"number": number, "place": place, "record": self.tables.record(call.instance)}
+                records.append(filled(RECORD_AT, params))
+            if isinstance(t, c.Future):
+                options = Options(memory=self.state.memory, is_async=True)
+                import_ = self.host.add("future.write", t, options, FuncType((I32, I32), (I32,)))
+                size = 0 if t.element is None else Layouts().of(t.element).size
+                write = self.text.use(import_)
+                nothing.append(filled(WRITE_NOTHING, {"number": number, "write": write, "size": max(size, 16)}))
+        self.text.add(filled(BY_TYPE_OF_ELEMENTS, {"records": "".join(records), "nothing": "".join(nothing)}))
 
     # --- by type ---
 
@@ -172,14 +208,16 @@ class OpenEnds:
         name = f"$host_{verb.value}_at.{domain.number}"
         if name not in self._asked:
             self._asked.add(name)
-            body = self._twice(domain, verb) if self._is_copied_twice(domain) else self._places(domain, verb)
+            begun = OFFERED if verb is Verb.WRITE and domain.type in self.inner else ""
+            twice = self._is_copied_twice(domain)
+            body = self._twice(domain, verb, begun) if twice else begun + self._places(domain, verb)
             self.text.add(f"  (func {name} {COPY_PARAMS} (result i32)\n{body}    (unreachable))")
         return name
 
     def _is_copied_twice(self, domain: Rendezvous) -> bool:
         return domain.element is not None and (self.separate or _holds_handles(domain.element))
 
-    def _twice(self, domain: Rendezvous, verb: Verb) -> str:
+    def _twice(self, domain: Rendezvous, verb: Verb, offered: str) -> str:
         """The body of the copy of elements through the state memory, if they hold handles of the host."""
         element, write = domain.element, verb is Verb.WRITE
         assert element is not None
@@ -199,6 +237,7 @@ class OpenEnds:
             "number": number,
             "operation": f"$host_{verb.value}_block.{domain.number}",
             "begin": begun,
+            "offered": offered,
             "places": self._places(domain, verb, twice=True),
         }
         self.text.add(f"  (func {params['operation']} {COPY_PARAMS} (result i32)\n{params['places']}    (unreachable))")
@@ -268,11 +307,40 @@ class OpenEnds:
         return lines
 
 
+OF_ELEMENTS = {
+    "unlink": "\n    (if (i32.and (local.get $type) (i32.const 1)) (then (call $end_unlink (local.get $channel))))",
+    "not_linked": "\n    (i32.store $state offset=8 (local.get $waitable) (i32.const 0))",
+}
+"""What is added to `open_ends.wat` where elements hold ends."""
+
+BY_TYPE_OF_ELEMENTS = """
+  (func $record_at (param $type i32) (param $place i32) (result i32){records}
+    (unreachable))
+  (func $host_write_nothing (param $type i32) (param $handle i32)
+    (local $at i32){nothing})
+"""
+RECORD_AT = """
+    (if (i32.and (i32.eq (local.get $type) (i32.const {number})) (i32.eq (local.get $place) (i32.const {place})))
+      (then (return (i32.const {record}))))"""
+WRITE_NOTHING = """
+    (if (i32.eq (local.get $type) (i32.const {number}))
+      (then
+        (local.set $at (call $block_new (i32.const {size})))
+        (drop (call {write} (local.get $handle) (local.get $at)))
+        (call $block_free (local.get $at) (i32.const {size}))))"""
+OFFERED = """    (i32.store $state (local.get $channel) (local.get $ptr))
+    (i32.store $state offset=4 (local.get $channel) (local.get $n))
+    (i32.store $state offset=12 (local.get $channel) (local.get $place))
+"""
+"""What is being written, should the readable end come back (`open_elements.wat`)."""
+
 COPY_PARAMS = "(param $channel i32) (param $place i32) (param $ptr i32) (param $n i32)"
 PARKED = (
     "(local.get $channel) (i32.load $state offset=44 (local.get $channel))"
     " (i32.load $state offset=36 (local.get $channel)) (i32.load $state offset=40 (local.get $channel))"
 )
+PARKED_ENDS = ("end_park", "end_release", "end_restore")
+"""Those of `open_elements.wat`."""
 OPEN_FUNCTIONS = ("end_give", "end_take", "own_park", "own_release", "own_restore", "own_lend", "own_regain")
 """The functions of the template that `EndFunctions` names."""
 
@@ -285,7 +353,7 @@ AT_PLACE = "(i32.load $state offset=44 (local.get $channel))"
 
 TWICE = """
     (local $buffer i32) (local $result i32) (local $blocks i32)
-    (if (i32.gt_u (local.get $n) (i32.const {most})) (then (local.set $n (i32.const {most}))))
+{offered}    (if (i32.gt_u (local.get $n) (i32.const {most})) (then (local.set $n (i32.const {most}))))
     (local.set $buffer (call $block_new {bytes}))
     {begin}
     (i32.store $state offset=36 (local.get $channel) (local.get $buffer))

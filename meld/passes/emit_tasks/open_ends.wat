@@ -287,7 +287,7 @@
     (local $handle i32)
     (local.set $handle (i32.load $state offset=52 (local.get $channel)))
     (call $host_forget (local.get $handle))
-    (call $host_drop_of (local.get $type) (local.get $handle))
+    (call $host_drop_of (local.get $type) (local.get $handle)){unlink}
     (call $block_free (local.get $channel) (i32.const 64)))
 
   ;; The host gives a readable end away: its waitable. `type` is that of the readable end.
@@ -318,7 +318,7 @@
         (call $host_drop_of (i32.or (local.get $type) (i32.const 1)) (local.get $handle))
         (call $block_free (local.get $waitable) (i32.const 64))
         (return (i32.wrap_i64 (local.get $ends)))))
-    (i32.store $state offset=52 (local.get $waitable) (local.get $handle))
+    (i32.store $state offset=52 (local.get $waitable) (local.get $handle)){not_linked}
     ;; what has been read of a buffer is told; nothing more is
     (i32.store $state offset=32 (local.get $waitable)
       (i32.or (i32.and (local.get $bits) (i32.const -0x41)) (i32.const 512)))

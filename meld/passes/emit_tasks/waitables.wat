@@ -131,7 +131,8 @@
     (local.set $type (i32.load $state (local.get $entry)))
     (local.set $entry (i32.load $state offset=4 (local.get $entry)))
     (if (i32.eq (local.get $type) (i32.const 2)) (then (return (i32.add (local.get $entry) (i32.const 16)))))
-    (if (i32.lt_u (local.get $type) (i32.const {first_stream})) (then (call {trap NOT_WAITABLE}) (unreachable)))
+    ;; negative numbers are those of parked handles (`open_ends.wat`)
+    (if (i32.lt_s (local.get $type) (i32.const {first_stream})) (then (call {trap NOT_WAITABLE}) (unreachable)))
     (local.get $entry))
 
   ;; waitable.join

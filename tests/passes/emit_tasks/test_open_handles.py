@@ -78,6 +78,7 @@ HOST = f"""(component {LIBC}
   (func (export "make") (param "n" u32) (result (own $thing)) (canon lift (core func $i "make")))
   (func (export "value") (param "x" (borrow $thing)) (result u32) (canon lift (core func $d "same")))
   (func (export "dropped") (result u32) (canon lift (core func $d "dropped")))
+  (func (export "hold") (param "data" $s) (result u32) (canon lift (core func $d "same")))
   (func (export "sink") async (param "data" $s) (param "some" u32) (result $f)
     (canon lift (core func $i "sink") async))
   (func (export "source") async (param "n" u32) (result $s) (canon lift (core func $i "source") async)))
@@ -92,10 +93,12 @@ def program(option: str) -> str:
   (import "dropped" (func $dropped (result u32)))
   (import "sink" (func $sink async (param "data" (stream (own $thing))) (param "some" u32) (result (future u32))))
   (import "source" (func $source async (param "n" u32) (result (stream (own $thing)))))
+  (import "hold" (func $hold (param "data" (stream (own $thing))) (result u32)))
   {LIBC}
   {builtins(option, reads="sf", writes="s").replace("(type $s (stream u8)) (type $f (future u32))", THINGS)}
   (core func $make' (canon lower (func $make))) (core func $value' (canon lower (func $value)))
   (core func $dropped' (canon lower (func $dropped)))
+  (core func $hold' (canon lower (func $hold)))
   (core func $sink' (canon lower (func $sink))) (core func $source' (canon lower (func $source)))
   (core func $drop (canon resource.drop $thing))
   (core func $return (canon task.return (result u32)))
@@ -106,6 +109,7 @@ def program(option: str) -> str:
     (import "c2" "dropped" (func $dropped (result i32)))
     (import "c2" "sink" (func $sink (param i32 i32) (result i32)))
     (import "c2" "source" (func $source (param i32) (result i32)))
+    (import "c2" "hold" (func $hold (param i32) (result i32)))
     (import "c2" "drop" (func $drop (param i32)))
     (import "c2" "return" (func $return (param i32)))
     {HELPERS}
@@ -136,6 +140,14 @@ def program(option: str) -> str:
       (drop (call $awaited (local.get $data) (call $s-read (local.get $data) (i32.const 128) (i32.const 0))))
       (call $s-drop-readable (local.get $data))
       (call $return (call $values (i32.const 128) (i32.const 1))))
+    ;; a thing is no waitable, also while it is being written
+    (func (export "join") (param $n i32) (local $ends i64)
+      (local.set $ends (call $s-new))
+      (drop (call $hold (i32.wrap_i64 (local.get $ends))))
+      (i32.store (i32.const 256) (call $make (local.get $n)))
+      (drop (call $s-write (call $high (local.get $ends)) (i32.const 256) (i32.const 1)))
+      (call $join (i32.load (i32.const 256)) (call $set-new))
+      (call $return (i32.const 0)))
     ;; writes 5 things, 1 to 5, all at once, of which the host reads some; those that are left still have their values
     (func (export "write") (param $some i32) (local $ends i64) (local $future i32) (local $to i32) (local $n i32)
       (local $result i32) (local $gone i32)
@@ -165,15 +177,16 @@ def program(option: str) -> str:
             (i32.sub (i32.const 5) (local.get $gone)))))))
   (core instance $c2 (export "make" (func $make')) (export "value" (func $value')) (export "dropped" (func $dropped'))
     (export "sink" (func $sink')) (export "source" (func $source')) (export "drop" (func $drop))
-    (export "return" (func $return)))
+    (export "return" (func $return)) (export "hold" (func $hold')))
   (core instance $i (instantiate $m (with "c" (instance $canon)) (with "c2" (instance $c2))))
   (func (export "read") async (param "n" u32) (result u32) (canon lift (core func $i "read") async))
   (func (export "read-one") async (param "n" u32) (result u32) (canon lift (core func $i "read-one") async))
+  (func (export "join") async (param "n" u32) (result u32) (canon lift (core func $i "join") async))
   (func (export "write") async (param "some" u32) (result u32) (canon lift (core func $i "write") async)))
 """
 
 
-HOSTS = ("type thing", "func make", "func value", "func dropped", "func sink", "func source")
+HOSTS = ("type thing", "func make", "func value", "func dropped", "func sink", "func source", "func hold")
 
 
 CALLS = (("read", 4), ("write", 3), ("write", 5), ("write", 0), ("read", 0), ("read-one", 8), ("read", 0))
@@ -189,3 +202,8 @@ def test_resources_of_the_program() -> None:
     """The other way around: those whose type the program exports."""
     made = composed(product(HOST), program("async"), HOSTS, ("func read", "func read-one", "func write"))
     assert unfused(made, CALLS) == ANSWERS
+
+
+def test_what_is_written_is_no_waitable() -> None:
+    calls = (("join", 3),)
+    assert both(HOST, program("async"), HOSTS, *calls, targets=TARGETS) == ["trap: handle is not a waitable"]
