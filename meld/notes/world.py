@@ -7,7 +7,7 @@ and not a section, since sections come from inputs as well.
 from __future__ import annotations
 
 from meld.diagnostics import MeldError
-from meld.ir.notes import NameOf, Note, Quoted, Resolve, Sexp, coded, note
+from meld.ir.notes import NameOf, Note, Quoted, Resolve, Sexp, coded, note, text
 
 
 def _write_bytes(data: bytes, name_of: NameOf) -> list[Sexp]:
@@ -26,3 +26,10 @@ class World(Note):
     """On the module: ``(@meld.world "\\00asm…")``, a component type in the form of wit-component, as a binary."""
 
     data: bytes = coded(_write_bytes, _read_bytes, positional=True)
+
+
+@note("no-world")
+class NoWorld(Note):
+    """On the module: why its world cannot be written down."""
+
+    why: str = text(positional=True)

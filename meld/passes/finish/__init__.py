@@ -7,16 +7,14 @@ from typing import Any
 
 from meld.abi.options import Options
 from meld.abi.types import Resource, show
-from meld.binary.bodies import EncodedBody, codes_of
+from meld.binary.bodies import EncodedBody
 from meld.binary.limits import COUNTS
 from meld.diagnostics import MeldError
 from meld.ir.component import CompFuncType
-from meld.ir.instructions import IndexSpaces
 from meld.ir.module import (
     HELD_BACK,
     CoreItem,
     CustomSection,
-    ElementSegment,
     Function,
     Global,
     ImportName,
@@ -27,8 +25,6 @@ from meld.ir.module import (
     Tag,
 )
 from meld.ir.notes import Attributed, Note, Traced
-from meld.ir.opcodes import OPS
-from meld.ir.types import FUNCREF
 from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, Boundary, CanonCall, Edge, HostCall, HostExport
 from meld.notes.tasks import TaskHalf
 from meld.passes.base import Pass, PassContext, option
@@ -40,11 +36,8 @@ from meld.rewriting.liveness import DROPPED, reachable
 from meld.rewriting.memory_use import order_by_use
 from meld.rewriting.outer import uses_memory
 from meld.rewriting.rebind import rebind_notes
+from meld.rewriting.references import declare, declared
 from meld.rewriting.target_features import extend
-
-REF_FUNC = bytes([OPS["ref.func"].code])
-"""The opcode of `ref.func`; another byte of a body may look the same."""
-
 
 NO_THREADS = "build the guest without cooperative threads, or leave its component out and let the engine link it"
 """The way out where a guest makes threads of its own."""
@@ -259,49 +252,20 @@ def _drop_dead(module: Module, cx: PassContext) -> None:
     ]
     if held:
         live = reachable(module, held)
-    declared = _declared(module)
+    before = declared(module)
 
     def kept(items: list[Any]) -> list[Any]:
         return [item for item in items if item in live]
 
     for space in DROPPED:
         setattr(module, space, kept(getattr(module, space)))
-    still = _declared(module)
-    missing = _referred(module, [f for f in declared if f in live and f not in still])
-    if missing:
-        module.elements.append(ElementSegment(type=FUNCREF, functions=missing, declarative=True))
+    declare(module, [f for f in before if f in live])
     for resource in module.notes_of(Resource):
         if resource.dtor not in live:
             resource.dtor = None  # nothing drops an own handle of it
     for holder in (module, *module.items()):
         if holder.notes:
             holder.notes = [n for n in holder.notes if not _dangling(n, live)]
-
-
-def _declared(module: Module) -> dict[Function, None]:
-    """The functions that bodies may name in `ref.func` (WebAssembly 3.0, 3.5.12, context refs)."""
-    found: dict[Function, None] = {}
-    for element in module.elements:
-        found.update(dict.fromkeys(element.functions or ()))
-    for expression in module.constants():
-        found.update((i.args[0], None) for i in expression if i.op == "ref.func")
-    found.update(dict.fromkeys(export.item for export in module.exports if isinstance(export.item, Function)))
-    return found
-
-
-def _referred(module: Module, functions: list[Function]) -> list[Function]:
-    """Those of some functions that bodies name in `ref.func`: declaring others would ask for reference types."""
-    wanted, found = set(functions), set[Function]()
-    codes: dict[IndexSpaces, set[int]] = {}
-    for function in module.functions if wanted else ():
-        body = function.body
-        if isinstance(body, EncodedBody):
-            if body.scope not in codes:
-                codes[body.scope] = codes_of(body.scope, "functions", wanted)
-            if REF_FUNC not in bytes(body.section.body(body.number)) or codes[body.scope].isdisjoint(body.codes()):
-                continue
-        found.update(i.args[0] for i in function.view().instructions if i.op == "ref.func")
-    return [f for f in functions if f in found]
 
 
 def _dangling(n: Note, live: set[Any]) -> bool:

@@ -20,6 +20,7 @@ from meld.ir.component import Component, ComponentInstance
 from meld.ir.module import CoreItem, CustomSection, Export, Function, Global, Memory, Module, Table, Tag
 from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, ResourceExport
 from meld.notes.linking import Link, Partner
+from meld.notes.world import NoWorld
 from meld.passes.base import Pass, PassContext
 from meld.passes.merge.bare_modules import is_reserved
 from meld.passes.merge.budget import Budget, Kind
@@ -33,6 +34,7 @@ from meld.passes.merge.world import MAX_DEPTH, world_of
 from meld.rewriting import target_features as features
 from meld.rewriting.constants import fold
 from meld.rewriting.outer import close_edges
+from meld.rewriting.references import declare
 from meld.rewriting.world import attach_world
 from meld.support.records import record
 from meld.validity.components import check
@@ -104,11 +106,13 @@ class Merge(Pass):
         close_edges(module)
         fold(module)
         order_start(module, evaluator.events)
+        declare(module, _exported(evaluator))
         _carry_customs(evaluator, module, cx)
         try:
             attach_world(module, world_of(program, evaluator.root, hidden))
         except MeldError as e:
             cx.remark(f"the program cannot be wrapped as a component again: {e.message}")
+            module.notes.append(NoWorld(e.message))
         cx.stats["core instances"] = len(evaluator.events)
         return module
 
@@ -119,6 +123,12 @@ def _carry_links(program: Component, evaluator: Evaluator, module: Module) -> No
             if isinstance(partner, Partner):
                 importer, exporter = evaluator.instance_of[definition], evaluator.instance_of[partner.to]
                 module.notes.append(Link(importer, exporter, partner.label))
+
+
+def _exported(evaluator: Evaluator) -> list[Function]:
+    """What core instances export: an export is lost with its instance, and it may be what declares the function."""
+    exported = dict.fromkeys(item for event in evaluator.events for item in event.spliced.exports.values())
+    return [item for item in exported if isinstance(item, Function)]
 
 
 def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> None:

@@ -226,7 +226,7 @@ class Evaluator:
                 assert declared.type is None
                 return TypeValue(self._resource(name, None, None, module))
             case c.Sort.CORE_MODULE:
-                return ModuleValue(None, f"import `{name}`")
+                return ModuleValue(None, f"import `{name}`", declared)
             case _:
                 what = declared.sort.value
                 raise MeldError(

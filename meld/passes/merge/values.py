@@ -16,10 +16,15 @@ from meld.support.records import record
 
 @record(eq=False)
 class ModuleValue:
-    """A core module; None if it is only the name of a link between stream partners."""
+    """A core module; None if it is only the name of a link between stream partners, or one of the host.
+
+    Attributes:
+        declared: the type under which the host is asked for it.
+    """
 
     module: Module | None
     where: str
+    declared: c.ExternType | None = None
 
 
 @record(eq=False)

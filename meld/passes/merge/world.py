@@ -47,7 +47,7 @@ def world_of(program: c.Component, env: Env, hidden: frozenset[str] = frozenset(
     world = _Scope()
     for item in program.definitions:
         if isinstance(item, c.Import | c.Export) and (isinstance(item, c.Import) or str(item.extern) not in hidden):
-            world.declare(type(item) is c.Import, item.extern, env.get(item), item)
+            world.declare(type(item) is c.Import, item.extern, env.get(item))
     return c.ComponentType(world.decls)
 
 
@@ -75,10 +75,10 @@ class _Scope:
     places: dict[TypeValue | Resource, tuple[Definition, str]] = field(default_factory=dict)
     budget: _Budget = field(default_factory=lambda: _Budget())
 
-    def declare(self, imported: bool, extern: ExternName, value: Value, source: Definition | None = None) -> None:
+    def declare(self, imported: bool, extern: ExternName, value: Value) -> None:
         """Adds an import or export of a value."""
         kind = c.Import if imported else c.ExportDecl
-        declared = self._extern_type(value, source)
+        declared = self._extern_type(value)
         made: Definition = kind(extern, declared)
         self.decls.append(made)
         match value:
@@ -91,7 +91,7 @@ class _Scope:
                     for key in _names(item) if isinstance(item, TypeValue) else ():
                         self.places.setdefault(key, (made, name))
 
-    def _extern_type(self, value: Value, source: Definition | None) -> ExternType:
+    def _extern_type(self, value: Value) -> ExternType:
         match value:
             case LiftedFunction() | HostFunction():
                 return ExternType(Sort.FUNC, self.type(value.declared))
@@ -110,8 +110,8 @@ class _Scope:
                 raise MeldError(f"exports the component or instance type `{label}`, which fusion cannot keep")
             case TypeValue():
                 return ExternType(Sort.TYPE, self.find(value) or self.type(value.of or value))
-            case ModuleValue():
-                return ExternType(Sort.CORE_MODULE, self._add(_module_type(source)))
+            case ModuleValue(declared=declared):
+                return ExternType(Sort.CORE_MODULE, self._add(_module_type(declared)))
             case ComponentValue():
                 return ExternType(Sort.COMPONENT, self._add(c.TypeDefinition(c.ComponentType())))
             case _:
@@ -181,11 +181,11 @@ def _type_value(env: Env, definition: Definition) -> TypeValue:
     return value
 
 
-def _module_type(source: Definition | None) -> c.CoreType:
-    """The type of a core module that is imported; the empty type for one that is exported."""
-    declared = source.type.type if isinstance(source, c.Import) else None
-    if isinstance(declared, c.CoreType) and isinstance(declared.type, c.ModuleType):
-        if any(isinstance(decl, c.OuterAlias) for decl in declared.type.decls):
+def _module_type(declared: ExternType | None) -> c.CoreType:
+    """The type of a core module that is imported; the empty type for one of the program."""
+    core = None if declared is None else declared.type
+    if isinstance(core, c.CoreType) and isinstance(core.type, c.ModuleType):
+        if any(isinstance(decl, c.OuterAlias) for decl in core.type.decls):
             raise MeldError("an imported core module has a type that refers to outer types, which is not supported")
-        return c.CoreType(declared.type)
+        return c.CoreType(core.type)
     return c.CoreType(c.ModuleType())

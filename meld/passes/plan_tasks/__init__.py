@@ -154,9 +154,11 @@ class _Planner:
 
     @property
     def reallocs(self) -> Iterator[Function]:
-        """The functions that lowering calls."""
+        """The functions that lowering calls, that of the host included."""
         options = [o for n in self.boundaries.values() for o in (n.lower, n.lift)]
         options += [n.options for n in self.builtins.values()]
+        options += [n.lift for n in self.exported]
+        options += [n.lower for n in _noted(self.module, HostCall).values()]
         return (o.realloc for o in options if o.realloc is not None)
 
     @property

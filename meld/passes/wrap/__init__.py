@@ -14,6 +14,7 @@ from meld.ir.component import Component, Definition, ExternType, Sort
 from meld.ir.module import SPACE_OF, CoreItem, Export, Function, ImportName, Memory, Module
 from meld.ir.types import I32
 from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, ResourceExport
+from meld.notes.world import NoWorld
 from meld.passes.base import Pass, PassContext
 from meld.passes.wrap.agreement import Agreement
 from meld.passes.wrap.helpers import Helper, arguments, move_out
@@ -59,7 +60,7 @@ class Wrap(Pass):
     def run(self, module: Module, cx: PassContext) -> Component:
         world = world_note(module)
         if world is None:
-            raise MeldError("the module does not say what its world is", hint="what `merge` makes says it, or why not")
+            raise _no_world(module)
         wrapper = _Wrapper(module, read_world(world).decls)
         drop_section(module)
         module.notes.remove(world)
@@ -69,6 +70,12 @@ class Wrap(Pass):
         for name in wrapper.kept:
             cx.remark(f"the table `{name}` stays in the module beside another one; a pooling allocator may refuse that")
         return component
+
+
+def _no_world(module: Module) -> MeldError:
+    for n in module.notes_of(NoWorld):
+        return MeldError(f"cannot be wrapped: {n.why}", hint="fuse to a core module, with --emit=wasm")
+    return MeldError("the module does not say what its world is", hint="what `merge` makes says it, or why not")
 
 
 @record()
