@@ -39,15 +39,18 @@ def invoked(component: Path, calls: Sequence[str]) -> list[str]:
 
 
 def on_stacks(module: Path, expected: Sequence[tuple[tuple[Any, ...], Any]]) -> str | None:
-    """Calls of a core module that needs stack switching, in one instance: what is not as expected.
+    """Calls of what needs stack switching, in one instance: what is not as expected.
 
     Args:
-        expected: the export and its arguments, i32, with the answer, or ``trap: reason``.
+        module: a core module, or a component.
+        expected: the export and its arguments, i32 or u32, with the answer, or ``trap: reason``.
     """
-    start = f'(module binary "{"".join(f"{chr(92)}{byte:02x}" for byte in module.read_bytes())}")'
-    calls = [(_invoked(name, arguments), answer) for (name, *arguments), answer in expected]
+    is_component = module.read_bytes()[6] == 1
+    number, word = ("u32", "component") if is_component else ("i32", "module")
+    start = f'({word} binary "{"".join(f"{chr(92)}{byte:02x}" for byte in module.read_bytes())}")'
+    calls = [(_invoked(name, arguments, number), answer) for (name, *arguments), answer in expected]
     lines = [
-        f'(assert_trap {call} "")' if isinstance(answer, str) else f"(assert_return {call} (i32.const {answer}))"
+        f'(assert_trap {call} "")' if isinstance(answer, str) else f"(assert_return {call} ({number}.const {answer}))"
         for call, answer in calls
     ]
     wrong = _script(module, [start, *lines])
@@ -59,14 +62,14 @@ def on_stacks(module: Path, expected: Sequence[tuple[tuple[Any, ...], Any]]) -> 
     return None if answer.removeprefix("trap: ") in said else said
 
 
-def _invoked(name: str, arguments: Sequence[int]) -> str:
-    given = " ".join(f"(i32.const {argument})" for argument in arguments)
+def _invoked(name: str, arguments: Sequence[int], number: str) -> str:
+    given = " ".join(f"({number}.const {argument})" for argument in arguments)
     return f'(invoke "{name}" {given})'
 
 
 def _script(module: Path, lines: list[str]) -> str | None:
     script = module.with_suffix(".wast")
     script.write_text("\n".join(lines))
-    command = [CLI, "wast", "-O", "opt-level=0", "-W", STACKS, str(script)]
+    command = [CLI, "wast", "-O", "opt-level=0", "-W", f"{STACKS},{FEATURES}", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     return None if done.returncode == 0 else done.stderr

@@ -24,12 +24,12 @@ TARGETS = ("wasm3", "wasm2")
 
 
 @cache
-def product(program: str, target: str = "wasm3") -> str:
+def product(program: str, target: str = "wasm3", passes: str | None = None) -> str:
     """A program, fused and wrapped, as text; for another target it must have one memory."""
     with TemporaryDirectory() as directory:
         source, made = Path(directory) / "program.wasm", Path(directory) / "made.wasm"
         source.write_bytes(wasmtime.wat2wasm(program))
-        made.write_bytes(encode(build([source], Options(wrap=True, target=target)).program))
+        made.write_bytes(encode(build([source], Options(wrap=True, target=target, passes=passes)).program))
         tool("validate", "--features=all", made)
         text = tool("print", made)
         assert target == "wasm3" or len(re.findall(r"\(memory (?:\$\S+ )?\(;\d+;\) \d", text)) == 1

@@ -14,7 +14,7 @@ from typing import Any
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Instruction
 from meld.ir.module import Function, Module
-from meld.notes.tasks import FrameFunctions, LeavingFunctions, PlannedExport, Suspends, TaskCall, TaskFunctions
+from meld.notes.tasks import FrameFunctions, LeavingFunctions, PlannedExport, Suspends, TaskCall
 from meld.passes.base import Pass, PassContext, option
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.state import State
@@ -60,11 +60,6 @@ class StackSwitching(Pass):
         blocking = [n for n in planned if n.blocks]
         if not blocking:
             return  # tasks wait in their callbacks only
-        if any(n.root_begin is not None for n in module.notes_of(TaskFunctions)):
-            raise MeldError(
-                f"`{self.name}` is not for components whose tasks wait for the host, which would do so on their stacks",
-                hint="leave it out: `resumable-frames` is for any engine; or make a core module",
-            )
         for frames, leaving in zip(module.notes_of(FrameFunctions), module.notes_of(LeavingFunctions), strict=True):
             if cx.allows("stack switching"):
                 calls = {n.call: bool(n.blocks) for n in planned if n.call}

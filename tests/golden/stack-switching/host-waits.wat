@@ -1,6 +1,7 @@
-;; A task that waits for the host would do so on its stack, which the host cannot call back: refused by name.
-;; meldc: --emit=component --passes=default,stack-switching
-;; error: `stack-switching` is not for components whose tasks wait for the host
+;; A task that waits for the host leaves its stack: the call is a leaf, and the callback of the export waits.
+;; meldc: --emit=component --passes=default,stack-switching{pool=1}
+;; check: (func $host_awaited.leaves
+;; check: suspend $leave
 (component
   (import "h" (func $h async (result u32)))
   (component $c

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from both import Calls, Fused
+from both import Calls, Fused, unfused
 from engine_cli import CLI, FEATURES, STACKS, needs_stack_switching, on_stacks
+from hosted import composed, product
+from open_async import composed as composed_of
+from open_async import inside, split
 from random_async import generate
 from smith import WASM_TOOLS
 
@@ -24,6 +27,80 @@ SEEDS = range(int(os.environ["MELD_CASES"])) if "MELD_CASES" in os.environ else 
 """Random programs, some 0.7 s each. In these four a frame leaves in the middle of others."""
 GOLDEN = Path(__file__).parents[2] / "golden"
 OUT_OF_ORDER = GOLDEN / "resumable-frames" / "out-of-order.wat"
+
+
+POLLS = """(component
+  (import "wasi:io/poll@0.2.0" (instance $poll
+    (export "pollable" (type $p (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $p))))))
+  (alias export $poll "pollable" (type $p))
+  (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+    (alias outer 1 $p (type $q)) (export "pollable" (type $e (eq $q)))
+    (export "subscribe-duration" (func (param "when" u64) (result (own $e))))))
+  (component $slow
+    (import "p" (type $p (sub resource)))
+    (import "block" (func $block (param "self" (borrow $p))))
+    (import "subscribe" (func $subscribe (param "when" u64) (result (own $p))))
+    (core func $block' (canon lower (func $block)))
+    (core func $subscribe' (canon lower (func $subscribe)))
+    (core func $drop (canon resource.drop $p))
+    (core func $yield (canon thread.yield))
+    (core func $return (canon task.return (result u32)))
+    (core module $m
+      (import "" "block" (func $block (param i32)))
+      (import "" "subscribe" (func $subscribe (param i64) (result i32)))
+      (import "" "drop" (func $drop (param i32)))
+      (import "" "yield" (func $yield (result i32)))
+      (import "" "return" (func $return (param i32)))
+      (func (export "f") (param i32) (local $p i32) (local $n i32)
+        (local.set $n (i32.const 3))
+        (loop $more
+          (local.set $p (call $subscribe (i64.const 2000000)))
+          (drop (call $yield))
+          (call $block (local.get $p))
+          (call $drop (local.get $p))
+          (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+          (br_if $more (local.get $n)))
+        (call $return (i32.add (local.get 0) (i32.const 1)))))
+    (core instance $m (instantiate $m (with "" (instance
+      (export "block" (func $block')) (export "subscribe" (func $subscribe'))
+      (export "drop" (func $drop)) (export "yield" (func $yield)) (export "return" (func $return))))))
+    (func (export "f") async (param "x" u32) (result u32) (canon lift (core func $m "f") async)))
+  (instance $slow (instantiate $slow (with "p" (type $p)) (with "block" (func $poll "[method]pollable.block"))
+    (with "subscribe" (func $clock "subscribe-duration"))))
+  (component $caller
+    (import "f" (func $f async (param "x" u32) (result u32)))
+    (core module $libc (memory (export "m") 1)) (core instance $libc (instantiate $libc))
+    (core func $f' (canon lower (func $f) async (memory (core memory $libc "m"))))
+    (core func $set-new (canon waitable-set.new)) (core func $join (canon waitable.join))
+    (core func $wait (canon waitable-set.wait (memory (core memory $libc "m"))))
+    (core func $return (canon task.return (result u32)))
+    (core module $m
+      (import "" "m" (memory 1))
+      (import "" "f" (func $f (param i32 i32) (result i32)))
+      (import "" "new" (func $new (result i32)))
+      (import "" "join" (func $join (param i32 i32)))
+      (import "" "wait" (func $wait (param i32 i32) (result i32)))
+      (import "" "return" (func $return (param i32)))
+      (func (export "run") (param i32) (local $set i32)
+        (local.set $set (call $new))
+        (call $join (i32.shr_u (call $f (local.get 0) (i32.const 64)) (i32.const 4)) (local.get $set))
+        (call $join (i32.shr_u (call $f (i32.const 100) (i32.const 68)) (i32.const 4)) (local.get $set))
+        (loop $more
+          (drop (call $wait (local.get $set) (i32.const 32)))
+          (br_if $more (i32.ne (i32.load (i32.const 36)) (i32.const 2))))
+        (loop $more
+          (drop (call $wait (local.get $set) (i32.const 32)))
+          (br_if $more (i32.ne (i32.load (i32.const 36)) (i32.const 2))))
+        (call $return (i32.add (i32.load (i32.const 64)) (i32.load (i32.const 68))))))
+    (core instance $m (instantiate $m (with "" (instance (export "m" (memory $libc "m")) (export "f" (func $f'))
+      (export "new" (func $set-new)) (export "join" (func $join)) (export "wait" (func $wait))
+      (export "return" (func $return))))))
+    (func (export "run") async (param "x" u32) (result u32) (canon lift (core func $m "run") async)))
+  (instance $caller (instantiate $caller (with "f" (func $slow "f"))))
+  (export "run" (func $caller "run")))
+"""
+"""A task yields, and then waits within a call of the host, three times; two such tasks run at once."""
 
 
 def switching(source: Path, product: Path, pool: int) -> Path:
@@ -125,7 +202,20 @@ def test_without_tasks_that_block(tmp_path: Path) -> None:
     assert (tmp_path / "a.wasm").read_bytes() == (tmp_path / "b.wasm").read_bytes()
 
 
-HOST_WAITS = """(component (import "h" (func $h async (result u32)))
+def hosted_on_stacks(made: bytes, product: Path, wanted: list[tuple[tuple[Any, ...], Any]]) -> str | None:
+    """What is not as expected of a component, some of which is a product that needs stack switching."""
+    product.write_bytes(made)
+    return on_stacks(product, wanted)
+
+
+HOST = """(component
+  (core func $yield (canon thread.yield)) (core func $return (canon task.return (result u32)))
+  (core instance $b (export "yield" (func $yield)) (export "return" (func $return)))
+  (core module $m (import "" "yield" (func $yield (result i32))) (import "" "return" (func $return (param i32)))
+    (func (export "h") (drop (call $yield)) (drop (call $yield)) (call $return (i32.const 7))))
+  (core instance $m (instantiate $m (with "" (instance $b))))
+  (func (export "h") async (result u32) (canon lift (core func $m "h") async)))"""
+WAITS_FOR_HOST = """(component (import "h" (func $h async (result u32)))
   (component $c (import "h" (func $h async (result u32)))
     (core func $h (canon lower (func $h)))
     (core func $return (canon task.return (result u32)))
@@ -137,15 +227,40 @@ HOST_WAITS = """(component (import "h" (func $h async (result u32)))
   (export "run" (func $c "run")))"""
 
 
-def test_components_that_wait_for_the_host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """They are refused by name; the default carrier takes them."""
+@needs_stack_switching
+def test_what_waits_for_the_host(tmp_path: Path) -> None:
+    """A task leaves its stack also where only the host can have it go on."""
+    fused = product(WAITS_FOR_HOST, passes="default,stack-switching{pool=1}")
+    assert "suspend" in fused
+    made = composed(HOST, fused, ("func h",), ("func run",))
+    assert hosted_on_stacks(made, tmp_path / "p.wasm", [(("run",), 7), (("run",), 7)]) is None
+
+
+@needs_stack_switching
+@pytest.mark.parametrize("seed", SEEDS if "MELD_CASES" in os.environ else (2, 7))
+def test_random_programs_with_a_host(seed: int, tmp_path: Path) -> None:
+    """Some instances stay outside, and the two carriers of frames answer alike, up to the first trap."""
+    program = generate(seed, more=True)
+    first, last = split(program)
+    text = inside(program, first, last)
+    answers = unfused(composed_of(program, first, last, product(text)), program.calls)
+    wanted = list(zip(program.calls, answers, strict=True))
+    wanted = wanted[: next((at + 1 for at, answer in enumerate(answers) if isinstance(answer, str)), None)]
+    made = composed_of(program, first, last, product(text, passes=f"default,stack-switching{{pool={seed % 3}}}"))
+    found = hosted_on_stacks(made, tmp_path / "p.wasm", wanted)
+    assert found is None, f"{program}\n{wanted}\n{found}"
+
+
+@needs_stack_switching
+def test_host_that_blocks(tmp_path: Path) -> None:
+    """What the host does within a call, on the stack that is there: it may wait in it."""
     source, out = tmp_path / "a.wat", tmp_path / "p.wasm"
-    source.write_text(HOST_WAITS)
-    command = [str(source), "-o", str(out), "--emit=component"]
-    assert main([*command, "--passes=default,stack-switching"]) == 2
-    assert "`stack-switching` is not for components whose tasks wait for the host" in capsys.readouterr().err
-    assert not out.exists()
-    assert main(command) == 0
+    source.write_text(POLLS)
+    assert (
+        main([str(source), "-o", str(out), "--emit=component", "--passes=default,stack-switching{pool=1}", "-q"]) == 0
+    )
+    command = [CLI, "run", "-W", f"{STACKS},{FEATURES}", "--invoke", "run(5)", out]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "107"
 
 
 @needs_stack_switching
