@@ -83,6 +83,8 @@ class EndFunctions(Note):
         end_take: ``(type number, handle of the host) → waitable`` of a readable end that the host gives away.
         error_give: ``(error context) → handle of the host``, which lasts as long as the error context.
         error_take: ``(handle of the host) → error context``, whose handle that is from then on.
+        own_keep, end_keep: as own_park and end_lift, of arguments of the host's calls, which may not start at once.
+        kept_as: ``(handle of the host) → the same``: which stands for the last handle that was kept.
         own_park, own_release, own_restore: ``(record, type number, handle) → object``, see `ElementCopy.mode`.
         end_park, end_release, end_restore: the same of readable ends: ``(record, type number, handle) → handle of the
             host``; the last two return 0.
@@ -98,6 +100,9 @@ class EndFunctions(Note):
     end_take: Function | None = ref("functions", default=None)
     error_give: Function | None = ref("functions", default=None)
     error_take: Function | None = ref("functions", default=None)
+    own_keep: Function | None = ref("functions", default=None)
+    end_keep: Function | None = ref("functions", default=None)
+    kept_as: Function | None = ref("functions", default=None)
     own_park: Function | None = ref("functions", default=None)
     own_release: Function | None = ref("functions", default=None)
     own_restore: Function | None = ref("functions", default=None)

@@ -52,7 +52,7 @@ def write_half(writer: AdapterWriter, call: Call, half: TaskHalf, import_: Funct
     body = Body(list(params), cores(import_.signature.results))
     match half.half:
         case "start":
-            results = _start(writer, call, body, params)
+            results = _start(writer, call, body, params, keeps=half.to_host)
         case "return":
             results = _return(writer, call, body, params)
         case "result":
@@ -67,13 +67,13 @@ def write_half(writer: AdapterWriter, call: Call, half: TaskHalf, import_: Funct
 Locals = tuple[tuple[str, NumType], ...]
 
 
-def _start(writer: AdapterWriter, call: Call, body: Body, params: Locals) -> Locals:
+def _start(writer: AdapterWriter, call: Call, body: Body, params: Locals, *, keeps: bool) -> Locals:
     borrows = any(isinstance(t, c.Borrow) for t in function_types(call.boundary.type))
     if borrows:
         (scope, core), *rest = params
         assert core is I32
-        return writer.lower_params(body, call, tuple(rest), scope)
-    return writer.lower_params(body, call, params, None)
+        return writer.lower_params(body, call, tuple(rest), scope, keeps=keeps)
+    return writer.lower_params(body, call, params, None, keeps=keeps)
 
 
 def _return(writer: AdapterWriter, call: Call, body: Body, params: Locals) -> Locals:

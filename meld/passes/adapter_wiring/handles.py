@@ -133,6 +133,19 @@ class Handles:
 
         return carry
 
+    def keep(self, translator: Translator, layout: Layout, expr: str) -> str:
+        """The host's handle for that of an argument of a call that may not start at once: until it does, both last."""
+        resource, instance = layout.resource, translator.source.instance
+        if layout.kind in (Kind.STREAM, Kind.FUTURE):
+            number = f"(i32.const {self.end_types.number(layout.carries)})"
+            kept = f"(call {self._end_function('end_keep')} (i32.const {self.records[instance]}) {number} {expr})"
+            host = f"(call {self._end_function('end_give')} {number} {kept})"
+            return f"(call {self._end_function('kept_as')} {host})"
+        if layout.kind is not Kind.OWN or not isinstance(resource, Resource) or resource.owner is not None:
+            return self.carry(translator, layout, expr)
+        key = f"(i32.const {self.records[instance]}) (i32.const {self.numbers[resource]})"
+        return f"(call {self._end_function('own_keep')} {key} {expr})"
+
     def _carry_end(self, translator: Translator, number: str, expr: str) -> str:
         lifted = self._call_end("lift", translator.source.instance, number, expr)
         return self._call_end("lower", translator.target.instance, number, lifted)

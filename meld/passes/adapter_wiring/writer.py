@@ -51,6 +51,9 @@ class Handles(Protocol):
     def carry(self, translator: Translator, layout: Layout, expr: str) -> str:
         """The target's handle for the source's, as an expression."""
 
+    def keep(self, translator: Translator, layout: Layout, expr: str) -> str:
+        """The same for an argument of a call that may not start at once: both handles last until it does."""
+
     def parking(self, mode: str) -> Callable[[Translator, Layout, str], str]:
         """The same for elements that the host reads, in a mode of `meld.notes.channels.ElementCopy`."""
 
@@ -158,9 +161,18 @@ class AdapterWriter:
     # --- parameters and results ---
 
     def lower_params(
-        self, body: Body, call: Call, params: tuple[tuple[str, NumType], ...], scope: str | None
+        self,
+        body: Body,
+        call: Call,
+        params: tuple[tuple[str, NumType], ...],
+        scope: str | None,
+        *,
+        keeps: bool = False,
     ) -> tuple[tuple[str, NumType], ...]:
-        """Carries the parameters over; returns the locals that hold the callee's. `scope` is a local too."""
+        """Carries the parameters over; returns the locals that hold the callee's. `scope` is a local too.
+
+        With `keeps`, handles that go to the host are the caller's until the call starts.
+        """
         source, target = call.params
         arguments = tuple((body.local(core), core) for core in cores(call.lift.params))
         in_memory, spills = call.spills_params
@@ -183,9 +195,8 @@ class AdapterWriter:
                 f" ({q}.const {target.align}) ({q}.const {target.size})))"
             )
         lent = None if scope is None else f"(local.get {scope})"
-        Translator(self.adapters, body, call.caller, call.callee, self.handles.carry, lent).inline(
-            source, from_, target, to
-        )
+        carry = self.handles.keep if keeps else self.handles.carry
+        Translator(self.adapters, body, call.caller, call.callee, carry, lent).inline(source, from_, target, to)
         if closed:
             self.set_may_leave(body, call.boundary.callee, True)
         return arguments

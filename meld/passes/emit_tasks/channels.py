@@ -26,7 +26,7 @@ from meld.notes.channels import FIRST_FUTURE, FIRST_STREAM, EndFunctions, EndTyp
 from meld.notes.streams import Carried, Domain
 from meld.passes.emit_tasks.elements import ElementCopies
 from meld.passes.emit_tasks.host_builtins import HostBuiltins
-from meld.passes.emit_tasks.open_ends import OPEN_FUNCTIONS, PARKED_ENDS, SEPARATE, OpenEnds, ends_in_elements, hooks
+from meld.passes.emit_tasks.open_ends import SEPARATE, OpenEnds, ends_in_elements, hooks
 from meld.passes.emit_tasks.rendezvous import Copying, Rendezvous, Verb, rendezvous
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
@@ -186,7 +186,7 @@ class Channels:
         """Functions that carry ends from one instance to another: field of `EndFunctions` → name in the templates."""
         ends = {"end_lift": "end_lift", "end_lower": "end_lower"} if self.types.numbers else {}
         if self.open_ends is not None:
-            ends |= {name: name for name in (*OPEN_FUNCTIONS, *(PARKED_ENDS if self.open_ends.inner else ()))}
+            ends |= {name: name for name in self.open_ends.functions}
         if self.shut:
             ends |= {"end_give": "end_shut", "end_take": "end_shut"}
         if self.host_errors:

@@ -150,6 +150,11 @@
 
   ;; A readable end leaves an instance as a value: its waitable.
   (func $end_lift (param $record i32) (param $type i32) (param $handle i32) (result i32)
+    (drop (call $end_liftable (local.get $record) (local.get $type) (local.get $handle)))
+    (call $handle_remove (local.get $record) (local.get $type) (local.get $handle)))
+
+  ;; The same, but for the handle, which remains.
+  (func $end_liftable (param $record i32) (param $type i32) (param $handle i32) (result i32)
     (local $waitable i32) (local $bits i32) (local $future i32)
     (local.set $future (i32.ge_u (local.get $type) (i32.const {first_future})))
     (local.set $waitable (call $end_of (local.get $record) (local.get $type) (local.get $handle)))
@@ -168,7 +173,7 @@
         (call {trap LIFT_JOINED_STREAM})
         (unreachable)))
     (if (i32.and (local.get $bits) (i32.const 256)) (then (call {trap LIFT_READ_FUTURE}) (unreachable)))
-    (call $handle_remove (local.get $record) (local.get $type) (local.get $handle)))
+    (local.get $waitable))
 
   ;; An instance is given a readable end: its handle.
   (func $end_lower (param $record i32) (param $type i32) (param $waitable i32) (result i32)

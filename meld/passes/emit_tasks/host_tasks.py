@@ -10,13 +10,13 @@ Source: Component Model, CanonicalABI.md: canon lower (async), canon subtask.{ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import field
 
 from meld.abi.layout import Layouts
 from meld.abi.options import Options
 from meld.abi.signatures import lowered_type
-from meld.abi.types import function_types
+from meld.abi.types import function_types, is_end
 from meld.ir import component as c
 from meld.ir.module import Function, ImportName, Module
 from meld.ir.types import I32, FuncType
@@ -127,6 +127,8 @@ class HostTasks:
         lines.append(f"(local.set $blocks (call {self._state('arena_take')}))")
         lines.append(f"(call {self.text.use(start)} {' '.join(operands)})")
         lines += [f"local.set $h{i}" for i in reversed(range(len(given)))]
+        if _keeps(edge):
+            lines.append("(call $arguments_kept (local.get $task))")
         area = ""
         if result is not None:
             size = f"(i32.const 0) (i32.const 0) (i32.const {result.align}) (i32.const {result.size})"
@@ -171,6 +173,16 @@ class HostTasks:
 def _has_out(function: Function, edge: Edge) -> bool:
     """Whether the instance has said where in its memory the result goes."""
     return edge.type.result is not None and (edge.inner.is_async or not function.signature.results)
+
+
+def keeps_arguments(edges: Iterable[tuple[Function, Edge]]) -> bool:
+    """Whether any call has handles as arguments that are the caller's until it starts."""
+    return any(_keeps(edge) for _, edge in edges)
+
+
+def _keeps(edge: Edge) -> bool:
+    params = function_types(c.CompFuncType(edge.type.params, None))
+    return any(is_end(t) or isinstance(t, c.Own) for t in params)
 
 
 def _borrows(call: tuple[Function, Edge]) -> bool:

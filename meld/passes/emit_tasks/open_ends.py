@@ -21,7 +21,7 @@ from meld.ir import component as c
 from meld.ir.module import Module
 from meld.ir.types import I32, I64, FuncType
 from meld.notes.boundaries import CanonCall, HostCall, HostExport
-from meld.notes.channels import EndTypes
+from meld.notes.channels import FIRST_STREAM, EndTypes
 from meld.passes.emit_tasks.elements import ElementCopies
 from meld.passes.emit_tasks.host_builtins import HostBuiltins
 from meld.passes.emit_tasks.rendezvous import Rendezvous, Verb
@@ -80,6 +80,7 @@ class OpenEnds:
         host: the built-ins of the host's.
         separate: whether the host is given the state memory only, so that all elements go through it.
         inner: the types of ends in elements that the module writes.
+        keeps: whether handles in arguments of the host's calls are the caller's until these start.
     """
 
     text: Text
@@ -90,6 +91,7 @@ class OpenEnds:
     host: HostBuiltins
     separate: bool = False
     inner: Sequence[Type] = ()
+    keeps: bool = False
     _copies: dict[tuple[int, Verb], str] = field(default_factory=dict)
     _domains: dict[Type, Rendezvous] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
@@ -119,6 +121,15 @@ class OpenEnds:
         if self.inner:
             self.text.add(template_text(__package__, "open_elements.wat", params | more))
         self.text.add(filled(HOST_END, {"host_end": self._function("host_end")}))
+        kept = template_text(__package__, "arguments.wat", {"first_end": FIRST_STREAM})
+        self.text.add(kept if self.keeps else NOTHING_KEPT)
+        if self.keeps and not self.types.numbers:
+            self.text.add(NO_ENDS)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions of the templates that `EndFunctions` names."""
+        return OPEN_FUNCTIONS + (PARKED_ENDS if self.inner else ()) + (KEEPING if self.keeps else ())
 
     def finish(self) -> None:
         """Adds what depends on the types; called last, when it is known what is used."""
@@ -343,6 +354,16 @@ PARKED_ENDS = ("end_park", "end_release", "end_restore")
 """Those of `open_elements.wat`."""
 OPEN_FUNCTIONS = ("end_give", "end_take", "own_park", "own_release", "own_restore", "own_lend", "own_regain")
 """The functions of the template that `EndFunctions` names."""
+KEEPING = ("own_keep", "end_keep", "kept_as")
+"""The same of `arguments.wat`."""
+NOTHING_KEPT = """
+  (func $arguments_called (param $task i32) (param $status i32))
+  (func $arguments_told (param $task i32) (param $status i32))
+"""
+NO_ENDS = """
+  (func $end_liftable (param $record i32) (param $type i32) (param $handle i32) (result i32) (unreachable))
+  (func $end_lift (param $record i32) (param $type i32) (param $handle i32) (result i32) (unreachable))
+"""
 
 MOST_BYTES = 4096
 """Bytes of elements that are copied twice, at most; but one element always is."""

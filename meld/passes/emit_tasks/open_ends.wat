@@ -185,7 +185,8 @@
   ;; --- calls of the host
   ;;
   ;; A task whose callee is the host (`host_tasks.py`): flags 512, and 1024 if what it returns lies in blocks;
-  ;; +36 where its result goes   +40 the host's handle of the subtask   +80 blocks of `arena.wat` that belong to it.
+  ;; +36 where its result goes   +40 the host's handle of the subtask   +64 handles in its arguments (`arguments.wat`)
+  ;; +80 blocks of `arena.wat` that belong to it.
 
   ;; The host has been called: what the caller is told.
   (func $host_called (param $task i32) (param $status i32) (result i32)
@@ -194,9 +195,11 @@
     (local.set $status (i32.and (local.get $status) (i32.const 15)))
     (if (i32.eqz (local.get $handle))
       (then
+        (call $arguments_called (local.get $task) (local.get $status))
         (call $host_resolved (local.get $task) (local.get $status))
         (call $let_go (local.get $task))
         (return (local.get $status))))
+    (call $arguments_called (local.get $task) (local.get $status))
     (i32.store $state offset=8 (local.get $task) (local.get $status))
     (i32.store $state offset=40 (local.get $task) (local.get $handle))
     (call $host_pending (local.get $handle) (i32.add (local.get $task) (i32.const 16)))
@@ -213,6 +216,7 @@
       (else
         (local.set $handle (i32.shr_u (local.get $status) (i32.const 4)))
         (local.set $status (i32.and (local.get $status) (i32.const 15)))
+        (call $arguments_called (local.get $task) (local.get $status))
         (if (i32.eqz (local.get $handle))
           (then (call $host_resolved (local.get $task) (local.get $status)) (return)))
         (call $check_blocking)
@@ -226,6 +230,7 @@
 
   ;; The host tells of a subtask.
   (func $host_subtask (param $task i32) (param $handle i32) (param $state i32)
+    (if (local.get $state) (then (call $arguments_told (local.get $task) (local.get $state))))
     (if (i32.lt_u (local.get $state) (i32.const 2))
       (then
         (i32.store $state offset=8 (local.get $task) (local.get $state))
@@ -239,10 +244,12 @@
     (call $host_subtask_ends (local.get $task) (local.get $state)))
 
   (func $host_subtask_cancel (param $task i32)
-    (local $handle i32)
+    (local $handle i32) (local $state i32)
     (local.set $handle (i32.load $state offset=40 (local.get $task)))
     (call $host_forget (local.get $handle))
-    (call $host_subtask_ends (local.get $task) (call $host.subtask.cancel (local.get $handle))))
+    (local.set $state (call $host.subtask.cancel (local.get $handle)))
+    (call $arguments_told (local.get $task) (local.get $state))
+    (call $host_subtask_ends (local.get $task) (local.get $state)))
 
   (func $host_subtask_ends (param $task i32) (param $state i32)
     (call $host.subtask.drop (i32.load $state offset=40 (local.get $task)))
