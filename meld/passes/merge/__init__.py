@@ -13,52 +13,27 @@ from __future__ import annotations
 from dataclasses import field
 
 from meld.abi.types import Resource
-from meld.binary.names import SECTION_NAME
-from meld.binary.stale import described
 from meld.diagnostics import MeldError
 from meld.ir.component import Component, ComponentInstance
-from meld.ir.module import CoreItem, CustomSection, Export, Function, Global, Memory, Module, Table, Tag
+from meld.ir.module import CoreItem, Export, Function, Global, Memory, Module, Table, Tag
 from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, ResourceExport
 from meld.notes.linking import Link, Partner
 from meld.notes.world import NoWorld
 from meld.passes.base import Pass, PassContext
 from meld.passes.merge.bare_modules import is_reserved
 from meld.passes.merge.budget import Budget, Kind
+from meld.passes.merge.customs import carry_customs
 from meld.passes.merge.evaluate import Evaluator
 from meld.passes.merge.kept import left_out
-from meld.passes.merge.producers import SECTION as PRODUCERS
-from meld.passes.merge.producers import merged
 from meld.passes.merge.start import order_start
 from meld.passes.merge.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
 from meld.passes.merge.world import MAX_DEPTH, world_of
-from meld.rewriting import target_features as features
 from meld.rewriting.constants import fold
 from meld.rewriting.outer import close_edges
 from meld.rewriting.references import declare
 from meld.rewriting.world import attach_world
 from meld.support.records import record
 from meld.validity.components import check
-
-DROPPED_CUSTOMS = (
-    "reloc.",
-    "linking",
-    "metadata.code.",
-    "sourceMappingURL",
-    "external_debug_info",
-    "dylink",
-    "build_id",
-    "component-type",
-    "component-provenance",
-    "meld",
-    "signature",
-    "jwt",
-)
-"""Custom sections (by the start of their name) that contain indices, offsets or a world, which merging changes, or
-that hosts and tools believe of a whole module: a claim of one input is not one of the program."""
-
-
-OF_COMPONENTS = ("producers", "wit-component-encoding", "component-type")
-"""Custom sections of components that describe nothing but the component, which is no more."""
 
 
 class Merge(Pass):
@@ -107,7 +82,7 @@ class Merge(Pass):
         fold(module)
         order_start(module, evaluator.events)
         declare(module, _exported(evaluator))
-        _carry_customs(evaluator, module, cx)
+        carry_customs(evaluator.modules_used, evaluator.customs, module, cx)
         try:
             attach_world(module, world_of(program, evaluator.root, hidden))
         except MeldError as e:
@@ -129,63 +104,6 @@ def _exported(evaluator: Evaluator) -> list[Function]:
     """What core instances export: an export is lost with its instance, and it may be what declares the function."""
     exported = dict.fromkeys(item for event in evaluator.events for item in event.spliced.exports.values())
     return [item for item in exported if isinstance(item, Function)]
-
-
-def _carry_customs(evaluator: Evaluator, module: Module, cx: PassContext) -> None:
-    """Custom sections of the core modules, each once; those whose offsets would be wrong are dropped.
-
-    Their `producers` become one.
-    """
-    seen: set[tuple[str, bytes]] = set()
-    dropped: dict[str, int] = {}
-    debug = False
-    producers: list[bytes | memoryview] = []
-    for source in evaluator.modules_used:
-        for section in source.customs:
-            if section.name.startswith(".debug_"):
-                debug = True  # the code section that it describes keeps it: `CodeSection.debug`
-            elif section.name == PRODUCERS:
-                producers.append(section.data)
-            elif section.name == features.SECTION:
-                pass  # see `_carry_features`
-            elif section.name.startswith(DROPPED_CUSTOMS) or section.name == SECTION_NAME:
-                label = described(section)
-                dropped[label] = dropped.get(label, 0) + len(section.data)
-            elif (key := (section.name, bytes(section.data))) not in seen:
-                seen.add(key)
-                module.customs.append(CustomSection(section.name, section.data))
-    made, malformed = merged(producers)
-    if made:
-        module.customs.append(CustomSection(PRODUCERS, made))
-    if malformed:
-        dropped[f"`{PRODUCERS}`"] = malformed
-    malformed = _carry_features(evaluator, module, cx)
-    if malformed:
-        dropped[f"`{features.SECTION}`"] = malformed
-    for custom in evaluator.customs:
-        if not custom.name.startswith(OF_COMPONENTS):
-            label = described(custom)
-            dropped[label] = dropped.get(label, 0) + len(custom.data)
-    if debug:
-        cx.remark("of the debugging information of the inputs, functions and lines are carried, the rest is dropped")
-    if dropped:
-        names = ", ".join(f"{name} ({size} bytes)" for name, size in sorted(dropped.items()))
-        why = "since they contain offsets, a world or facts about one module or component, or are malformed"
-        cx.remark(f"custom sections dropped, {why}: {names}")
-
-
-def _carry_features(evaluator: Evaluator, module: Module, cx: PassContext) -> int:
-    """The sections `target_features` as one; returns the bytes of those that are malformed."""
-    found = features.merged(evaluator.modules_used)
-    if found is None:
-        return 0
-    if found.used:
-        module.customs.append(CustomSection(features.SECTION, features.written(found.used)))
-    for why, names in (("that others use", found.conflicts), ("which is said of one module alone", found.disallowed)):
-        if names:
-            listed = ", ".join(f"`{name}`" for name in sorted(names))
-            cx.remark(f"`{features.SECTION}`: inputs disallow {listed}, {why}; the product does not disallow them")
-    return found.malformed
 
 
 @record()

@@ -33,9 +33,9 @@ class Wrap(Pass):
     """Wrap the fused module as a component with the same imports and exports as the composition.
 
     Imports of the host are lowered, each with the options of the instance that calls it; exports are lifted. Imports
-    that need the module's memory reach it through a shim. The module itself becomes part of the component. It keeps
-    one memory and one table, those that most functions use; helper modules of one each define the others, since pooling
-    allocators take one of each in a module.
+    that need the module's memory reach it through a shim. The module itself becomes part of the component; both have
+    its section `producers`. It keeps one memory and one table, those that most functions use; helper modules of one
+    each define the others, since pooling allocators take one of each in a module.
 
         (module $main
           (import "$root" "log" (func $log (@meld.host …) (param i32)))
@@ -110,6 +110,7 @@ class _Wrapper:
         hidden = [label for label in self.functions if label not in self._shown]
         if hidden:
             raise MeldError(f"the program exports `{hidden[0]}`, and the world does not")
+        self.out += [c.Custom(section) for section in self.module.customs if section.name == "producers"]
         return Component(self.out, name=self.module.name, where=self.module.where)
 
     def _import_world(self) -> None:
