@@ -10,6 +10,7 @@ from meld.binary.validation import Refusal, refusals, refusals_of_text
 from meld.diagnostics import MeldError, Remark, Span
 from meld.files import encode, is_binary, read_file, read_program
 from meld.ir.component import Component, CoreModule, NestedComponent
+from meld.ir.instructions import LazyBody
 from meld.ir.module import Function, Module
 from meld.passes.base import Program
 from meld.support.ahead import Background
@@ -117,6 +118,17 @@ def read_inputs(
             validations.append(Validation.begin(str(path), data))
         programs.append(read_program(data, path))
     return programs, validations
+
+
+def read_bodies(program: Program) -> None:
+    """Reads all function bodies, which stay as they came until a pass needs them. Raises MeldError: one is malformed.
+
+    For commands that show a program and run no pass over it that would need them, nor have the engine validate it.
+    """
+    for _, module in _all_modules(program):
+        for function in module.functions:
+            if isinstance(function.body, LazyBody):
+                function.body.uses()
 
 
 def validate_product(program: Program, product: bytes, *, text: bool) -> None:

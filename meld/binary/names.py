@@ -9,7 +9,7 @@ from meld.binary.cursor import Cursor
 from meld.binary.leb import name, section, unsigned, vector
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code
-from meld.ir.module import LABELLED, Function, Module, Tag
+from meld.ir.module import LABELLED, CustomSection, Function, Module, Tag
 from meld.ir.types import FuncType, StructType, TypeDef
 
 SECTION_NAME = "name"
@@ -32,7 +32,7 @@ def read_names(module: Module, c: Cursor) -> bytes:
     A name for what is not there is left out.
 
     Returns:
-        The subsections that are not understood, unknown or malformed, as they are.
+        The subsections that are not understood, unknown, malformed or cut short, as they are.
     """
     return take_each(c, lambda number, sub: _take(module, number, sub))
 
@@ -52,15 +52,19 @@ def take_each(c: Cursor, take: Callable[[int, Cursor], None]) -> bytes:
     return bytes(rest)
 
 
+CUT_SHORT = -1
+"""In place of the number of a subsection: the section ends inside it."""
+
+
 def subsections(c: Cursor) -> Iterator[tuple[int, Cursor, bytes]]:
-    """The subsections of a name section: number, contents, and the whole of it; up to one that is cut short."""
+    """The subsections of a name section: number (or `CUT_SHORT`), contents, and the whole of it."""
     while c.more():
         start = c.pos
         try:
             number = c.u8("name subsection")
             sub = c.sub(c.u32("size of a name subsection"), "name subsection")
         except MeldError:
-            return
+            number, sub, c.pos = CUT_SHORT, c, c.end
         yield number, sub, bytes(c.data[start : c.pos])
 
 
@@ -145,8 +149,23 @@ def write_names(module: Module) -> bytes:
     parts[PARAMS] = _maps(types, lambda t: t.field_names if isinstance(t.shape, FuncType) else {})
     parts[TAG_PARAMS] = _maps(module.space("tags"), lambda tag: tag.param_names)
     payload = b"".join(section(number, parts[number]) for number in sorted(parts) if parts[number])
-    payload += b"".join(bytes(custom.data) for custom in module.customs if custom.name == SECTION_NAME)
-    return section(0, name(SECTION_NAME) + payload) if payload else b""
+    return written_with(SECTION_NAME, payload, module.customs)
+
+
+def written_with(label: str, payload: bytes, customs: Iterable[CustomSection]) -> bytes:
+    """A name section with the subsections that are carried in sections of its name; empty if there is none.
+
+    What is cut short stands at the end, as in the input. Of several such parts, each further one has a section of its
+    own: what followed it would be taken for the rest of it.
+    """
+    payloads = [payload]
+    cut: list[bytes] = []
+    for custom in customs:
+        if custom.name == label:
+            for number, _, whole in subsections(Cursor(custom.data)):
+                (cut if number == CUT_SHORT else payloads).append(whole)
+    payloads = [b"".join([*payloads, *cut[:1]]), *cut[1:]]
+    return b"".join(section(0, name(label) + payload) for payload in payloads if payload)
 
 
 def label_names(function: Function) -> Mapping[int, str]:

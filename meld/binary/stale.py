@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meld.binary.cursor import Cursor
-from meld.binary.names import SECTION_NAME, subsections
+from meld.binary.names import CUT_SHORT, SECTION_NAME, subsections
 from meld.diagnostics import Remark
 from meld.ir.module import CustomSection, Module
 
@@ -38,12 +38,15 @@ def _speaks(custom: CustomSection) -> bool:
 
 
 def described(custom: CustomSection) -> str:
-    """The name; of a name section, the subsections that are not understood: they may go by indices."""
+    """The name; of a name section, also the subsections that are not understood: they may go by indices."""
     if custom.name not in (SECTION_NAME, "component-name"):
         return f"`{custom.name}`"
-    numbers = sorted({number for number, _, _ in subsections(Cursor(custom.data))})
-    shown = ", ".join(map(str, numbers))
-    return f"`{custom.name}`, subsection{'s' if len(numbers) > 1 else ''} {shown}"
+    numbers = {number for number, _, _ in subsections(Cursor(custom.data))}
+    known = ", ".join(map(str, sorted(numbers - {CUT_SHORT})))
+    parts = [f"subsection{'s' if len(numbers - {CUT_SHORT}) > 1 else ''} {known}"] if known else []
+    if CUT_SHORT in numbers:
+        parts.append("a subsection that is cut short")
+    return f"`{custom.name}`, {' and '.join(parts)}"
 
 
 def _sections(data: bytes | memoryview) -> list[tuple[int, bytes]]:

@@ -55,12 +55,14 @@ def _module(paths: Sequence[str], links: Sequence[str]) -> Module:
     from meld.diagnostics import MeldError
     from meld.driver import Options, build
     from meld.files import load
+    from meld.inputs import read_bodies
     from meld.ir.module import Module
 
     program = load(paths[0]) if len(paths) == 1 else None
     if isinstance(program, Module):
         if links:
             raise MeldError("is a module already; --link is about components", where=paths[0])
+        read_bodies(program)
         return program
     program = build(paths, Options(links=links, stop_after="detect-pairs")).program
     assert isinstance(program, Module)

@@ -27,12 +27,14 @@ def main(args: argparse.Namespace) -> int:
     from meld.commands.compile import pipeline_options
     from meld.diagnostics import MeldError
     from meld.driver import prepare
+    from meld.inputs import read_bodies
     from meld.support.terminal import json_text, say
     from meld.views.plan import graph_dot, graph_svg, graph_text, plan_data, plan_text
 
     if args.format == "json" and args.graph is not None:
         raise MeldError("--graph is a form of its own; --format=json has the graph in it")
-    _, plan = prepare(args.inputs, pipeline_options(args, wrap=args.emit == "component"))
+    program, plan = prepare(args.inputs, pipeline_options(args, wrap=args.emit == "component"))
+    read_bodies(program)
     if args.format == "json":
         say(json_text(plan_data(plan)))
         return 0

@@ -136,6 +136,31 @@ def test_every_stage_can_be_inspected(tmp_path: Path) -> None:
         assert {row[:3] for row in calls(data)} == {("c", "p", "len"), ("c", HOST, "lab:h/log@1.0.0#write")}, stage
 
 
+BROKEN = {
+    "a constant": bytes([0x41, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x1A]),
+    "an opcode": bytes([0x41, 0x00, 0x1A, 0x27]),
+    "an index": bytes([0x10, 0x05, 0x01, 0x01, 0x01]),
+}
+
+
+@pytest.mark.parametrize("command", ["inspect", "plan", "check"])
+@pytest.mark.parametrize("code", BROKEN.values(), ids=BROKEN)
+def test_bodies_that_nothing_reads(
+    command: str, code: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is malformed is an error with its offset, also in a module that is not instantiated."""
+    right = bytes([0x41, 0x80, 0x80, 0x04, 0x1A, 0x01, 0x01, 0x01, 0x01])[: len(code)]
+    module = "module (func) (func i32.const 65536 drop nop nop nop nop)"
+    for text in (f"(component (core {module}) (type u8))", *[f"({module})"] * (command != "plan")):
+        data = wasmtime.wat2wasm(text)
+        assert data.count(right) == 1
+        path = tmp_path / "broken.wasm"
+        path.write_bytes(data.replace(right, code))
+        assert main([command, str(path)]) == (1 if command == "check" else 2)
+        said = capsys.readouterr()
+        assert any(f"offset {data.index(right) + at:#x}" in said.err + said.out for at in range(6))
+
+
 @pytest.mark.parametrize("args", [[], ["nowhere.wasm"]])
 def test_bad_usage(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     try:

@@ -91,7 +91,10 @@ def module(*sections: bytes) -> bytes:
     return FUNCTIONS + b"".join(section(0, name("name") + one) for one in sections)
 
 
-@pytest.mark.parametrize("rest", [UNKNOWN, section(14, b""), section(2, b"\7\1")])
+CUT_SHORT = b"\2\x40\1"
+
+
+@pytest.mark.parametrize("rest", [UNKNOWN, section(14, b""), section(2, b"\7\1"), CUT_SHORT, UNKNOWN + b"\7"])
 def test_subsections_that_are_not_understood(rest: bytes) -> None:
     """They stay as they are, once, in text too, behind the names that are understood."""
     data = module(F + rest)
@@ -106,9 +109,13 @@ def test_subsections_that_are_not_understood(rest: bytes) -> None:
     assert encode(decode(module(rest, F), "two sections")) == data
 
 
-def test_what_is_cut_short_is_left_out() -> None:
-    program = decode(module(F + b"\2\x40\1"), "one")
-    assert encode(program) == module(F)
+def test_what_is_cut_short_ends_its_section() -> None:
+    """Nothing behind it is taken for the rest of it."""
+    data = module(F + UNKNOWN + CUT_SHORT, UNKNOWN[:-1])
+    again = decode(module(CUT_SHORT, UNKNOWN[:-1], F + UNKNOWN), "one")
+    assert encode(again) == data
+    assert encode(decode(data, "two")) == data
+    assert encode(parse(print_text(again), "three")) == data
 
 
 def test_of_a_component() -> None:
@@ -139,15 +146,15 @@ def test_dropped_where_indices_may_change(
     """With a remark that names them."""
     monkeypatch.chdir(tmp_path)
     Path("longer.py").write_text(PLUGIN)
-    Path("m.wasm").write_bytes(module(F + UNKNOWN))
+    Path("m.wasm").write_bytes(module(F + UNKNOWN + CUT_SHORT))
     assert main(["m.wasm", "--plugin=longer.py", "--passes=longer", "-o", "other.wasm"]) == 0
-    assert "`name`, subsection 77" in capsys.readouterr().err
+    assert "`name`, subsection 77 and a subsection that is cut short" in capsys.readouterr().err
     assert UNKNOWN not in Path("other.wasm").read_bytes()
-    custom = '(@custom "name" "M\\01x")'
+    custom = '(@custom "name" "M\\01x\\02")'
     Path("c.wat").write_text(
-        f'(component (@custom "notes" "hello") (core module $a {custom} (func (export "f")))'
+        f'(component (@custom "component-name" "\\09\\03x") (core module $a {custom} (func (export "f")))'
         ' (core instance $a (instantiate $a)) (func (export "f") (canon lift (core func $a "f"))))'
     )
     assert main(["c.wat", "-o", "c.wasm"]) == 0
     told = capsys.readouterr().err
-    assert "`name`, subsection 77 (3 bytes), `notes` (5 bytes)" in told
+    assert "`component-name`, a subsection that is cut short (3 bytes), `name`, subsection 77 and" in told

@@ -9,7 +9,7 @@ from meld.binary.component.pieces import sort
 from meld.binary.component.spaces import Spaces
 from meld.binary.cursor import Cursor
 from meld.binary.leb import name, section, unsigned, vector
-from meld.binary.names import name_map, take_each
+from meld.binary.names import name_map, take_each, written_with
 from meld.ir.component import Component, Custom, Definition, Sort
 
 SECTION_NAME = "component-name"
@@ -22,7 +22,7 @@ def read_names(component: Component, space_of: Callable[[Sort], list[Definition]
     A name for what is not there is left out.
 
     Returns:
-        The subsections that are not understood, unknown or malformed, as they are.
+        The subsections that are not understood, unknown, malformed or cut short, as they are.
     """
 
     def take(number: int, sub: Cursor) -> None:
@@ -54,6 +54,4 @@ def write_names(component: Component, spaces: Spaces) -> bytes:
         names = [unsigned(i) + name(item.name) for i, item in enumerate(spaces.of(of)) if item.name is not None]
         if names:
             payload += section(DEFINITIONS, code + vector(names))
-    carried = (item.section for item in component.of(Custom))
-    payload += b"".join(bytes(custom.data) for custom in carried if custom.name == SECTION_NAME)
-    return section(0, name(SECTION_NAME) + payload) if payload else b""
+    return written_with(SECTION_NAME, payload, (item.section for item in component.of(Custom)))
