@@ -248,7 +248,7 @@ def _names(place: _Place) -> Iterator[Completion]:
         kinds = []
     targets = {
         text[use.span.start : use.span.end]: use.target
-        for use in reversed(index.uses)
+        for use in reversed(index.outer)
         if use.definition and text[use.span.start] == "$"
     }
     for name, kind in _definitions(place).items():
@@ -301,7 +301,7 @@ def _variables(place: _Place, kind: str) -> Iterator[Completion]:
     if function is None:
         return
     index = place.index
-    target = next((u.target for u in index.uses if u.definition and index.whole(u.span).start == function.start), None)
+    target = next((u.target for u in index.outer if u.definition and index.whole(u.span).start == function.start), None)
     walk = Walk(index.source, target if space_of(target) == "functions" else None)
     for _ in walk.uses(function.start, place.start):
         pass

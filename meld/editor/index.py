@@ -7,12 +7,15 @@ their names within their function.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from typing import Any
 
 from meld.diagnostics import MeldError, Source, Span
+from meld.diagnostics.forms import Diagnostic
+from meld.editor.edits import edit_of
 from meld.editor.scan import NAME, Tree, tokens
 from meld.editor.variables import Variable, Walk
 from meld.ir import component as c
@@ -25,8 +28,9 @@ from meld.ir.types import TypeDef
 from meld.support.records import record
 from meld.text.literals import identifier_name
 from meld.text.reading.component.scope import TextScope
-from meld.text.reading.names import recording_uses
+from meld.text.reading.names import ReadBody, Recording, recording
 from meld.text.recovery import parse_all
+from meld.verify.program import MAX_PROBLEMS
 
 
 @record(frozen=True)
@@ -50,27 +54,61 @@ class Entry:
     children: list[Entry] = field(default_factory=list)
 
 
-@record()
+@record(eq=False)
 class Index:
     """What stands where in one text.
+
+    What is inside of functions is found on demand: locals and labels, and in bodies that are known from an earlier
+    version of the text everything.
 
     Attributes:
         program: what is left of it without its errors, and if it is `cut`, when all parentheses are closed at its end;
             None if that is nothing.
+        outer: the uses that were found while the text was read, in its order.
+        functions: those whose insides are found on demand, with their parentheses, in the order of the text.
+        bodies: the bodies of functions, by where they start.
+        verified: where those bodies start in which nothing is wrong, as far as that is known.
     """
 
     source: Source
     program: Module | Component | None
     errors: list[MeldError]
     cut: bool
-    uses: list[Use]
     tree: Tree
+    outer: list[Use] = field(default_factory=list)
+    functions: list[tuple[Span, Function]] = field(default_factory=list)
+    bodies: dict[int, ReadBody] = field(default_factory=dict)
+    verified: frozenset[int] = frozenset()
+    _inside: dict[Function, list[Use]] = field(default_factory=dict)
+    _uses: list[Use] | None = None
     _by_target: dict[int, list[Use]] = field(default_factory=dict)
+
+    @property
+    def uses(self) -> list[Use]:
+        """All uses, in the order of the text; of those at one place the first one that was found."""
+        if self._uses is None:
+            self._uses = self._merged(self.functions)
+        return self._uses
+
+    @property
+    def known(self) -> set[Function]:
+        """The functions whose bodies are known to be right."""
+        return {self.bodies[start].function for start in self.verified}
+
+    def within(self, start: int, end: int) -> list[Use]:
+        """The uses that begin in a stretch."""
+        if self._uses is None and end - start < len(self.source.text):
+            found = self._merged([one for one in self.functions if one[0].start < end and start < one[0].end])
+        else:
+            found = self.uses
+        first, last = (bisect_left(found, place, key=lambda use: use.span.start) for place in (start, end))
+        return found[first:last]
 
     def at(self, offset: int) -> Use | None:
         """What the word at a place refers to or defines; of two words that touch, the one that begins there."""
-        end = bisect_right(self.uses, offset, key=lambda use: use.span.start)
-        found = [use for use in self.uses[max(0, end - NESTED) : end] if offset <= use.span.end]
+        found = _reaching(self.outer, offset)
+        for span, function in self._around(offset):
+            found += _reaching(self.inside(function, span), offset)
         return min(found, key=lambda use: (offset == use.span.end, use.span.end - use.span.start), default=None)
 
     def of(self, target: Any) -> list[Use]:
@@ -85,6 +123,51 @@ class Index:
         group = self.tree.whole(span.start, span.end)
         return span if group is None else Span(self.source, group.start, group.end)
 
+    def inside(self, function: Function, whole: Span) -> list[Use]:
+        """What is inside of a function, in the order of the text: locals, labels, and what its body names."""
+        found = self._inside.get(function)
+        if found is None:
+            uses: dict[tuple[int, int], Use] = {}
+            if isinstance(function.body, LazyBody):
+                with recording() as seen, suppress(MeldError):
+                    _ = function.code
+                for span, target in seen.uses:
+                    uses.setdefault((span.start, span.end), Use(Span(self.source, span.start, span.end), target))
+            for span, variable, definition in Walk(self.source, function).uses(whole.start, whole.end):
+                uses.setdefault((span.start, span.end), Use(span, variable, definition))
+            found = self._inside[function] = sorted(uses.values(), key=_place_of)
+        return found
+
+    def take_verdict(self, found: Sequence[Diagnostic]) -> None:
+        """Takes what was found wrong with the text: bodies without any of it are known to be right from now on."""
+        if len(found) >= MAX_PROBLEMS or any(one.span is None for one in found):
+            return
+        wrong = {function for one in found if one.span is not None for _, function in self._around(one.span.start)}
+        right = {start for start, body in self.bodies.items() if body.sound and body.function not in wrong}
+        self.verified = frozenset(right)
+
+    def _around(self, offset: int) -> list[tuple[Span, Function]]:
+        """The function at a place, and the one that ends there."""
+        end = bisect_right(self.functions, offset, key=lambda one: one[0].start)
+        return [one for one in self.functions[max(0, end - 2) : end] if offset <= one[0].end]
+
+    def _merged(self, functions: Sequence[tuple[Span, Function]]) -> list[Use]:
+        uses = {(use.span.start, use.span.end): use for use in self.outer}
+        for span, function in functions:
+            for use in self.inside(function, span):
+                uses.setdefault((use.span.start, use.span.end), use)
+        return sorted(uses.values(), key=_place_of)
+
+
+def _place_of(use: Use) -> tuple[int, int]:
+    return use.span.start, use.span.end
+
+
+def _reaching(uses: list[Use], offset: int) -> list[Use]:
+    """Those of some uses, in the order of the text, that reach over a place."""
+    end = bisect_right(uses, offset, key=lambda use: use.span.start)
+    return [use for use in uses[max(0, end - NESTED) : end] if offset <= use.span.end]
+
 
 KEEP = 4 << 20
 """Characters of a text up to which its functions stay decoded."""
@@ -94,18 +177,33 @@ NESTED = 8
 """How many uses may begin at a place or in front of it and still reach over it: spans of annotations hold others."""
 
 
-def index_text(text: str, name: str) -> Index:
-    """The index of a text; of one with errors, of what can be read. Never raises MeldError."""
+def index_text(text: str, name: str, before: Index | None = None) -> Index:
+    """The index of a text; of one with errors, of what can be read. Never raises MeldError.
+
+    Args:
+        before: that of an earlier version: if the versions differ inside of one function only, the others are not read.
+    """
+    edit = None if before is None else edit_of(before.bodies, before.source.text, text)
+    if edit is not None and before is not None and not before.cut and before.program is not None:
+        index = _index(text, name, edit.known)
+        if edit.holds(index.bodies, failed=bool(index.errors)):
+            index.verified = frozenset(edit.moved(start) for start in before.verified) & edit.known.keys()
+            return index
+    return _index(text, name, {})
+
+
+def _index(text: str, name: str, known: Mapping[int, int]) -> Index:
+    """The index of a text with bodies that are known, as `Recording` has them."""
     source = Source(name, text, located=True)
     tree = Tree.of(text)
     missing = sum(not group.closed for group in tree.groups)
-    with recording_uses() as found:
+    with recording(known) as found:
         program, errors = parse_all(text, name)
         cut = program is None and 0 < missing <= MAX_MISSING
         if cut:
             program, _ = parse_all(f"{text}\n{')' * missing}", name)
-        broken = [] if program is None else _read_bodies(program, keep=len(text) <= KEEP)
-    index = Index(source, program, errors, cut, [], tree)
+        broken = [] if program is None else _read_bodies(program, found, keep=len(text) <= KEEP)
+    index = Index(source, program, errors, cut, tree, bodies=found.bodies)
     definitions = [] if program is None else [d for d in _definitions(program) if d.span is not None]
     if (
         isinstance(program, Component)
@@ -119,7 +217,7 @@ def index_text(text: str, name: str) -> Index:
         uses.setdefault((span.start, span.end), Use(span, target, definition=True))
     last = {_place(target): target for target in definitions}
     around = {(target.span.start, target.span.end): target for target in definitions}
-    for span, seen in reversed(found):  # if the text was read several times, the last time counts
+    for span, seen in reversed(found.uses):  # if the text was read several times, the last time counts
         target = _seen(seen)
         if isinstance(target, TextScope):  # what is inside of a definition, which an outer alias names
             target = around.get((target.place.start, target.place.end)) if target.place is not None else None
@@ -127,15 +225,11 @@ def index_text(text: str, name: str) -> Index:
                 continue
         target = last.get(_place(target), target)  # one of an earlier time means what stands there now
         uses.setdefault((span.start, span.end), Use(Span(source, span.start, span.end), target))
-    for target in definitions:
-        if isinstance(target, Function) and target.span is not None:
-            for use in _inside(target, index.whole(target.span)):
-                uses.setdefault((use.span.start, use.span.end), use)
-    index.uses = sorted(uses.values(), key=lambda use: (use.span.start, use.span.end))
+    index.outer = sorted(uses.values(), key=_place_of)
+    functions = [(index.whole(d.span), d) for d in definitions if isinstance(d, Function) and d.span is not None]
+    index.functions = sorted(functions, key=lambda one: one[0].start)
     if errors or broken:
-        index.uses = sorted(
-            [*index.uses, *_unread(index, [*errors, *broken])], key=lambda use: (use.span.start, use.span.end)
-        )
+        index.outer = sorted([*index.outer, *_unread(index, [*errors, *broken])], key=_place_of)
     return index
 
 
@@ -148,17 +242,10 @@ def _place(target: Any) -> tuple[type[Any], int, int, Any]:
     )
 
 
-def _inside(function: Function, whole: Span) -> Iterator[Use]:
-    """The locals and labels of a function, and what refers to them."""
-    for span, variable, definition in Walk(whole.source, function).uses(whole.start, whole.end):
-        yield Use(span, variable, definition)
-
-
 def _unread(index: Index, errors: list[MeldError]) -> Iterator[Use]:
     """What names mean in functions with errors, which are not read to the end: found by the words in front of them."""
-    known = {(use.span.start, use.span.end) for use in index.uses}
     names: dict[tuple[str, str | None], Any] = {}
-    for use in index.uses:
+    for use in index.outer:
         text = index.source.text[use.span.start : use.span.end]
         space = space_of(use.target)
         if use.definition and space is not None and text.startswith("$"):
@@ -168,6 +255,7 @@ def _unread(index: Index, errors: list[MeldError]) -> Iterator[Use]:
         if group.keyword != "func":
             continue
         word = ""
+        known = {_place_of(use) for use in index.within(group.start, group.end)}
         for kind, start, end in tokens(index.source.text, group.start, group.end):
             text = index.source.text[start:end]
             if kind == "word":
@@ -236,20 +324,25 @@ def _seen(target: Any) -> Any:
     return target
 
 
-def _read_bodies(program: Module | Component, *, keep: bool) -> list[MeldError]:
-    """Reads what is still text, so that its references are found too. Returns what is wrong with it.
+def _read_bodies(program: Module | Component, found: Recording, *, keep: bool) -> list[MeldError]:
+    """Reads what is still text and not known, so that its references are found too. Returns what is wrong with it.
 
     Args:
         keep: whether functions keep what was read, so that it is not read again when they are checked.
     """
     errors: list[MeldError] = []
+    read = {one.function: one for one in found.bodies.values()}
     for module in _modules(program):
         for function in module.functions:
-            if isinstance(function.body, LazyBody):
+            body = read.get(function)
+            if isinstance(function.body, LazyBody) and not (body is not None and body.sound):
                 try:
                     _ = function.code if keep else function.decoded()
                 except MeldError as e:
                     errors.append(e)
+                else:
+                    if body is not None:
+                        body.sound = True
     return errors
 
 
@@ -318,7 +411,7 @@ def outline(index: Index) -> list[Entry]:
         return []
     entries: list[Entry] = []
     exports = [(export, export.span) for export in _exports(index.program) if export.span is not None]
-    for target, span in [*((use.target, use.span) for use in index.uses if use.definition), *exports]:
+    for target, span in [*((use.target, use.span) for use in index.outer if use.definition), *exports]:
         if not isinstance(target, (Variable, Component)):
             entries.append(Entry(target, kind_of(target), name_of(target), span, index.whole(span)))
     entries.sort(key=lambda entry: (entry.whole.start, -entry.whole.end))

@@ -22,8 +22,8 @@ class Inlay:
 
 def inlays(index: Index, start: int, end: int) -> Iterator[Inlay]:
     """Those of a stretch: behind each use the type; behind a number also the name of what it means."""
-    for use in index.uses:
-        if use.definition or not start <= use.span.start < end:
+    for use in index.within(start, end):
+        if use.definition:
             continue
         shown = [part for part in (_name(index, use), _type(index, use)) if part]
         if shown:

@@ -2,7 +2,8 @@
 
 A document is read once for each version, on a thread of its own, and all requests about that version wait for the same
 reading. So the server goes on taking changes while a large text is read, and what was not begun for an older version is
-dropped. Positions are as the client counts them (`meld.editor.documents`).
+dropped. After an edit inside of one function, only that one is read and checked anew (`meld.editor.edits`). Positions
+are as the client counts them (`meld.editor.documents`).
 """
 
 from __future__ import annotations
@@ -78,13 +79,14 @@ class Reading:
 
 
 class Server(LanguageServer):
-    """The server with its documents, by `key_of` their URIs."""
+    """The server with its documents, their readings, and the last index of each, by `key_of` their URIs."""
 
     def __init__(self, *, engine: bool = False) -> None:
         super().__init__("meldc", __version__, text_document_sync_kind=lsp.TextDocumentSyncKind.Incremental)
         self.engine = engine
         self.documents: dict[str, Document] = {}
         self.readings: dict[str, Reading] = {}
+        self.last: dict[str, Index] = {}
         self.worker = ThreadPoolExecutor(1, "meldc-lsp")
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -111,7 +113,7 @@ class Server(LanguageServer):
             reading = self.readings.get(key_of(uri))
             if reading is None or reading.document is not document:
                 loop = asyncio.get_running_loop()
-                reading = Reading(document, loop.run_in_executor(self.worker, index_text, document.text, document.name))
+                reading = Reading(document, loop.run_in_executor(self.worker, self.index, document))
                 self.readings[key_of(uri)] = reading
             try:
                 await asyncio.shield(reading.index)
@@ -120,6 +122,14 @@ class Server(LanguageServer):
                     raise  # the request was
             else:
                 return reading
+
+    def index(self, document: Document) -> Index:
+        """The index of a document; what an earlier version of it has in common is taken from that."""
+        key = key_of(document.uri)
+        found = index_text(document.text, document.name, self.last.get(key))
+        if key in self.documents:
+            self.last[key] = found
+        return found
 
     async def check(self, uri: str) -> None:
         """Tells the client what is wrong with a document, unless it changes meanwhile."""
@@ -136,7 +146,11 @@ class Server(LanguageServer):
 
     def found(self, index: Index) -> list[Diagnostic]:
         """All that is wrong with a text."""
-        return check_parsed(None if index.cut else index.program, index.errors, index.source, engine=self.engine)
+        program = None if index.cut else index.program
+        found = check_parsed(program, index.errors, index.source, engine=self.engine, known=index.known)
+        if program is not None:
+            index.take_verdict(found)
+        return found
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Has something done beside the requests."""
@@ -199,6 +213,7 @@ def synchronize(server: Server) -> None:
         uri = params.text_document.uri
         server.put(Document(uri, None, ""))
         del server.documents[key_of(uri)]
+        server.last.pop(key_of(uri), None)
         server.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, []))
 
 

@@ -81,7 +81,7 @@ def addresses_of(index: Index, word: str, start: int, end: int) -> list[NumType]
     named = [use.target for use in uses if isinstance(use.target, kind)]
     if not named:
         module = next((g for g in index.tree.around(start) if g.keyword in ("module", "core module")), None)
-        inside = (use for use in index.uses if module is not None and module.start <= use.span.start < module.end)
+        inside = (use for use in index.outer if module is not None and module.start <= use.span.start < module.end)
         named = [use.target for use in inside if use.definition and isinstance(use.target, kind)][:1]
     return [NumType.I64 if one.limits.is64 else NumType.I32 for one in named] or [NumType.I32]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from meld.diagnostics import MeldError, Source, Span, did_you_mean
 from meld.diagnostics.forms import Diagnostic, Rule, Severity
 from meld.files import decode_text, is_binary, load, read_file
-from meld.ir.module import Module
+from meld.ir.module import Function, Module
 from meld.ir.notes import NOTES, Opaque
 from meld.passes.base import Program
 from meld.text.reading.program import parse
@@ -58,15 +58,24 @@ def _is_right(text: str, name: str, *, engine: bool) -> bool:
 
 
 def check_parsed(
-    program: Program | None, errors: list[MeldError], source: Source, *, engine: bool = False
+    program: Program | None,
+    errors: list[MeldError],
+    source: Source,
+    *,
+    engine: bool = False,
+    known: Container[Function] = (),
 ) -> list[Diagnostic]:
-    """All that is wrong with a text of which `parse_all` has found these errors, and has left that program."""
+    """All that is wrong with a text of which `parse_all` has found these errors, and has left that program.
+
+    Args:
+        known: functions whose bodies are known to be right.
+    """
     name = source.name
     if not errors and program is not None:
-        return [_placed(d, source) for d in check_program(program, name, engine=engine)]
+        return [_placed(d, source) for d in check_program(program, name, engine=engine, known=known)]
     found = [Diagnostic.of_error(e, file=name) for e in errors]
     if program is not None:
-        more = [_placed(d, source) for d in check_program(program, name)]
+        more = [_placed(d, source) for d in check_program(program, name, known=known)]
         found += [replace(d, span=in_source(d.span, source)) for d in more if d.span is not None]
     return sorted(found, key=lambda d: d.span.start if d.span is not None else -1)
 
@@ -83,9 +92,11 @@ def _placed(diagnostic: Diagnostic, source: Source) -> Diagnostic:
 _FACT = re.compile(r"unknown fact `([^`]+)`")
 
 
-def check_program(program: Program, name: str, *, engine: bool = False) -> list[Diagnostic]:
-    """All that is wrong with a program that was read from `name`."""
-    found = [of_problem(p, Rule.VERIFIER, name) for p in verify(program, decode=True)]
+def check_program(
+    program: Program, name: str, *, engine: bool = False, known: Container[Function] = ()
+) -> list[Diagnostic]:
+    """All that is wrong with a program that was read from `name`; `known` as in `check_parsed`."""
+    found = [of_problem(p, Rule.VERIFIER, name) for p in verify(program, decode=True, known=known)]
     found += _misspelt(program, name)
     if engine and not found:
         from meld.verify.engine import engine_problems

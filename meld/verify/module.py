@@ -8,7 +8,7 @@ note class says itself what makes it consistent (`Note.problems`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -37,15 +37,16 @@ from meld.verify.facts import FACTS, _promises_nothing
 from meld.verify.problem import Problem, own_problems, referred
 
 
-def module_problems(module: Module, *, decode: bool = False) -> Iterator[Problem]:
-    """What is wrong with a core module."""
-    return _ModuleVerifier(module, decode).run()
+def module_problems(module: Module, *, decode: bool = False, known: Container[Function] = ()) -> Iterator[Problem]:
+    """What is wrong with a core module; `decode` and `known` as in `meld.verify.program.verify`."""
+    return _ModuleVerifier(module, decode, known).run()
 
 
 class _ModuleVerifier:
-    def __init__(self, module: Module, decode: bool) -> None:
+    def __init__(self, module: Module, decode: bool, known: Container[Function]) -> None:
         self.module = module
         self.decode = decode
+        self.known = known
         self.spaces = {space: module.space(space) for space in IndexSpaces.SPACES}
         self.live: set[Any] = {item for space in self.spaces.values() for item in space}
         self.imports = set(module.imports)
@@ -236,7 +237,7 @@ class _ModuleVerifier:
                 case LazyBody():
                     if not any(scope is body.scope for scope in self.module.scopes):
                         yield self.problem("has a body over a scope that the module does not list", function)
-                    if self.decode or self.broken(body):
+                    if (self.decode and function not in self.known) or self.broken(body):
                         code = function.decoded()
         except MeldError as e:
             place = (e.where or "").rpartition(": ")[2]  # without the file, which others name

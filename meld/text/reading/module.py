@@ -36,7 +36,7 @@ from meld.text.grammar.lalr import Token, Tree
 from meld.text.literals import identifier
 from meld.text.reading.body import TextBody, is_simple, label_names, read_instructions
 from meld.text.reading.customs import custom_section
-from meld.text.reading.names import TextContext, find, find_index
+from meld.text.reading.names import ReadBody, TextContext, find, find_index, recorded
 from meld.text.reading.notes import NoteReader, is_name, only_name
 from meld.text.reading.tokens import BodyText
 from meld.text.reading.types import Node, TextTypes, Variables, rec_groups
@@ -365,12 +365,21 @@ class _ModuleReader:
         start, end = (body.start_pos or 0, body.end_pos or 0) if body is not None else (0, 0)
         text = BodyText(self.context, start, end, tuple(params.types[count:]), params.indices)
         source = self.context.source.text
-        lazy = TextBody(text, self.scope)
+        item.body = lazy = TextBody(text, self.scope)
+        found = recorded() if body is not None else None
+        read = ReadBody(end, item)
+        if found is not None:
+            found.bodies[start] = read
+            read.sound = found.known.get(start) == end
+        if read.sound:
+            return
         if is_simple(source, start, end):
-            item.body = lazy
             item.label_names = label_names(source, start, end) or NO_NAMES
-        else:
-            item.body = Code(lazy.local_types(), read_instructions(text, self.scope, self.implicit))
+            return
+        types = len(self.scope.types)
+        item.body = Code(lazy.local_types(), read_instructions(text, self.scope, self.implicit))
+        read.defines = len(self.scope.types) > types
+        read.sound = not read.defines
 
     def expression(self, token: Token | None) -> list[Instruction]:
         """A constant expression."""

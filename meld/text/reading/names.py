@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
@@ -93,33 +93,71 @@ def similar(name: str, names: Iterable[str]) -> str | None:
     return f"did you mean {' or '.join(f'`{identifier(n)}`' for n in found)}?" if found else None
 
 
-_uses: ContextVar[list[tuple[Span, Any]] | None] = ContextVar("uses", default=None)
+@record(eq=False)
+class ReadBody:
+    """A function body.
+
+    Attributes:
+        end: the place behind it.
+        function: whose it is.
+        defines: whether it writes out function types that the module does not have, which become types of the module.
+        sound: whether it was read to its end, and defines no types.
+    """
+
+    end: int
+    function: Any
+    defines: bool = False
+    sound: bool = False
+
+
+@record(eq=False)
+class Recording:
+    """What is recorded while texts are read, for editors.
+
+    Attributes:
+        known: bodies, by where they start, with their ends, that are known to be in order and to define no types; they
+            stay text without being looked at.
+        uses: what names and numbers refer to, and where they stand.
+        bodies: the bodies of functions, by where they start. If the text was read several times, the last time counts.
+    """
+
+    known: Mapping[int, int] = field(default_factory=dict)
+    uses: list[tuple[Span, Any]] = field(default_factory=list)
+    bodies: dict[int, ReadBody] = field(default_factory=dict)
+
+
+_recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
 _times: ContextVar[Counter[tuple[int, str]]] = ContextVar("times")
 """How often the annotation that begins at a place has referred to something by a name."""
 
 
 @contextmanager
-def recording_uses() -> Iterator[list[tuple[Span, Any]]]:
-    """Records what names and numbers refer to, and where they stand, while texts are read: for editors."""
-    found: list[tuple[Span, Any]] = []
-    token, counts = _uses.set(found), _times.set(Counter())
+def recording(known: Mapping[int, int] | None = None) -> Iterator[Recording]:
+    """Records what is read; `known` as in `Recording`."""
+    found = Recording(known or {})
+    token, counts = _recording.set(found), _times.set(Counter())
     try:
         yield found
     finally:
-        _uses.reset(token)
+        _recording.reset(token)
         _times.reset(counts)
+
+
+def recorded() -> Recording | None:
+    """What is recorded; None if nothing is."""
+    return _recording.get()
 
 
 def record_use(span: Span | None, target: Any) -> None:
     """Records a reference to `target` at a place, if references are recorded."""
-    uses = _uses.get()
-    if uses is not None and span is not None:
-        uses.append((span, target))
+    found = _recording.get()
+    if found is not None and span is not None:
+        found.uses.append((span, target))
 
 
 def is_recording() -> bool:
     """Whether references are recorded: finding their places takes time."""
-    return _uses.get() is not None
+    return _recording.get() is not None
 
 
 def find_index(scope: IndexSpaces, space: str, key: str | int, fail: Fail) -> int:
