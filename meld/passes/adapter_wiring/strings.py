@@ -67,9 +67,10 @@ def _converted(expr: str, have: NumType, want: NumType) -> str:
     return f"(i64.extend_i32_u {expr})" if want is I64 else f"(i32.wrap_i64 {expr})"
 
 
-def _bytes_of_heads(count: int) -> str:
-    """Bytes of the code units for the chars that begin in the first so many of sixteen bytes."""
-    return f"(i32.shl (i32.popcnt (i32.and (local.get $heads) (i32.const {(1 << count) - 1}))) (i32.const 1))"
+def _bytes_of_marks(count: int) -> str:
+    """Bytes of a code unit for each mark of the first so many of sixteen bytes."""
+    marks = "(local.get $marks)" if count == 16 else f"(i32.and (local.get $marks) (i32.const {(1 << count) - 1}))"
+    return f"(i32.shl (i32.popcnt {marks}) (i32.const 1))"
 
 
 @record(frozen=True)
@@ -134,14 +135,13 @@ class _Strings:
             "rest": _converted(rest, p, least),
             "units": _converted("(local.get $units)", q, least),
             "bytes": _converted("(local.get $bytes)", q, least),
-            "open": _converted("(local.get $open)", I32, p),
             "mark_from": _converted(mark, I32, p),
             "mark_to": _converted(mark, I32, q),
             "whole_from": _converted(whole, I32, p),
             "whole_to": _converted(whole, I32, q),
             "plain_from": _converted(plain, I64, p),
             "plain_to": _converted(plain, I64, q),
-            **{f"heads_{n}": _converted(_bytes_of_heads(n), I32, q) for n in (4, 8, 12, 16)},
+            **{f"marks_{n}": _converted(_bytes_of_marks(n), I32, q) for n in (4, 8, 12, 16)},
             **{f"end_{k}": _converted(end, I64, q) for k, end in enumerate(ends)},
         }
 

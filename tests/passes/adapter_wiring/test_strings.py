@@ -180,7 +180,7 @@ def broken_utf8(rng: random.Random) -> Iterator[bytes]:
         place = rng.randrange(40)
         around = rng.choice(("a", "é", "中")) * 40
         front = around.encode()[: place // len(around[0].encode()) * len(around[0].encode())]
-        yield front + bytes((a, b, c, d)) + b"z" * rng.choice((0, 1, 20))
+        yield front + bytes((a, b, c, d)) + rng.choice(("z", "ж", "中", "ὴ τ")).encode() * rng.choice((0, 1, 20))
     for text in texts(rng, 300 * SEEDS):
         data = bytearray(text.encode())
         for _ in range(rng.randint(1, 2) if data else 0):
