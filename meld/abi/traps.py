@@ -67,6 +67,9 @@ class Trap(Enum):
     OTHER_FUTURE = "handle is a future of a different type"
     COPYING = "cannot have concurrent operations active on a future/stream"
     TOO_MANY = "stream read/write count too large"
+    TOO_MUCH = (
+        "too much data is being copied between the host and the guest: fuel allocated for hostcalls has been exhausted"
+    )
     BUFFER = "read pointer out of bounds of memory"
     READ_ALIGNMENT = "read pointer not aligned"
     WRITE_ALIGNMENT = "write pointer not aligned"

@@ -16,6 +16,7 @@ from meld.ir.types import I32
 from meld.notes.channels import ElementCopy
 from meld.passes.adapter_wiring.adapter_module import Body
 from meld.passes.adapter_wiring.call import OUTSIDE
+from meld.passes.adapter_wiring.measures import is_nested, measure
 from meld.passes.adapter_wiring.values import InMemory, OnStack, Translator
 from meld.passes.adapter_wiring.writer import AdapterWriter
 
@@ -43,6 +44,8 @@ def write_element_copy(writer: AdapterWriter, note: ElementCopy, name: str) -> s
         copy.inline(src, OnStack(tuple(values)), dst, InMemory(target, "$to"))
     else:
         end = f"(i32.add (local.get $from) (i32.mul (local.get $count) (i32.const {src.size})))"
+        if not note.host and is_nested(src):
+            measure(copy, src, "(local.get $from)", end)
         copy.elements(src, dst, "(local.get $from)", end, "(local.get $to)")
     if dst.allocates:
         writer.set_may_leave(body, reading, True)

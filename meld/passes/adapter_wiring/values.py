@@ -80,7 +80,7 @@ _LOAD = {
     Kind.FUTURE: "i32.load",
     Kind.ERROR_CONTEXT: "i32.load",
 }
-_LOAD_SIZE = {1: "i32.load8_u", 2: "i32.load16_u", 4: "i32.load"}
+LOAD_SIZE = {1: "i32.load8_u", 2: "i32.load16_u", 4: "i32.load"}
 _STORE = {(1, I32): "i32.store8", (2, I32): "i32.store16"}
 
 _IN_BULK = {Kind.CHAR: "copy_chars", Kind.BOOL: "copy_bools"}
@@ -154,8 +154,8 @@ class Translator:
             want = layout.flat[0]
             expr = f"(local.get {name})"
             return expr if have is want else _LIFT_JOINED[have, want].format(expr)
-        op = _LOAD_SIZE[layout.size] if layout.kind is Kind.FLAGS else _LOAD[layout.kind]
-        return f"({op}{_access(place)} (local.get {place.base}))"
+        op = LOAD_SIZE[layout.size] if layout.kind is Kind.FLAGS else _LOAD[layout.kind]
+        return f"({op}{access(place)} (local.get {place.base}))"
 
     def _store(self, layout: Layout, place: Place, expr: str) -> None:
         self._put(place, layout.flat[0], layout.size, expr)
@@ -166,7 +166,7 @@ class Translator:
             self.body.emit(f"(local.set {name} {expr if have is want else _LOWER_JOINED[have, want].format(expr)})")
         else:
             op = _STORE.get((size, have), f"{have.value}.store")
-            self.body.emit(f"({op}{_access(place)} (local.get {place.base}) {expr})")
+            self.body.emit(f"({op}{access(place)} (local.get {place.base}) {expr})")
 
     def _scalar(self, layout: Layout, expr: str, *, in_memory: bool) -> str:
         """The value that a core value means, with the checks of its type."""
@@ -205,7 +205,7 @@ class Translator:
             else:
                 start = self.body.local(self.source.pointer)
                 self.body.emit(f"(local.set {start} {self._address(from_)})")
-                end = _sum(self.source.pointer, f"(local.get {start})", src.size)
+                end = sum_of(self.source.pointer, f"(local.get {start})", src.size)
                 self.elements(src.element, dst.element, f"(local.get {start})", end, self._address(to))
             return
         count = len(src.element.flat)
@@ -224,8 +224,8 @@ class Translator:
             expr = f"(local.get {name})"
             self.body.emit(f"(local.set {chosen} {expr if have is I32 else _LIFT_JOINED[have, I32].format(expr)})")
         else:
-            op = _LOAD_SIZE[src.discriminant]
-            self.body.emit(f"(local.set {chosen} ({op}{_access(from_)} (local.get {from_.base})))")
+            op = LOAD_SIZE[src.discriminant]
+            self.body.emit(f"(local.set {chosen} ({op}{access(from_)} (local.get {from_.base})))")
         if isinstance(from_, OnStack) or len(src.cases) < 1 << (8 * src.discriminant):
             beyond = f"(i32.ge_u (local.get {chosen}) (i32.const {len(src.cases)}))"
             self.body.trap_if(beyond, self.adapters.trap(Trap.DISCRIMINANT))
@@ -298,7 +298,7 @@ class Translator:
             ((name, have),) = place.locals
             expr = f"(local.get {name})"
             return expr if have is p else _LIFT_JOINED[have, p].format(expr)
-        return f"({p.value}.load{_access(place)} (local.get {place.base}))"
+        return f"({p.value}.load{access(place)} (local.get {place.base}))"
 
     def _list_helper(self, src: Layout, dst: Layout) -> str:
         """``(address, length) → address`` of the list's copy on the other side."""
@@ -370,8 +370,8 @@ class Translator:
             body.emit(f"({p.value}.eq (local.get $from) (local.get $end))")
             body.emit("br_if $done")
             self._inside(body).value(src, InMemory(self.source, "$from"), dst, InMemory(self.target, "$to"))
-            body.emit(f"(local.set $from {_sum(p, '(local.get $from)', src.size)})")
-            body.emit(f"(local.set $to {_sum(q, '(local.get $to)', dst.size)})")
+            body.emit(f"(local.set $from {sum_of(p, '(local.get $from)', src.size)})")
+            body.emit(f"(local.set $to {sum_of(q, '(local.get $to)', dst.size)})")
             body.emit("br $next")
         return body.text(name)
 
@@ -402,13 +402,14 @@ class Translator:
         return f" {self.scope}" if self._lends(layout) else ""
 
     def _address(self, place: InMemory) -> str:
-        return _sum(place.side.pointer, f"(local.get {place.base})", place.offset)
+        return sum_of(place.side.pointer, f"(local.get {place.base})", place.offset)
 
 
-def _sum(pointer: NumType, expr: str, offset: int) -> str:
+def sum_of(pointer: NumType, expr: str, offset: int) -> str:
+    """An address and an offset in bytes."""
     return f"({pointer.value}.add {expr} ({pointer.value}.const {offset}))" if offset else expr
 
 
-def _access(place: InMemory) -> str:
+def access(place: InMemory) -> str:
     """The memory and the offset of a load or a store."""
     return f" {place.side.memory}" + (f" offset={place.offset}" if place.offset else "")
