@@ -537,7 +537,19 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "ge_s": lambda a, b: _flag(a >= b),
 }
 BINARY = {f"{width}.{name}": make for width in ("i32", "i64") for name, make in _ARITHMETIC.items()}
+
+
+def leading_zeros(a: Any) -> Any:
+    """How many bits are 0 before the first that is 1."""
+    width = a.size()
+    found = z3.BitVecVal(width, width)
+    for n in range(width):
+        found = z3.If(z3.Extract(n, n, a) == 1, z3.BitVecVal(width - 1 - n, width), found)
+    return found
+
+
 UNARY: dict[str, Callable[[Any], Any]] = {
+    "i32.clz": leading_zeros,
     "i32.eqz": lambda a: _flag(a == 0),
     "i64.eqz": lambda a: _flag(a == 0),
     "i64.extend_i32_u": lambda a: z3.ZeroExt(32, a),

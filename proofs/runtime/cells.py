@@ -5,8 +5,8 @@ is a symbol, and cells do not overlap. Each access of 32 bits has to show which 
 be one of several, the path splits; where it may be none, that is a violation, and the path ends there. So a function
 touches what its paths list and nothing else, without a theory of arrays.
 
-`block_new` and `block_free` are calls that are recorded, as is what wakes a task; a function that only traps ends the
-path under its own name, which is the message of the trap.
+`block_new` and `block_free` are calls that are recorded, as is what wakes a task, the growth of the memory, and what is
+filled; a function that only traps ends the path under its own name, which is the message of the trap.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import z3
 
 from meld.ir.instructions import Instruction, MemArg
-from meld.ir.module import Function, Global
+from meld.ir.module import Function, Global, Memory
 from proofs.executor import (
     FALL,
     TRAP,
@@ -37,6 +37,7 @@ from proofs.subject import Word
 GLOBAL = "global"
 WAKE = "set_wake"
 NEW, FREE = "state.block_new", "state.block_free"
+FILL, GROW = "memory.fill", "memory.grow"
 OUT_OF_MEMORY = "out of memory for handles and tasks"
 
 
@@ -50,13 +51,17 @@ def symbol(name: str) -> z3.BitVecRef:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A block of the state memory. It is there only under `when`; `zero`: all its words are 0 at first."""
+    """A block of the state memory. It is there only under `when`; `zero`: all its words are 0 at first.
+
+    `static`: it is part of a region that is there from the start, and not a block of the heap.
+    """
 
     name: str
     base: z3.BitVecRef
     size: int
     when: z3.BoolRef = field(default_factory=lambda: z3.BoolVal(True))
     zero: bool = False
+    static: bool = False
 
     def word(self, offset: int) -> Word:
         """The name of a word."""
@@ -76,7 +81,8 @@ def apart(cells: list[Cell]) -> z3.BoolRef:
     facts = []
     for n, a in enumerate(cells):
         inside = z3.And(z3.UGE(a.base, 16), z3.ULE(a.base, bits(-(a.size + 16))))
-        facts.append(z3.Implies(a.when, z3.And(z3.Extract(3, 0, a.base) == 0, inside)))
+        aligned = z3.Extract(1, 0, a.base) == 0 if a.static else z3.Extract(3, 0, a.base) == 0
+        facts.append(z3.Implies(a.when, z3.And(aligned, inside)))
         for b in cells[:n]:
             either = z3.Or(z3.ULE(a.base + a.size, b.base), z3.ULE(b.base + b.size, a.base))
             facts.append(z3.Implies(z3.And(a.when, b.when), either))
@@ -94,6 +100,10 @@ class Way:
     calls: tuple[HostCall, ...]
     copies: tuple[Copy, ...]
     violations: tuple[Violation, ...]
+
+
+REFUSED = z3.Bool("refused")
+"""Whether the memory does not grow."""
 
 
 def full(n: int) -> z3.BoolRef:
@@ -135,6 +145,23 @@ class CellExecutor(Executor):
                 below, pointer = _pop(below)
                 for on, word in self.places(pointer, at, below, "store"):
                     yield (TRAP, on) if word is None else (FALL, _set(on, word, value))
+            case "i64.load", (MemArg() as at,):
+                below, pointer = _pop(state)
+                for on, word in self.places(pointer, at, below, "load"):
+                    yield (TRAP, on) if word is None else (FALL, on.push(self.double(on, word)))
+            case "i64.store", (MemArg() as at,):
+                below, value = _pop(state)
+                below, pointer = _pop(below)
+                for on, word in self.places(pointer, at, below, "store"):
+                    yield (TRAP, on) if word is None else (FALL, self.set_double(on, word, value))
+            case "memory.fill", (Memory() as memory,):
+                yield from self.fill(memory, state)
+            case "memory.grow", (Memory() as memory,):
+                below, pages = _pop(state)
+                grown = _called(below, HostCall(GROW, (pages,), None))
+                yield from ((FALL, on.push(bits(-1))) for on in self.assume(grown, REFUSED))
+                size = self.world.pages[memory]
+                yield from ((FALL, on.push(size)) for on in self.assume(grown, z3.Not(REFUSED)))
             case "global.get", (Global() as item,):
                 yield FALL, state.push(self.value(state, (GLOBAL, str(item.name))))
             case "global.set", (Global() as item,):
@@ -147,6 +174,37 @@ class CellExecutor(Executor):
                 yield from ((default, taken) for taken in self.assume(below, z3.UGE(index, len(labels))))
             case _:
                 yield from super().instruction(i, state)
+
+    def double(self, state: State, word: Word) -> z3.BitVecRef:
+        """What two words hold."""
+        return z3.Concat(self.value(state, self.beside(word)), self.value(state, word))
+
+    def set_double(self, state: State, word: Word, value: z3.BitVecRef) -> State:
+        """Stores in two words."""
+        return _set(_set(state, word, z3.Extract(31, 0, value)), self.beside(word), z3.Extract(63, 32, value))
+
+    def beside(self, word: Word) -> Word:
+        """The word that follows, which has to be one of the same cell."""
+        cell = next(c for c in self.cells if c.name == word[0])
+        if int(word[1]) + 4 not in cell.words:
+            raise Unmodelled(f"two words at {word}")
+        return cell.word(int(word[1]) + 4)
+
+    def fill(self, memory: Memory, state: State) -> Iterator[tuple[Signal, State]]:
+        """A block becomes zero, from its first word on, so that its cell does."""
+        below, length = _pop(state)
+        below, value = _pop(below)
+        below, start = _pop(below)
+        at = MemArg(0, 0, memory)
+        for on, word in self.places(start, at, below, "fill"):
+            cell = next((c for c in self.cells if word is not None and c.name == word[0]), None)
+            if cell is None or word != cell.word(0):
+                raise Unmodelled("memory.fill that is not of a block")
+            on = _violated(on, "fill", start, z3.ULT(length, cell.size))
+            for offset in cell.words:
+                byte = z3.Extract(7, 0, value)
+                on = _set(on, cell.word(offset), z3.Concat(byte, byte, byte, byte))
+            yield FALL, _called(on, HostCall(FILL, (start, value, length), None))
 
     def value(self, state: State, word: Word) -> z3.BitVecRef:
         """What a word holds."""
@@ -165,19 +223,18 @@ class CellExecutor(Executor):
         if at.memory is not self.world.bridge:
             yield _violated(rest, what, address, z3.BoolVal(True)), None
             return
-        for cell in self.cells:
-            distance = z3.simplify(address - cell.base)
-            if z3.is_bv_value(distance) and distance.as_long() in cell.words:
-                yield self.found(cell, distance.as_long(), at, state, what, address)
+        rest = replace(state, witness=state.witness or witness(self.world.assumption, *state.condition))
+        assert rest.witness is not None
+        for cell in self.there(rest.witness):
+            known = z3.simplify(address - cell.base)
+            if z3.is_bv_value(known) and known.as_long() in cell.words:
+                yield self.found(cell, known.as_long(), at, rest, what, address)
                 return
         while True:
-            model = rest.witness or witness(self.world.assumption, *rest.condition)
-            assert model is not None
-            rest = replace(rest, witness=model)
-            for cell in self.cells:
-                there = z3.is_true(model.eval(cell.when, model_completion=True))
+            model = rest.witness
+            for cell in self.there(model):
                 distance = model.eval(address - cell.base, model_completion=True).as_long()
-                if there and distance in cell.words:
+                if distance in cell.words:
                     break
             else:
                 yield _violated(rest, what, address, z3.BoolVal(True)), None
@@ -190,6 +247,10 @@ class CellExecutor(Executor):
             if not others:
                 return
             (rest,) = others
+
+    def there(self, model: z3.ModelRef) -> list[Cell]:
+        """The cells that are there in a model."""
+        return [cell for cell in self.cells if z3.is_true(model.eval(cell.when, model_completion=True))]
 
     def found(
         self, cell: Cell, distance: int, at: MemArg, state: State, what: str, address: z3.BitVecRef

@@ -96,7 +96,7 @@ class End:
         def of(write: bool, bit: int) -> z3.BoolRef:
             return _bit(state, bit + 4 * write)
 
-        facts = [z3.ULT(state, 512)]
+        facts = [z3.ULT(state, 512 if self.kind.future else 256)]
         facts += [z3.Not(z3.And(of(False, bit), of(True, bit))) for bit in (PARKED, DROPPED)]
         for write in (False, True):
             event, handle = read(self.channel, 16 * write + 12), read(self.channel, 16 * write)

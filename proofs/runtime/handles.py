@@ -11,11 +11,13 @@ never used; handles, addresses, sizes and types are symbols. The invariant:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import z3
 
 from proofs.runtime.cells import FREE, NEW, Cell, bits, full, symbol
-from proofs.runtime.check import SIZE, Event, Get, Moved, Scenario, Want, taken
+from proofs.runtime.check import SIZE, YES, Event, Get, Moved, Scenario, Want, taken
+from proofs.subject import Word
 
 UNKNOWN, WRONG_TYPE = "unknown handle index", "handle index used with the wrong type"
 TABLE_FULL = "cannot allocate another handle"
@@ -39,8 +41,8 @@ class Table:
         self.record = Cell("record", RECORD, 128)
         self.at, self.length, self.free, self.capacity = (self.record.first(n) for n in (0, 4, 8, 12))
         self.loans = self.record.first(64)
-        self.last = Cell("last", entry_at(self.at, self.length), 16, z3.ULT(self.length, self.capacity))
-        self.freed = Cell("freed", entry_at(self.at, self.free), 16, self.free != 0)
+        self.add = Add(Fields(self.at, self.length, self.free, self.capacity), limit)
+        self.freed = self.add.cells[0]
         self.entry = self.entry_of("entry", HANDLE)
 
     def entry_of(self, name: str, handle: z3.BitVecRef) -> Cell:
@@ -85,59 +87,109 @@ class Table:
             (WRONG_TYPE, found != TYPE),
         ]
 
-    def released(self) -> dict[tuple[int | str, str], z3.BitVecRef]:
+    def released(self) -> dict[Word, z3.BitVecRef]:
         """The words that change where the handle goes: its entry is free, and the next to be used."""
         entry = self.entry.word
         return {entry(0): bits(0), entry(12): self.free, self.record.word(8): HANDLE}
 
 
-def added(table: Table, type_: z3.BitVecRef, object_: z3.BitVecRef, word: z3.BitVecRef, last: z3.BitVecRef) -> Want:
-    """A new handle: the entry that was freed last, else the next one, in a table of twice the size if it is full."""
-    reuse = table.free != 0
-    grow = z3.And(z3.Not(reuse), table.length == table.capacity)
-    index = z3.If(reuse, table.free, z3.If(table.length == 0, bits(1), table.length))
-    append = z3.And(z3.Not(reuse), z3.Not(grow))
-    new = symbol("new")
-    values = {0: type_, 4: object_, 8: word, 12: last}
-    record = table.record.word
-    words = {
-        record(8): z3.If(reuse, table.freed.first(12), table.free),
-        record(4): z3.If(reuse, table.length, index + 1),
-        record(0): z3.If(grow, new, table.at),
-        record(12): z3.If(grow, z3.If(table.length == 0, bits(FIRST), table.length * 2), table.capacity),
-    }
-    for cell, when in ((table.freed, reuse), (table.last, append), (grown(table), grow)):
-        words |= {cell.word(at): z3.If(when, value, cell.first(at)) for at, value in values.items()}
-    moves = z3.And(grow, table.length != 0)
-    return Want(
-        [
-            (TABLE_FULL, z3.And(grow, z3.UGE(table.length, table.limit))),
-            taken(0, grow),
-        ],
-        (index,),
-        words,
-        [
-            Event(NEW, (z3.If(table.length == 0, bits(16 * FIRST), table.length * 32),), grow),
-            Event(FREE, (table.at, table.length * 16), moves),
-        ],
-        [Moved("state", "state", new, table.at, table.length * 16, moves)],
-    )
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The words of a record that tell where its table is."""
+
+    at: z3.BitVecRef
+    length: z3.BitVecRef
+    free: z3.BitVecRef
+    capacity: z3.BitVecRef
 
 
-def grown(table: Table) -> Cell:
-    """The entry that is the first unused one after the table has grown."""
-    grow = z3.And(table.free == 0, table.length == table.capacity, z3.Not(full(0)))
-    index = z3.If(table.length == 0, bits(1), table.length)
-    return Cell("grown", entry_at(symbol("new"), index), 16, grow, zero=True)
+@dataclass(slots=True)
+class Add:
+    """One more handle: the entry that was freed last, else the next one, in a table of twice the size if it is full."""
+
+    before: Fields
+    limit: int
+    name: str = ""
+    new: z3.BitVecRef = field(default_factory=lambda: symbol("new"))
+    when: z3.BoolRef = YES
+
+    @property
+    def reuse(self) -> z3.BoolRef:
+        return self.before.free != 0
+
+    @property
+    def grow(self) -> z3.BoolRef:
+        return z3.And(self.before.free == 0, self.before.length == self.before.capacity)
+
+    @property
+    def index(self) -> z3.BitVecRef:
+        f = self.before
+        return z3.If(self.reuse, f.free, z3.If(f.length == 0, bits(1), f.length))
+
+    @property
+    def bytes(self) -> z3.BitVecRef:
+        """Those of the new table."""
+        return z3.If(self.before.length == 0, bits(16 * FIRST), self.before.length * 32)
+
+    @property
+    def cells(self) -> tuple[Cell, Cell, Cell]:
+        """The entry: one that was freed, one that was never used, one in a table that has grown."""
+        f, index = self.before, z3.If(self.before.length == 0, bits(1), self.before.length)
+        append = z3.And(f.free == 0, z3.ULT(f.length, f.capacity))
+        return (
+            Cell(f"freed{self.name}", entry_at(f.at, f.free), 16, z3.And(self.when, self.reuse)),
+            Cell(f"last{self.name}", entry_at(f.at, f.length), 16, z3.And(self.when, append)),
+            Cell(f"grown{self.name}", entry_at(self.new, index), 16, z3.And(self.when, self.grow), zero=True),
+        )
+
+    @property
+    def after(self) -> Fields:
+        f, freed = self.before, self.cells[0]
+        return Fields(
+            z3.If(self.grow, self.new, f.at),
+            z3.If(self.reuse, f.length, self.index + 1),
+            z3.If(self.reuse, freed.first(12), f.free),
+            z3.If(self.grow, z3.If(f.length == 0, bits(FIRST), f.length * 2), f.capacity),
+        )
+
+    def want(self, values: dict[int, z3.BitVecRef], block: int = 0) -> Want:
+        """What is asked for, but for the words of the record; `block` is the number of the table's block."""
+        words: dict[Word, z3.BitVecRef] = {}
+        for cell in self.cells:
+            words |= {cell.word(at): z3.If(cell.when, value, cell.first(at)) for at, value in values.items()}
+        f, old = self.before, self.before.length * 16
+        moves = z3.And(self.grow, f.length != 0)
+        return Want(
+            [(TABLE_FULL, z3.And(self.grow, z3.UGE(f.length, self.limit))), taken(block, self.grow)],
+            (self.index,),
+            words,
+            [Event(NEW, (self.bytes,), self.grow), Event(FREE, (f.at, old), moves)],
+            [Moved("state", "state", self.new, f.at, old, moves)],
+        )
 
 
-def room(table: Table, *cells: Cell) -> z3.BoolRef:
+def record_words(record: Cell, after: Fields) -> dict[Word, z3.BitVecRef]:
+    """The words of a record that say where its table is."""
+    values = (after.at, after.length, after.free, after.capacity)
+    return {record.word(4 * n): value for n, value in enumerate(values)}
+
+
+def added(
+    table: Table, type_: z3.BitVecRef, object_: z3.BitVecRef, word: z3.BitVecRef, last: z3.BitVecRef, block: int = 0
+) -> Want:
+    """What a new handle asks for."""
+    want = table.add.want({0: type_, 4: object_, 8: word, 12: last}, block)
+    want.words |= record_words(table.record, table.add.after)
+    return want
+
+
+def room(add: Add, *cells: Cell) -> z3.BoolRef:
     """A new table lies in the memory, apart from the old one and from cells that are no part of either."""
-    new, bytes_ = symbol("new"), z3.If(table.length == 0, bits(16 * FIRST), table.length * 32)
+    new, bytes_, old = add.new, add.bytes, add.before
     end = z3.ZeroExt(32, new) + z3.ZeroExt(32, bytes_)
-    behind = z3.ULE(table.at + (table.capacity << 4), new)
+    behind = z3.ULE(old.at + (old.capacity << 4), new)
     return z3.And(
-        z3.Or(table.capacity == 0, behind, z3.ULE(end, z3.ZeroExt(32, table.at))),
+        z3.Or(old.capacity == 0, behind, z3.ULE(end, z3.ZeroExt(32, old.at))),
         z3.UGE(new, 16),
         z3.Extract(3, 0, new) == 0,
         z3.ULE(end, SIZE),
@@ -146,9 +198,9 @@ def room(table: Table, *cells: Cell) -> z3.BoolRef:
     )
 
 
-def new_block(size: int = 0) -> Cell:
-    """A block from `block_new`; of a table, no word but those of the entry that is used is touched."""
-    return Cell("new", symbol("new"), size, z3.Not(full(0)), zero=True)
+def new_block(size: int = 0, number: int = 0) -> Cell:
+    """The n-th block from `block_new`; of a table, no word but those of the entry that is used is touched."""
+    return Cell("new", symbol("new"), size, z3.Not(full(number)), zero=True)
 
 
 def scenarios(limit: int) -> Iterator[Scenario]:
@@ -177,12 +229,12 @@ def _scenarios(t: Table) -> Iterator[Scenario]:
         full_name, cells = f"handle-table.{name}", [record, *cells]
         return Scenario(name, full_name, arguments, cells, given, want, fresh or [], t.invariant, atomic)
 
-    adding = z3.And(t.invariant(), t.placed, room(t, record), t.beyond(record), TYPE != 0)
+    adding = z3.And(t.invariant(), t.placed, room(t.add, record), t.beyond(record), TYPE != 0)
     yield function(
         "handle_add",
         (RECORD, TYPE, OBJECT, WORD),
         adding,
-        cells=[t.last, t.freed, grown(t)],
+        cells=[*t.add.cells],
         want=added(t, TYPE, OBJECT, WORD, bits(0)),
         fresh=[new_block()],
     )
@@ -192,8 +244,8 @@ def _scenarios(t: Table) -> Iterator[Scenario]:
     yield function(
         "lower_borrow",
         (RECORD, TYPE, OBJECT, SCOPE),
-        z3.And(adding, room(t, scope), t.beyond(scope)),
-        cells=[t.last, t.freed, grown(t), scope],
+        z3.And(adding, room(t.add, scope), t.beyond(scope)),
+        cells=[*t.add.cells, scope],
         want=want,
         fresh=[new_block()],
         atomic=False,

@@ -93,7 +93,7 @@ def refute(mutant: Mutant, build: Callable[[], Program], scenarios: list[Scenari
         if not mutant.reaches(original, scenario):
             continue
         for obligation in failing(program, scenario):
-            model = solved(*obligation.given, z3.Not(obligation.goal), *small(scenario))
+            model = solved(*obligation.given, z3.Not(obligation.goal), *small(scenario, original.binary))
             if model is None:
                 unshown = f"{obligation.name}: no small counter-example"
                 continue

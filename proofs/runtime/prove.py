@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import meld.rewriting.handles as tables
-from proofs.runtime import channels, handles, waitables, worlds
+from proofs.runtime import channels, ends, handles, heap, waitables, worlds
 from proofs.runtime.check import Figures, Program, Scenario, prove, read
 from proofs.runtime.mutants import EQUIVALENT, WRONG, Mutant, mutated, refute
 from proofs.runtime.program import build
@@ -42,7 +42,7 @@ small = cache(small_program)
 def scenarios(limit: int | None = None) -> Iterator[Scenario]:
     """All that is proved."""
     limit = limit or tables.limit_of(INSTANCES, tables.CHANNEL_BYTES)
-    for part in (handles, waitables, channels):
+    for part in (heap, handles, waitables, channels, ends):
         yield from part.scenarios(limit)
 
 

@@ -15,7 +15,7 @@ from meld.binary.reader import read_module
 from meld.ir.module import Global
 from proofs import running
 from proofs.replay import signed, unsigned
-from proofs.runtime.cells import FREE, GLOBAL, NEW, TRAP_OF_INDEX, WAKE, full
+from proofs.runtime.cells import FILL, FREE, GLOBAL, GROW, NEW, REFUSED, TRAP_OF_INDEX, WAKE, full, symbol
 from proofs.runtime.check import SIZE, Scenario
 from proofs.subject import Word
 
@@ -28,25 +28,27 @@ FUEL = 1_000_000
 """For mutants that never end."""
 
 
-def small(scenario: Scenario) -> list[z3.BoolRef]:
+def small(scenario: Scenario, binary: bytes) -> list[z3.BoolRef]:
     """What makes a counter-example one that can be run: everything lies low, and there is memory."""
-    cells = [*scenario.cells, *scenario.fresh]
+    cells = [c for c in [*scenario.cells, *scenario.fresh] if not c.static]
     low = [z3.And(z3.UGE(c.base, LOWEST), z3.ULT(c.base, BYTES // 2)) for c in cells]
     there = [z3.Implies(c.when, place) for c, place in zip(cells, low, strict=True)]
     there += [z3.Implies(when, z3.UGE(at, LOWEST)) for at, when in scenario.low]
     sizes = [size == BYTES for size in scenario.shares.values()]
-    return [SIZE == BYTES, *there, *sizes, *(z3.Not(full(n)) for n in range(2))]
+    base = symbol("state.base") == _heads(binary)
+    return [SIZE == BYTES, base, *there, *sizes, *(z3.Not(full(n)) for n in range(2))]
 
 
 @dataclass(slots=True)
 class Run:
-    """What a call did: the message of its trap, its results, memories afterwards, and the set that was woken."""
+    """What a call did: the message of its trap, its results, memories and globals afterwards, the set that was woken."""
 
     trap: str | None
     results: list[int]
     state: bytes
     shares: dict[str, bytes]
     woken: int
+    globals: dict[Word, int]
 
 
 class Replay:
@@ -72,8 +74,14 @@ class Replay:
         for cell in self.cells:
             for at in cell.words if not cell.zero else ():
                 _put(memory, self.value(cell.base) + at, self.value(cell.first(at)))
-        for here, following in zip(fresh, [*fresh, 0][1:], strict=True):
-            _put(memory, here, following)
+        asked = [_class(self.value(e.arguments[0])) for e in self.scenario.want.events if e.name == NEW and self.holds(e.when)]
+        for class_ in set(asked):
+            at = heads + 4 * class_
+            for block, of in zip(fresh, asked, strict=False):
+                if of == class_:
+                    _put(memory, at, block)
+                    at = block
+            _put(memory, at, 0)
         return memory
 
     def run(self, binary: bytes) -> Run:
@@ -93,6 +101,8 @@ class Replay:
             share.write(store, bytes((a * 5 + (a >> 8) * 11 + tag * 101) & 0xFF for a in range(BYTES)), 0)
         for (_, name), value in self._globals().items():
             exports[name].set_value(store, signed(value))  # type: ignore[union-attr]
+        if self.holds(REFUSED):
+            store.set_limits(memory_size=BYTES)
         function = running.function(exports, self.scenario.function)
         trap: str | None = None
         results: list[int] = []
@@ -105,7 +115,8 @@ class Replay:
             trap = _message(error)
         woken = int(exports["woken"].value(store))  # type: ignore[union-attr]
         data = {name: bytes(share.read(store)) for name, share in shares.items()}
-        return Run(trap, results, bytes(memory.read(store)), data, unsigned(woken))
+        after = {word: unsigned(exports[word[1]].value(store)) for word in self._globals()}  # type: ignore[union-attr]
+        return Run(trap, results, bytes(memory.read(store)), data, unsigned(woken), after)
 
     def _globals(self) -> dict[Word, int]:
         return {w: self.value(self.scenario.first(w)) for w in self.scenario.want.words if w[0] == GLOBAL}
@@ -118,16 +129,23 @@ class Replay:
             return [f"trap: {ran.trap}, not {trap}"]
         before = self.before(heads := _heads(binary))
         if trap is not None:
-            changed = self.scenario.atomic and ran.state != bytes(before)
+            kept = all(value == self.value(self.scenario.first(word)) for word, value in ran.globals.items())
+            changed = self.scenario.atomic and (ran.state != bytes(before) or not kept)
             return ["changed before the trap"] if changed else []
         found = []
         results = [self.value(r) for r in want.results]
         if results != ran.results:
             found.append(f"results: {ran.results}, not {results}")
+        grown = any(self.holds(e.when) for e in want.events if e.name == GROW)
+        if grown != (len(ran.state) > BYTES):
+            found.append(f"state memory of {len(ran.state)} bytes")
         state = bytes(self._after(before, heads))
-        if state != ran.state:
+        if state != ran.state[:BYTES]:
             wrong = next(a for a in range(BYTES) if state[a] != ran.state[a])
             found.append(f"state memory from {wrong:#x} on")
+        for word, value in ran.globals.items():
+            if value != (wanted := self.value(want.words[word])):
+                found.append(f"{word[1]}: {value:#x}, not {wanted:#x}")
         woken = [self.value(e.arguments[0]) for e in want.events if e.name == WAKE and self.holds(e.when)]
         if [ran.woken] != (woken[-1:] or [0]):
             found.append(f"woken: {ran.woken:#x}, not {woken}")
@@ -143,15 +161,18 @@ class Replay:
                 at, class_ = next(fresh), _class(self.value(event.arguments[0]))
                 memory[heads + 4 * class_ : heads + 4 * class_ + 4] = memory[at : at + 4]
                 memory[at : at + (1 << class_)] = bytes(1 << class_)
-        for moved in want.moved:
-            if moved.to == "state" and self.holds(moved.when):
-                to, source, length = map(self.value, (moved.to_at, moved.source_at, moved.length))
-                memory[to : to + length] = memory[source : source + length]
         for cell in self.cells:
             for at in cell.words:
                 if (word := cell.word(at)) in want.words:
                     _put(memory, self.value(cell.base) + at, self.value(want.words[word]))
+        for moved in want.moved:
+            if moved.to == "state" and self.holds(moved.when):
+                to, source, length = map(self.value, (moved.to_at, moved.source_at, moved.length))
+                memory[to : to + length] = memory[source : source + length]
         for event in events:
+            if event.name == FILL:
+                at, value, length = map(self.value, event.arguments)
+                memory[at : at + length] = bytes([value & 0xFF]) * length
             if event.name == FREE:
                 at, head = self.value(event.arguments[0]), heads + 4 * _class(self.value(event.arguments[1]))
                 memory[at : at + 4] = memory[head : head + 4]
