@@ -54,6 +54,7 @@ class Cell:
     """A block of the state memory. It is there only under `when`; `zero`: all its words are 0 at first.
 
     `static`: it is part of a region that is there from the start, and not a block of the heap.
+    `doubtful`: where it is not there, its address may be that of another one.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Cell:
     when: z3.BoolRef = field(default_factory=lambda: z3.BoolVal(True))
     zero: bool = False
     static: bool = False
+    doubtful: bool = False
 
     def word(self, offset: int) -> Word:
         """The name of a word."""
@@ -118,6 +120,7 @@ class CellExecutor(Executor):
         super().__init__(world)
         self.cells = [*cells, *fresh]
         self.blocks = fresh
+        self.doubtful = [cell for cell in self.cells if cell.doubtful]
         self.summaries = summaries
 
     def ways(self, function: Function, arguments: tuple[z3.BitVecRef, ...]) -> list[Way]:
@@ -228,9 +231,16 @@ class CellExecutor(Executor):
         for cell in self.there(rest.witness):
             known = z3.simplify(address - cell.base)
             if z3.is_bv_value(known) and known.as_long() in cell.words:
-                yield self.found(cell, known.as_long(), at, rest, what, address)
-                return
+                # another cell may be there in its place
+                others = list(self.assume(rest, z3.Not(cell.when))) if cell in self.doubtful else []
+                for on in self.assume(rest, cell.when) if others else [rest]:
+                    yield self.found(cell, known.as_long(), at, on, what, address)
+                if not others:
+                    return
+                (rest,) = others
+                break
         while True:
+            assert rest.witness is not None
             model = rest.witness
             for cell in self.there(model):
                 distance = model.eval(address - cell.base, model_completion=True).as_long()
@@ -273,9 +283,10 @@ class CellExecutor(Executor):
         elif name == NEW:
             yield from self.block_new(below, arguments)
         elif name in self.summaries:
-            if callee.signature.results:
-                raise Unmodelled(f"{name} has a result")
-            yield FALL, _called(below, HostCall(name, arguments, None))
+            after = _called(below, HostCall(name, arguments, None))
+            if callee.signature.results and any(call.name == name for call in below.calls):
+                raise Unmodelled(f"a second result of {name}")
+            yield FALL, after.push(symbol(f"{name}.answer")) if callee.signature.results else after
         else:
             yield from super().invoke(callee, state)
 

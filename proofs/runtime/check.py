@@ -94,6 +94,8 @@ class Scenario:
         atomic: whether a trap has to leave everything as it was.
         low: further blocks, each with the condition that it is there.
         shares: memories of instances that it copies between, with their sizes in bytes (64 bits).
+        summaries: functions that do nothing but what is recorded; their results are symbols, `NAME.answer`.
+        program: the name of the program that has the function (proofs/runtime/prove.py).
     """
 
     name: str
@@ -108,6 +110,7 @@ class Scenario:
     low: list[tuple[z3.BitVecRef, z3.BoolRef]] = field(default_factory=list)
     shares: dict[str, z3.BitVecRef] = field(default_factory=dict)
     summaries: frozenset[str] = frozenset()
+    program: str = "channels"
 
     @property
     def given(self) -> z3.BoolRef:
@@ -140,7 +143,7 @@ class Scenario:
             return
         yield "does not have to trap", z3.Not(z3.Or(*(when for _, when in self.want.traps)))
         yield "results", z3.And(*(a == b for a, b in zip(way.results, self.want.results, strict=True)))
-        for word in self.words:
+        for word in [*self.words, *(w for w in way.words if w[0] == GLOBAL and w not in self.want.words)]:
             after = way.words.get(word, self.first(word))
             yield f"word {word[0]}+{word[1]}", after == self.want.words.get(word, self.first(word))
         yield "blocks and wakes", _in_order(self.want.events, way.calls)

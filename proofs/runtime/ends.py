@@ -96,7 +96,11 @@ def new_set(limit: int) -> Scenario:
         (RECORD,),
         [t.record, *t.add.cells],
         z3.And(
-            t.invariant(), t.placed, t.beyond(t.record), t.beyond(block), z3.Implies(t.add.grow, room(t.add, t.record, block))
+            t.invariant(),
+            t.placed,
+            t.beyond(t.record),
+            t.beyond(block),
+            z3.Implies(t.add.grow, room(t.add, t.record, block)),
         ),
         want,
         [block, new_block(number=1)],
@@ -144,7 +148,9 @@ def lower(limit: int) -> Scenario:
         "end_lower",
         (RECORD, symbol("type"), WAITABLE),
         [t.record, *t.add.cells, end],
-        z3.And(t.invariant(), t.placed, t.beyond(t.record), t.beyond(end), room(t.add, t.record, end), symbol("type") != 0),
+        z3.And(
+            t.invariant(), t.placed, t.beyond(t.record), t.beyond(end), room(t.add, t.record, end), symbol("type") != 0
+        ),
         want,
         [new_block()],
         lambda get: z3.And(t.invariant(get), z3.LShR(get(end, 0), 28) == z3.LShR(end.first(0), 28)),

@@ -78,27 +78,36 @@ class Refutation:
     shown: list[str]
 
 
-def refute(mutant: Mutant, build: Callable[[], Program], scenarios: list[Scenario], original: Program) -> Refutation:
+Programs = Callable[[str], Program]
+"""Programs by their names."""
+
+
+def refute(mutant: Mutant, build: Programs, scenarios: list[Scenario], original: Programs) -> Refutation:
     """Finds what fails for a mutant, and runs the counter-example on both programs.
 
     Raises:
         AssertionError: nothing fails, or no counter-example shows it: the engine does on the original what the scenario
             wants, and on the mutant otherwise.
     """
-    with mutated(mutant):
-        program = build()
-    assert program.binary != original.binary, mutant.name
     unshown = None
+    changed: dict[str, Program] = {}
     for scenario in scenarios:
-        if not mutant.reaches(original, scenario):
+        known = original(scenario.program)
+        if not mutant.reaches(known, scenario):
+            continue
+        if scenario.program not in changed:
+            with mutated(mutant):
+                changed[scenario.program] = build(scenario.program)
+        program = changed[scenario.program]
+        if program.binary == known.binary:  # made of other templates
             continue
         for obligation in failing(program, scenario):
-            model = solved(*obligation.given, z3.Not(obligation.goal), *small(scenario, original.binary))
+            model = solved(*obligation.given, z3.Not(obligation.goal), *small(scenario, known.binary))
             if model is None:
                 unshown = f"{obligation.name}: no small counter-example"
                 continue
             replay = Replay(scenario, model)
-            right = replay.differences(original.binary)
+            right = replay.differences(known.binary)
             assert not right, (mutant.name, obligation.name, right)
             if shown := replay.differences(program.binary):
                 return Refutation(obligation.name, shown)

@@ -6,19 +6,28 @@ and hands readable ends from one instance to another. There are no guests and no
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import wasmtime
 
+from meld.abi.layout import MAX_FLAT_PARAMS
 from meld.abi.options import Options
 from meld.binary.writer import write_module
 from meld.ir import component as c
-from meld.ir.module import Export, Function, ImportName, Memory, Module
+from meld.ir.module import Export, Function, Global, ImportName, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, Limits
 from meld.notes.boundaries import CanonCall
-from meld.notes.channels import ElementCopy
+from meld.notes.channels import FIRST_FUTURE, ElementCopy
 from meld.notes.streams import Domain, StreamUse
+from meld.notes.tasks import task_bytes
+from meld.passes import emit_tasks
+from meld.passes.emit_tasks import END_SCOPE, MOST_YIELDS, ROOM
 from meld.passes.emit_tasks.channels import Channels
+from meld.passes.emit_tasks.open_ends import hooks
 from meld.rewriting.splice import splice
+from meld.rewriting.state import State
+from meld.rewriting.template import template_text
 from meld.rewriting.text import Text
 from meld.text.reading.program import parse_module
 from proofs import running
@@ -73,10 +82,89 @@ HOOKS = """
 
 WATCHED = HOOKS.replace(
     "(func $set_wake (param $set i32) (unreachable))",
-    """(global $woken (export "woken") (mut i32) (i32.const 0))
-  (func $set_wake (param $set i32) (global.set $woken (local.get $set)))""",
+    """(global $set_wake.0 (mut i32) (i32.const 0))
+  (func $set_wake (param $set i32) (global.set $set_wake.0 (local.get $set)))""",
 )
-"""In place of `HOOKS`: the set whose task was woken is known afterwards."""
+"""In place of `HOOKS`: the set whose task was woken is known afterwards, by a global."""
+
+GUESTS = """
+  (global $start.0 (mut i32) (i32.const 0))
+  (func $start (param $task i32) (global.set $start.0 (local.get $task)))
+  (global $callback.0 (mut i32) (i32.const 0))
+  (global $callback.1 (mut i32) (i32.const 0))
+  (global $callback.2 (mut i32) (i32.const 0))
+  (global $callback.3 (mut i32) (i32.const 0))
+  (global $callback.answer (mut i32) (i32.const 0))
+  (func $callback (param $task i32) (param $code i32) (param $handle i32) (param $payload i32) (result i32)
+    (global.set $callback.0 (local.get $task))
+    (global.set $callback.1 (local.get $code))
+    (global.set $callback.2 (local.get $handle))
+    (global.set $callback.3 (local.get $payload))
+    (global.get $callback.answer))
+"""
+"""In place of the code of guests: what it was called with is known afterwards, and a global says what it answers."""
+
+SHARES = 4
+"""Callers and callees of a program with tasks that have a share of their own, and how many tasks each has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Where a program with tasks has its queues, and the counts of its shares."""
+
+    queues: int
+    shares: int
+    most_tasks: int
+
+
+def build_tasks(most_tasks: int) -> tuple[bytes, Regions]:
+    """Two instances with tables, and the scheduler; guests only answer. Everything is exported by its name."""
+    module = Module(name="tasks")
+    owners = [Instance(name=f"i{i}") for i in range(2)]
+    module.notes += owners
+    text = Text(module, "async")
+    channels = Channels.of(text, module, {}, (), opens=False, tasks=True)
+    channels.templates()
+    tables = channels.tables
+    state = tables.state
+    for owner in owners:
+        tables.record(owner)
+    for label in ("handle_get", "end_borrows", "end_loans"):
+        text.give(f"${label}", tables.functions[label])
+    outside, queues = state.reserve(task_bytes(0)), state.reserve(24)
+    regions = Regions(queues, state.reserve(4 * SHARES), most_tasks)
+    params = {
+        "least": task_bytes(0),
+        "most": task_bytes(MAX_FLAT_PARAMS),
+        "outside": outside,
+        "ready": queues,
+        "later": queues + 8,
+        "waiting": queues + 16,
+        "waiting_last": queues + 20,
+        "room": ROOM,
+        "room_left": ROOM - 32,
+        "most_yields": MOST_YIELDS,
+        "shares": regions.shares,
+        "most_tasks": regions.most_tasks,
+        "swap_context": "",
+        "end_scope": END_SCOPE,
+        "first_future": FIRST_FUTURE,
+        **hooks(opens=False),
+    }
+    for name in ("tasks.wat", "frames.wat"):
+        text.add(template_text(emit_tasks.__name__, name, params))
+    text.add(GUESTS)
+    text.place()
+    _export_all(module, state)
+    return write_module(module), regions
+
+
+def _export_all(module: Module, state: State) -> None:
+    """Exports every function and every variable of the runtime, and its memory, by their names."""
+    variables = [item for item in module.globals if item.mutable]
+    inner: list[Function | Memory | Global] = [*module.functions, state.memory, *variables]
+    known = {str(export.name) for export in module.exports}
+    module.exports += [Export(name, item) for item in inner if (name := str(item.name)) not in known and item.name]
 
 
 def build(instances: int, elements: list[str], pages: int = 1, *, watched: bool = False) -> bytes:
@@ -128,9 +216,7 @@ def build(instances: int, elements: list[str], pages: int = 1, *, watched: bool 
     _copy_elements(module)
     module.imports.clear()
     if watched:
-        inner = [*module.functions, tables.state.memory, tables.state.note.top, made["woken"]]
-        known = {str(export.name) for export in module.exports}
-        module.exports += [Export(name, f) for f in inner if (name := str(f.name)) not in known and f.name]
+        _export_all(module, tables.state)
     return write_module(module)
 
 

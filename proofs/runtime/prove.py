@@ -8,52 +8,56 @@ from collections.abc import Iterator
 from functools import cache
 
 import meld.rewriting.handles as tables
-from proofs.runtime import channels, ends, handles, heap, waitables, worlds
+from proofs.runtime import channels, ends, handles, heap, subtasks, tasks, waitables, worlds
 from proofs.runtime.check import Figures, Program, Scenario, prove, read
 from proofs.runtime.mutants import EQUIVALENT, WRONG, Mutant, mutated, refute
-from proofs.runtime.program import build
+from proofs.runtime.program import build, build_tasks
 
 INSTANCES, ELEMENTS = 2, ["u8", "none"]
+PROGRAMS = ("channels", "tasks")
 
 
 FEW = 64
 """Entries of a table in programs that counter-examples run in."""
 
 
-def program() -> Program:
-    """Two instances with streams and futures of bytes, and of nothing."""
+def build_program(name: str) -> Program:
+    """Two instances with streams and futures of bytes, and of nothing; or two instances, tasks, and the scheduler."""
+    if name == "tasks":
+        return read(build_tasks(tasks.MOST_TASKS)[0])
     return read(build(INSTANCES, ELEMENTS, pages=2, watched=True))
 
 
-def small_program() -> Program:
+def build_small(name: str) -> Program:
     """The same with tables of a few entries, so that one that is full can be had."""
     space, fewest = tables.TABLE_SPACE, tables.FEWEST_ENTRIES
     tables.TABLE_SPACE, tables.FEWEST_ENTRIES = 1 << 10, FEW
     try:
-        return program()
+        return build_program(name)
     finally:
         tables.TABLE_SPACE, tables.FEWEST_ENTRIES = space, fewest
 
 
-original = cache(program)
-small = cache(small_program)
+original = cache(build_program)
+small = cache(build_small)
 
 
 def scenarios(limit: int | None = None) -> Iterator[Scenario]:
-    """All that is proved."""
-    limit = limit or tables.limit_of(INSTANCES, tables.CHANNEL_BYTES)
+    """All that is proved, of programs whose tables have so many entries at most, or what is usual."""
     for part in (heap, handles, waitables, channels, ends):
-        yield from part.scenarios(limit)
+        yield from part.scenarios(limit or tables.limit_of(INSTANCES, tables.CHANNEL_BYTES))
+    for part in (tasks, subtasks):
+        yield from part.scenarios(limit or tables.limit_of(INSTANCES))
 
 
 def is_proved(mutant: Mutant) -> bool:
     """Whether everything holds for a mutant that changes nothing."""
     with mutated(mutant):
-        changed = small_program()
+        changed = {name: build_small(name) for name in PROGRAMS}
     figures = Figures()
     for scenario in scenarios(FEW):
-        if mutant.reaches(original(), scenario):
-            prove(changed, scenario, figures)
+        if mutant.reaches(original(scenario.program), scenario):
+            prove(changed[scenario.program], scenario, figures)
     return not figures.failed
 
 
@@ -63,7 +67,7 @@ def main() -> int:
     for scenario in scenarios():
         before = figures.paths, figures.obligations
         began = time.process_time()
-        prove(original(), scenario, figures)
+        prove(original(scenario.program), scenario, figures)
         paths, obligations = figures.paths - before[0], figures.obligations - before[1]
         took = time.process_time() - began
         print(f"{scenario.name}: {paths} paths, {obligations} obligations, {took:.1f} s", flush=True)
@@ -75,7 +79,7 @@ def main() -> int:
     every, refuted = list(scenarios(FEW)), 0
     for mutant in WRONG:
         try:
-            refute(mutant, small_program, every, small())
+            refute(mutant, build_small, every, small)
             refuted += 1
         except AssertionError as error:
             print(f"  not refuted: {error}", flush=True)

@@ -12,10 +12,9 @@ import wasmtime
 import z3
 
 from meld.binary.reader import read_module
-from meld.ir.module import Global
 from proofs import running
 from proofs.replay import signed, unsigned
-from proofs.runtime.cells import FILL, FREE, GLOBAL, GROW, NEW, REFUSED, TRAP_OF_INDEX, WAKE, full, symbol
+from proofs.runtime.cells import FILL, FREE, GLOBAL, GROW, NEW, REFUSED, TRAP_OF_INDEX, full, symbol
 from proofs.runtime.check import SIZE, Scenario
 from proofs.subject import Word
 
@@ -35,19 +34,19 @@ def small(scenario: Scenario, binary: bytes) -> list[z3.BoolRef]:
     there = [z3.Implies(c.when, place) for c, place in zip(cells, low, strict=True)]
     there += [z3.Implies(when, z3.UGE(at, LOWEST)) for at, when in scenario.low]
     sizes = [size == BYTES for size in scenario.shares.values()]
-    base = symbol("state.base") == _heads(binary)
-    return [SIZE == BYTES, base, *there, *sizes, *(z3.Not(full(n)) for n in range(2))]
+    known = [symbol(name) == value for name, value in _constants(binary).items()]
+    return [SIZE == BYTES, *known, *there, *sizes, *(z3.Not(full(n)) for n in range(2))]
 
 
 @dataclass(slots=True)
 class Run:
-    """What a call did: the message of its trap, its results, memories and globals afterwards, the set that was woken."""
+    """What a call did: the message of its trap, its results, memories and globals afterwards, calls of hooks."""
 
     trap: str | None
     results: list[int]
     state: bytes
     shares: dict[str, bytes]
-    woken: int
+    seen: dict[str, int]
     globals: dict[Word, int]
 
 
@@ -74,7 +73,11 @@ class Replay:
         for cell in self.cells:
             for at in cell.words if not cell.zero else ():
                 _put(memory, self.value(cell.base) + at, self.value(cell.first(at)))
-        asked = [_class(self.value(e.arguments[0])) for e in self.scenario.want.events if e.name == NEW and self.holds(e.when)]
+        asked = [
+            _class(self.value(e.arguments[0]))
+            for e in self.scenario.want.events
+            if e.name == NEW and self.holds(e.when)
+        ]
         for class_ in set(asked):
             at = heads + 4 * class_
             for block, of in zip(fresh, asked, strict=False):
@@ -113,13 +116,24 @@ class Replay:
             results = [r % (1 << want.size()) for r, want in zip(returned, wanted, strict=True)]
         except wasmtime.Trap as error:
             trap = _message(error)
-        woken = int(exports["woken"].value(store))  # type: ignore[union-attr]
+        seen = {name: unsigned(exports[name].value(store)) for name in self._hooks()}  # type: ignore[union-attr]
         data = {name: bytes(share.read(store)) for name, share in shares.items()}
         after = {word: unsigned(exports[word[1]].value(store)) for word in self._globals()}  # type: ignore[union-attr]
-        return Run(trap, results, bytes(memory.read(store)), data, unsigned(woken), after)
+        return Run(trap, results, bytes(memory.read(store)), data, seen, after)
 
     def _globals(self) -> dict[Word, int]:
         return {w: self.value(self.scenario.first(w)) for w in self.scenario.want.words if w[0] == GLOBAL}
+
+    def _hooks(self) -> dict[str, int]:
+        """What hooks are called with last, by the names of globals: 0 without a call."""
+        found = {f"{name}.0": 0 for name in self.scenario.summaries}
+        for event in self.scenario.want.events:
+            if event.name in self.scenario.summaries:
+                for n, argument in enumerate(event.arguments):
+                    found.setdefault(f"{event.name}.{n}", 0)
+                    if self.holds(event.when):
+                        found[f"{event.name}.{n}"] = self.value(argument)
+        return found
 
     def differences(self, binary: bytes) -> list[str]:
         """How a run differs from what the scenario wants."""
@@ -146,9 +160,9 @@ class Replay:
         for word, value in ran.globals.items():
             if value != (wanted := self.value(want.words[word])):
                 found.append(f"{word[1]}: {value:#x}, not {wanted:#x}")
-        woken = [self.value(e.arguments[0]) for e in want.events if e.name == WAKE and self.holds(e.when)]
-        if [ran.woken] != (woken[-1:] or [0]):
-            found.append(f"woken: {ran.woken:#x}, not {woken}")
+        for name, value in self._hooks().items():
+            if ran.seen[name] != value:
+                found.append(f"{name}: {ran.seen[name]:#x}, not {value:#x}")
         return found + self._bytes(ran)
 
     def _after(self, memory: bytearray, heads: int) -> bytearray:
@@ -202,10 +216,14 @@ def _class(size: int) -> int:
 
 
 def _heads(binary: bytes) -> int:
-    for item in read_module(binary, "runtime").globals:
-        if isinstance(item, Global) and item.name == "state.base" and item.init:
-            return int(str(item.init[0].args[0]))
-    raise AssertionError("no state.base")
+    """Where the free lists begin."""
+    return _constants(binary)["state.base"]
+
+
+def _constants(binary: bytes) -> dict[str, int]:
+    """The globals that never change."""
+    items = read_module(binary, "runtime").globals
+    return {str(g.name): int(str(g.init[0].args[0])) for g in items if not g.mutable and g.init}
 
 
 def _message(trap: wasmtime.Trap) -> str:

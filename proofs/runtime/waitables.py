@@ -147,7 +147,7 @@ def _joins(mine: Cell) -> Iterator[Scenario]:
             if was_in:
                 cells += [old.set, *old.before]
                 facts += [z3.Implies(ready, old.facts), z3.Implies(z3.Not(ready), PLACE == 0)]
-                words |= {w: z3.If(ready, v, _first(cells, w)) for w, v in old.removed().items()}
+                words |= {w: z3.If(ready, v, first_of(cells, w)) for w, v in old.removed().items()}
                 words[old.set.word(8)] = old.set.first(8) - 1
             if joins:
                 cells += [new, tail]
@@ -165,7 +165,8 @@ def _joins(mine: Cell) -> Iterator[Scenario]:
             )
 
 
-def _first(cells: list[Cell], word: Word) -> z3.BitVecRef:
+def first_of(cells: list[Cell], word: Word) -> z3.BitVecRef:
+    """What a word of one of these cells holds before the call."""
     return next(c for c in cells if c.name == word[0]).first(int(word[1]))
 
 
