@@ -283,7 +283,7 @@ def _new(limit: int) -> Scenario:
 
 def _waiting(limit: int) -> Iterator[Scenario]:
     """What a callback answers; a task that waits; one that is woken."""
-    for name in ("answered", "wait"):
+    for name in ("wait", "answered"):
         t, after = Task(limit), After()
         answer = symbol("answer")
         code = answer & 15 if name == "answered" else bits(2)
