@@ -180,7 +180,7 @@ class FrameFunctions(Note):
 
     Attributes:
         state, top, limit, grow: of the carrier of frames, which lie in the state memory.
-        movable: an immutable global, 1 if frames can leave.
+        movable: an immutable global, -1 if frames can leave, else 0.
         drive: the function that runs the code of a task, from its start or from an event.
     """
 

@@ -67,5 +67,5 @@ def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) 
         raise MeldError(
             e.message, where=e.where, hint=e.hint or (f"it may block by {path}" if path else None)
         ) from None
-    functions.movable.init = [Instruction("i32.const", (1,))]
+    functions.movable.init = [Instruction("i32.const", (-1,))]
     cx.stats["resumable functions"] = len(done.frames)

@@ -191,14 +191,14 @@ class TaskCalls:
         results = numbers(call.target.signature.results)
         lines += [f"(local $r{i} {t.value})" for i, t in enumerate(results)]
         record_ = f"(i32.const {self.tables.record(call.callee)})"
-        lines += ["(if (i32.eqz (global.get $frames.state)) (then", "(call $enter (local.get $task))"]
+        lines += ["(if (i32.eqz (call $leaving)) (then", "(call $enter (local.get $task))"]
         if call.is_alone:
             lines.append(f"(i32.store $state offset=20 {record_} (i32.const 1))")
         lines += self._parameters(call, arguments)
         lines.append("(call $started (local.get $task))))")
         lines.append(f"(call {self._quiet(call.target)} {_locals('$a', arguments)})")
         lines += [f"local.set $r{i}" for i in reversed(range(len(results)))]
-        lines.append("(if (global.get $frames.state) (then (return)))  ;; its frames have left")
+        lines.append("(if (call $leaving) (then (return)))  ;; its frames have left")
         if call.lift.callback is not None:
             lines += ["(call $left (local.get $task))", "(call $answered (local.get $task) (local.get $r0))"]
         elif call.lift.is_async:
@@ -403,6 +403,8 @@ class TaskCalls:
 
 CALL_OF_TASK = "(i32.load $state offset=4 (local.get $task))"
 """The number of the call that a task is of."""
+TESTED = 3
+"""Numbers up to which each is tested."""
 
 
 def _flat(call: TaskCalled) -> tuple[ValType, ...]:
@@ -420,7 +422,12 @@ def _fits(call: TaskCalled, n: CanonCall) -> bool:
 
 
 def switch(cases: dict[int, str], number: str) -> str:
-    """A dispatch on a number; any other number falls through."""
+    """A dispatch on a number; any other number falls through.
+
+    Tests are quicker than a table where they are few, and the number can be loaded for each.
+    """
+    if number == CALL_OF_TASK and len(cases) <= TESTED:
+        return "".join(f"    (if (i32.eq {number} (i32.const {n})) (then {code}))\n" for n, code in cases.items())
     if not cases:
         return ""
     labels = [f"$case.{n}" for n in cases]

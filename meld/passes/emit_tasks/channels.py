@@ -246,7 +246,7 @@ class Channels:
             "n": "(param $n i32)" if stream else "",
             "check_count": self._check_count() if stream else "",
             "check_range": self._check_range(domain, call, verb, count),
-            "copy": self._awaited(call, verb, call_) if sync else call_,
+            "copy": self._awaited(call_) if sync else call_,
             "back": BACK if sync and self.tasks else "",
         }
 
@@ -266,23 +266,22 @@ class Channels:
         length = length if element.size == 1 else f"(i64.mul {length} (i64.const {element.size}))"
         end = f"(i64.add (i64.extend_i32_u (local.get $ptr)) {length})"
         whole = f"(i64.mul (i64.extend_i32_u (memory.size {self.text.use(memory)})) (i64.const {page_size(memory)}))"
-        outside = self.text.trap(Trap.BUFFER)
-        checks = f"(if (i64.gt_u {end} {whole}) (then (call {outside}) (unreachable)))"
+        refused = [(f"(i64.gt_u {end} {whole})", self.text.trap(Trap.BUFFER))]
         if element.align > 1:
             unaligned = self.text.trap(Trap.READ_ALIGNMENT if verb is Verb.READ else Trap.WRITE_ALIGNMENT)
-            checks += (
-                f"\n        (if (i32.and (local.get $ptr) (i32.const {element.align - 1}))"
-                f" (then (call {unaligned}) (unreachable)))"
-            )
-        return checks if count != "(local.get $n)" else f"(if (local.get $n) (then\n        {checks}))"
+            refused.append((f"(i32.and (local.get $ptr) (i32.const {element.align - 1}))", unaligned))
+        trap = "(call {}) (unreachable)"
+        if count == "(local.get $n)":  # asked last: hardly any buffer is empty
+            trap = f"(if (local.get $n) (then {trap}))"
+        return "\n    ".join(f"(if {when} (then {trap.format(which)}))" for when, which in refused)
 
-    def _awaited(self, call: CanonCall, verb: Verb, copy: str) -> str:
+    @staticmethod
+    def _awaited(copy: str) -> str:
         """A copy, and where it would block, the wait for it."""
-        record, type_ = self.tables.record(call.instance), self.types.number(call.type) | (verb is Verb.WRITE)
-        wait = f"(call $end_await (i32.const {record}) (i32.const {type_}) (local.get $handle))"
         return (
             f"(local.set $result {copy})\n"
-            f"    (if (i32.eq (local.get $result) (i32.const -1)) (then (local.set $result {wait})))\n"
+            "    (if (i32.eq (local.get $result) (i32.const -1))\n"
+            "      (then (local.set $result (call $await_end (global.get $parked)))))\n"
             "    (local.get $result)"
         )
 
@@ -366,7 +365,7 @@ def _carried(module: Module) -> Iterator[tuple[Boundary, Type]]:
 
 # --- the shapes of stubs ----------------------------------------------------------------------------------------------
 
-BACK = "(if (global.get $frames.state) (then (return (call $end_awaited))))"
+BACK = "(if (call $leaving) (then (return (call $end_awaited))))"
 """What a synchronous read or write does when its frames are back: it is a leaf (`frames.wat`)."""
 
 _OF_ENDS = ("new", "read", "write", "cancel-read", "cancel-write", "drop-readable", "drop-writable")

@@ -62,9 +62,7 @@
     (drop (call $end_of (local.get $record) (local.get $type) (local.get $handle)))
     (call {trap COPYING}))
 
-  ;; A read or write that was parked is synchronous: waits for its end, and returns the packed result.
-  (func $end_await (param $record i32) (param $type i32) (param $handle i32) (result i32)
-    (call $await_end (call $end_of (local.get $record) (local.get $type) (local.get $handle))))
+  (global $parked (mut i32) (i32.const 0))  ;; the waitable of the end that was parked last, by a read or write that may be synchronous
 
   ;; *.cancel-read, *.cancel-write: the packed result. Nothing here ever has to wait.
   (func $channel_cancel (param $record i32) (param $type i32) (param $handle i32) (param $sync i32)

@@ -3,7 +3,7 @@
 
   ;; The packed result, or -1 (BLOCKED): the buffer is parked. `place` is the number of its place in its domain.
   (func {name} (param $record i32) (param $place i32) (param $handle i32) (param $ptr i32) (param $n i32) (result i32)
-    (local $channel i32) (local $bits i32) (local $set i32) (local $left i32) (local $parked i32) (local $event i32)
+    (local $channel i32) (local $bits i32) (local $set i32) (local $left i32) (local $moved i32) (local $parked i32) (local $event i32)
     (block $known
       (if (i32.lt_u (local.get $handle) (i32.load $state offset=4 (local.get $record)))
         (then
@@ -14,42 +14,46 @@
       (unreachable))
     (local.set $channel {channel})
     (local.set $bits (i32.load $state offset=32 (local.get $channel)))
-    (if (i32.and (local.get $bits) (i32.const {not_idle}))
+    (if (i32.and (local.get $bits) (i32.const {rare}))
       (then
-        (if (i32.and (local.get $bits) (i32.const {busy})) (then (call {trap COPYING}) (unreachable)))
-        (call {done_trap})
-        (unreachable)))
-    (if (i32.and (local.get $bits) (i32.const {other_dropped}))
-      (then
-        ;; if it has not heard of that yet, it does now
-        (if (i32.load $state offset={event} (local.get $channel))
-          (then (drop (call $waitable_deliver {mine}))))
-        (i32.store $state offset=32 (local.get $channel) (i32.or (local.get $bits) (i32.const {bits_when_dropped})))
-        (return (i32.const 1)))){host_copy}
+        (if (i32.and (local.get $bits) (i32.const {not_idle}))
+          (then
+            (if (i32.and (local.get $bits) (i32.const {busy})) (then (call {trap COPYING}) (unreachable)))
+            (call {done_trap})
+            (unreachable)))
+        (if (i32.and (local.get $bits) (i32.const {other_dropped}))
+          (then
+            ;; if it has not heard of that yet, it does now
+            (if (i32.load $state offset={event} (local.get $channel))
+              (then (drop (call $waitable_deliver {mine}))))
+            (i32.store $state offset=32 (local.get $channel)
+              (i32.or (local.get $bits) (i32.const {bits_when_dropped})))
+            (return (i32.const 1)))){host_copy}))
     (block $park
       (br_if $park (i32.eqz (i32.and (local.get $bits) (i32.const {other_parked}))))
       {check_instance}
       (local.set $left (i32.load $state offset=40 (local.get $channel)))
+      (local.set $moved
+        (select (local.get $left) (local.get $n) (i32.gt_u (local.get $n) (local.get $left))))
       {meet_zero}
-      (if (i32.gt_u (local.get $n) (local.get $left)) (then (local.set $n (local.get $left))))
       (local.set $parked (i32.load $state offset=36 (local.get $channel)))
       {copy}
       (local.set $event (i32.load $state offset={other_event} (local.get $channel)))
-      (i32.store $state offset={other_event} (local.get $channel)
-        (i32.add
-          (select (local.get $event) (i32.const 1) (local.get $event))
-          {progress}))
-      (if (i32.eqz (local.get $event))
+      (if (local.get $event)
         (then
+          (i32.store $state offset={other_event} (local.get $channel)
+            (i32.add (local.get $event) {progress})))
+        (else
+          (i32.store $state offset={other_event} (local.get $channel) (i32.add {progress} (i32.const 1)))
           (local.set $set (i32.load $state offset={other_set} (local.get $channel)))
           (if (i32.gt_u (local.get $set) (i32.const 1))
             (then
               (call $set_append (local.get $set) {other})))))
-      (local.set $left (i32.sub (local.get $left) (local.get $n)))
+      (local.set $left (i32.sub (local.get $left) (local.get $moved)))
       (if (local.get $left)
         (then
           (i32.store $state offset=36 (local.get $channel)
-            (i32.add (local.get $parked) {moved}))
+            (i32.add (local.get $parked) {bytes_moved}))
           (i32.store $state offset=40 (local.get $channel) (local.get $left)))
         (else
           (i32.store $state offset=32 (local.get $channel)
@@ -60,4 +64,4 @@
     (i32.store $state offset=40 (local.get $channel) (local.get $n))
     (i32.store $state offset=44 (local.get $channel) (local.get $place))
     (i32.store $state offset=48 (local.get $channel) (local.get $record))
-    (i32.const -1))
+    {blocked}(i32.const -1))

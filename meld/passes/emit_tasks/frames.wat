@@ -13,35 +13,28 @@
   (global $frames.base (mut i32) (i32.const 0))
   (global $frames.top (export "frames.top") (mut i32) (i32.const 0))
   (global $frames.limit (export "frames.limit") (mut i32) (i32.const 0))
-  (global $movable (export "frames.movable") i32 (i32.const 0))
+  (global $movable (export "frames.movable") i32 (i32.const 0))  ;; -1 if frames can leave
   (global $driven (export "frames.driven") (mut i32) (i32.const 0))  ;; whether a driver is below, and no call of the host in between
 
   (global $rooms (mut i32) (i32.const 0))  ;; rooms of {room} bytes that nobody needs: the first one, or 0
 
-  ;; Makes room for a frame: one of those rooms, or twice the room there is, in a new block.
+  ;; Makes room for a frame: a room, or twice the room there is, in a new block.
   (func $frames.grow (export "frames.grow") (param $size i32)
     (local $bytes i32) (local $used i32) (local $room i32) (local $more i32)
     (local.set $bytes (i32.sub (global.get $frames.limit) (global.get $frames.base)))
     (local.set $used (i32.const 32))
     (local.set $more (i32.const {room}))
-    (block $made
-      (if (i32.eqz (local.get $bytes))
-        (then
-          (local.set $room (global.get $rooms))
-          (if (i32.and (i32.ne (local.get $room) (i32.const 0)) (i32.le_u (local.get $size) (i32.const {room_left})))
-            (then
-              (global.set $rooms (i32.load $state (local.get $room)))
-              (br $made))))
-        (else (local.set $used (i32.sub (global.get $frames.top) (global.get $frames.base)))))
-      (if (i32.or (local.get $bytes) (i32.gt_u (local.get $size) (i32.const {room_left})))
-        (then
-          (local.set $more
-            (i32.add (i32.shl (local.get $bytes) (i32.const 1)) (i32.add (local.get $size) (i32.const {room}))))))
-      (local.set $room (call $block_new (local.get $more)))
-      (if (local.get $bytes)
-        (then
-          (memory.copy $state $state (local.get $room) (global.get $frames.base) (local.get $used))
-          (call $room_free (global.get $frames.base) (local.get $bytes)))))
+    (if (local.get $bytes)
+      (then (local.set $used (i32.sub (global.get $frames.top) (global.get $frames.base)))))
+    (if (i32.or (local.get $bytes) (i32.gt_u (local.get $size) (i32.const {room_left})))
+      (then
+        (local.set $more
+          (i32.add (i32.shl (local.get $bytes) (i32.const 1)) (i32.add (local.get $size) (i32.const {room}))))))
+    (local.set $room (call $block_new (local.get $more)))
+    (if (local.get $bytes)
+      (then
+        (memory.copy $state $state (local.get $room) (global.get $frames.base) (local.get $used))
+        (call $room_free (global.get $frames.base) (local.get $bytes))))
     (global.set $frames.base (local.get $room))
     (global.set $frames.top (i32.add (local.get $room) (local.get $used)))
     (global.set $frames.limit (i32.add (local.get $room) (local.get $more))))
@@ -52,6 +45,23 @@
         (i32.store $state (local.get $room) (global.get $rooms))
         (global.set $rooms (local.get $room)))
       (else (call $block_free (local.get $room) (local.get $bytes)))))
+
+  ;; The room for what leaves next: one that nobody needs, if there is one, else `$frames.grow` makes it.
+  (func $room_next
+    (local $room i32)
+    (local.set $room (global.get $rooms))
+    (global.set $frames.base (local.get $room))
+    (global.set $frames.top (i32.const 0))
+    (global.set $frames.limit (i32.const 0))
+    (if (local.get $room)
+      (then
+        (global.set $rooms (i32.load $state (local.get $room)))
+        (global.set $frames.top (i32.add (local.get $room) (i32.const 32)))
+        (global.set $frames.limit (i32.add (local.get $room) (i32.const {room}))))))
+
+  ;; Whether frames leave, or come back. Where none can, engines see that the answer is 0, and make no code of it.
+  (func $leaving (result i32)
+    (i32.and (global.get $movable) (global.get $frames.state)))
 
   ;; Whether the innermost frame can leave.
   (func $may_leave (result i32)
@@ -64,13 +74,15 @@
   ;; The driver: runs the code of a task from its start, or from an event, until it blocks or is over.
   (func $drive (export "frames.drive") (param $task i32) (param $event i32)
     (local $driven i32)
-    (local.set $driven (global.get $driven))
-    (global.set $driven (i32.const 1))
+    (if (global.get $movable)
+      (then
+        (local.set $driven (global.get $driven))
+        (global.set $driven (i32.const 1))))
     (if (local.get $event)
       (then (call $deliver (local.get $task)))
       (else (call $start (local.get $task))))
-    (if (global.get $frames.state) (then (call $off (local.get $task) (local.get $event))))
-    (global.set $driven (local.get $driven)))
+    (if (call $leaving) (then (call $off (local.get $task) (local.get $event))))
+    (if (global.get $movable) (then (global.set $driven (local.get $driven)))))
 
   ;; The frames of a task have left: its record waits in a queue. One that yields is behind what has yielded before.
   (func $off (export "frames.off") (param $task i32) (param $event i32)
@@ -85,9 +97,7 @@
     (i32.store $state offset=24 (local.get $record) (local.get $event))
     (i32.store $state offset=28 (local.get $record) (global.get $task))
     (global.set $frame (i32.load $state offset=12 (local.get $frame)))
-    (global.set $frames.base (i32.const 0))
-    (global.set $frames.top (i32.const 0))
-    (global.set $frames.limit (i32.const 0))
+    (call $room_next)
     (global.set $frames.state (i32.const 0))
     (call $leave (local.get $task))
     (call $append
@@ -117,6 +127,7 @@
   ;; Brings the first frames back that can go on; 0 if there are none.
   (func $resume (result i32)
     (local $record i32) (local $before i32) (local $next i32)
+    (if (i32.eqz (global.get $movable)) (then (return (i32.const 0))))
     (local.set $record (i32.load $state (i32.const {waiting})))
     (block $found
       (loop $more

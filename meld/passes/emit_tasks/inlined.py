@@ -14,10 +14,13 @@ from meld.ir.types import TypeDef, ValType
 from meld.rewriting.inline import inline_calls
 from meld.rewriting.template import Prepared
 
-FEW, SEVERAL = 2, 6
+FEW, SEVERAL, MANY = 2, 6, 1000
 HOT = {
     "append": SEVERAL,
+    "await": FEW,
+    "awaited": SEVERAL,
     "below_ready": SEVERAL,
+    "check_blocking": SEVERAL,
     "enter": SEVERAL,
     "enterable": SEVERAL,
     "first": SEVERAL,
@@ -25,13 +28,19 @@ HOT = {
     "frame_push": SEVERAL,
     "landed": SEVERAL,
     "leave": SEVERAL,
+    "leaving": MANY,
     "left": FEW,
     "may_block": SEVERAL,
     "may_leave": SEVERAL,
     "must_leave": SEVERAL,
     "outer_ready": SEVERAL,
+    "ready_from": FEW,
+    "room_free": FEW,
+    "room_next": FEW,
+    "run_until": SEVERAL,
     "set_append": FEW,
     "set_get": FEW,
+    "step": FEW,
     "waitable_delivered": SEVERAL,
     "wakes": SEVERAL,
     "yielded": SEVERAL,
@@ -42,8 +51,13 @@ OFFERED = frozenset({"off"})
 
 PATHS = {
     "answered": ("wait",),
+    "back": ("enter", "room_free"),
     "deliver": ("answered", "left", "set_get"),
-    "set_append": ("append", "waiter_remove"),
+    "off": ("append", "leave"),
+    "set_append": ("append", "set_wake", "waiter_remove"),
+    "set_wake": ("append", "waiter_remove"),
+    "stream_read": ("set_append",),
+    "stream_write": ("set_append",),
     "wait": ("set_get", "waiter_add"),
 }
 """What else is inlined into a function that is on the way of each event of a task, however many places call it."""
@@ -64,16 +78,21 @@ def inline_runtime(module: Module) -> int:
     def wanted(callee: Function) -> bool:
         if (callee in kept and callee.name not in OFFERED) or callee not in done:
             return False
-        return places[callee] == 1 or callee.name in here or places[callee] <= HOT.get(callee.name or "", 0)
+        return places[callee] == 1 or callee.name in here or places[callee] <= HOT.get(_kind(callee), 0)
 
     inlined = 0
     for function in _callees_first(module):
-        here = PATHS.get(function.name or "", ())
+        here = PATHS.get(_kind(function), ())
         inlined += inline_calls(function, wanted, results, tight=True)
         done.add(function)
     called = {callee for function in module.functions for callee in _called(function)}
     module.functions = [f for f in module.functions if f in kept or f in called]
     return inlined
+
+
+def _kind(function: Function) -> str:
+    """The name of a function, without its number."""
+    return (function.name or "").split(".")[0]
 
 
 def _called(function: Function) -> list[Function]:
@@ -101,5 +120,5 @@ def _callees_first(module: Module) -> list[Function]:
     return list(order)
 
 
-INLINED = Prepared("inlined", repr((4, HOT, PATHS, sorted(OFFERED))).encode(), inline_runtime)
+INLINED = Prepared("inlined", repr((6, HOT, PATHS, sorted(OFFERED))).encode(), inline_runtime)
 """For `Text.place`."""

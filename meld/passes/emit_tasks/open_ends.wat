@@ -211,7 +211,7 @@
   ;; The same of a call that is lowered synchronously: a leaf, which returns when the host has. Its waitable has no handle.
   (func $host_awaited (export "host_awaited") (param $task i32) (param $status i32)
     (local $handle i32)
-    (if (global.get $frames.state)
+    (if (call $leaving)
       (then (call $landed))
       (else
         (local.set $handle (i32.shr_u (local.get $status) (i32.const 4)))
@@ -225,7 +225,7 @@
         (call $host_pending (local.get $handle) (i32.add (local.get $task) (i32.const 16)))
         (drop (call $frame_push (i32.add (local.get $task) (i32.const 28))))
         (call $run_until (i32.add (local.get $task) (i32.const 28)))
-        (if (global.get $frames.state) (then (return)))))
+        (if (call $leaving) (then (return)))))
     (call $frame_pop (global.get $frame)))
 
   ;; The host tells of a subtask.

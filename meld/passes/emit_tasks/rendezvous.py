@@ -29,7 +29,7 @@ from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text
 from meld.support.records import record
 
-DROPPED_BIT, PARKED_BIT, DONE_BIT, BUSY_BIT, WRITTEN_BIT = 8, 4, 2, 1, 256
+DROPPED_BIT, PARKED_BIT, DONE_BIT, BUSY_BIT, WRITTEN_BIT, HOST_BIT = 8, 4, 2, 1, 256, 512
 """Bits of a channel's state (`channels.wat`)."""
 
 
@@ -48,6 +48,7 @@ class Rendezvous:
         number: for the names of its functions.
         places: the number of each place, by what tells places apart.
         reads, writes: a built-in that reads, or writes, at a place, by its number.
+        waiting: the verbs of which there are synchronous operations.
     """
 
     type: c.Stream | c.Future
@@ -55,6 +56,7 @@ class Rendezvous:
     places: dict[Any, int] = field(default_factory=dict)
     reads: dict[int, CanonCall] = field(default_factory=dict)
     writes: dict[int, CanonCall] = field(default_factory=dict)
+    waiting: set[Verb] = field(default_factory=set)
 
     @property
     def element(self) -> Layout | None:
@@ -70,6 +72,8 @@ class Rendezvous:
         """The number of the place of a built-in."""
         place = self.places.setdefault(self._place(call), len(self.places))
         (self.reads if verb is Verb.READ else self.writes).setdefault(place, call)
+        if not call.options.is_async:
+            self.waiting.add(verb)
         return place
 
     def _place(self, call: CanonCall) -> tuple[Any, ...]:
@@ -189,18 +193,18 @@ class Copying:
             "busy": BUSY_BIT << mine,
             "done_trap": self._done(verb, future),
             "other_dropped": DROPPED_BIT << other,
+            "rare": self._rare(domain, mine, other, future),
+            "blocked": self._blocked(domain, write),
             "bits_when_dropped": done | (WRITTEN_BIT if future else 0),
             "other_parked": PARKED_BIT << other,
             "busy_and_parked": (BUSY_BIT | PARKED_BIT) << mine,
             "bits_moved": _moved(PARKED_BIT << other, WRITTEN_BIT if future else 0),
             "host_copy": self._host_copy(domain, verb),
             "check_instance": "" if domain.is_numeric else self._check_instance(),
-            "meet_zero": ""
-            if future
-            else _MEET_ZERO[verb].format(keep=~(PARKED_BIT << other), other=_waitable(not write)),
+            "meet_zero": "" if future else self._meet_zero(verb, other, write),
             "copy": self._copy(domain, verb) if element is not None else "",
-            "moved": _bytes(element) if element is not None else "(i32.const 0)",
-            "progress": "(i32.const 0)" if future else "(i32.shl (local.get $n) (i32.const 4))",
+            "bytes_moved": _bytes(element) if element is not None else "(i32.const 0)",
+            "progress": "(i32.const 0)" if future else "(i32.shl (local.get $moved) (i32.const 4))",
         }
 
     def _host_copy(self, domain: Rendezvous, verb: Verb) -> str:
@@ -208,10 +212,27 @@ class Copying:
         if self.open_ends is None or domain.type not in self.open_ends.given:
             return ""
         return (
-            "\n    (if (i32.and (local.get $bits) (i32.const 512))"
-            f" (then (return (call {self.open_ends.copy(domain, verb)}"
+            f"\n        (if (i32.and (local.get $bits) (i32.const {HOST_BIT}))"
+            f" (then {self._blocked(domain, verb is Verb.WRITE)}(return (call {self.open_ends.copy(domain, verb)}"
             " (local.get $channel) (local.get $place) (local.get $ptr) (local.get $n)))))"
         )
+
+    def _rare(self, domain: Rendezvous, mine: int, other: int, future: bool) -> int:
+        """The bits of which one says that neither a copy nor a wait for one is due."""
+        of_host = HOST_BIT if self.open_ends is not None and domain.type in self.open_ends.given else 0
+        done = WRITTEN_BIT if future else 0
+        return (BUSY_BIT | DONE_BIT) << mine | DROPPED_BIT << other | done | of_host
+
+    def _blocked(self, domain: Rendezvous, write: bool) -> str:
+        """What is noted where an operation blocks, for one that waits then."""
+        waits = (Verb.WRITE if write else Verb.READ) in domain.waiting
+        return f"(global.set $parked {_waitable(write)})\n    " if waits else ""
+
+    @staticmethod
+    def _meet_zero(verb: Verb, other: int, write: bool) -> str:
+        """What is done where one of two buffers is empty."""
+        cases = "\n          ".join(_MEET_ZERO[verb]).format(keep=~(PARKED_BIT << other), other=_waitable(not write))
+        return f"(if (i32.eqz (local.get $moved))\n        (then\n          {cases}))"
 
     def _done(self, verb: Verb, future: bool) -> str:
         """The trap for an end that was notified that its channel is done."""
@@ -224,7 +245,7 @@ class Copying:
         return f"(if {same} (then (call {self.text.trap(Trap.BOTH_ENDS)}) (unreachable)))"
 
     def _copy(self, domain: Rendezvous, verb: Verb) -> str:
-        """The copy of `$n` elements between `$ptr` and `$parked`, for whatever pair of places meets."""
+        """The copy of `$moved` elements between `$ptr` and `$parked`, for whatever pair of places meets."""
         element = domain.element
         assert element is not None
         from_, to = ("$ptr", "$parked") if verb is Verb.WRITE else ("$parked", "$ptr")
@@ -255,7 +276,7 @@ class Copying:
             return None
         if not element.plain:
             copy = self.text.use(self.copies.between(domain.type.element, write, read))
-            return f"(call {copy} (local.get {from_}) (local.get {to}) (local.get $n))"
+            return f"(call {copy} (local.get {from_}) (local.get {to}) (local.get $moved))"
         source, target = self._memory(write), self._memory(read)
         return f"(memory.copy {target} {source} (local.get {to}) (local.get {from_}) {_bytes(element)})"
 
@@ -306,8 +327,8 @@ def _moved(parked: int, written: int) -> str:
 
 
 def _bytes(element: Layout) -> str:
-    """The size of `$n` elements."""
-    return "(local.get $n)" if element.size == 1 else f"(i32.mul (local.get $n) (i32.const {element.size}))"
+    """The size of `$moved` elements."""
+    return "(local.get $moved)" if element.size == 1 else f"(i32.mul (local.get $moved) (i32.const {element.size}))"
 
 
 THROUGH = """
@@ -340,19 +361,12 @@ def _dispatch(pair: str, ways: list[tuple[str, list[int]]], pairs: int) -> str:
     return f"(block $copied\n        (block $never {code})\n        (unreachable))"
 
 
-_MEET_ZERO = {
-    Verb.READ: """(if (i32.eqz (local.get $left))
-        (then
-          (local.set $bits (i32.and (local.get $bits) (i32.const {keep})))
-          (call $waitable_set_event {other} (i32.const 1))
-          (br $park)))
-      (if (i32.eqz (local.get $n)) (then (return (i32.const 0))))""",
-    Verb.WRITE: """(if (i32.eqz (local.get $n)) (then (return (i32.const 0))))
-      (if (i32.eqz (local.get $left))
-        (then
-          (local.set $bits (i32.and (local.get $bits) (i32.const {keep})))
-          (call $waitable_set_event {other} (i32.const 1))
-          (br $park)))""",
-}
+_NOTHING = "(if (i32.eqz (local.get $n)) (then (return (i32.const 0))))"
+_PARKED_NOTHING = """(if (i32.eqz (local.get $left))
+            (then
+              (local.set $bits (i32.and (local.get $bits) (i32.const {keep})))
+              (call $waitable_set_event {other} (i32.const 1))
+              (br $park)))"""
+_MEET_ZERO = {Verb.READ: (_PARKED_NOTHING, _NOTHING), Verb.WRITE: (_NOTHING, _PARKED_NOTHING)}
 """A stream's buffer that meets an empty one. A write of nothing always completes; a read of nothing does unless the
 write was one too. An empty buffer that was parked completes, and the newcomer parks."""

@@ -228,7 +228,7 @@
   ;; Calls the callback of a task with its next event.
   (func $deliver (param $task i32)
     (local $code i32) (local $handle i32) (local $payload i32) (local $set i32)
-    (if (i32.eqz (global.get $frames.state))
+    (if (i32.eqz (call $leaving))
       (then
         (local.set $code (i32.load $state offset=36 (local.get $task)))
         (if (local.get $code)
@@ -247,7 +247,7 @@
         (i32.store $state offset=20 (i32.load $state offset=12 (local.get $task)) (i32.const 1))))
     (call $callback (local.get $task) (local.get $code) (local.get $handle) (local.get $payload))
     local.set $code
-    (if (global.get $frames.state) (then (return)))
+    (if (call $leaving) (then (return)))
     (call $left (local.get $task))
     (call $answered (local.get $task) (local.get $code)))
 
@@ -329,7 +329,7 @@
 
   (func $block_on_set (export "block_on_set") (param $set i32)
     (local $frame i32)
-    (if (global.get $frames.state)
+    (if (call $leaving)
       (then (call $landed))
       (else
         (if (i32.load $state (local.get $set)) (then (return)))
@@ -337,18 +337,18 @@
         (local.set $frame (call $frame_push (local.get $set)))
         (call $waiter_add (local.get $set) (local.get $frame))
         (call $run_until (local.get $set))
-        (if (global.get $frames.state) (then (return)))))
+        (if (call $leaving) (then (return)))))
     (local.set $frame (global.get $frame))
     (call $waiter_remove (i32.load $state offset=8 (local.get $frame)) (local.get $frame))
     (call $frame_pop (local.get $frame)))
 
   ;; Until there is an event, the waitable belongs to whoever waits, and must not join a set (+4 is 1).
   (func $block_on_waitable (export "block_on_waitable") (param $waitable i32)
-    (if (global.get $frames.state)
+    (if (call $leaving)
       (then (call $landed))
       (else
         (call $await (local.get $waitable))
-        (if (global.get $frames.state) (then (return)))))
+        (if (call $leaving) (then (return)))))
     (drop (call $awaited)))
 
   (func $await (param $waitable i32)
@@ -370,7 +370,7 @@
   ;; A read or write that was parked is synchronous: waits for its end, and returns the packed result.
   (func $await_end (param $waitable i32) (result i32)
     (call $await (local.get $waitable))
-    (if (global.get $frames.state) (then (return (i32.const 0))))
+    (if (call $leaving) (then (return (i32.const 0))))
     (call $waitable_delivered (call $awaited)))
 
   ;; The same when its frames are back.
@@ -381,7 +381,7 @@
   ;; thread.yield: all that is ready, and what has yielded before.
   (func $yield (result i32)
     (local $task i32) (local $count i32) (local $frame i32)
-    (if (global.get $frames.state)
+    (if (call $leaving)
       (then
         (call $landed)
         (call $yielded (global.get $frame))
@@ -440,7 +440,7 @@
   ;; A call that is lowered synchronously, or the host's: returns when the task has resolved.
   (func $call_sync (export "call_sync") (param $task i32)
     (local $driven i32)
-    (if (global.get $frames.state)
+    (if (call $leaving)
       (then (call $landed))
       (else
         (local.set $driven (global.get $driven))
@@ -451,7 +451,7 @@
           (then
             (if (i32.load $state offset=44 (local.get $task)) (then (call $check_blocking)))
             (call $run_until (i32.add (local.get $task) (i32.const 28)))
-            (if (global.get $frames.state) (then (return)))))
+            (if (call $leaving) (then (return)))))
         (global.set $driven (local.get $driven))))
     (call $frame_pop (global.get $frame)))
 

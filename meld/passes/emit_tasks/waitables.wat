@@ -69,20 +69,23 @@
     (call $waitable_delivered (local.get $waitable)))
 
   (func $waitable_delivered (param $waitable i32) (result i32)
-    (local $payload i32) (local $code i32) (local $channel i32) (local $shift i32)
+    (local $word i32) (local $payload i32)
+    (local.set $word (i32.load $state (local.get $waitable)))
     (local.set $payload (i32.sub (i32.load $state offset=12 (local.get $waitable)) (i32.const 1)))
     (i32.store $state offset=12 (local.get $waitable) (i32.const 0))
-    (local.set $code (i32.shr_u (i32.load $state (local.get $waitable)) (i32.const 28)))
-    (if (i32.eq (local.get $code) (i32.const 1))
-      (then (return (local.get $payload))))
-    (local.set $shift (i32.shl (i32.and (local.get $code) (i32.const 1)) (i32.const 2)))
-    (local.set $channel (i32.sub (local.get $waitable) (i32.shl (local.get $shift) (i32.const 2))))
-    (i32.store $state offset=32 (local.get $channel)
-      (i32.or
-        (i32.and
-          (i32.load $state offset=32 (local.get $channel))
-          (i32.xor (i32.shl (i32.const 5) (local.get $shift)) (i32.const -1)))
-        (i32.shl (i32.and (local.get $payload) (i32.const 1)) (i32.add (local.get $shift) (i32.const 1)))))
+    (if (i32.eqz (i32.and (local.get $word) (i32.const 0x10000000)))
+      (then  ;; a readable end
+        (i32.store $state offset=32 (local.get $waitable)
+          (i32.or
+            (i32.and (i32.load $state offset=32 (local.get $waitable)) (i32.const -6))
+            (i32.shl (i32.and (local.get $payload) (i32.const 1)) (i32.const 1)))))
+      (else
+        (if (i32.and (local.get $word) (i32.const 0x60000000))
+          (then  ;; a writable end, which is at +16 of its channel
+            (i32.store $state offset=16 (local.get $waitable)
+              (i32.or
+                (i32.and (i32.load $state offset=16 (local.get $waitable)) (i32.const -81))
+                (i32.shl (i32.and (local.get $payload) (i32.const 1)) (i32.const 5))))))))
     (local.get $payload))
 
   ;; The first event of a set: its code, the handle of its waitable, and the payload; three zeros if there is none.

@@ -109,5 +109,5 @@ class _Switching:
             wrapper.name = f"{leaf.name}.leaves"
         rebind_notes(module, {leaf: new[leaf] for leaf in leaves})
         module.replace_uses(new, unless=lambda item: isinstance(item, Function) and item in generated)
-        frames.movable.init = [Instruction("i32.const", (1,))]
+        frames.movable.init = [Instruction("i32.const", (-1,))]
         return len(leaves)

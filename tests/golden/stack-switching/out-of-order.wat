@@ -4,7 +4,7 @@
 ;; check: (table $stacks (@meld.synthetic stack-switching) 16 (ref null $stack))
 ;; check: (table $pool (@meld.synthetic stack-switching) 2 2 (ref null $stack))
 ;; check: (tag $leave (@meld.synthetic stack-switching)
-;; check: (global $movable (@meld.synthetic async) i32 i32.const 1)
+;; check: (global $movable (@meld.synthetic async) i32 i32.const -1)
 ;; check: (func $lib/f
 ;; next: (local
 ;; next: local.get $x
