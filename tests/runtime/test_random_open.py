@@ -6,7 +6,7 @@ import os
 
 import pytest
 from open_async import OpenShape, split, verdicts
-from random_async import Instance, Program, Script
+from random_async import Instance, Program, Script, generate
 
 CASES = int(os.environ.get("MELD_CASES", "20"))
 """Programs, in shapes of ten."""
@@ -17,6 +17,12 @@ OF_A_SHAPE = 10
 def test_random_programs(seed: int) -> None:
     for verdict in verdicts(seed, OF_A_SHAPE):
         assert verdict.word in ("same", "legal", "engine"), verdict
+
+
+def test_a_call_that_waits_to_start() -> None:
+    """Its stream is the caller's until then."""
+    shape = OpenShape(first := generate(21, more=True))
+    assert shape.verdict(generate(21014, first)).word == "same"
 
 
 def _steps(*lines: str) -> list[tuple[str, int, int, int, int]]:

@@ -218,8 +218,8 @@ def _wordless(answers: list[Any]) -> list[Any]:
 
 
 def verdicts(seed: int, scripts: int = SCRIPTS) -> list[Verdict]:
-    """Of the shape of a seed, and of scripts in it."""
-    first = generate(seed)
+    """Of the shape of a seed, and of scripts in it. Every other shape has synchronous functions, and destructors."""
+    first = generate(seed, more=seed % 2 == 1)
     shape = Shape(first)
     programs = [first, *(generate(seed * 1000 + k, first) for k in range(1, scripts))]
     return [shape.verdict(program) for program in programs]

@@ -42,7 +42,7 @@ from meld.notes.tasks import (
 from meld.passes.base import Pass, PassContext
 from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_export
 from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
-from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks, keeps_arguments
+from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks, kept_arguments
 from meld.passes.emit_tasks.inlined import INLINED
 from meld.passes.emit_tasks.open_ends import SEPARATE, ends_of_host, hooks
 from meld.passes.emit_tasks.shares import Parties, Shares
@@ -411,7 +411,7 @@ class _Emitter:
             self.text, self.module, wanted, ends, opens=bool(self.opens), tasks=tasks, errors=errors
         )
         if self.channels.open_ends is not None:
-            self.channels.open_ends.keeps = keeps_arguments(self.opens.calls)
+            self.channels.open_ends.keep(kept_arguments(self.opens.calls))
         self.channels.templates()
         if not tasks:
             self.text.add(HOOKS_WITHOUT_TASKS)

@@ -8,15 +8,16 @@
 ;;   it has not: the entry has its type again; that of an end is one of the host's stream from now on. When the host tells
 ;;   that it has started, the handle is lifted, with all checks.
 ;;
-;; A kept handle, 16 bytes: +0 the next one   +4 its type number   +8 itself   +12 that of the host, for an end; for a
-;; resource that is the object of the entry. A task has its list at +64.
+;; A kept handle, 32 bytes: +0 the next one   +4 its type number   +8 itself   +12 that of the host, for an end; for a
+;; resource that is the object of the entry   +16 the channel that an end is of again if its call never starts, whose
+;; writable end is inside, 0 if there is none; that has the kept handle at +8. A task has its list at +64.
 
   (global $kept (mut i32) (i32.const 0))       ;; of the call that is being prepared: the first one, the last one
   (global $kept_last (mut i32) (i32.const 0))
 
   (func $keep (param $record i32) (param $type i32) (param $handle i32)
     (local $made i32)
-    (local.set $made (call $block_new (i32.const 16)))
+    (local.set $made (call $block_new (i32.const 32)))
     (i32.store $state (local.get $made) (i32.const 0))
     (i32.store $state offset=4 (local.get $made) (local.get $type))
     (i32.store $state offset=8 (local.get $made) (local.get $handle))
@@ -42,11 +43,14 @@
   (func $end_keep (param $record i32) (param $type i32) (param $handle i32) (result i32)
     (local $waitable i32)
     (local.set $waitable (call $end_liftable (local.get $record) (local.get $type) (local.get $handle)))
-    (call $keep (local.get $record) (local.get $type) (local.get $handle))
+    (call $keep (local.get $record) (local.get $type) (local.get $handle)){link}
     (local.get $waitable))
 
   ;; The host's handle for the last one that was kept.
   (func $kept_as (param $host i32) (result i32)
+    (if (i32.load $state offset=16 (global.get $kept_last))
+      (then
+        (i32.store $state offset=8 (i32.load $state offset=16 (global.get $kept_last)) (global.get $kept_last))))
     (i32.store $state offset=12 (global.get $kept_last) (local.get $host))
     (local.get $host))
 
@@ -86,8 +90,9 @@
     (loop $more
       (local.set $kept (i32.load $state offset=64 (local.get $task)))
       (if (i32.eqz (local.get $kept)) (then (return)))
-      (if (i32.ne (local.get $status) (i32.const 3))
-        (then
+      (if (i32.eq (local.get $status) (i32.const 3))
+        (then{rejoin})
+        (else
           (call $kept_lift
             (i32.load $state offset=44 (local.get $task))
             (i32.load $state offset=4 (local.get $kept))
@@ -106,5 +111,7 @@
   ;; Takes the first one of a list out of it: the next one.
   (func $kept_free (param $task i32) (param $kept i32) (result i32)
     (i32.store $state offset=64 (local.get $task) (i32.load $state (local.get $kept)))
-    (call $block_free (local.get $kept) (i32.const 16))
+    (if (i32.load $state offset=16 (local.get $kept))
+      (then (i32.store $state offset=8 (i32.load $state offset=16 (local.get $kept)) (i32.const 0))))
+    (call $block_free (local.get $kept) (i32.const 32))
     (i32.load $state offset=64 (local.get $task)))

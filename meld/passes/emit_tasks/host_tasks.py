@@ -16,7 +16,7 @@ from dataclasses import field
 from meld.abi.layout import Layouts
 from meld.abi.options import Options
 from meld.abi.signatures import lowered_type
-from meld.abi.types import function_types, is_end
+from meld.abi.types import Type, function_types, is_end
 from meld.ir import component as c
 from meld.ir.module import Function, ImportName, Module
 from meld.ir.types import I32, FuncType
@@ -127,7 +127,7 @@ class HostTasks:
         lines.append(f"(local.set $blocks (call {self._state('arena_take')}))")
         lines.append(f"(call {self.text.use(start)} {' '.join(operands)})")
         lines += [f"local.set $h{i}" for i in reversed(range(len(given)))]
-        if _keeps(edge):
+        if _kept(edge):
             lines.append("(call $arguments_kept (local.get $task))")
         area = ""
         if result is not None:
@@ -175,14 +175,14 @@ def _has_out(function: Function, edge: Edge) -> bool:
     return edge.type.result is not None and (edge.inner.is_async or not function.signature.results)
 
 
-def keeps_arguments(edges: Iterable[tuple[Function, Edge]]) -> bool:
-    """Whether any call has handles as arguments that are the caller's until it starts."""
-    return any(_keeps(edge) for _, edge in edges)
+def kept_arguments(edges: Iterable[tuple[Function, Edge]]) -> list[Type]:
+    """The types of handles in arguments of these calls that are the caller's until they start."""
+    return [t for _, edge in edges for t in _kept(edge)]
 
 
-def _keeps(edge: Edge) -> bool:
+def _kept(edge: Edge) -> list[Type]:
     params = function_types(c.CompFuncType(edge.type.params, None))
-    return any(is_end(t) or isinstance(t, c.Own) for t in params)
+    return [t for t in params if is_end(t) or isinstance(t, c.Own)]
 
 
 def _borrows(call: tuple[Function, Edge]) -> bool:

@@ -24,7 +24,7 @@ from meld.notes.boundaries import CanonCall, HostCall, HostExport
 from meld.notes.channels import FIRST_STREAM, EndTypes
 from meld.passes.emit_tasks.elements import ElementCopies
 from meld.passes.emit_tasks.host_builtins import HostBuiltins
-from meld.passes.emit_tasks.rendezvous import Rendezvous, Verb
+from meld.passes.emit_tasks.rendezvous import NUMBERS, Rendezvous, Verb
 from meld.rewriting.handles import Tables
 from meld.rewriting.state import State
 from meld.rewriting.template import filled, template_text
@@ -79,7 +79,7 @@ class OpenEnds:
         given: the types of ends that cross the edge.
         host: the built-ins of the host's.
         separate: whether the host is given the state memory only, so that all elements go through it.
-        inner: the types of ends in elements that the module writes.
+        inner: the types of ends that may come back: in elements that the module writes, and in arguments of calls.
         keeps: whether handles in arguments of the host's calls are the caller's until these start.
     """
 
@@ -102,6 +102,15 @@ class OpenEnds:
         """The memory in which all of it is."""
         return self.tables.state
 
+    def keep(self, arguments: Sequence[Type]) -> None:
+        """Says which types arguments have that are handles. An end comes back as one of the host's stream.
+
+        That is not good enough where one component must not both read and write it: it gets its own channel back.
+        """
+        self.keeps = bool(arguments)
+        ends = [t for t in arguments if is_end(t) and t.element is not None and t.element not in NUMBERS]
+        self.inner = list(dict.fromkeys([*self.inner, *ends]))
+
     def templates(self, params: dict[str, Any], *, several: bool) -> None:
         """Adds the functions that all ends share; `several`: whether calls by the host may wait for one another."""
         for name, shape in OF_ALL.items():
@@ -121,9 +130,21 @@ class OpenEnds:
         if self.inner:
             self.text.add(template_text(__package__, "open_elements.wat", params | more))
         self.text.add(filled(HOST_END, {"host_end": self._function("host_end")}))
-        kept = template_text(__package__, "arguments.wat", {"first_end": FIRST_STREAM})
-        self.text.add(kept if self.keeps else NOTHING_KEPT)
-        if self.keeps and not self.types.numbers:
+        self._arguments()
+
+    def _arguments(self) -> None:
+        if not self.keeps:
+            self.text.add(NOTHING_KEPT)
+            return
+        params = {"first_end": FIRST_STREAM, "link": "", "rejoin": ""}
+        if self.inner:
+            linked = "(i32.const 0)"
+            for t in self.inner:
+                linked = f"(i32.or (i32.eq (local.get $type) (i32.const {self.types.number(t)})) {linked})"
+            params |= {"link": filled(LINK, {"linked": linked}), "rejoin": REJOIN}
+            self.text.add(template_text(__package__, "kept_ends.wat", {}))
+        self.text.add(template_text(__package__, "arguments.wat", params))
+        if not self.types.numbers:
             self.text.add(NO_ENDS)
 
     @property
@@ -360,6 +381,15 @@ NOTHING_KEPT = """
   (func $arguments_called (param $task i32) (param $status i32))
   (func $arguments_told (param $task i32) (param $status i32))
 """
+LINK = """
+    (if {linked}
+      (then
+        (if (i32.eqz (i32.and (i32.load $state offset=32 (local.get $waitable)) (i32.const 0x280)))
+          (then (i32.store $state offset=16 (global.get $kept_last) (local.get $waitable))))))"""
+REJOIN = """
+          (if (i32.load $state offset=16 (local.get $kept))
+            (then (call $kept_rejoin (local.get $task) (local.get $kept))))"""
+"""What `arguments.wat` does with an end of a call that never started, whose channel it may get back."""
 NO_ENDS = """
   (func $end_liftable (param $record i32) (param $type i32) (param $handle i32) (result i32) (unreachable))
   (func $end_lift (param $record i32) (param $type i32) (param $handle i32) (result i32) (unreachable))

@@ -153,3 +153,99 @@ def test_arguments_inside(mode: str) -> None:
     calls = (("run", mode != "starts at once", list(MODES).index(mode)),)
     wasm = composed(HOST, PROGRAM, IMPORTS, ("func run",))
     assert fused(wasm, calls) == unfused(wasm, calls)
+
+
+def _texts(written: int) -> tuple[str, str]:
+    """A host, and a program: its source has written strings, or not, when a call with the stream is cancelled."""
+    host = f"""(component {LIBC}
+      (type $s (stream string))
+      (core func $inc (canon backpressure.inc))
+      (core func $return (canon task.return))
+      (core module $m (import "" "inc" (func $inc)) (import "" "return" (func $return))
+        (func (export "hold") (call $inc)) (func (export "give") (param i32) (call $return)))
+      (core instance $i (instantiate $m
+        (with "" (instance (export "inc" (func $inc)) (export "return" (func $return))))))
+      (func (export "hold") (canon lift (core func $i "hold")))
+      (func (export "give") async (param "data" $s) (canon lift (core func $i "give") async)))"""
+    options = f'{MEMORY} (realloc (core func $libc "realloc"))'
+    source = f"""(component $Source {LIBC}
+      (type $s (stream string))
+      (core func $new (canon stream.new $s)) (core func $write (canon stream.write $s async {options}))
+      (core func $drop (canon stream.drop-writable $s))
+      (core func $return (canon task.return (result $s)))
+      (core module $m
+        (import "" "m" (memory 1)) (import "" "new" (func $new (result i64)))
+        (import "" "write" (func $write (param i32 i32 i32) (result i32))) (import "" "drop" (func $drop (param i32)))
+        (import "" "return" (func $return (param i32)))
+        (data (i32.const 64) "\\80\\00\\00\\00\\02\\00\\00\\00\\81\\00\\00\\00\\02\\00\\00\\00")
+        (data (i32.const 128) "abc")
+        (global $to (mut i32) (i32.const 0))
+        (func (export "source") (local $ends i64)
+          (local.set $ends (call $new))
+          (global.set $to (i32.wrap_i64 (i64.shr_u (local.get $ends) (i64.const 32))))
+          (call $return (i32.wrap_i64 (local.get $ends))))
+        (func (export "write") (result i32) (call $write (global.get $to) (i32.const 64) (i32.const 2)))
+        (func (export "drop") (call $drop (global.get $to))))
+      (core instance $i (instantiate $m (with "" (instance (export "m" (memory $libc "m")) (export "new" (func $new))
+        (export "write" (func $write)) (export "drop" (func $drop)) (export "return" (func $return))))))
+      (func (export "source") async (result $s) (canon lift (core func $i "source") async))
+      (func (export "write") (result u32) (canon lift (core func $i "write")))
+      (func (export "drop") (canon lift (core func $i "drop"))))"""
+    steps = {0: ("", "", ""), 1: ("(call $write)", "", ""), 2: ("", "(call $write)", ""), 3: ("", "", "(call $write)")}
+    before, meanwhile, after = (f"(call $log {step})" if step else "" for step in steps.get(written, ("", "", "")))
+    dropped = "(call $drop)" if written == 4 else ""
+    program = f"""(component
+      (import "hold" (func $hold)) (import "give" (func $give async (param "data" (stream string))))
+      {source}
+      (component $App
+        (import "hold" (func $hold)) (import "give" (func $give async (param "data" (stream string))))
+        (import "source" (func $source async (result (stream string)))) (import "write" (func $write (result u32)))
+        (import "drop" (func $drop))
+        {LIBC}
+        (type $s (stream string))
+        (core func $hold' (canon lower (func $hold))) (core func $give' (canon lower (func $give) async))
+        (core func $source' (canon lower (func $source))) (core func $write' (canon lower (func $write)))
+        (core func $drop' (canon lower (func $drop)))
+        (core func $read (canon stream.read $s async {options})) (core func $cancel (canon subtask.cancel))
+        (core func $return (canon task.return (result u32)))
+        (core module $m
+          (import "" "m" (memory 1)) (import "" "hold" (func $hold))
+          (import "" "give" (func $give (param i32) (result i32)))
+          (import "" "source" (func $source (result i32))) (import "" "write" (func $write (result i32)))
+          (import "" "drop" (func $drop)) (import "" "read" (func $read (param i32 i32 i32) (result i32)))
+          (import "" "cancel" (func $cancel (param i32) (result i32))) (import "" "return" (func $return (param i32)))
+          (global $sum (mut i32) (i32.const 0))
+          (func $log (param $n i32)
+            (global.set $sum
+              (i32.add (i32.mul (global.get $sum) (i32.const 31)) (i32.add (local.get $n) (i32.const 1)))))
+          (func (export "run") (local $data i32) (local $task i32)
+            (call $hold)
+            (local.set $data (call $source))
+            {before}
+            (local.set $task (call $give (local.get $data)))
+            {meanwhile}
+            {dropped}
+            (call $log (call $cancel (i32.shr_u (local.get $task) (i32.const 4))))
+            (call $log (call $read (local.get $data) (i32.const 96) (i32.const 1)))
+            {after}
+            (call $log (i32.load (i32.const 100)))
+            (if (i32.load (i32.const 100)) (then (call $log (i32.load8_u (i32.load (i32.const 96))))))
+            (call $return (global.get $sum))))
+        (core instance $i (instantiate $m (with "" (instance (export "m" (memory $libc "m"))
+          (export "hold" (func $hold')) (export "give" (func $give')) (export "source" (func $source'))
+          (export "write" (func $write')) (export "drop" (func $drop')) (export "read" (func $read))
+          (export "cancel" (func $cancel)) (export "return" (func $return))))))
+        (func (export "run") async (result u32) (canon lift (core func $i "run") async)))
+      (instance $source (instantiate $Source))
+      (instance $app (instantiate $App (with "hold" (func $hold)) (with "give" (func $give))
+        (with "source" (func $source "source")) (with "write" (func $source "write"))
+        (with "drop" (func $source "drop"))))
+      (export "run" (func $app "run")))"""
+    return host, program
+
+
+@pytest.mark.parametrize("written", ["never", "before", "meanwhile", "after", "dropped"])
+def test_a_stream_that_comes_back(written: str) -> None:
+    """Reader and writer are two instances of the program; engines let no single one have both ends of strings."""
+    host, program = _texts(["never", "before", "meanwhile", "after", "dropped"].index(written))
+    assert isinstance(both(host, program, ("func hold", "func give"), ("run",))[0], int)
