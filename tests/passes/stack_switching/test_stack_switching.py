@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from both import Calls, Fused, unfused
+from both import Calls, Fused
 from engine_cli import CLI, FEATURES, STACKS, needs_stack_switching, on_stacks
 from hosted import composed, product
-from open_async import composed as composed_of
-from open_async import inside, split
 from random_async import generate
 from smith import WASM_TOOLS
+from stack_campaign import Shape, differing
 
 from meld.cli import main
 from meld.driver import Options, build, plan_for
@@ -23,8 +22,11 @@ from meld.ir.module import Module
 from meld.passes import Registry
 from meld.text.reading.program import parse
 
-SEEDS = range(int(os.environ["MELD_CASES"])) if "MELD_CASES" in os.environ else (1, 11, 27, 40)
-"""Random programs, some 0.7 s each. In these four a frame leaves in the middle of others."""
+COUNT = os.environ.get("MELD_CASES")
+CASES = (
+    [(seed, hosted) for seed in range(int(COUNT)) for hosted in (False, True)] if COUNT else [(11, False), (7, True)]
+)
+"""Shapes of random programs. In these a frame leaves in the middle of others."""
 GOLDEN = Path(__file__).parents[2] / "golden"
 OUT_OF_ORDER = GOLDEN / "resumable-frames" / "out-of-order.wat"
 
@@ -117,14 +119,20 @@ def expected(wasm: bytes, calls: Calls) -> list[tuple[tuple[Any, ...], Any]]:
 
 
 @needs_stack_switching
-@pytest.mark.parametrize("seed", SEEDS)
-def test_random_programs(seed: int, tmp_path: Path) -> None:
-    program = generate(seed)
-    wasm = program.wasm
-    (tmp_path / "a.wasm").write_bytes(wasm)
-    wanted = expected(wasm, program.calls)
-    found = on_stacks(switching(tmp_path / "a.wasm", tmp_path / "p.wasm", seed % 3), wanted)
-    assert found is None, f"{program}\n{wanted}\n{found}"
+@pytest.mark.parametrize(("seed", "hosted"), CASES)
+def test_random_programs(seed: int, hosted: bool) -> None:
+    """The two carriers of frames answer alike, up to the first trap; also where some instances are the host."""
+    assert differing(seed, 3, hosted=hosted) == []
+
+
+@needs_stack_switching
+def test_differences_between_programs_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = generate(27)
+    shape = Shape.closed(program, 1)
+    answers = shape.frames.answers(program.calls)
+    assert isinstance(answers[0], int)
+    monkeypatch.setattr(shape.frames, "answers", lambda calls: [None] * len(program.loads) + [answers[0] + 1])
+    assert "seed 27" in shape.differing([program])[0]
 
 
 @needs_stack_switching
@@ -234,21 +242,6 @@ def test_what_waits_for_the_host(tmp_path: Path) -> None:
     assert "suspend" in fused
     made = composed(HOST, fused, ("func h",), ("func run",))
     assert hosted_on_stacks(made, tmp_path / "p.wasm", [(("run",), 7), (("run",), 7)]) is None
-
-
-@needs_stack_switching
-@pytest.mark.parametrize("seed", SEEDS if "MELD_CASES" in os.environ else (2, 7))
-def test_random_programs_with_a_host(seed: int, tmp_path: Path) -> None:
-    """Some instances stay outside, and the two carriers of frames answer alike, up to the first trap."""
-    program = generate(seed, more=True)
-    first, last = split(program)
-    text = inside(program, first, last)
-    answers = unfused(composed_of(program, first, last, product(text)), program.calls)
-    wanted = list(zip(program.calls, answers, strict=True))
-    wanted = wanted[: next((at + 1 for at, answer in enumerate(answers) if isinstance(answer, str)), None)]
-    made = composed_of(program, first, last, product(text, passes=f"default,stack-switching{{pool={seed % 3}}}"))
-    found = hosted_on_stacks(made, tmp_path / "p.wasm", wanted)
-    assert found is None, f"{program}\n{wanted}\n{found}"
 
 
 @needs_stack_switching
