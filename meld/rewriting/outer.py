@@ -13,7 +13,7 @@ wherever a handle crosses. `adapter-wiring` makes an adapter of it. There are tw
 
 A call of an asynchronous function of the host that is lowered asynchronously gets an edge, too. Behind it the host's
 function is lowered synchronously: it blocks until it has its result, which the edge copies to where the instance wants
-it, and returns that the call has returned. Exports that are lifted asynchronously and have such handles are refused.
+it, and returns that the call has returned.
 
 Source: Component Model, CanonicalABI.md: lift_own, lift_borrow, lower_own, lower_borrow.
 """
@@ -26,8 +26,7 @@ from typing import Any
 from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Kind, Layout, Layouts, pointer_of
 from meld.abi.options import Options
 from meld.abi.signatures import lifted_type, lowered_type
-from meld.abi.types import Resource, function_types, is_end, is_end_or_error, show
-from meld.diagnostics import MeldError
+from meld.abi.types import Resource, function_types, is_end, is_end_or_error
 from meld.ir import component as c
 from meld.ir.module import Export, Function, ImportName, Module
 from meld.ir.notes import Note
@@ -85,14 +84,6 @@ def crosses(t: c.CompFuncType) -> bool:
     return any(
         isinstance(x, c.Own | c.Borrow) and isinstance(x.resource, Resource) and x.resource.is_outer
         for x in function_types(t)
-    )
-
-
-def _refusal(where: str, t: c.CompFuncType) -> MeldError:
-    return MeldError(
-        f"handles that the host knows cannot be translated in an asynchronous call yet: {show(t)}",
-        where=where,
-        hint="lift or lower it synchronously",
     )
 
 

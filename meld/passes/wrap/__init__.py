@@ -190,7 +190,7 @@ class _Wrapper:
             case ExternType(Sort.TYPE, Definition() as of):
                 target = self.map[of]
             case ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as of)):
-                target = self._interface(str(decl.extern), of)
+                target = self._interface(str(decl.extern), of, self.world)
             case ExternType(Sort.TYPE):
                 target = self._resource(ROOT_MODULE, str(decl.extern))
             case _:
@@ -224,12 +224,16 @@ class _Wrapper:
         self.out.append(made)
         return made
 
-    def _interface(self, name: str, interface: c.InstanceType) -> Definition:
-        """The instance for an exported interface."""
+    def _interface(self, name: str, interface: c.InstanceType, around: list[Definition]) -> Definition:
+        """The instance for an exported interface; `around` are the declarations that it can refer to."""
         for decl in interface.decls:
             match decl:
                 case c.OuterAlias(target=target):
                     self.map[decl] = self.map[target]
+                case c.TypeDefinition(type=c.InstanceType()):
+                    pass  # of an interface inside
+                case c.ExportDecl(type=ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as inner))):
+                    self.map[decl] = self._interface(f"{name}#{decl.extern}", inner, [*around, *interface.decls])
                 case c.TypeDefinition():
                     self.map[decl] = c.TypeDefinition(with_referred(decl.type, self.map.__getitem__))
                     self.out.append(self.map[decl])
@@ -239,7 +243,9 @@ class _Wrapper:
                     self.map[decl] = self.map[of]
                 case c.ExportDecl(type=ExternType(Sort.FUNC, Definition() as of)):
                     self.map[decl] = self._function(f"{name}#{decl.extern}", of)
-        component, args = shim_component(self.world, interface, self.map)
+                case c.ExportDecl(extern=label, type=ExternType(sort)):
+                    raise MeldError(f"`{label}` of the interface is a {sort.value}, which fusion cannot keep")
+        component, args = shim_component(around, interface, self.map)
         nested = c.NestedComponent(component)
         instance = c.ComponentInstance(nested, args)
         self.out += [nested, instance]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, ExternName, ExternType, Sort
 from meld.rewriting.copying import Copier
@@ -23,18 +22,15 @@ def shim_component(
     """The component for one interface, and its arguments.
 
     Args:
-        world: the declarations of the world, in order.
+        world: the declarations of the world, in order, and of interfaces around this one.
         interface: the type of the interface, one of its declarations.
         given: what stands for the declarations of the world and of the interface in the component around.
-
-    Raises:
-        MeldError: the interface exports something other than types and functions.
     """
     shim = _Shim(given)
     shim.import_world(world, interface)
     shim.import_interface(interface)
     shim.export_interface(interface)
-    return Component(shim.definitions, name="interface"), shim.args
+    return Component(shim.definitions), shim.args
 
 
 @record()
@@ -53,6 +49,8 @@ class _Shim:
         copier = Copier(self.definitions, self.here)
         for decl in world:
             match decl:
+                case c.OuterAlias(target=target) if decl in needed:
+                    self.here[decl] = self.here[target]
                 case c.Import(type=declared) | c.ExportDecl(type=declared) if decl in needed:
                     like = copier.copy_type(declared)
                     self._import(f"dependency-{len(self.args)}", decl, like)
@@ -60,19 +58,16 @@ class _Shim:
                     copier.copy(decl)
 
     def import_interface(self, interface: c.InstanceType) -> None:
-        """Imports the interface's own types and functions."""
+        """Imports the interface's own types, functions and interfaces."""
         for decl in interface.decls:
             match decl:
                 case c.OuterAlias(target=target):
                     self.here[decl] = self.here[target]
                 case c.TypeDefinition():
                     self._define(decl, self.here)
-                case c.ExportDecl(type=ExternType(Sort.TYPE | Sort.FUNC as sort, of)):
+                case c.ExportDecl(type=ExternType(sort, of)):
                     like = None if of is None else self.here[_definition(of)]
                     self._import(f"{sort.value}-{len(self.args)}", decl, ExternType(sort, like))
-                case _:
-                    what = decl.sort.value if decl.sort else "declaration"
-                    raise MeldError(f"the interface holds a {what}, which cannot be wrapped yet")
 
     def export_interface(self, interface: c.InstanceType) -> None:
         """Exports them again, in terms of what is exported: a name on the import side is none outside."""
@@ -81,8 +76,8 @@ class _Shim:
             match decl:
                 case c.TypeDefinition():
                     self._define(decl, shown)
-                case c.ExportDecl(type=ExternType(Sort.FUNC, of)):
-                    ascribed = ExternType(Sort.FUNC, shown[_definition(of)])
+                case c.ExportDecl(type=ExternType(Sort.FUNC | Sort.INSTANCE as sort, of)):
+                    ascribed = ExternType(sort, shown[_definition(of)])
                     shown[decl] = c.Export(decl.extern, self.here[decl], ascribed)
                     self.definitions.append(shown[decl])
                 case c.ExportDecl(type=ExternType(Sort.TYPE, of)):
@@ -91,7 +86,10 @@ class _Shim:
                     self.definitions.append(shown[decl])
 
     def _define(self, decl: c.TypeDefinition, names: dict[Definition, Definition]) -> None:
-        names[decl] = c.TypeDefinition(with_referred(decl.type, names.__getitem__))
+        if isinstance(decl.type, c.InstanceType):
+            names[decl] = c.TypeDefinition(Copier(self.definitions, names).copy_type(decl.type))
+        else:
+            names[decl] = c.TypeDefinition(with_referred(decl.type, names.__getitem__))
         self.definitions.append(names[decl])
 
     def _import(self, name: str, decl: Definition, declared: ExternType) -> None:
