@@ -7,6 +7,7 @@
     (local $w i64) (local $w_last i64)
     {checks}
     (local.set $units {length})
+    {allocate}
     block $any
       ({p}.gt_u (local.get $length) ({p}.const 16))
       br_if $any
@@ -19,12 +20,10 @@
         (i64.and (i64.or (local.get $w) (local.get $w_last)) (i64.const 0x8080808080808080))
         (i64.const 0))
       br_if $any
-      {allocate}
       (i64.store {to} align=1 (local.get $to) (local.get $w))
       (i64.store {to} align=1 ({q}.add (local.get $to) {last}) (local.get $w_last))
       (return (local.get $to) (local.get $units))
     end
-    {allocate}
     (local.set $end ({p}.add (local.get $from) (local.get $length)))
     (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $to)))
     ({p}.ne (local.get $stop) (local.get $end))

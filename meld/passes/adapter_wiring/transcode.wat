@@ -11,6 +11,7 @@
     (local $v v128) (local $v_last v128) (local $x v128) (local $x_last v128) (local $w i64) (local $w_last i64)
     {checks}
     (local.set $units {length})
+    {allocate}
     block $any
       (local.set $last ({p}.sub (local.get $length) ({p}.const 16)))
       ({p}.le_u (local.get $last) ({p}.const 16))
@@ -19,7 +20,6 @@
         (local.set $v_last (v128.load {from} align=1 ({p}.add (local.get $from) (local.get $last))))
         (i8x16.bitmask (v128.or (local.get $v) (local.get $v_last)))
         br_if $any
-        {allocate}
         (v128.store {to} align=1 (local.get $to) (local.get $v))
         (v128.store {to} align=1 ({q}.add (local.get $to) {last}) (local.get $v_last))
         (return (local.get $to) (local.get $units))
@@ -36,7 +36,6 @@
         (i8x16.bitmask
           (v128.or (v128.or (local.get $v) (local.get $x)) (v128.or (local.get $v_last) (local.get $x_last))))
         br_if $any
-        {allocate}
         (v128.store {to} align=1 (local.get $to) (local.get $v))
         (v128.store {to} offset=16 align=1 (local.get $to) (local.get $x))
         (v128.store {to} align=1 ({q}.add (local.get $to) {last}) (local.get $v_last))
@@ -52,7 +51,6 @@
           (i64.and (i64.or (local.get $w) (local.get $w_last)) (i64.const 0x8080808080808080))
           (i64.const 0))
         br_if $any
-        {allocate}
         (i64.store {to} align=1 (local.get $to) (local.get $w))
         (i64.store {to} align=1 ({q}.add (local.get $to) {last}) (local.get $w_last))
         (return (local.get $to) (local.get $units))
@@ -66,12 +64,10 @@
         (i64.and (i64.or (local.get $w) (local.get $w_last)) (i64.const 0x80808080))
         (i64.const 0))
       br_if $any
-      {allocate}
       (i64.store32 {to} align=1 (local.get $to) (local.get $w))
       (i64.store32 {to} align=1 ({q}.add (local.get $to) {last}) (local.get $w_last))
       (return (local.get $to) (local.get $units))
     end
-    {allocate}
     (local.set $end ({p}.add (local.get $from) (local.get $length)))
     (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $to)))
     ({p}.ne (local.get $stop) (local.get $end))

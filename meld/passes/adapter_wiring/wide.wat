@@ -320,8 +320,7 @@
   ;;
   ;; $sound tells of each byte whether all was well with it: the next one continues a char exactly behind a lead.
   (func $widen_two (param $at {p}) (param $last {p}) (param $out {q}) (result {p} {q})
-    (local $marks i32) (local $second v128) (local $bytes v128) (local $ends v128) (local $long v128)
-    (local $low v128) (local $high v128) (local $order v128) (local $units v128) (local $sound v128)
+    (local $marks i32) (local $second v128) (local $bytes v128) (local $ends v128) (local $low v128) (local $high v128) (local $order v128) (local $units v128) (local $sound v128)
     (local.set $sound (i8x16.splat (i32.const -1)))
     block $done
       loop $next
@@ -342,21 +341,20 @@
             (i8x16.max_u (local.get $bytes) (v128.load {from} align=1 (local.get $at)))
             (i8x16.splat (i32.const 0xdf))))
         br_if $done
-        (local.set $second (v128.load {from} offset=1 align=1 (local.get $at)))
         (local.set $ends (i8x16.gt_s (local.get $ends) (i8x16.splat (i32.const -65))))
-        (local.set $long (i8x16.lt_s (local.get $bytes) (i8x16.splat (i32.const 0))))
         (local.set $sound
           (v128.andnot
             (v128.and
               (local.get $sound)
               (v128.xor
-                (v128.and (i8x16.gt_s (local.get $bytes) (i8x16.splat (i32.const -65))) (local.get $long))
+                (i8x16.ge_u (local.get $bytes) (i8x16.splat (i32.const 0xc0)))
                 (local.get $ends)))
             (i8x16.eq
               (v128.and (local.get $bytes) (i8x16.splat (i32.const 0xfe)))
               (i8x16.splat (i32.const 0xc0)))))
-        (local.set $high
-          (i8x16.shr_u (i8x16.sub_sat_u (local.get $second) (i8x16.splat (i32.const 0xc0))) (i32.const 2)))
+        (local.set $second
+          (i8x16.sub_sat_u (v128.load {from} offset=1 align=1 (local.get $at)) (i8x16.splat (i32.const 0xc0))))
+        (local.set $high (i8x16.shr_u (local.get $second) (i32.const 2)))
         (local.set $marks (i8x16.bitmask (local.get $ends)))
         (local.set $order
           (i32x4.add
@@ -372,22 +370,18 @@
             (v128.const i8x16 0 0 2 3 4 4 6 7 8 8 10 11 12 12 14 15)))
         (local.set $low
           (i8x16.swizzle
-            (v128.bitselect
-              (v128.bitselect
-                (i16x8.shl (local.get $second) (i32.const 6))
-                (local.get $bytes)
-                (i8x16.splat (i32.const 0xc0)))
-              (local.get $bytes)
-              (local.get $long))
+            (v128.or
+              (v128.and (i16x8.shl (local.get $second) (i32.const 6)) (i8x16.splat (i32.const 0xc0)))
+              (v128.and (local.get $bytes) (i8x16.splat (i32.const 0x7f))))
             (local.get $order)))
         (local.set $high (i8x16.swizzle (local.get $high) (local.get $order)))
         (local.set $units
           (i8x16.shuffle 0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23 (local.get $low) (local.get $high)))
-        (v128.store {to} align=2 (local.get $out) (local.get $units))
+        (f64.store {to} align=2 (local.get $out) (f64x2.extract_lane 0 (local.get $units)))
         (v128.store64_lane {to} align=2 1 ({q}.add (local.get $out) {marks_4}) (local.get $units))
         (local.set $units
           (i8x16.shuffle 8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31 (local.get $low) (local.get $high)))
-        (v128.store {to} align=2 ({q}.add (local.get $out) {marks_8}) (local.get $units))
+        (f64.store {to} align=2 ({q}.add (local.get $out) {marks_8}) (f64x2.extract_lane 0 (local.get $units)))
         (v128.store64_lane {to} align=2 1 ({q}.add (local.get $out) {marks_12}) (local.get $units))
         (local.set $out ({q}.add (local.get $out) {marks_16}))
         (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
@@ -408,8 +402,7 @@
   ;; either case what ^ makes of both is e0.
   (func $widen_three (param $at {p}) (param $last {p}) (param $out {q}) (result {p} {q})
     (local $marks i32) (local $first v128) (local $second v128) (local $bytes v128) (local $after v128)
-    (local $ends v128) (local $long v128)
-    (local $low v128) (local $high v128) (local $order v128) (local $units v128) (local $sound v128)
+    (local $ends v128) (local $low v128) (local $high v128) (local $order v128) (local $units v128) (local $sound v128)
     (local.set $sound (i8x16.splat (i32.const -1)))
     (local.set $marks (i32.const -1))
     block $done
@@ -429,14 +422,13 @@
         (local.set $bytes (v128.load {from} offset=2 align=1 (local.get $at)))
         (local.set $after (v128.load {from} offset=3 align=1 (local.get $at)))
         (local.set $ends (i8x16.gt_s (local.get $after) (i8x16.splat (i32.const -65))))
-        (local.set $long (i8x16.lt_s (local.get $bytes) (i8x16.splat (i32.const 0))))
         (local.set $sound
           (v128.andnot
             (v128.and
               (local.get $sound)
               (v128.xor
                 (v128.or
-                  (v128.and (i8x16.gt_s (local.get $bytes) (i8x16.splat (i32.const -65))) (local.get $long))
+                  (i8x16.ge_u (local.get $bytes) (i8x16.splat (i32.const 0xc0)))
                   (i8x16.ge_u (local.get $second) (i8x16.splat (i32.const 0xe0))))
                 (local.get $ends)))
             (v128.or
@@ -450,12 +442,12 @@
                     (i8x16.gt_s (local.get $after) (i8x16.splat (i32.const 0x9f)))
                     (i8x16.splat (i32.const 0x0d))))
                 (i8x16.splat (i32.const 0xe0))))))
+        (local.set $second
+          (v128.and (local.get $second) (i8x16.lt_s (local.get $bytes) (i8x16.splat (i32.const 0)))))
         (local.set $high
-          (v128.and
-            (v128.or
-              (i16x8.shl (local.get $first) (i32.const 4))
-              (v128.and (i16x8.shr_u (local.get $second) (i32.const 2)) (i8x16.splat (i32.const 0x0f))))
-            (local.get $long)))
+          (v128.or
+            (i16x8.shl (local.get $first) (i32.const 4))
+            (v128.and (i16x8.shr_u (local.get $second) (i32.const 2)) (i8x16.splat (i32.const 0x0f)))))
         (local.set $marks (i8x16.bitmask (local.get $ends)))
         (local.set $order
           (i32x4.add
@@ -471,22 +463,18 @@
             (v128.const i8x16 0 0 2 3 4 4 6 7 8 8 10 11 12 12 14 15)))
         (local.set $low
           (i8x16.swizzle
-            (v128.bitselect
-              (v128.bitselect
-                (i16x8.shl (local.get $second) (i32.const 6))
-                (local.get $bytes)
-                (i8x16.splat (i32.const 0xc0)))
-              (local.get $bytes)
-              (local.get $long))
+            (v128.or
+              (v128.and (i16x8.shl (local.get $second) (i32.const 6)) (i8x16.splat (i32.const 0xc0)))
+              (v128.and (local.get $bytes) (i8x16.splat (i32.const 0x7f))))
             (local.get $order)))
         (local.set $high (i8x16.swizzle (local.get $high) (local.get $order)))
         (local.set $units
           (i8x16.shuffle 0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23 (local.get $low) (local.get $high)))
-        (v128.store {to} align=2 (local.get $out) (local.get $units))
+        (f64.store {to} align=2 (local.get $out) (f64x2.extract_lane 0 (local.get $units)))
         (v128.store64_lane {to} align=2 1 ({q}.add (local.get $out) {marks_4}) (local.get $units))
         (local.set $units
           (i8x16.shuffle 8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31 (local.get $low) (local.get $high)))
-        (v128.store {to} align=2 ({q}.add (local.get $out) {marks_8}) (local.get $units))
+        (f64.store {to} align=2 ({q}.add (local.get $out) {marks_8}) (f64x2.extract_lane 0 (local.get $units)))
         (v128.store64_lane {to} align=2 1 ({q}.add (local.get $out) {marks_12}) (local.get $units))
         (local.set $out ({q}.add (local.get $out) {marks_16}))
         (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
