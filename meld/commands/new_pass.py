@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "passes, a README. docs/passes.md goes on from there."
     )
     parser.epilog = "example:\n  meldc new-pass fold-constants     makes meld-fold-constants/ here"
-    parser.add_argument("name", metavar="NEW-NAME", help="the name of the pass, as in a pipeline")
+    parser.add_argument("name", metavar="NAME", help="the name of the pass, as in a pipeline")
     parser.add_argument("folder", metavar="DIR", nargs="?", default=".", help="where the package's folder goes; here")
 
 

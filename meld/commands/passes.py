@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from meld.commands import add_format
 
     parser.description = "List the passes, or describe one."
-    parser.add_argument("name", nargs="?", metavar="NAME")
+    parser.add_argument("name", nargs="?", metavar="PASS", help="the pass to describe; without it, all are listed")
     add_format(parser)
     parser.add_argument("--plugin", metavar="FILE", action="append", default=[], help="load passes from a Python file")
 

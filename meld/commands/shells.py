@@ -83,7 +83,7 @@ def _values(action: argparse.Action, current: str) -> list[str]:
     if action.choices is not None:
         return [str(each) for each in action.choices if str(each).startswith(current)]
     metavar = action.metavar if isinstance(action.metavar, str) else ""
-    values = VALUES.get(metavar)
+    values = VALUES_OF.get(action.dest) or VALUES.get(metavar)
     return [] if values is None else values(current)
 
 
@@ -93,8 +93,8 @@ def _passes(current: str) -> list[str]:
     return [name for name in Registry.standard().names() if name.startswith(current)]
 
 
-def _pass_or_all(current: str) -> list[str]:
-    return [*_passes(current), *(word for word in ("all", "changed", "failed") if word.startswith(current))]
+def _passes_or(*words: str) -> Callable[[str], list[str]]:
+    return lambda current: [*_passes(current), *(word for word in words if word.startswith(current))]
 
 
 def _pipeline(current: str) -> list[str]:
@@ -120,9 +120,14 @@ def _pass_options(current: str) -> list[str]:
 
 
 VALUES: dict[str, Callable[[str], list[str]]] = {
-    "PASS": _pass_or_all,
+    "PASS": _passes,
     "PASS:N": lambda current: [f"{name}:" for name in _passes(current)],
-    "NAME": _passes,
     "PIPELINE": _pipeline,
 }
 """What can stand for a word in the help; nothing for FILE and the like, which the shell completes."""
+
+VALUES_OF: dict[str, Callable[[str], list[str]]] = {
+    "dump_before": _passes_or("all"),
+    "dump_after": _passes_or("all", "changed", "failed"),
+}
+"""The same for arguments that take more than the word says."""

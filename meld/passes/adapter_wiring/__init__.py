@@ -45,7 +45,7 @@ class AdapterWiring(Pass):
     An adapter lifts and lowers by the types and options of both sides, with every check of the Canonical ABI. Where
     lifting and lowering do nothing at all (32- and 64-bit numbers), the caller is wired to the callee.
 
-    Two rules of the Canonical ABI need state, or none. *No call out of an instance while something is being lowered
+    Two rules of the Canonical ABI are about calls. *No call out of an instance while something is being lowered
     into it* (`may_leave`): instances whose `realloc` an adapter or the host runs, or whose `post-return` the host runs,
     have a global for it, and what they call checks it. *No re-entrance*: engines enforce it where an instance lowers
     what it lifts itself, which is known here; such an adapter traps. An instance that is entered again by way of

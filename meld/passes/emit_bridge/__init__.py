@@ -13,7 +13,7 @@ from meld.diagnostics import MeldError
 from meld.ir.module import CoreItem, Function, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.types import Limits
-from meld.notes.streams import Bridge, Domain, IntrinsicEntry, Shim, keep_on_host
+from meld.notes.streams import Bridge, Carried, Domain, IntrinsicEntry, Shim, keep_on_host
 from meld.passes.base import Pass, PassContext, option
 from meld.rewriting.splice import splice
 from meld.rewriting.state import State
@@ -137,8 +137,8 @@ class EmitBridge(Pass):
         found = list(module.notes_of(Domain))
         domains = [d for d in found if d.bridged]
         if not domains:
-            if found:
-                cx.remark("no stream domain is bridged; no bridge is added")
+            if any(d.carried == Carried.HOST.value for d in found):
+                cx.remark("no stream domain is bridged; no bridge is added (--explain says why)")
             return
         if "one-memory" in module.facts:
             raise MeldError(

@@ -49,8 +49,8 @@ class Finish(Pass):
     Exports, the start function and active segments are live, and so is what they reach. Live, too, is what lifting an
     export or lowering an import of the program needs (memory, `realloc`, `post-return`); these items are exported, as
     `memory` and `cabi_realloc` where all need the same. A private memory that stays empty is dropped, too: any
-    access of it traps. The memory that most functions use comes first, and the table: engines and encodings favour
-    index 0. A boundary or a canonical built-in that is still an import is refused.
+    access of it traps. The memory that most functions use comes first, and so does the table: engines and encodings
+    favour index 0. A boundary or a canonical built-in that is still an import is refused.
 
         (import "host" "log" (func $a/log (param i32)))
         (import "host" "log" (func $b/log (param i32)))

@@ -7,23 +7,13 @@ import struct
 import pytest
 import wasmtime
 from hosted import TARGETS, both
+from open_guests import LIBC
 
 from meld.files import decode
 from meld.ir.module import Module
 from meld.passes import Registry
 from meld.passmanager import parse_pipeline, plan_default, plan_named, run
 from meld.runtime.instantiate import Running, instantiate
-
-LIBC = """
-  (core module $libc (memory (export "m") 1)
-    (global $top (mut i32) (i32.const 4096))
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-      (local $at i32)
-      (local.set $at (i32.and (i32.add (global.get $top) (i32.const 15)) (i32.const -16)))
-      (global.set $top (i32.add (local.get $at) (local.get 3)))
-      (local.get $at)))
-  (core instance $libc (instantiate $libc))
-"""
 
 GREET = """(func async (param "name" string) (param "a" u32) (param "b" u64) (param "c" f32) (param "d" u8)
     (result (tuple string u64)))"""
