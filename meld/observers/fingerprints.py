@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import field, fields
-from itertools import chain, compress, zip_longest
+from itertools import chain, compress, repeat, zip_longest
 from operator import attrgetter, eq, itemgetter
 from typing import Any, TypeAlias
 
@@ -50,7 +50,7 @@ from meld.ir.module import (
 )
 from meld.ir.notes import Note
 from meld.ir.types import TypeDef
-from meld.observers.texts import Printed, StableNames, is_plain
+from meld.observers.texts import Printed, StableNames, is_plain, note_fields
 from meld.passes.base import Program
 from meld.support.records import record
 
@@ -253,14 +253,14 @@ class Segments:
     """The data segments without notes, as they are after a step.
 
     Attributes:
-        heads: their fields; the offset, which may be changed in place, is the last one.
-        offsets: the instructions of all offsets, one after the other.
+        columns: per field (`_SEGMENT`, and the offset, which may be changed in place) its values.
+        offsets: the instructions of all offsets, one after the other: mnemonics, immediates, labels.
         counts: how many of them each segment with an offset has.
     """
 
     items: list[DataSegment]
-    heads: list[Any]
-    offsets: list[Any]
+    columns: list[list[Any]]
+    offsets: list[list[Any]]
     counts: list[int]
 
     @classmethod
@@ -270,16 +270,17 @@ class Segments:
         if any(map(_notes_of, segments)):
             segments = [s for s in segments if not s.notes]
         offsets = list(filter(None, map(_offset_of, segments)))
-        found = list(map(_instruction, chain.from_iterable(offsets)))
-        if any(map(_last, found)):  # nearly never
+        found = list(chain.from_iterable(offsets))
+        if any(map(_notes_of, found)):  # nearly never
             segments = [s for s in segments if not any(i.notes for i in s.offset or ())]
             offsets = list(filter(None, map(_offset_of, segments)))
-            found = list(map(_instruction, chain.from_iterable(offsets)))
-        return cls(segments, list(map(_segment, segments)), found, list(map(len, offsets)))
+            found = list(chain.from_iterable(offsets))
+        columns, parts = ([list(map(get, of)) for get in gets] for gets, of in ((_COLUMNS, segments), (_PARTS, found)))
+        return cls(segments, columns, parts, list(map(len, offsets)))
 
     def unchanged(self, last: Segments) -> set[Any]:
         """The segments that have not changed for sure since they were as in `last`."""
-        same = self.items == last.items and self.heads == last.heads
+        same = self.items == last.items and self.columns == last.columns
         if same and self.offsets == last.offsets and self.counts == last.counts:
             return set(self.items)
         known, now = last.fields(), self.fields()
@@ -287,15 +288,18 @@ class Segments:
 
     def fields(self) -> Fields:
         """Of each segment its fields and the instructions of its offset."""
+        instructions = list(zip(*self.offsets, repeat(None)))
         counts, rests, at = iter(self.counts), [], 0
-        for head in self.heads:
+        heads = list(zip(*self.columns, strict=True))
+        for head in heads:
             count = next(counts) if head[-1] else 0
-            rests.append(self.offsets[at : at + count])
+            rests.append(instructions[at : at + count])
             at += count
-        return dict(zip(self.items, zip(self.heads, rests, strict=True), strict=True))
+        return dict(zip(self.items, zip(heads, rests, strict=True), strict=True))
 
 
 _scope_of, _offset_of, _notes_of, _last = *map(attrgetter, ("body.scope", "offset", "notes")), itemgetter(-1)
+_COLUMNS, _PARTS = ([attrgetter(name) for name in names] for names in ((*_SEGMENT, "offset"), ("op", "args", "label")))
 _instruction = attrgetter("op", "args", "label", "notes")
 
 
@@ -311,7 +315,7 @@ class Fingerprints:
     names: StableNames
     by_reference: bool = False
     _bodies: Bodies = field(default_factory=lambda: Bodies([], [], []))
-    _segments: Segments = field(default_factory=lambda: Segments([], [], [], []))
+    _segments: Segments = field(default_factory=lambda: Segments.of(Module()))
     _before: tuple[Bodies, Segments] | None = None
     _fields: tuple[Fields, Fields] | None = None
     _meanings: dict[int, Meaning] = field(default_factory=dict)
@@ -411,7 +415,7 @@ def _frozen(value: list[Any]) -> list[Any]:
 
 
 def _fields_of(notes: Iterable[Note]) -> list[Any]:
-    return [(type(note), [getattr(note, f.name) for f in fields(note)]) for note in notes]
+    return [(type(note), note_fields(note)) for note in notes]
 
 
 def _notes(notes: Iterable[Note], names: StableNames) -> tuple[str, ...]:

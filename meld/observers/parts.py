@@ -42,8 +42,7 @@ def parts_of(program: Program, names: StableNames, known: Container[Any] = ()) -
     if program.start is not None:
         found.append((("start", "start"), program.start))
     for note in program.notes:
-        text = names.note(note)
-        found.append((note if note.declares else numbered("note", text), note))
+        found.append((note if note.declares else numbered("note", names.known_note(note)), note))
     found += [(numbered("custom", section.name), section) for section in program.customs]
     return found
 

@@ -104,6 +104,7 @@ class Recorder(Observer):
     _names: StableNames = field(default_factory=StableNames)
     _fingerprints: Fingerprints = field(init=False)
     _seen: dict[Any, _Seen] = field(default_factory=dict)
+    _keys: list[Any] = field(default_factory=list)
     _keep: bool = True
     _encoder: Encoder | None = None
     _symbols: dict[Any, Symbol] = field(default_factory=dict)
@@ -259,6 +260,9 @@ class Recorder(Observer):
 
     def _removed(self, keys: list[Any]) -> list[Change]:
         """Forgets the parts that are not among those with these keys any more."""
+        if keys == self._keys:
+            return []
+        self._keys = keys
         here = set(keys)
         if self._seen.keys() <= here:
             return []

@@ -7,7 +7,7 @@ Here everything has one name for the whole run, function types are written out, 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from meld.ir.component import Component, CoreModule, Definition, NestedComponent
@@ -44,6 +44,11 @@ class Printed(Note):
     text: str
 
 
+def note_fields(note: Note) -> list[Any]:
+    """The fields of a note: while they are equal, so is its text."""
+    return [getattr(note, f.name) for f in fields(note)]
+
+
 class _NoNumbers(Numbering):
     """Numbers are what changes; a text that has to show one shows 0."""
 
@@ -62,6 +67,7 @@ class StableNames(Names):
         self.unique = {}
         self._names: dict[Any, str] = {}
         self._given: dict[str, UniqueNames] = {}
+        self._notes: dict[Note, tuple[list[Any], str]] = {}
 
     def name(self, space: str, item: Any) -> str:
         """The name of an object in its space (as in `IndexSpaces`, or ``note``); a new one if it has none yet."""
@@ -84,6 +90,14 @@ class StableNames(Names):
 
     def note(self, note: Note) -> str:
         return note.text if isinstance(note, Printed) else super().note(note)
+
+    def known_note(self, note: Note) -> str:
+        """The text of a note, which is printed anew only if one of its fields is another."""
+        now = note_fields(note)
+        found = self._notes.get(note)
+        if found is None or found[0] != now:
+            found = self._notes[note] = now, self.note(note)
+        return found[1]
 
     def ref(self, space: str, item: Any) -> str:
         return self.type_name(item) if space == "types" else identifier(self.name(space, item))
