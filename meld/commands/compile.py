@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -169,14 +169,36 @@ def main(args: argparse.Namespace) -> int:
 
 def _compile(args: argparse.Namespace) -> None:
     import time
-    from pathlib import Path
 
-    from meld.diagnostics import MeldError, PassFailure
-    from meld.driver import FailedRun, build
-    from meld.files import render, write_file
+    from meld.driver import build
     from meld.observers.progress import Progress
 
     begin = time.perf_counter()
+    form = _form(args)
+    options = pipeline_options(args, wrap=args.emit == "component")
+    options.validate = args.verify != "off"
+    optimizer = _optimizer(args.optimize)
+    plugins = plugin_verifier(args.inputs, options) if args.verify is None else []
+    with Progress(quiet=args.quiet) as progress, watching(args) as watchers:
+        options.observers = [progress, *watchers, *plugins]
+        outcome = build(args.inputs, options)
+        progress.say("writing")
+        with _blaming(args, options):
+            for one in plugins:
+                one.product(outcome.program)
+            outcome.program = optimizer(outcome.program)
+            product = _product(args.inputs, outcome, form, validate=options.validate)
+    if plugins and (said := plugins[0].remark()) is not None:
+        outcome.plan.remarks.append(said)
+    _write(args, outcome.program, product)
+    report(outcome, quiet=args.quiet, explain=args.format if args.explain else None, form=args.diagnostics)
+    _count(args, outcome, begin)
+
+
+def _form(args: argparse.Namespace) -> str:
+    """How the product is written, ``wasm`` or ``wat``. Raises MeldError: what is asked for does not go together."""
+    from meld.diagnostics import MeldError
+
     wrap = args.emit == "component"
     if args.manifest is not None and wrap:
         raise MeldError("--manifest is about a core module; a component says itself what it is")
@@ -184,58 +206,80 @@ def _compile(args: argparse.Namespace) -> None:
         args.output = None
         args.emit = args.emit or "wasm"
     form = "wat" if args.output is None or args.output.endswith(".wat") else "wasm"
-    emit = args.emit if args.emit and not wrap else form
-    if args.output is None and emit == "wasm" and sys.stdout.isatty():
+    if args.emit and not wrap:
+        form = args.emit
+    if args.output is None and form == "wasm" and sys.stdout.isatty():
         raise MeldError("will not write a binary to a terminal", hint="name a file with -o, or use --emit=wat")
-    options = pipeline_options(args, wrap=wrap)
-    options.validate = args.verify != "off"
-    tool = None
-    if args.optimize:
-        from meld.commands.wasm_opt import find_tool, optimize
+    return form
 
-        tool = find_tool()
-    plugins = plugin_verifier(args.inputs, options) if args.verify is None else []
-    with Progress(quiet=args.quiet) as progress, watching(args) as watchers:
-        options.observers = [progress, *watchers, *plugins]
-        outcome = build(args.inputs, options)
-        progress.say("writing")
-        try:
-            for one in plugins:
-                one.product(outcome.program)
-            if tool is not None:
-                outcome.program = optimize(outcome.program, args.optimize, tool)
-            _drop_stale(args.inputs, outcome)
-            product = render(outcome.program, emit)
-            if options.validate:
-                check_product(outcome, emit, product)
-        except PassFailure as e:
-            raise FailedRun(e, args.inputs, options) from e
-        except MeldError:
+
+def _optimizer(level: str | None) -> Callable[[Program], Program]:
+    """What `--optimize` does to the product; the tool for it is looked for now. Raises MeldError: it is not there."""
+    if not level:
+        return lambda program: program
+    from meld.commands.wasm_opt import find_tool, optimize
+
+    tool = find_tool()
+    return lambda program: optimize(program, level, tool)
+
+
+@contextmanager
+def _blaming(args: argparse.Namespace, options: Options) -> Iterator[None]:
+    """A failure on the way from the last pass to the product is one of a pass, or of a plugin that nobody checks."""
+    from meld.diagnostics import MeldError, PassFailure
+    from meld.driver import FailedRun
+
+    try:
+        yield
+    except PassFailure as e:
+        raise FailedRun(e, args.inputs, options) from e
+    except MeldError:
+        raise
+    except Exception as e:
+        if not (args.plugin and args.verify == "off"):
             raise
-        except Exception as e:
-            if not (args.plugin and args.verify == "off"):
-                raise
-            said = f"what the plugins left cannot be written: {type(e).__name__}: {e}"
-            raise MeldError(said, hint="without --verify=off it is said which pass left it") from e
-    if plugins and (said_of_plugins := plugins[0].remark()) is not None:
-        outcome.plan.remarks.append(said_of_plugins)
+        said = f"what the plugins left cannot be written: {type(e).__name__}: {e}"
+        raise MeldError(said, hint="without --verify=off it is said which pass left it") from e
+
+
+def _product(inputs: Sequence[str], outcome: Outcome, form: str, *, validate: bool) -> Sequence[bytes | memoryview]:
+    """The product as it is written. Raises as `check_product` does."""
+    from meld.files import render
+
+    _drop_stale(inputs, outcome)
+    product = render(outcome.program, form)
+    if validate:
+        check_product(outcome, form, product)
+    return product
+
+
+def _write(args: argparse.Namespace, program: Program, product: Sequence[bytes | memoryview]) -> None:
+    """Writes the manifest, if one is asked for, and the product. Raises MeldError."""
+    from pathlib import Path
+
+    from meld.files import write_file
+
     if args.manifest is not None:
-        _write_manifest(outcome.program, Path(args.manifest))
+        _write_manifest(program, Path(args.manifest))
     if args.output is not None:
         write_file(Path(args.output), *product)
     else:
         sys.stdout.buffer.writelines(product)
         sys.stdout.buffer.flush()
-    report(outcome, quiet=args.quiet, explain=args.format if args.explain else None, form=args.diagnostics)
-    if args.time:
-        from meld.support.terminal import say
-        from meld.views.timing import time_text
 
+
+def _count(args: argparse.Namespace, outcome: Outcome, begin: float) -> None:
+    """What `--time` and `--stats` print, to standard error; `begin`: when the command began, by `time.perf_counter`."""
+    if not (args.time or args.stats):
+        return
+    import time
+
+    from meld.support.terminal import say
+    from meld.views.timing import stats_text, time_text
+
+    if args.time:
         say(time_text(outcome.ran, time.perf_counter() - begin, args.time), error=True, end="")
     if args.stats:
-        from meld.support.terminal import say
-        from meld.views.timing import stats_text
-
         say(stats_text(outcome.ran, args.stats), error=True, end="")
 
 
