@@ -79,7 +79,7 @@ class Reading:
 
 
 class Server(LanguageServer):
-    """The server with its documents, their readings, and the last index of each, by `key_of` their URIs."""
+    """The server with its documents, their readings, and the last whole index of each, by `key_of` their URIs."""
 
     def __init__(self, *, engine: bool = False) -> None:
         super().__init__("meldc", __version__, text_document_sync_kind=lsp.TextDocumentSyncKind.Incremental)
@@ -127,7 +127,7 @@ class Server(LanguageServer):
         """The index of a document; what an earlier version of it has in common is taken from that."""
         key = key_of(document.uri)
         found = index_text(document.text, document.name, self.last.get(key))
-        if key in self.documents:
+        if key in self.documents and found.program is not None and not found.cut:
             self.last[key] = found
         return found
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from meld.diagnostics.forms import Diagnostic
+from meld.editor.documents import Document
 from meld.editor.index import Index, index_text, name_of
 from meld.editor.server import Server
 from meld.ir.instructions import LazyBody
@@ -112,6 +113,18 @@ def test_the_rest_is_not_read(text: str, place: str, piece: str) -> None:
         index = index_text(version, "t", before)
         assert not is_read(index, "three") and not is_read(index, "five") and is_read(index, "four")
         before = compared(before, version)
+
+
+def test_a_parenthesis_that_is_open_meanwhile() -> None:
+    """The version in which it is closed again is compared with the one before it was opened."""
+    server = Server()
+    text = TEXTS[0]
+    opened = text.replace("block $l", "(drop block $l")
+    closed = text.replace("block $l", "(drop (i32.const 1)) block $l")
+    for number, version in enumerate((text, opened, closed)):
+        server.put(Document("file:///t.wat", number, version))
+        index = server.index(server.document("file:///t.wat"))
+    assert not is_read(index, "three") and is_read(index, "two")
 
 
 @pytest.mark.parametrize("seed", range(CASES))
