@@ -23,7 +23,13 @@ MAX_ENTRIES = (1 << 28) - 1
 
 T = TypeVar("T")
 
-KINDS = {"Entry": "a resource", "WaitableSet": "a waitable-set", "Subtask": "a subtask", "Waitable": "a waitable"}
+KINDS = {
+    "Entry": "a resource",
+    "ErrorContext": "an error-context",
+    "WaitableSet": "a waitable-set",
+    "Subtask": "a subtask",
+    "Waitable": "a waitable",
+}
 """Kinds of handles, by the class of what is in the table; others by the words of their class."""
 
 Call = Callable[..., Any]

@@ -6,7 +6,7 @@ import os
 
 import async_campaign
 import pytest
-from async_campaign import SCRIPTS, Shape, verdicts
+from async_campaign import SCRIPTS, Shape, ShapeWithErrors, verdicts
 from random_async import generate, misuses
 
 CASES = int(os.environ.get("MELD_CASES", "200"))
@@ -43,6 +43,16 @@ def test_a_schedule_is_no_excuse(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = Shape(program)
     wrong = [53, *shape.unfused.answers(program.calls)[1:]]
     assert shape.model.reaches(wrong, (), program.calls) is None
+
+
+@pytest.mark.parametrize("seed", range(max(1, CASES // 100)))
+def test_error_contexts(seed: int) -> None:
+    """They are made, asked for their message, dropped, passed on, and returned."""
+    first = generate(seed, more=seed % 2 == 1, errors=True)
+    shape = ShapeWithErrors(first)
+    for program in (first, *(generate(seed * 1000 + k, first) for k in range(1, 10))):
+        verdict = shape.verdict(program)
+        assert verdict.word in ("same", "legal"), verdict
 
 
 MISUSES = misuses()

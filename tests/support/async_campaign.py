@@ -185,6 +185,23 @@ class Shape:
         return judged(self, program)
 
 
+class ShapeWithErrors:
+    """The same of programs with error contexts, which the engine has not by its Python package: two of the three."""
+
+    def __init__(self, program: Program) -> None:
+        self.model, self.fused = Model(program.wasm), Fused(program.wasm)
+
+    def verdict(self, program: Program) -> Verdict:
+        """Runs one program on both."""
+        loads, calls = program.loads, program.calls
+        want, mine = (plain(side.answers((*loads, *calls))[len(loads) :]) for side in (self.model, self.fused))
+        found = Verdict(program, [], want, mine)
+        if _wordless(mine) != _wordless(want):
+            legal = self.model.reaches(mine, loads, calls) is not None
+            found.word = "legal" if legal else "differs: fused"
+        return found
+
+
 class Sides(Protocol):
     """The three that run programs."""
 

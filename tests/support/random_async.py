@@ -17,6 +17,8 @@ from meld.text.reading.program import parse
 ELEMENTS = ("", "u8", "u32", "(option u8)", "string", "(list u8)", "(tuple u8 u32)")
 LIFTS = ("sync", "stackful", "callback")
 REGISTERS = 12
+ERROR = 12
+"""The register of the error context that a function returns."""
 SCRIPTS, LOG, DATA = 0x1000, 0x4000, 0x8000
 """Addresses: the scripts, 512 bytes each; the log (its length first); what is written."""
 AT_ONCE = 8
@@ -99,7 +101,21 @@ OPS = [
     Op("make", _set("b", "(call $make (local.get $a) (local.get $c))")),
     Op("destroy", f"(call $destroy (local.get $a) (local.get $c) {_reg('d')})"),
 ]
-NUMBER = {op.name: i for i, op in enumerate(OPS)}
+OF_ERRORS = [
+    Op("error.new", _set("a", "(call $error.new (i32.const 0x8000) (local.get $b))")),
+    Op(
+        "error.message",
+        f"(call $error.message {_reg('a')} (i32.const 0x3e08)) (call $log (i32.load (i32.const 0x3e0c)))"
+        "(call $log (i32.load8_u (i32.load (i32.const 0x3e08))))",
+    ),
+    Op("error.drop", f"(call $error.drop {_reg('a')})"),
+    Op("return-error", f"(call $return-error {_reg('a')})"),
+    Op("tell", f"(call $began (call $e (local.get $a) (local.get $c) {_reg('d')} (local.get $b)) (local.get $b))"),
+    Op("tell-sync", _logged(f"(call $e-sync (local.get $a) (local.get $c) {_reg('d')})")),
+    Op("ask", _set("b", "(call $x-sync (local.get $a) (local.get $c))")),
+]
+"""Steps of programs with error contexts, which the engine has not by its Python package."""
+NUMBER = {op.name: i for i, op in enumerate((*OPS, *OF_ERRORS))}
 
 
 @dataclass
@@ -107,7 +123,8 @@ class Script:
     """The steps of one function, and how it is lifted.
 
     Attributes:
-        kind: ``f`` takes a number, ``g`` a readable end; ``d`` is the destructor of a resource.
+        kind: ``f`` takes a number, ``g`` a readable end; ``d`` is the destructor of a resource; ``e`` takes an error
+            context, ``x`` returns one.
         plain: whether the type is synchronous.
     """
 
@@ -120,6 +137,11 @@ class Script:
     def is_quiet(self) -> bool:
         """Whether it traps where it would block."""
         return self.plain or self.kind == "d"
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether calls of it are lowered asynchronously, too."""
+        return not self.plain and self.kind != "x"
 
     def encoded(self) -> bytes:
         data = b"".join(bytes([NUMBER[name], a, b, c, d, 0, 0, 0]) for name, a, b, c, d in self.steps)
@@ -140,6 +162,7 @@ class Program:
     seed: int
     element: str
     instances: list[Instance]
+    errors: bool = False
 
     @property
     def text(self) -> str:
@@ -192,8 +215,9 @@ def _program(program: Program) -> str:
 
 def typed(script: Script, stream: str = "$stream") -> str:
     """The type of a function, without its parentheses; `stream` is the type that it takes."""
-    param = '(param "x" u32)' if script.kind == "f" else f'(param "s" {stream})'
-    return f"{'' if script.plain else 'async '}{param} (result u32)"
+    param = {"f": '(param "x" u32)', "g": f'(param "s" {stream})', "e": '(param "e" error-context)'}
+    result = "error-context" if script.kind == "x" else "u32"
+    return f"{'' if script.plain else 'async '}{param.get(script.kind, param['f'])} (result {result})"
 
 
 def callees(program: Program, k: int) -> list[tuple[int, int, Script]]:
@@ -257,11 +281,18 @@ def component(program: Program, k: int) -> str:
         "context.get": "context.get i32 0",
         "context.set": "context.set i32 0",
     }
+    if program.errors:
+        canon |= {
+            "error.new": 'error-context.new (memory (core memory $mem "memory"))',
+            "error.message": f"error-context.debug-message {options}",
+            "error.drop": "error-context.drop",
+            "return-error": "task.return (result error-context)",
+        }
     for j, n, s in called:
         if s.kind == "d":
             canon |= {f"make{j}-{n}": f"lower (func $make{j}-{n})", f"destroy{j}-{n}": f"resource.drop $r{j}-{n}"}
             continue
-        if not s.plain:
+        if s.is_begun:
             canon[f"call{j}-{n}"] = f'lower (func ${s.kind}{j}-{n}) async (memory (core memory $mem "memory"))'
         canon[f"sync{j}-{n}"] = f"lower (func ${s.kind}{j}-{n})"
     dtors = [n for n, s in enumerate(mine.scripts) if s.kind == "d"]
@@ -287,7 +318,7 @@ def component(program: Program, k: int) -> str:
       (core instance $mem (instantiate $mem))
       {"".join(f'(type $r{n} (resource (rep i32) (dtor (core func $mem "dtor{n}"))))' for n in dtors)}
       {"".join(f"(core func ${name} (canon {what}))" for name, what in canon.items())}
-      {_core(mine, called)}
+      {_core(mine, called, errors=program.errors)}
       (core instance $m (instantiate $m (with "" (instance (export "memory" (memory $mem "memory"))
         {'(export "dtors" (table $mem "dtors"))' if dtors else ""}
         {"".join(f'(export "{name}" (func ${name}))' for name in canon)}))))
@@ -376,23 +407,33 @@ SIGNATURES = {
 }
 
 
-def _core(mine: Instance, callees: list[tuple[int, int, Script]]) -> str:
-    imports = [f'(import "" "{name}" (func ${name} {signature}))' for name, signature in SIGNATURES.items()]
+ERROR_SIGNATURES = {
+    "error.new": "(param i32 i32) (result i32)",
+    "error.message": "(param i32 i32)",
+    "error.drop": "(param i32)",
+    "return-error": "(param i32)",
+}
+
+
+def _core(mine: Instance, callees: list[tuple[int, int, Script]], *, errors: bool) -> str:
+    signatures = SIGNATURES | (ERROR_SIGNATURES if errors else {})
+    ops = OPS + (OF_ERRORS if errors else [])
+    imports = [f'(import "" "{name}" (func ${name} {signature}))' for name, signature in signatures.items()]
     for j, n, s in callees:
         if s.kind == "d":
             imports.append(f'(import "" "make{j}-{n}" (func $make{j}-{n} (result i32)))')
             imports.append(f'(import "" "destroy{j}-{n}" (func $destroy{j}-{n} (param i32)))')
             continue
-        if not s.plain:
+        if s.is_begun:
             imports.append(f'(import "" "call{j}-{n}" (func $call{j}-{n} (param i32 i32) (result i32)))')
         imports.append(f'(import "" "sync{j}-{n}" (func $sync{j}-{n} (param i32) (result i32)))')
 
     def chosen(kind: str, sync: bool) -> str:
         """A call of the callee that two numbers choose: its instance and its script."""
-        argument = "(i32.const 7)" if kind == "f" else "(local.get $end)"
+        argument = "(i32.const 7)" if kind in "fx" else "(local.get $end)"
         lines = []
         for j, n, s in callees:
-            if s.kind == kind and (sync or not s.plain):
+            if s.kind == kind and (sync or s.is_begun):
                 is_it = f"(i32.eq (local.get $who) (i32.const {16 * j + n}))"
                 call = f"(call $sync{j}-{n} {argument})" if sync else f"(call $call{j}-{n} {argument} (local.get $to))"
                 lines.append(f"(if {is_it} (then (return {call})))")
@@ -410,9 +451,9 @@ def _core(mine: Instance, callees: list[tuple[int, int, Script]]) -> str:
     who = "(local.set $who (i32.add (i32.shl (local.get $j) (i32.const 4)) (local.get $n)))"
     number, to = "(local $who i32)", "(local $to i32)"
     place = "(local.set $to (i32.add (i32.const 0x3d00) (i32.shl (local.get $reg) (i32.const 2))))"
-    blocks = "".join(f"(block $op{i} " for i in reversed(range(len(OPS))))
-    table = " ".join(f"$op{i}" for i in range(len(OPS)))
-    cases = "".join(f")\n;; {op.name}\n{op.code} (br $next)" for op in OPS)
+    blocks = "".join(f"(block $op{i} " for i in reversed(range(len(ops))))
+    table = " ".join(f"$op{i}" for i in range(len(ops)))
+    cases = "".join(f")\n;; {op.name}\n{op.code} (br $next)" for op in ops)
     body = f"""
       (func $run (param $pc i32) (param $given i32) (result i32)
         (local $op i32) (local $a i32) (local $b i32) (local $c i32) (local $d i32) (local $ends i64)
@@ -451,7 +492,8 @@ def _core(mine: Instance, callees: list[tuple[int, int, Script]]) -> str:
         elif script.lift == "stackful":
             lifted.append(f'(func (export "{name}") (param i32) (drop {run}))')
         else:
-            lifted.append(f'(func (export "{name}") (param i32) (result i32) (drop {run}) (i32.const {40 + n}))')
+            result = f"(i32.load (i32.const {0x3F00 + 4 * ERROR}))" if script.kind == "x" else f"(i32.const {40 + n})"
+            lifted.append(f'(func (export "{name}") (param i32) (result i32) (drop {run}) {result})')
     return f"""(core module $m
       (import "" "memory" (memory 2))
       {chr(10).join(imports)}
@@ -472,6 +514,10 @@ def _core(mine: Instance, callees: list[tuple[int, int, Script]]) -> str:
       (func $g (param $j i32) (param $n i32) (param $end i32) (param $reg i32) (result i32)
         {number} {to} {who} {place} {chosen("g", False)})
       (func $g-sync (param $j i32) (param $n i32) (param $end i32) (result i32) {number} {who} {chosen("g", True)})
+      (func $e (param $j i32) (param $n i32) (param $end i32) (param $reg i32) (result i32)
+        {number} {to} {who} {place} {chosen("e", False)})
+      (func $e-sync (param $j i32) (param $n i32) (param $end i32) (result i32) {number} {who} {chosen("e", True)})
+      (func $x-sync (param $j i32) (param $n i32) (result i32) {number} {who} {chosen("x", True)})
       (func $make (param $j i32) (param $n i32) (result i32) {number} {who} {of_resource("make", "")})
       (func $destroy (param $j i32) (param $n i32) (param $handle i32)
         {number} {who} {of_resource("destroy", "(local.get $handle)")})
@@ -497,7 +543,14 @@ class _Writer:
     """Writes one script, with registers of its own, and keeps in mind what they hold."""
 
     def __init__(
-        self, r: random.Random, script: Script, registers: range, callees: list[tuple[int, int, Script]], *, root: bool
+        self,
+        r: random.Random,
+        script: Script,
+        registers: range,
+        callees: list[tuple[int, int, Script]],
+        *,
+        root: bool,
+        errors: bool = False,
     ) -> None:
         self.r = r
         self.root = root
@@ -514,6 +567,7 @@ class _Writer:
         self.watched: set[int] = set()  # sets with something in them that may happen
         self.buffer = r.randrange(8)
         self.things: list[tuple[int, int, int]] = []  # resources: instance, number and register
+        self.errors: list[int] | None = [] if errors else None  # registers with error contexts
 
     def step(self, name: str, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> None:
         self.script.steps.append((name, a, b, c, d))
@@ -528,22 +582,76 @@ class _Writer:
             assert end is not None
             self.step("take", end)
             self.readable.append(end)
+        if self.script.kind == "e":
+            error = self.register()
+            assert error is not None and self.errors is not None
+            self.step("take", error)
+            self.errors.append(error)
+        if self.script.kind == "x":
+            self.step("error.new", ERROR, self.r.randrange(9))
         returned = self.script.lift == "sync" or self.script.kind == "d"
         for i in range(length):
             if not returned and not self.root and self.r.random() < i / length / 2:
-                self.step("return", self.r.randrange(100))
+                self.give_back()
                 returned = True
             else:
                 self.one()
         if (returned or self.root) and self.r.random() < 0.7:
             self.clean_up()
         if not returned:
-            self.step("return" if self.r.random() < 0.9 or self.root else "task.cancel", self.r.randrange(100))
+            if self.r.random() < 0.9 or self.root:
+                self.give_back()
+            else:
+                self.step("task.cancel", self.r.randrange(100))
         self.step("end")
         return self.script
 
+    def give_back(self) -> None:
+        if self.script.kind == "x":
+            self.step("return-error", ERROR)
+        else:
+            self.step("return", self.r.randrange(100))
+
+    def error(self) -> None:
+        """Something with an error context."""
+        r, errors = self.r, self.errors
+        assert errors is not None
+        told = [(j, n) for j, n, s in self.callees if s.kind == "e"]
+        asked = [(j, n) for j, n, s in self.callees if s.kind == "x"]
+        register = self.register()
+        if not errors or (register is not None and r.random() < 0.2):
+            if register is None:
+                return
+            if asked and r.random() < 0.5:
+                j, n = r.choice(asked)
+                self.step("ask", j, register, n)
+            else:
+                self.step("error.new", register, r.randrange(12))
+            errors.append(register)
+            return
+        one = r.choice(errors)
+        if told and r.random() < 0.6:
+            j, n = r.choice(told)
+            plain = next(s.plain for k, m, s in self.callees if (k, m) == (j, n))
+            if register is None or plain or r.random() < 0.4:
+                self.step("tell-sync", j, 0, n, one)
+            else:
+                self.step("tell", j, register, n, one)
+                self.subtasks.append(register)
+                return
+        elif r.random() < 0.5:
+            self.step("error.message", one)
+        else:
+            self.step("error.drop", one)
+            if r.random() < 0.95:
+                errors.remove(one)
+        if register is not None:
+            self.free.append(register)
+
     def one(self) -> None:
         r = self.r
+        if self.errors is not None and r.random() < 0.4:
+            return self.error()
         choices = [
             self.new,
             self.operate,
@@ -661,6 +769,8 @@ class _Writer:
         j, n, callee = r.choice(self.callees)
         if callee.kind == "d":
             return self.thing(j, n)
+        if callee.kind in ("e", "x"):
+            return self.error()
         sync = r.random() < 0.25 or callee.plain
         if callee.kind == "g":
             if not self.readable:
@@ -718,14 +828,15 @@ class _Writer:
             self.drop("stream", "write", end)
 
 
-def generate(seed: int, like: Program | None = None, *, more: bool = False) -> Program:
+def generate(seed: int, like: Program | None = None, *, more: bool = False, errors: bool = False) -> Program:
     """The program of a seed; of the same shape as another one, if given, so that only the scripts differ.
 
-    `more` shapes have functions of synchronous type, and destructors.
+    `more` shapes have functions of synchronous type, and destructors; others have `errors`, error contexts.
     """
+    errors = errors or (like is not None and like.errors)
     r = random.Random(seed)
     instances = (
-        _shape(r, more=more)
+        _shape(r, more=more, errors=errors)
         if like is None
         else [Instance([Script(s.kind, s.lift, plain=s.plain) for s in each.scripts]) for each in like.instances]
     )
@@ -733,12 +844,14 @@ def generate(seed: int, like: Program | None = None, *, more: bool = False) -> P
         called = callees(Program(seed, "", instances), k)
         share = REGISTERS // len(instance.scripts)
         for n, script in enumerate(instance.scripts):
-            _Writer(r, script, range(n * share, (n + 1) * share), called, root=k == 0).write(r.randint(2, 14))
+            _Writer(r, script, range(n * share, (n + 1) * share), called, root=k == 0, errors=errors).write(
+                r.randint(2, 14)
+            )
     element = r.choice((*ELEMENTS, "", "u8", "u8", "u32")) if like is None else like.element
-    return Program(seed, element, instances)
+    return Program(seed, element, instances, errors)
 
 
-def _shape(r: random.Random, *, more: bool = False) -> list[Instance]:
+def _shape(r: random.Random, *, more: bool = False, errors: bool = False) -> list[Instance]:
     """Instances, each with the kinds and lifts of its scripts."""
     count = r.choice((2, 3, 3, 4)) if more else r.choice((1, 2, 2, 3, 3))
     made = [
@@ -757,6 +870,9 @@ def _shape(r: random.Random, *, more: bool = False) -> list[Instance]:
                 script.kind, script.lift = "d", "sync"
             elif which < 0.35:
                 script.lift, script.plain = "sync", True
+    for instance in made[1:] if errors else ():
+        for script in instance.scripts:
+            script.kind = r.choice((script.kind, "e", "e", "x")) if script.kind != "d" else "d"
     return made
 
 
