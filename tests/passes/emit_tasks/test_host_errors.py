@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine_cli import invoked, needs_cli
 from hosted import composed, product
-from open_guests import LIBC, MEMORY
+from open_guests import HELPERS, LIBC, MEMORY, builtins, imports
 
 REALLOC = '(realloc (core func $libc "realloc"))'
 BUILTINS = f"""
@@ -105,3 +105,77 @@ def test_error_contexts_of_exports(tmp_path: Path) -> None:
     made = tmp_path / "made.wasm"
     made.write_bytes(composed(product(HOST), PROGRAM, IMPORTS, EXPORTS))
     assert invoked(made, CALLS) == ["5097", "7097", "6097", "9097"]
+
+
+STREAMED = builtins("async", reads="s", writes="s").replace("(stream u8)", "(stream error-context)")
+SIDE = f"""{LIBC} {BUILTINS} {STREAMED}
+  (core func $return (canon task.return (result u32)))
+  (core instance $t (export "return" (func $return)))"""
+STREAM_IMPORTS = f"""
+    {IMPORTED} {imports(reads="s", writes="s").replace('(import "c" "m" (memory 1))', "")}
+    (import "t" "return" (func $return (param i32)))"""
+STREAM_HOST = f"""(component {SIDE}
+  (core module $m {STREAM_IMPORTS} {CODE} {HELPERS}
+    ;; two of them are being written, and nothing runs
+    (func (export "errors") (param $n i32) (result i32) (local $ends i64)
+      (local.set $ends (call $s-new))
+      (i32.store (i32.const 192) (call $made (local.get $n)))
+      (i32.store (i32.const 196) (call $made (i32.const 2)))
+      (drop (call $s-write (call $high (local.get $ends)) (i32.const 192) (i32.const 2)))
+      (i32.wrap_i64 (local.get $ends)))
+    ;; how many letters one has; it is not dropped, since engines then forget it on the other side, too
+    (func (export "one") (param $data i32)
+      (drop (call $awaited (local.get $data) (call $s-read (local.get $data) (i32.const 128) (i32.const 1))))
+      (call $s-drop-readable (local.get $data))
+      (call $message (i32.load (i32.const 128)) (i32.const 64))
+      (call $return (i32.load (i32.const 68)))))
+  (core instance $i (instantiate $m
+    (with "e" (instance $errors)) (with "c" (instance $canon)) (with "t" (instance $t))))
+  (func (export "errors") (param "n" u32) (result $s) (canon lift (core func $i "errors")))
+  (func (export "one") async (param "data" $s) (result u32) (canon lift (core func $i "one") async)))
+"""
+STREAM_PROGRAM = f"""(component
+  (import "errors" (func $errors (param "n" u32) (result (stream error-context))))
+  (import "one" (func $one async (param "data" (stream error-context)) (result u32)))
+  {SIDE}
+  (core func $errors' (canon lower (func $errors)))
+  (core func $one' (canon lower (func $one) async {MEMORY}))
+  (core module $m {STREAM_IMPORTS}
+    (import "h" "errors" (func $errors (param i32) (result i32)))
+    (import "h" "one" (func $one (param i32 i32) (result i32)))
+    {CODE} {HELPERS}
+    ;; reads one, and has the other one dropped
+    (func (export "some") (param $n i32) (local $data i32)
+      (local.set $data (call $errors (local.get $n)))
+      (drop (call $awaited (local.get $data) (call $s-read (local.get $data) (i32.const 128) (i32.const 1))))
+      (call $s-drop-readable (local.get $data))
+      (call $return (call $told (i32.load (i32.const 128)))))
+    ;; the host reads one of two; both are still known here
+    (func (export "offered") (param $n i32) (local $ends i64) (local $task i32)
+      (local.set $ends (call $s-new))
+      (i32.store (i32.const 192) (call $made (local.get $n)))
+      (i32.store (i32.const 196) (call $made (i32.const 2)))
+      (local.set $task (call $one (i32.wrap_i64 (local.get $ends)) (i32.const 80)))
+      (drop (call $awaited (call $high (local.get $ends))
+        (call $s-write (call $high (local.get $ends)) (i32.const 192) (i32.const 2))))
+      (call $s-drop-writable (call $high (local.get $ends)))
+      (if (i32.shr_u (local.get $task) (i32.const 4))
+        (then (drop (call $awaited (i32.shr_u (local.get $task) (i32.const 4)) (i32.const -1)))))
+      (call $return
+        (i32.add
+          (i32.load (i32.const 80))
+          (i32.add (call $told (i32.load (i32.const 192))) (call $told (i32.load (i32.const 196))))))))
+  (core instance $i (instantiate $m (with "e" (instance $errors)) (with "c" (instance $canon)) (with "t" (instance $t))
+    (with "h" (instance (export "errors" (func $errors')) (export "one" (func $one'))))))
+  (func (export "some") async (param "n" u32) (result u32) (canon lift (core func $i "some") async))
+  (func (export "offered") async (param "n" u32) (result u32) (canon lift (core func $i "offered") async)))
+"""
+
+
+@needs_cli
+def test_error_contexts_in_streams(tmp_path: Path) -> None:
+    """Elements, of which some go over; what is written remains the instance's own."""
+    for name, program in (("unfused", STREAM_PROGRAM), ("fused", product(STREAM_PROGRAM))):
+        made = tmp_path / f"{name}.wasm"
+        made.write_bytes(composed(STREAM_HOST, program, ("func errors", "func one"), ("func some", "func offered")))
+        assert invoked(made, ("some(5)", "offered(4)")) == ["5097", str(4 + 4097 + 2097)], name
