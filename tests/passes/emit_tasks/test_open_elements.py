@@ -393,6 +393,69 @@ def test_ends_in_elements(outer: str, inner: str, element: str, option: str) -> 
     assert both(*sides, HOSTS, *calls, targets=TARGETS) == answers
 
 
+MAKER = """(component {libc} {types} {made}
+  (core module $m
+    {imports}
+    {code}
+    (func (export "made") (param $k i32) (result i32) (local $ends i64)
+      (local.set $ends (call $i-new))
+      (call $fill (call $high (local.get $ends)) (local.get $k))
+      (i32.wrap_i64 (local.get $ends))))
+  (core instance $i (instantiate $m (with "c" (instance $canon))))
+  (func (export "made") (param "k" u32) (result $i) (canon lift (core func $i "made"))))"""
+MAKES = """(local.set $ends (call $i-new))
+        (i32.store offset=128 (i32.shl (local.get $i) (i32.const 2)) (call $high (local.get $ends)))
+        (if (local.get $filled)
+          (then (call $fill (call $high (local.get $ends)) (i32.add (local.get $i) (i32.const 1)))))
+        (call $put (local.get $i) (i32.wrap_i64 (local.get $ends)))"""
+
+
+def made_elsewhere(outer: str, inner: str, element: str) -> str:
+    """The program in two instances: one makes the ends that are in the elements, the other one writes these."""
+    built, imported = builtins("async", f="future", i=inner[1:7], o=outer)
+    maker = MAKER.format(
+        libc=LIBC,
+        types=types(outer, inner, element),
+        made=built,
+        imports=imported.replace(".of ", " "),
+        code=HELPERS.split("(func $sum")[0] + INNER[inner],
+    )
+    text = program(outer, inner, element, "async")
+    head = text[: text.index("(core module $libc")]
+    writer = text
+    for old, new in (
+        (MAKES, "(call $put (local.get $i) (call $made (i32.add (local.get $i) (i32.const 1))))"),
+        ('(import "c2" "offer"', '(import "c2" "made" (func $made (param i32) (result i32))) {}'),
+        ('(import "sink"', '(import "made" (func $made (param "k" u32) (result $i))) {}'),
+        ('(export "offer"', '(export "made" (func $made\')) {}'),
+        ("(core func $offer", "(core func $made' (canon lower (func $made))) {}"),
+    ):
+        assert old in writer
+        writer = writer.replace(old, new.format(old), 1)
+    kept = writer[writer.index("(func $kept") :].split("\n")[0]
+    writer = writer.replace(kept, "(func $kept (param $end i32) (result i32) (call $sum (local.get $end)))")
+    given = " ".join(f'(with "{name}" (func ${name}))' for name in ("sink", "source", "parked", "hold", "go"))
+    shown = " ".join(f'(export "{name}" (func $w "{name}"))' for name in EXPORTS)
+    return f"""{head}
+  (component $M {maker.removeprefix("(component")}
+  (component $W {writer.strip().removeprefix("(component")}
+  (instance $maker (instantiate $M))
+  (instance $w (instantiate $W (with "made" (func $maker "made")) {given}))
+  {shown})"""
+
+
+@pytest.mark.parametrize(("outer", "inner", "element"), [case[:3] for case in CASES[1:3]])
+def test_ends_of_another_instance(outer: str, inner: str, element: str) -> None:
+    """What comes back can be read where its element was written, whatever it carries."""
+    calls = (("write", 3), ("write", 0), ("write", 4), ("cancel", 1))
+    text = made_elsewhere(outer, inner, element)
+    assert "(call $made" in text
+    answers = both(host(outer, inner, element, "async"), text, HOSTS, *calls)
+    each = 3 if inner == "(stream u8)" else 1
+    first, last = (1, 1) if outer == "future" else (6, 10)  # what the host has had of 10, where it reads 3, and 4
+    assert answers[:3] == [each * (1000 * gone + 10 - gone) for gone in (first, 0, last)]
+
+
 @pytest.mark.parametrize(("outer", "inner", "element", "option"), CASES if ALL else CASES[:1])
 def test_the_other_way_around(outer: str, inner: str, element: str, option: str) -> None:
     """The host is what has been fused."""
