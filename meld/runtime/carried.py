@@ -14,6 +14,8 @@ from meld.ir.notes import Instance
 from meld.notes.boundaries import HostExport
 from meld.passes.finish.signature_manifest import SECTION, VERSION, core_row
 
+ENTERED = "entered"
+"""The fact that exported functions return their results: how tasks run is the affair of the module."""
 ENCODINGS = ("utf8", "utf16", "latin1+utf16")
 
 
@@ -34,6 +36,8 @@ def describe_exports(module: Module) -> None:
                 except (MeldError, KeyError, TypeError, ValueError, AttributeError):
                     continue  # the section is data; what does not fit is no description
                 module.notes.append(found)
+    if ENTERED not in module.facts and any(n.type.is_async for n in module.notes_of(HostExport)):
+        module.facts.append(ENTERED)
     module.notes += instances.values()
 
 
@@ -51,11 +55,11 @@ def _rows(data: bytes) -> list[Any]:
 def _export(row: Any, exports: dict[str, CoreItem], instances: dict[str, Instance]) -> HostExport:
     """The note that a row was made of. Raises MeldError, or what comes of a row that is malformed."""
     target = exports[row["export"]]
-    if not isinstance(target, Function) or core_row(target.signature) != row["core"] or row["async"]:
+    if not isinstance(target, Function) or core_row(target.signature) != row["core"]:
         raise MeldError("another function")
     params = tuple((str(name), read_wit(text)) for name, text in row["wit"]["params"])
     result = row["wit"]["result"]
-    t = c.CompFuncType(params, None if result is None else read_wit(result))
+    t = c.CompFuncType(params, None if result is None else read_wit(result), is_async=row["async"] is True)
 
     def named(key: str, kind: type[CoreItem]) -> Any:
         name = row[key]

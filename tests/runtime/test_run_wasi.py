@@ -160,6 +160,30 @@ def test_a_binary_carries_its_types(tmp_path: Path) -> None:
     assert "welcome: func(" in run(fused).stdout
 
 
+ECHO = """
+(component
+  (core module $libc (memory (export "memory") 1))
+  (core instance $libc (instantiate $libc))
+  (core func $return (canon task.return (result string) (memory (core memory $libc "memory"))))
+  (core module $m
+    (import "" "return" (func $return (param i32 i32)))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
+    (func (export "echo") (param i32 i32) (result i32) (call $return (local.get 0) (local.get 1)) (i32.const 0))
+    (func (export "callback") (param i32 i32 i32) (result i32) (unreachable)))
+  (core instance $i (instantiate $m (with "" (instance (export "return" (func $return))))))
+  (func (export "echo") async (param "text" string) (result string)
+    (canon lift (core func $i "echo") async (callback (core func $i "callback"))
+      (memory (core memory $libc "memory")) (realloc (core func $i "realloc")))))
+"""
+
+
+def test_a_binary_carries_types_of_asynchronous_functions(tmp_path: Path) -> None:
+    (tmp_path / "echo.wat").write_text(ECHO)
+    (tmp_path / "fused.wasm").write_bytes(meld.encode(meld.compile(tmp_path / "echo.wat")))
+    assert run(tmp_path / "fused.wasm", "--invoke", 'echo("hé")').stdout == '"hé"\n'
+    assert "echo: async func(" in run(tmp_path / "fused.wasm").stdout
+
+
 @pytest.mark.parametrize(
     "data", ["{", "[]", '{"version":2}', '{"version":1,"exports":[1,{"export":"welcome"}]}', "[" * 5000]
 )
