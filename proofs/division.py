@@ -10,6 +10,10 @@ import z3
 REMAINDERS = frozenset({z3.Z3_OP_BUREM, z3.Z3_OP_BUREM_I})
 QUOTIENTS = frozenset({z3.Z3_OP_BUDIV, z3.Z3_OP_BUDIV_I})
 
+KEPT = 1 << 12
+_whole: dict[int, z3.BoolRef] = {}
+"""Formulas that hold no division, by their ids, which they keep as long as they are here."""
+
 
 def without_division(formulas: Sequence[z3.BoolRef]) -> list[z3.BoolRef]:
     """Equivalent formulas in which quotient and remainder of `x / c` are symbols.
@@ -39,7 +43,8 @@ def _divisions(formulas: Sequence[z3.BoolRef]) -> list[z3.BitVecRef]:
     """The divisions by a constant whose dividend holds none itself."""
     holds: dict[int, bool] = {}
     found: dict[int, z3.BitVecRef] = {}
-    pending = list(formulas)
+    new = [f for f in formulas if f.get_id() not in _whole]
+    pending = list(new)
     while pending:
         term = pending[-1]
         if term.get_id() in holds:
@@ -56,4 +61,7 @@ def _divisions(formulas: Sequence[z3.BoolRef]) -> list[z3.BitVecRef]:
             found[term.get_id()] = term
         holds[term.get_id()] = mine or inside
         pending.pop()
+    if len(_whole) > KEPT:
+        _whole.clear()
+    _whole.update((f.get_id(), f) for f in new if not holds[f.get_id()])
     return list(found.values())

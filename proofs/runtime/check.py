@@ -127,11 +127,12 @@ class Scenario:
 
     def obligations(self, program: Program, ways: list[Way]) -> Iterator[Obligation]:
         """All that has to be shown."""
+        given = self.given
         for number, way in enumerate(ways):
             for name, goal in self._of(program, way):
-                yield Obligation(f"{self.name}, path {number}: {name}", (self.given, *way.condition), goal)
+                yield Obligation(f"{self.name}, path {number}: {name}", (given, *way.condition), goal)
         every = z3.Or(*(z3.And(*way.condition) for way in ways))
-        yield Obligation(f"{self.name}: every input takes a path", (self.given,), every)
+        yield Obligation(f"{self.name}: every input takes a path", (given,), every)
 
     def _of(self, program: Program, way: Way) -> Iterator[tuple[str, z3.BoolRef]]:
         yield "touches its cells only", z3.And(*(z3.Not(v.when) for v in way.violations))
