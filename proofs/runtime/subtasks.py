@@ -103,7 +103,7 @@ def _dropped(limit: int) -> Scenario:
     given, subtask, after.traps = _of_handle(t)
     found = t.table.entry.first(0)
     after.traps += [
-        (Trap.NOT_WAITABLE.value, z3.And(found != 2, z3.ULT(found, FIRST_STREAM))),
+        (Trap.NOT_WAITABLE.value, z3.And(found != 2, found < FIRST_STREAM)),
         (Trap.NOT_SUBTASK.value, found != 2),
         (Trap.SUBTASK_DROP.value, z3.Or(z3.ULT(t.state, RETURNED), t.cell.first(28) != 0)),
     ]
