@@ -348,7 +348,7 @@ _HEAD = re.compile(r"\s*\(func \$\S+((?: \((?:param|result)[^()]*\))*)")
 _PIECE = re.compile(r"^  \(func \$(\w+)(?:.*\n)*?(?=^$|\Z)", re.MULTILINE)
 
 
-PIECES = ("adapter.wat", "strings.wat", "wide.wat", "transcode.wat")
+PIECES = ("adapter.wat", "strings.wat", "wide.wat", "widen.wat", "transcode.wat")
 WITHOUT_SIMD = (*PIECES, "scalar.wat")
 
 

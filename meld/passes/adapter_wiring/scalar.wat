@@ -1,4 +1,4 @@
-;; Pieces of strings.wat, wide.wat and transcode.wat for targets without SIMD, under the same names and with the same parameters.
+;; Pieces of strings.wat, wide.wat, widen.wat and transcode.wat for targets without SIMD, under the same names and with the same parameters.
 ;; Eight bytes at a time go through i64 while they are plain.
 
   ;; Few bytes that are plain are the first and the last 8 or 4, which may overlap; they are validated and copied at once.

@@ -75,7 +75,7 @@ def _bytes_of_marks(count: int) -> str:
 
 @record(frozen=True)
 class _Strings:
-    """The pieces of `strings.wat`, `wide.wat` and `transcode.wat` for one pair of memories."""
+    """The pieces of `strings.wat`, `wide.wat`, `widen.wat` and `transcode.wat` for one pair of memories."""
 
     adapters: AdapterModule
     source: Side
@@ -137,6 +137,7 @@ class _Strings:
             "bytes": _converted("(local.get $bytes)", q, least),
             "mark_from": _converted(mark, I32, p),
             "mark_to": _converted(mark, I32, q),
+            "marks": _converted("(i32.popcnt (local.get $marks))", I32, q),
             "whole_from": _converted(whole, I32, p),
             "whole_to": _converted(whole, I32, q),
             "plain_from": _converted(plain, I64, p),
