@@ -19,6 +19,7 @@ from meld.ir.instructions import Instruction
 from meld.ir.module import ElementSegment, Function, Module, Table
 from meld.ir.types import TypeDef, ValType
 from meld.notes.boundaries import CanonCall, HostExport
+from meld.notes.streams import Shim
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.constants import integer, is_in_bounds
 from meld.rewriting.inline import inline_calls
@@ -31,6 +32,9 @@ READS = frozenset({*DIRECT, "table.get", "table.size"})
 
 TRANSFERS = frozenset({"stream.read", "stream.write", "future.read", "future.write", "waitable-set.poll"})
 """Built-ins that are inlined: a call takes as long as what the module does for a small transfer."""
+
+BRIDGED = frozenset({"stream_read", "stream_write", "future_read", "future_write"})
+"""Intrinsics whose shims are inlined, for the same reason."""
 
 FEW = 2
 """Calls of a built-in up to which it is inlined in each."""
@@ -56,8 +60,8 @@ class DirectCalls(Pass):
     A table is known if it is neither imported nor exported, its segments are active, constant and in bounds, and no
     code writes to it. A call whose element is null, out of bounds or of another type stays, since it traps. Functions
     that then only pass their parameters on are replaced by what they call. Tables that are no longer used go with
-    their segments in `finish`. Functions of the runtime that read, write or poll are inlined where one or two places
-    call them: with few bytes, a call takes as long as the transfer.
+    their segments in `finish`. Functions of the runtime or a bridge that read, write or poll are inlined where one or
+    two places call them: with few bytes, a call takes as long as the transfer.
 
         (table $imports 1 1 funcref)
         (elem (table $imports) (i32.const 0) func $log)
@@ -229,13 +233,17 @@ def _forwards(function: Function) -> Function | None:
 
 
 def _inline_transfers(module: Module, cx: PassContext) -> int:
-    """Inlines what `emit-tasks` made of `TRANSFERS` where few places call it, in loops, too; returns the calls' number.
+    """Inlines what transfers values where few places call it, in loops, too; returns the number of calls.
+
+    That is what `emit-tasks` made of `TRANSFERS`, and the shims of `emit-bridge` for `BRIDGED`.
 
     It runs when the functions that may block are resumable and calls through shims are direct: earlier, frames would
     hold the locals of what is inlined, and calls through shims would not be seen.
     """
-    noted = module.noted(CanonCall, module.functions)
-    stubs = [f for f, n in noted if isinstance(f, Function) and f.synthetic == "async" and n.builtin in TRANSFERS]
+    builtins, shims = module.noted(CanonCall, module.functions), module.noted(Shim, module.functions)
+    found = [f for f, n in builtins if f.synthetic == "async" and n.builtin in TRANSFERS]
+    found += [f for f, n in shims if n.intrinsic in BRIDGED]
+    stubs = [f for f in found if isinstance(f, Function)]
     places = users_of(module, stubs)
     calls = {stub: sum(_count(caller, stub) for caller in callers) for stub, callers in places.items()}
     few = {stub for stub, count in calls.items() if count <= FEW}

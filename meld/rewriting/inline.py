@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import CLOSING, LABELLED, Function
-from meld.ir.types import I32, I64, FuncType, NumType, TypeDef, ValType
+from meld.ir.types import I32, I64, V128, FuncType, NumType, TypeDef, ValType
 from meld.rewriting.labels import RESUMING
 
 LOCAL_OPS = frozenset({"local.get", "local.set", "local.tee"})
 PUSHES = frozenset({"local.get", "i32.const", "i64.const"})
 JUMPS = frozenset({"br", "br_if", "br_table", "return"})
-ZEROS = (I32, I64)
+ZEROS = (I32, I64, V128)
 """Types of locals for which inlined code makes zeros."""
 TAIL_CALLS = frozenset({"return_call", "return_call_indirect", "return_call_ref"})
 

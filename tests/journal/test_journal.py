@@ -494,11 +494,11 @@ def test_diff(meldc: Any) -> None:
     _, points, _ = meldc("diff", "a.json", "4", "rewire-calls#1")
     assert step == points
     assert step.count("+++ func") == 5
-    _, out, _ = meldc("diff", "a.json", "merge", "finish", "--stat", "--only=consumer/c_*")
+    _, out, _ = meldc("diff", "a.json", "merge", "rewire-calls", "--stat", "--only=consumer/c_*")
     assert out.splitlines() == ["~ func consumer/c_read  +1 -1", "~ func consumer/c_drop  +1 -1"]
     rows = json.loads(meldc("diff", "a.json", "input", "merge", "--json")[1])
     assert {row["what"] for row in rows} == {"created", "removed"}
-    _, back, _ = meldc("diff", "a.json", "finish", "merge", "--stat", "--only=consumer/c_*")
+    _, back, _ = meldc("diff", "a.json", "rewire-calls", "merge", "--stat", "--only=consumer/c_*")
     assert back == out
 
 

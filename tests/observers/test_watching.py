@@ -102,7 +102,15 @@ def test_only_steps_that_change_something_are_dumped(meldc: Meldc) -> None:
     code, _, err = meldc(*STREAM, "-o", "o.wasm", "--dump-after=changed", "--dump=stat", "--dump-dir=d")
     assert code == 0, err
     index = json.loads(Path("d/index.json").read_text())
-    assert [row["pass"] for row in index] == ["link", "merge", "detect-pairs", "emit-bridge", "rewire-calls", "finish"]
+    assert [row["pass"] for row in index] == [
+        "link",
+        "merge",
+        "detect-pairs",
+        "emit-bridge",
+        "rewire-calls",
+        "direct-calls",
+        "finish",
+    ]
     assert all((Path("d") / row["file"]).is_file() and row["changes"] > 0 for row in index)
     assert "~ func consumer/c_drop  +1 -1" in (Path("d") / index[4]["file"]).read_text().splitlines()
 
