@@ -51,12 +51,12 @@ def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) 
 
     graph = CallGraph(module)
     driver = functions.drive
-    roots = list(graph.direct[driver])
+    roots = [*graph.direct[driver], *(f for kind in graph.indirect[driver] for f in graph.targets(kind))]
     for callees in graph.direct.values():
         callees.pop(driver, None)  # what the driver runs leaves no further than to it
     leaves = [f for f in module.functions if f.note(Suspends) is not None]
     found = must_be_resumable(module, leaves, roots, graph)
-    if not found or not cx.allows("resumable frames"):
+    if (not found and not set(leaves) & set(roots)) or not cx.allows("resumable frames"):
         return
     carrier = Carrier(functions.state, State.of(module).memory, functions.top, functions.limit, functions.grow)
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from meld.ir.instructions import Code, LazyBody
 from meld.ir.module import Function, Module, Table, item_uses
-from meld.notes.boundaries import Edge
+from meld.notes.boundaries import CanonCall, Edge
 from meld.support.records import record
 
 
@@ -37,6 +37,8 @@ class CallGraph:
                     pass
         for item, n in module.noted(Edge):
             graph._add(item, (n.target, n.inner.realloc, n.inner.post_return))
+        for item, built in module.noted(CanonCall):
+            graph._add(item, (built.table,))
         for element in module.elements:
             if element.table is not None:
                 entries = [used for expression in element.expressions or () for used in item_uses(expression)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import field
 
 from meld.abi.traps import Trap, trap_function
-from meld.ir.module import CoreItem, Function, Global, Memory, Module
+from meld.ir.module import CoreItem, Function, Global, Memory, Module, Table
 from meld.ir.types import FuncType, NumType, ValType
 from meld.rewriting.splice import splice
 from meld.rewriting.template import Prepared, generated
@@ -82,6 +82,8 @@ def _declared(name: str, item: CoreItem) -> str:
             page = item.limits.page_size_log2
             pages = "" if page is None else f" (pagesize {1 << page})"
             return f"(memory {name} {'i64 ' if item.limits.is64 else ''}0{pages})"
+        case Table():
+            return f"(table {name} {'i64 ' if item.limits.is64 else ''}0 funcref)"
         case Global(type=NumType() as core):
             return f"(global {name} (mut {core.value}))"
     raise AssertionError(f"nothing generated uses {item}")

@@ -24,7 +24,7 @@ STACKS = "stack-switching=y,function-references=y,gc=y,exceptions=y,memory64=y,m
 
 FEATURES = (
     "component-model-async=y,component-model-async-stackful=y,component-model-more-async-builtins=y,"
-    "component-model-error-context=y,multi-memory=y"
+    "component-model-error-context=y,component-model-threading=y,multi-memory=y"
 )
 
 
@@ -33,7 +33,8 @@ def invoked(component: Path, calls: Sequence[str]) -> list[str]:
     found = []
     for call in calls:
         command = [CLI, "run", "-O", "opt-level=0", "-W", FEATURES, "--invoke", call, str(component)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        plain = {**os.environ, "RUST_BACKTRACE": "0"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=plain)
         found.append(done.stdout.strip() if done.returncode == 0 else done.stderr.strip().splitlines()[-1])
     return found
 

@@ -127,22 +127,3 @@ def test_builtins_of_shared_everything_threads(builtin: str, tmp_path: Path) -> 
     assert main(["check", str(tmp_path / "a.wat")]) == 2
     with pytest.raises(MeldError, match=rf"unsupported proposal: {THREADS} \(`{name}`\)"):
         meld.compile([tmp_path / "a.wat"])
-
-
-THREAD = """(component
-  (core module $l (table (export "t") 1 funcref)) (core instance $l (instantiate $l))
-  (core type $s (func (param i32)))
-  (core func $new (canon thread.new-indirect $s (core table $l "t")))
-  (core module $m (import "" "new" (func $new (param i32 i32) (result i32)))
-    (func (export "f") (result i32) (call $new (i32.const 0) (i32.const 0))))
-  (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
-  (func (export "f") (result u32) (canon lift (core func $i "f"))))"""
-
-
-def test_cooperative_threads(tmp_path: Path) -> None:
-    """Threads of the component model are valid and not fused: refused by name, with the way out."""
-    assert not verify(component(THREAD))
-    (tmp_path / "a.wat").write_text(THREAD)
-    with pytest.raises(MeldError, match=r"`thread\.new-indirect` of `a` cannot be fused yet") as raised:
-        meld.compile([tmp_path / "a.wat"])
-    assert raised.value.hint is not None and "without cooperative threads" in raised.value.hint

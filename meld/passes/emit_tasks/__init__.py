@@ -18,6 +18,7 @@ from meld.abi.options import Options
 from meld.abi.types import Type, function_types, is_end, is_end_or_error, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
+from meld.ir.builtins import THREAD_BUILTINS
 from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
@@ -46,6 +47,7 @@ from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks, kept_argume
 from meld.passes.emit_tasks.inlined import INLINED
 from meld.passes.emit_tasks.open_ends import SEPARATE, ends_of_host, hooks
 from meld.passes.emit_tasks.shares import Parties, Shares
+from meld.passes.emit_tasks.threads import Threads, thread_hooks
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
 from meld.rewriting.outer import crosses, has_end, needs_checks, open_edges, uses_memory
@@ -66,6 +68,7 @@ WITHOUT_TASKS = {
     "thread.yield": "(i32.const 0)",
     "subtask.cancel": "(call {trap HANDLE} (local.get 0)) (unreachable)",
     "subtask.drop": "(call {trap HANDLE} (local.get 0)) (unreachable)",
+    **dict.fromkeys(THREAD_BUILTINS, "(call {trap BLOCK}) (unreachable)"),
 }
 """Bodies of built-ins in a module without tasks: a yield returns at once, and no handle is a subtask."""
 
@@ -318,6 +321,7 @@ class _Emitter:
         halves: new imports, which copy the values of calls.
         core: the type of context slots, if there are any.
         outside: the address of the task of code that must not block.
+        threads: those that instances make, if any does.
         opens: what the program has with its host that may go on.
         shut: the types of ends that exported functions would exchange with the host, but trap.
     """
@@ -337,6 +341,7 @@ class _Emitter:
     halves: list[Function] = field(default_factory=list)
     core: str | None = None
     outside: int = 0
+    threads: Threads | None = None
 
     def emit(self) -> None:
         """Writes everything."""
@@ -360,6 +365,8 @@ class _Emitter:
         saved = [(slot, self.core or "", f"({self.core}.const 0)") for slot in slots]
         if self.outside:
             saved.append(("$task", "i32", f"(i32.const {self.outside})"))
+        if self.threads is not None:
+            saved.append(("$thread", "i32", "(i32.const 0)"))
         before = "".join(f" (local $was{i} {core})" for i, (_, core, _) in enumerate(saved))
         after = ""
         for i, (name, _, value) in enumerate(saved):
@@ -430,8 +437,11 @@ class _Emitter:
             self.host = HostTasks(self.module, self.text, tables, self.opens.calls, shares, first)
             self.host.emit()
         lifts = FOR_COMPONENTS in self.module.facts
-        task_calls = TaskCalls(self.module, self.text, tables, self.called, shares, lifts, opens=bool(self.opens))
-        self.outside = tables.state.reserve(task_bytes(0))
+        last = max((call.number for call in self.called), default=0) + len(self.opens.calls)
+        threads = self.threads = Threads.of(self.module, self.builtins, last + 1)
+        opens = bool(self.opens)
+        task_calls = TaskCalls(self.module, self.text, tables, self.called, shares, lifts, opens=opens, threads=threads)
+        self.outside = tables.state.reserve(task_bytes(0 if threads is None else MAX_FLAT_PARAMS))
         queues = tables.state.reserve(24)
         params = {
             "least": task_bytes(0),
@@ -449,7 +459,8 @@ class _Emitter:
             "swap_context": "",
             "end_scope": "",
             "first_future": FIRST_FUTURE,
-            **hooks(opens=bool(self.opens)),
+            **hooks(opens=opens),
+            **thread_hooks(threads),
         }
         if self.core is not None:
             self.text.add(filled(SWAP_CONTEXT, {"core": self.core}), "tasks")
@@ -458,6 +469,8 @@ class _Emitter:
             params["end_scope"] = END_SCOPE
         self.text.add(template_text(__package__, "tasks.wat", params), "tasks")
         self.text.add(template_text(__package__, "frames.wat", params), "frames")
+        if threads is not None:
+            threads.template(self.text, params)
         if self.channels is not None and self.channels.open_ends is not None:
             self.channels.open_ends.templates(params, several=self.opens.several)
         self.boundaries = task_calls.emit()
@@ -467,6 +480,8 @@ class _Emitter:
         for item, n in self.builtins.items():
             if n.builtin == "task.return":
                 self._stub(item, task_calls.task_return(item, n))
+            elif threads is not None and (n.builtin in THREAD_BUILTINS or n.builtin == "thread.yield"):
+                self._stub(item, threads.body(self.text, n, {**params, "record": tables.record(n.instance)}))
             elif n.builtin in WITH_TASKS:
                 given = {"record": tables.record(n.instance), "sync": int(not n.options.is_async)}
                 self._stub(item, filled(WITH_TASKS[n.builtin], given))
@@ -577,7 +592,8 @@ def _suspends(call: CanonCall) -> bool:
     """Whether what stands for a built-in is a leaf itself."""
     kind, _, verb = call.builtin.partition(".")
     copies = kind in ("stream", "future") and verb in ("read", "write")
-    return call.builtin == "thread.yield" or (copies and not call.options.is_async)
+    switches = call.builtin.startswith("thread.") and call.blocks
+    return switches or (copies and not call.options.is_async)
 
 
 def _rebind_reallocs(module: Module, new: dict[Function, CoreItem]) -> None:

@@ -31,6 +31,7 @@ from meld.ir.types import I32, FuncType, NumType, ValType
 from meld.notes.boundaries import BOUNDARY_MODULE, Boundary, CanonCall, HostExport
 from meld.notes.tasks import HELD, MAY_BLOCK, OUT, RESULT, RETURN, START, VALUES, TaskHalf, TaskResult, task_bytes
 from meld.passes.emit_tasks.shares import Shares
+from meld.passes.emit_tasks.threads import Threads, thread_hooks
 from meld.rewriting.handles import Tables
 from meld.rewriting.text import Text, calls, signature
 from meld.support.records import record
@@ -59,8 +60,11 @@ class TaskCalled:
 
     @property
     def is_alone(self) -> bool:
-        """Whether the instance must not be entered while the callee runs: all but functions lifted without callback."""
-        return not self.lift.is_async or self.lift.callback is not None
+        """Whether no other task may enter the instance while the callee runs.
+
+        So it is with functions of asynchronous type that are lifted synchronously, or with a callback.
+        """
+        return self.type.is_async and (not self.lift.is_async or self.lift.callback is not None)
 
     @property
     def result(self) -> tuple[NumType, ...]:
@@ -109,6 +113,7 @@ class TaskCalls:
         halves: the imports that copy values, to be added to the module.
         kept: for the label of an export, where copies of its result lie.
         opens: whether exported functions may wait for the host.
+        threads: those that instances make, if any does.
         later: for the numbers of calls by the host, code that hands over a result that was kept.
     """
 
@@ -121,6 +126,7 @@ class TaskCalls:
     halves: list[Function] = field(default_factory=list)
     kept: dict[str, Options] = field(default_factory=dict)
     opens: bool = False
+    threads: Threads | None = None
     later: dict[int, str] = field(default_factory=dict)
     _caught: dict[Function, str] = field(default_factory=dict)
 
@@ -192,8 +198,10 @@ class TaskCalls:
         lines += [f"(local $r{i} {t.value})" for i, t in enumerate(results)]
         record_ = f"(i32.const {self.tables.record(call.callee)})"
         lines += ["(if (i32.eqz (call $leaving)) (then", "(call $enter (local.get $task))"]
+        if self.threads is not None and call.callee in self.threads.instances:
+            lines.append("(call $thread_number (local.get $task))")
         if call.is_alone:
-            lines.append(f"(i32.store $state offset=20 {record_} (i32.const 1))")
+            lines.append(f"(i32.store $state offset=20 {record_} {thread_hooks(self.threads)['alone']})")
         lines += self._parameters(call, arguments)
         lines.append("(call $started (local.get $task))))")
         lines.append(f"(call {self._quiet(call.target)} {_locals('$a', arguments)})")
@@ -204,13 +212,13 @@ class TaskCalls:
         elif call.lift.is_async:
             lines += ["(call $leave (local.get $task))", "(call $exit (local.get $task))"]
         else:
-            lines.append(f"(i32.store $state offset=20 {record_} (i32.const 0))")
+            if call.is_alone:
+                lines.append(f"(i32.store $state offset=20 {record_} (i32.const 0))")
             lines.append(f"(call $return.{call.number} (local.get $task) {_locals('$r', results)})")
-            lines += [
-                "(call $leave (local.get $task))",
-                f"(call $release {record_})",
-                "(call $exit (local.get $task))",
-            ]
+            lines.append("(call $leave (local.get $task))")
+            if call.is_alone:
+                lines.append(f"(call $release {record_})")
+            lines.append("(call $exit (local.get $task))")
         body = "\n    ".join(lines)
         self.text.add(f"  (func $start.{call.number} (param $task i32)\n    {body})", "calls")
 
@@ -377,6 +385,8 @@ class TaskCalls:
     def _dispatch(self) -> None:
         """The functions that dispatch on the number of a task's call."""
         starts = {call.number: f"(call $start.{call.number} (local.get $task)) (return)" for call in self.calls}
+        if self.threads is not None:
+            starts[self.threads.call] = "(call $thread_start (local.get $task)) (return)"
         self.text.add(f"  (func $start (param $task i32)\n{switch(starts, CALL_OF_TASK)}    (unreachable))", "calls")
         callbacks = {
             call.number: f"(return (call {self._quiet(call.lift.callback)} {_locals('$p', (I32,) * 3)}))"

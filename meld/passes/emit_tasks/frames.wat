@@ -100,6 +100,12 @@
     (call $room_next)
     (global.set $frames.state (i32.const 0))
     (call $leave (local.get $task))
+    ;; with threads
+    (if (i32.load $state offset=228 (local.get $task))
+      (then
+        (i32.store $state offset=240 (local.get $task) (local.get $record))
+        (if (i32.eq (i32.load $state offset=228 (local.get $task)) (i32.const 1)) (then (return)))))
+    ;; end threads
     (call $append
       (select (i32.const {later}) (i32.const {waiting})
         (i32.eq (i32.load $state offset=8 (local.get $frame)) (i32.add (local.get $frame) (i32.const 8))))

@@ -11,7 +11,7 @@
 ;;   +96 values, 8 bytes each: parameters until it starts, then the result
 ;; States: 0 starting, 1 started, 2 returned, 3 cancelled before it started, 4 cancelled before it returned.
 ;;
-;; The record of an instance: +16 backpressure, +20 1 while a task has it for itself, +24 and +28 pending work of tasks.
+;; The record of an instance: +16 backpressure, +20 not 0 while a task has it for itself, +24 and +28 pending work of tasks.
 ;;
 ;; A task that has returned and waits on is in no table, so a caller has {most_tasks} at most with each callee, its
 ;; share: a word behind {shares} counts those that have not exited. One that has is kept by the handle of its caller, whose
@@ -66,7 +66,13 @@
     (local.set $count (i32.load $state offset={shares} (local.get $share)))
     (if (i32.ge_u (local.get $count) (i32.const {most_tasks})) (then (call {trap TASKS}) (unreachable)))
     (i32.store $state offset={shares} (local.get $share) (i32.add (local.get $count) (i32.const 1)))
+    ;; with threads
+    (local.set $bytes (i32.const {most}))
+    ;; end threads
     (local.set $task (call $block_new (local.get $bytes)))
+    ;; with threads
+    (i32.store $state offset=244 (local.get $task) (local.get $task))
+    ;; end threads
     (i32.store $state offset=4 (local.get $task) (local.get $call))
     (i32.store $state offset=12 (local.get $task) (local.get $instance))
     (i32.store $state offset=32 (local.get $task) (local.get $flags))
@@ -81,14 +87,24 @@
   ;; The code of a task runs from here on; its context slots take the place of those before.
   (func $enter (param $task i32)
     (i32.store $state offset=80 (local.get $task) (global.get $task))
-    (global.set $task (local.get $task)){swap_context})
+    ;; with threads
+    (i32.store $state offset=232 (local.get $task) (global.get $thread))
+    (global.set $thread (local.get $task))
+    ;; end threads
+    (global.set $task {task_of}){swap_context})
 
   (func $leave (param $task i32)
+    ;; with threads
+    (global.set $thread (i32.load $state offset=232 (local.get $task)))
+    ;; end threads
     (global.set $task (i32.load $state offset=80 (local.get $task))){swap_context})
 
   ;; Whether the instance lets a task run: no task has it for itself, and a call that starts meets no backpressure.
   (func $enterable (param $task i32) (result i32)
     (local $instance i32)
+    ;; with threads
+    (if (i32.ne (i32.load $state offset=244 (local.get $task)) (local.get $task)) (then (return (i32.const 1))))
+    ;; end threads
     (local.set $instance (i32.load $state offset=12 (local.get $task)))
     (if (i32.load $state offset=20 (local.get $instance)) (then (return (i32.const 0))))
     (if (i32.load $state offset=8 (local.get $task)) (then (return (i32.const 1))))
@@ -110,6 +126,9 @@
   (func $resolve (param $task i32) (param $state i32)
     {end_scope}
     (i32.store $state offset=8 (local.get $task) (local.get $state))
+    ;; with threads
+    (i32.store $state offset=32 (local.get $task) (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 1)))
+    ;; end threads
     (if (i32.load $state offset=16 (local.get $task))
       (then (call $waitable_set_event (i32.add (local.get $task) (i32.const 16)) (i32.add (local.get $state) (i32.const 1))))
       (else (i32.store $state offset=28 (local.get $task) (i32.add (local.get $state) (i32.const 1))))))
@@ -148,6 +167,11 @@
 
   (func $exit (param $task i32)
     (local $flags i32)
+    ;; with threads
+    (call $thread_forget (local.get $task))
+    (i32.store $state offset=228 (local.get $task) (i32.const 4))
+    (if (i32.load $state offset=236 (local.get $task)) (then (return)))
+    ;; end threads
     (if (i32.lt_u (i32.load $state offset=8 (local.get $task)) (i32.const 2)) (then (call {trap NO_RESULT}) (unreachable)))
     (local.set $flags (call $over (local.get $task)))
     (if (i32.eqz (i32.and (local.get $flags) (i32.const 8))) (then (call $task_free (local.get $task)))))
@@ -244,7 +268,7 @@
             local.set $handle
             local.set $code))
         (call $enter (local.get $task))
-        (i32.store $state offset=20 (i32.load $state offset=12 (local.get $task)) (i32.const 1))))
+        (i32.store $state offset=20 (i32.load $state offset=12 (local.get $task)) {alone})))
     (call $callback (local.get $task) (local.get $code) (local.get $handle) (local.get $payload))
     local.set $code
     (if (call $leaving) (then (return)))
@@ -265,6 +289,10 @@
         (if (i32.eqz (i32.load $state offset=4 (local.get $task)))
           (then (call $back (local.get $task)) (return (i32.const 1))))
         (if (i32.eqz (i32.load $state (i32.load $state offset=8 (global.get $frame)))) (then (call $count_yield)))))
+    ;; with threads
+    (if (i32.eqz (i32.load $state offset=4 (local.get $task)))
+      (then (call $back (local.get $task)) (return (i32.const 1))))
+    ;; end threads
     (if (call $enterable (local.get $task))
       (then (call $drive (local.get $task) (i32.load $state offset=8 (local.get $task))))
       (else (call $append (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task))))
@@ -306,6 +334,9 @@
   (func $run_until (param $word i32)
     (loop $more
       (if (i32.load $state (local.get $word)) (then (return)))
+      ;; with threads
+      (if (call $may_leave) (then (global.set $frames.state (i32.const 1)) (return)))
+      ;; end threads
       (if (call $may_leave)
         (then (if (call $outer_ready) (then (global.set $frames.state (i32.const 1)) (return)))))
       (br_if $more (call $step)){host_wait})
@@ -325,6 +356,9 @@
     (i32.and (i32.load $state offset=32 (global.get $task)) (i32.const 1)))
 
   (func $check_blocking
+    ;; with threads
+    (if (i32.load $state offset=244 (global.get $task)) (then (return)))  ;; other threads may run (`threads.wat`)
+    ;; end threads
     (if (i32.eqz (call $may_block)) (then (call {trap BLOCK}) (unreachable))))
 
   (func $block_on_set (export "block_on_set") (param $set i32)
@@ -440,6 +474,10 @@
   ;; A call that is lowered synchronously, or the host's: returns when the task has resolved.
   (func $call_sync (export "call_sync") (param $task i32)
     (local $driven i32)
+    ;; with threads
+    (if (i32.eqz (i32.or (call $leaving) (i32.and (i32.load $state offset=32 (local.get $task)) (i32.const 1))))
+      (then (call $call_plain (local.get $task)) (return)))
+    ;; end threads
     (if (call $leaving)
       (then (call $landed))
       (else

@@ -39,8 +39,6 @@ from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.references import declare, declared
 from meld.rewriting.target_features import extend
 
-NO_THREADS = "build the guest without cooperative threads, or leave its component out and let the engine link it"
-"""The way out where a guest makes threads of its own."""
 
 
 class Finish(Pass):
@@ -165,7 +163,6 @@ def _refuse_pending(module: Module) -> None:
             if isinstance(n, CanonCall) and not (outside and is_host_call(n)):
                 raise MeldError(
                     f"the canonical built-in `{n.builtin}` of `{n.instance.name}` cannot be fused yet",
-                    hint=NO_THREADS if n.builtin.startswith("thread.") else None,
                 )
         if item.imported and item.imported.module == BOUNDARY_MODULE:
             raise MeldError(f"the import {item.imported} has lost the note that says what it stands for")

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 from typing import Any, TypeVar
 
+from meld.ir.builtins import THREAD_BUILTINS
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, resource_of
@@ -106,6 +107,7 @@ class _Planner:
         context: what leads to a context slot.
         turns: the calls of functions of asynchronous type that are synchronous on both sides, and may have to wait.
         entered: the instances that may have tasks when they are called.
+        threaded: the instances that make threads or refer to them: each call of one is a task.
         asking: functions from which what asks for the running task can be reached.
         reallocs: the functions that lowering calls.
     """
@@ -120,6 +122,7 @@ class _Planner:
     asks: list[Function] = field(default_factory=list)
     turns: set[Function] = field(default_factory=set)
     entered: set[Instance] = field(default_factory=set)
+    threaded: set[Instance] = field(default_factory=set)
     asking: dict[Any, Any] = field(default_factory=dict)
     context: dict[Any, Any] = field(default_factory=dict)
     blocking: dict[Any, Any] = field(default_factory=dict)
@@ -139,6 +142,7 @@ class _Planner:
         """Finds `planned` and `exports`."""
         builtins = self.builtins.items()
         self.waits = [f for f, n in builtins if n.blocks]
+        self.threaded = {n.instance for f, n in builtins if n.builtin in THREAD_BUILTINS and f in self.graph.users}
         if WAITS_FOR_HOST in self.module.facts:
             going_on = {n.target for _, n in self.module.noted(Edge) if n.inner.is_async}
             calls = {f: n for f, n in _noted(self.module, HostCall).items() if f not in going_on}
@@ -168,12 +172,13 @@ class _Planner:
         return (r.dtor for r in resources if r is not None and r.owner is not None and r.dtor is not None)
 
     def _is_task(self, function: Function, n: Boundary) -> bool:
-        return ((n.lower.is_async or n.lift.is_async) and function not in self.prompt) or function in self.turns
+        asynchronous = (n.lower.is_async or n.lift.is_async) and function not in self.prompt
+        return asynchronous or function in self.turns or n.callee in self.threaded
 
     def _blocking(self) -> dict[Any, Any]:
         """Functions from which a blocking built-in can be reached, by synchronous calls of other instances, too."""
         sources: list[Function] = [*self.waits]
-        synchronous = {f: n for f, n in self.boundaries.items() if n.type.is_async and not n.lower.is_async}
+        synchronous = {f: n for f, n in self.boundaries.items() if self._waits_for(n)}
         sources += [f for f, n in synchronous.items() if self._is_task(f, n)]
         while True:
             leading = self.graph.leading_to(sources)
@@ -181,6 +186,10 @@ class _Planner:
             if not more:
                 return leading
             sources += more
+
+    def _waits_for(self, n: Boundary) -> bool:
+        """Whether the caller goes on when the call is over, which may not be when the callee returns."""
+        return not n.lower.is_async and (n.type.is_async or n.callee in self.threaded)
 
     def _plan(self, function: Function, n: Boundary) -> Planned:
         if function in self.prompt:
@@ -225,7 +234,9 @@ class _Planner:
         A function of synchronous type does not wait for other tasks (CanonicalABI.md, `Task.enter`).
         """
         for n in self.exported:
-            is_task = n.lift.is_async or (n.type.is_async and (n.instance in self.entered or n.target in self.asking))
+            threaded = n.instance in self.threaded
+            waits = n.type.is_async and (n.instance in self.entered or n.target in self.asking)
+            is_task = n.lift.is_async or waits or threaded
             self.calls += is_task
             self.exports.append(
                 PlannedExport(
@@ -233,7 +244,7 @@ class _Planner:
                     (How.TASK if is_task else How.DIRECT).value,
                     self.calls if is_task else 0,
                     self._has_context(n),
-                    self._path(n) if n.type.is_async else None,
+                    self._path(n) if n.type.is_async or threaded else None,
                 )
             )
 
@@ -247,8 +258,10 @@ class _Planner:
                 planned.outside = True
 
     def _path(self, n: Boundary | HostExport) -> str | None:
-        """The call path by which a callee or its callback may block; None if neither can."""
+        """The call path by which a callee, its callback or a thread may block; None if none can."""
         start = next((f for f in (n.target, n.lift.callback) if f in self.blocking), None)
+        if start is None and (n.callee if isinstance(n, Boundary) else n.instance) in self.threaded:
+            return f"{self._name(n.target)} → a thread"
         return None if start is None else " → ".join(self._name(item) for item in path(self.blocking, start))
 
     def _name(self, item: Function) -> str:

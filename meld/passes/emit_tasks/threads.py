@@ -1,0 +1,110 @@
+"""Threads that instances make themselves: `canon thread.*`, over `threads.wat`.
+
+Source: Component Model, CanonicalABI.md: Threads, canon thread.{index,new-indirect,resume-later,suspend,…}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from meld.ir.builtins import THREAD_BUILTINS
+from meld.ir.module import Function, Module, Table
+from meld.ir.notes import Instance
+from meld.ir.types import I32, FuncType
+from meld.notes.boundaries import CanonCall
+from meld.rewriting.template import filled, template_text
+from meld.rewriting.text import Text
+from meld.support.records import record
+
+START = FuncType((I32,), ())
+"""The type of the function that a thread begins with."""
+
+RESUME = "(call $thread_resume (i32.const {record}) (local.get 0) (i32.const {ready}))"
+PROMOTE = "(if (i32.eqz (call $thread_promote (i32.const {record}) (local.get 0))) (then {else}))"
+BLOCKS = "(call $check_blocking)"
+YIELD = "(return (call $thread_yield (i32.const {record})))"
+SUSPENDED, YIELDING = 1, 2
+
+
+def _switch(first: str, how: int) -> str:
+    """The body of a built-in after which the running thread leaves; it is called again when that is back."""
+    return f"(if (i32.eqz (call $leaving)) (then {first})) (call $thread_leave (i32.const {how}))"
+
+
+BODIES = {
+    "thread.index": "(call $thread_index (i32.const {record}))",
+    "thread.new-indirect": ("(call $thread_new (i32.const {record}) (table.get {table} (local.get 0)) (local.get 1))"),
+    "thread.resume-later": "(call $thread_resume (i32.const {record}) (local.get 0) (i32.const {later}))",
+    "thread.yield": "(call $thread_yield (i32.const {record}))",
+    "thread.suspend": _switch(BLOCKS, SUSPENDED),
+    "thread.suspend-then-resume": _switch(RESUME, SUSPENDED),
+    "thread.yield-then-resume": _switch(RESUME, YIELDING),
+    "thread.suspend-then-promote": _switch(PROMOTE.replace("{else}", BLOCKS), SUSPENDED),
+    "thread.yield-then-promote": _switch(PROMOTE.replace("{else}", YIELD), YIELDING),
+}
+"""Bodies of built-ins over `threads.wat`."""
+
+RUN = "(call_indirect $starts (type $thread.start) {argument} {slot})"
+
+
+@record(frozen=True)
+class Threads:
+    """The threads of a program.
+
+    Attributes:
+        instances: those that may make threads, or refer to them.
+        call: the number that the records of threads have in place of that of a call.
+        tested: whether a function that is no start function may be in one of their tables.
+        catches: whether there can be exceptions.
+    """
+
+    instances: frozenset[Instance]
+    call: int
+    tested: bool
+    catches: bool
+
+    @classmethod
+    def of(cls, module: Module, builtins: Mapping[Function, CanonCall], call: int) -> Threads | None:
+        """The threads of a program; None if it makes and refers to none."""
+        instances = frozenset(n.instance for n in builtins.values() if n.builtin in THREAD_BUILTINS)
+        if not instances:
+            return None
+        return cls(instances, call, any(f.signature != START for f in _referred(module)), bool(module.space("tags")))
+
+    def template(self, text: Text, params: Mapping[str, Any]) -> None:
+        """Adds the functions of threads."""
+        run = RUN.format(
+            argument="(i32.load $state offset=252 (local.get $thread))",
+            slot="(i32.load $state offset=248 (local.get $thread))",
+        )
+        if self.catches:
+            run = f"""(block $done
+      (block $thrown
+        (try_table (catch_all $thrown) {run})
+        (br $done))
+      (call {{trap THROWN_BY_TASK}}) (unreachable))"""
+        given = {**params, "thread_call": self.call, "tested": self.tested, "run": run}
+        text.add(template_text(__package__, "threads.wat", given), "threads")
+
+    def body(self, text: Text, n: CanonCall, params: Mapping[str, Any]) -> str:
+        """The body of a built-in."""
+        table = text.use(n.table) if isinstance(n.table, Table) else ""
+        return filled(BODIES[n.builtin], {**params, "table": table})
+
+
+def thread_hooks(threads: Threads | None) -> dict[str, Any]:
+    """The parameters of the templates for threads."""
+    if threads is None:
+        return {"threads": False, "task_of": "(local.get $task)", "alone": "(i32.const 1)"}
+    # the record of an instance says which thread has it for itself
+    return {"threads": True, "task_of": "(i32.load $state offset=244 (local.get $task))", "alone": "(local.get $task)"}
+
+
+def _referred(module: Module) -> Iterator[Function]:
+    """The functions that tables may hold: those of segments, and those that code refers to."""
+    for segment in module.elements:
+        yield from segment.functions or ()
+    expressions = [e for segment in module.elements for e in segment.expressions or ()]
+    for code in (*expressions, *module.constants(), *(f.view().instructions for f in module.functions)):
+        yield from (i.args[0] for i in code if i.op == "ref.func")
