@@ -41,6 +41,7 @@ from meld.notes.tasks import (
     task_bytes,
 )
 from meld.passes.base import Pass, PassContext
+from meld.passes.emit_tasks.bodies import END_SCOPE, HOOKS_WITHOUT_TASKS, SWAP_CONTEXT, WITH_TASKS, WITHOUT_TASKS
 from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_export
 from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
 from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks, kept_arguments
@@ -62,56 +63,6 @@ BACKPRESSURE = frozenset({"backpressure.inc", "backpressure.dec"})
 SLOTS = 2
 KIND = "async"
 
-WITHOUT_TASKS = {
-    "task.return": "(call {trap RETURN_INVALID}) (unreachable)",
-    "task.cancel": "(call {trap CANCEL_NOT_SENT}) (unreachable)",
-    "thread.yield": "(i32.const 0)",
-    "subtask.cancel": "(call {trap HANDLE} (local.get 0)) (unreachable)",
-    "subtask.drop": "(call {trap HANDLE} (local.get 0)) (unreachable)",
-    **dict.fromkeys(THREAD_BUILTINS, "(call {trap BLOCK}) (unreachable)"),
-}
-"""Bodies of built-ins in a module without tasks: a yield returns at once, and no handle is a subtask."""
-
-WITH_TASKS = {
-    "task.cancel": "(call $task_cancel)",
-    "thread.yield": "(call $yield)",
-    "subtask.cancel": "(call $subtask_cancel (i32.const {record}) (local.get 0) (i32.const {sync}))",
-    "subtask.drop": "(call $subtask_drop (i32.const {record}) (local.get 0))",
-    "backpressure.inc": "(call $backpressure_inc (i32.const {record}))",
-    "backpressure.dec": "(call $backpressure_dec (i32.const {record}))",
-}
-"""Bodies of built-ins over `tasks.wat`; that of task.return is `TaskCalls.task_return`."""
-
-HOOKS_WITHOUT_TASKS = """
-  (func $await_end (param $waitable i32) (result i32)
-    (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))
-    (call {trap BLOCK})
-    (unreachable))
-  (func $block_on_set (param $set i32)
-    (if (i32.load $state (local.get $set)) (then (return)))
-    (call {trap BLOCK})
-    (unreachable))
-  (func $set_wake (param $set i32))
-"""
-"""The functions that channels and waitable sets call of a scheduler, for modules without one."""
-
-
-SWAP_CONTEXT = """
-  (func $swap_context (param $task i32)
-    (local $slot {core})
-    (local.set $slot (global.get $context.0))
-    (global.set $context.0 ({core}.load $state offset=64 (local.get $task)))
-    ({core}.store $state offset=64 (local.get $task) (local.get $slot))
-    (local.set $slot (global.get $context.1))
-    (global.set $context.1 ({core}.load $state offset=72 (local.get $task)))
-    ({core}.store $state offset=72 (local.get $task) (local.get $slot)))
-"""
-END_SCOPE = """(call $end_borrows (i32.add (local.get $task) (i32.const 48)))
-    (if (i32.load $state offset=44 (local.get $task))
-      (then
-        (call $end_loans
-          (i32.load $state offset=44 (local.get $task))
-          (i32.add (local.get $task) (i32.const 48)))))"""
 MOST_YIELDS = 10_000
 """How often a task may yield while its frame blocks one that could be resumed."""
 

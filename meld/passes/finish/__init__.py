@@ -40,7 +40,6 @@ from meld.rewriting.references import declare, declared
 from meld.rewriting.target_features import extend
 
 
-
 class Finish(Pass):
     """Drop dead items, merge equal types and imports; leave nothing pending.
 

@@ -1,0 +1,56 @@
+"""Bodies of built-ins that need no thought, and parts of the templates that only some programs have."""
+
+from __future__ import annotations
+
+from meld.ir.builtins import THREAD_BUILTINS
+
+WITHOUT_TASKS = {
+    "task.return": "(call {trap RETURN_INVALID}) (unreachable)",
+    "task.cancel": "(call {trap CANCEL_NOT_SENT}) (unreachable)",
+    "thread.yield": "(i32.const 0)",
+    "subtask.cancel": "(call {trap HANDLE} (local.get 0)) (unreachable)",
+    "subtask.drop": "(call {trap HANDLE} (local.get 0)) (unreachable)",
+    **dict.fromkeys(THREAD_BUILTINS, "(call {trap BLOCK}) (unreachable)"),
+}
+"""Bodies of built-ins in a module without tasks: a yield returns at once, and no handle is a subtask."""
+
+WITH_TASKS = {
+    "task.cancel": "(call $task_cancel)",
+    "thread.yield": "(call $yield)",
+    "subtask.cancel": "(call $subtask_cancel (i32.const {record}) (local.get 0) (i32.const {sync}))",
+    "subtask.drop": "(call $subtask_drop (i32.const {record}) (local.get 0))",
+    "backpressure.inc": "(call $backpressure_inc (i32.const {record}))",
+    "backpressure.dec": "(call $backpressure_dec (i32.const {record}))",
+}
+"""Bodies of built-ins over `tasks.wat`; that of task.return is `TaskCalls.task_return`."""
+
+HOOKS_WITHOUT_TASKS = """
+  (func $await_end (param $waitable i32) (result i32)
+    (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))
+    (call {trap BLOCK})
+    (unreachable))
+  (func $block_on_set (param $set i32)
+    (if (i32.load $state (local.get $set)) (then (return)))
+    (call {trap BLOCK})
+    (unreachable))
+  (func $set_wake (param $set i32))
+"""
+"""The functions that channels and waitable sets call of a scheduler, for modules without one."""
+
+
+SWAP_CONTEXT = """
+  (func $swap_context (param $task i32)
+    (local $slot {core})
+    (local.set $slot (global.get $context.0))
+    (global.set $context.0 ({core}.load $state offset=64 (local.get $task)))
+    ({core}.store $state offset=64 (local.get $task) (local.get $slot))
+    (local.set $slot (global.get $context.1))
+    (global.set $context.1 ({core}.load $state offset=72 (local.get $task)))
+    ({core}.store $state offset=72 (local.get $task) (local.get $slot)))
+"""
+END_SCOPE = """(call $end_borrows (i32.add (local.get $task) (i32.const 48)))
+    (if (i32.load $state offset=44 (local.get $task))
+      (then
+        (call $end_loans
+          (i32.load $state offset=44 (local.get $task))
+          (i32.add (local.get $task) (i32.const 48)))))"""
