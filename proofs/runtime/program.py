@@ -22,9 +22,11 @@ from meld.notes.channels import FIRST_FUTURE, ElementCopy
 from meld.notes.streams import Domain, StreamUse
 from meld.notes.tasks import task_bytes
 from meld.passes import emit_tasks
-from meld.passes.emit_tasks import END_SCOPE, MOST_YIELDS, ROOM
+from meld.passes.emit_tasks import MOST_YIELDS, ROOM
+from meld.passes.emit_tasks.bodies import END_SCOPE
 from meld.passes.emit_tasks.channels import Channels
 from meld.passes.emit_tasks.open_ends import hooks
+from meld.passes.emit_tasks.threads import thread_hooks
 from meld.rewriting.splice import splice
 from meld.rewriting.state import State
 from meld.rewriting.template import template_text
@@ -150,6 +152,7 @@ def build_tasks(most_tasks: int) -> tuple[bytes, Regions]:
         "end_scope": END_SCOPE,
         "first_future": FIRST_FUTURE,
         **hooks(opens=False),
+        **thread_hooks(None),
     }
     for name in ("tasks.wat", "frames.wat"):
         text.add(template_text(emit_tasks.__name__, name, params))

@@ -163,6 +163,7 @@ def _core(calls: bool) -> str:
           (global.set $made (i32.add (global.get $made) (i32.const 1)))
           (local.set $t (call $new (i32.const 0) (i32.or (i32.rem_u (local.get $a) (i32.const 6)) (local.get $quiet))))
           (call $log (local.get $t))
+          (if (local.get $quiet) (then (global.set $hushed (i32.add (global.get $hushed) (i32.const 1)))))
           (i32.store8 (local.get $t) (i32.const 1))
           (global.set $live (i32.add (global.get $live) (i32.const 1)))
           (global.set $asleep (i32.add (global.get $asleep) (i32.const 1)))""",
@@ -221,6 +222,7 @@ def _core(calls: bool) -> str:
         (global $live (mut i32) (i32.const 0))
         (global $asleep (mut i32) (i32.const 0))
         (global $made (mut i32) (i32.const 0))
+        (global $hushed (mut i32) (i32.const 0))  ;; threads of functions of synchronous type, which wait for them
         (elem (i32.const 0) func $thread)
         (elem (i32.const 2) func $other)
         (func $other)
@@ -266,14 +268,25 @@ def _core(calls: bool) -> str:
           (call $log (i32.const 99))
           (global.set $live (i32.sub (global.get $live) (i32.const 1))))
         (func $thread (param $n i32)
-          (call $script (i32.and (local.get $n) (i32.const 15)) (i32.and (local.get $n) (i32.const 16))))
+          (call $script (i32.and (local.get $n) (i32.const 15)) (i32.and (local.get $n) (i32.const 16)))
+          (if (i32.and (local.get $n) (i32.const 16))
+            (then (global.set $hushed (i32.sub (global.get $hushed) (i32.const 1))))))
         ;; From 256 on, a number says with which entry the log ends.
         (func $main (param $n i32) (param $quiet i32)
           (global.set $until (i32.shr_u (local.get $n) (i32.const 8)))
           (local.set $n (i32.and (local.get $n) (i32.const 255)))
           (global.set $live (i32.add (global.get $live) (i32.const 1)))
           (call $script (local.get $n) (local.get $quiet)))
-        (func (export "plain") (param i32) (result i32) (call $main (local.get 0) (i32.const 16)) (global.get $log))
+        (func (export "plain") (param i32) (result i32) (local $t i32)
+          (call $main (local.get 0) (i32.const 16))
+          (loop $more
+            (if (global.get $hushed)
+              (then
+                (local.set $t (call $pick (i32.const 0) (i32.const 0) (i32.const 1)))
+                (if (local.get $t) (then (call $woken (local.get $t)) (call $later (local.get $t))))
+                (drop (call $yield))
+                (br $more))))
+          (global.get $log))
         (func (export "sync") (param i32) (result i32) (call $main (local.get 0) (i32.const 0)) (global.get $log))
         (func (export "stackful") (param i32)
           (call $main (local.get 0) (i32.const 0)) (call $return (global.get $log)))

@@ -113,7 +113,7 @@
   ;; A call begins: its callee starts, or waits until it may.
   (func $begin (param $task i32)
     (if (call $enterable (local.get $task))
-      (then (call $drive (local.get $task) (i32.const 0)))
+      (then (call $drive (local.get $task) (i32.const 0)){switches})
       (else (call $append (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task)))))
 
   ;; The parameters have been lowered.
@@ -280,21 +280,21 @@
   ;; Runs what is ready first, or else what has yielded first; 0 if there is nothing.
   (func $step (result i32)
     (local $task i32)
-    (if (call $resume) (then (return (i32.const 1))))
+    (if (call $resume) (then{switches} (return (i32.const 1))))
     (local.set $task (call $first (i32.const {ready})))
     (if (i32.eqz (local.get $task))
       (then{hold}
         (local.set $task (call $first (i32.const {later})))
         (if (i32.eqz (local.get $task)) (then (return (i32.const 0))))
         (if (i32.eqz (i32.load $state offset=4 (local.get $task)))
-          (then (call $back (local.get $task)) (return (i32.const 1))))
+          (then (call $back (local.get $task)){switches} (return (i32.const 1))))
         (if (i32.eqz (i32.load $state (i32.load $state offset=8 (global.get $frame)))) (then (call $count_yield)))))
     ;; with threads
     (if (i32.eqz (i32.load $state offset=4 (local.get $task)))
-      (then (call $back (local.get $task)) (return (i32.const 1))))
+      (then (call $back (local.get $task)) (call $switches) (return (i32.const 1))))
     ;; end threads
     (if (call $enterable (local.get $task))
-      (then (call $drive (local.get $task) (i32.load $state offset=8 (local.get $task))))
+      (then (call $drive (local.get $task) (i32.load $state offset=8 (local.get $task))){switches})
       (else (call $append (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task))))
     (i32.const 1))
 
@@ -563,7 +563,7 @@
       (local.get $task))
     (call $wakes (local.get $task))
     (if (call $enterable (local.get $task))
-      (then (call $drive (local.get $task) (i32.const 1)))
+      (then (call $drive (local.get $task) (i32.const 1)){switches})
       (else (call $append (i32.const {ready}) (local.get $task)))))
 
   (func $subtask_drop (param $record i32) (param $handle i32)

@@ -20,7 +20,8 @@ from meld.support.records import record
 START = FuncType((I32,), ())
 """The type of the function that a thread begins with."""
 
-RESUME = "(call $thread_resume (i32.const {record}) (local.get 0) (i32.const {ready}))"
+WAKE = "(call $thread_wake (i32.const {record}) (local.get 0))"
+RESUME = f"(global.set $next {WAKE})"
 PROMOTE = "(if (i32.eqz (call $thread_promote (i32.const {record}) (local.get 0))) (then {else}))"
 BLOCKS = "(call $check_blocking)"
 YIELD = "(return (call $thread_yield (i32.const {record})))"
@@ -35,7 +36,7 @@ def _switch(first: str, how: int) -> str:
 BODIES = {
     "thread.index": "(call $thread_index (i32.const {record}))",
     "thread.new-indirect": ("(call $thread_new (i32.const {record}) (table.get {table} (local.get 0)) (local.get 1))"),
-    "thread.resume-later": "(call $thread_resume (i32.const {record}) (local.get 0) (i32.const {later}))",
+    "thread.resume-later": f"(call $append (i32.const {{later}}) {WAKE})",
     "thread.yield": "(call $thread_yield (i32.const {record}))",
     "thread.suspend": _switch(BLOCKS, SUSPENDED),
     "thread.suspend-then-resume": _switch(RESUME, SUSPENDED),
@@ -96,9 +97,13 @@ class Threads:
 def thread_hooks(threads: Threads | None) -> dict[str, Any]:
     """The parameters of the templates for threads."""
     if threads is None:
-        return {"threads": False, "task_of": "(local.get $task)", "alone": "(i32.const 1)"}
-    # the record of an instance says which thread has it for itself
-    return {"threads": True, "task_of": "(i32.load $state offset=244 (local.get $task))", "alone": "(local.get $task)"}
+        return {"threads": False, "task_of": "(local.get $task)", "alone": "(i32.const 1)", "switches": ""}
+    return {
+        "threads": True,
+        "task_of": "(i32.load $state offset=244 (local.get $task))",
+        "alone": "(local.get $task)",  # the record of an instance says which thread has it for itself
+        "switches": " (call $switches)",
+    }
 
 
 def _referred(module: Module) -> Iterator[Function]:

@@ -2,7 +2,7 @@
 ;;
 ;; The record of a task stands for its implicit thread, too. A thread that was made has a record of its own, {most} bytes,
 ;; which is in queues and runs as a task does (`tasks.wat`: +0, +4, +8, +12, +64, +72, +80). Behind the values of a task:
-;;   +224 index among the threads of its instance, 0 if it has none   +228 1 suspended, 2 yields, 3 yields and was promoted,
+;;   +224 index among the threads of its instance, 0 if it has none   +228 1 suspended, 2 yields,
 ;;   4 an implicit thread that has ended, else 0   +232 the thread that ran before, while it runs   +236 of a task: how many
 ;;   threads it has made that have not ended   +240 the room of its frames (`frames.wat`) while it is suspended or yields, 0
 ;;   before it has started   +244 its task   +248 where its function is in $starts   +252 the argument of that function
@@ -16,6 +16,7 @@
   (type $thread.start (func (param i32)))
   (table $starts 0 funcref)
   (global $thread (mut i32) (i32.const 0))        ;; the thread that runs; 0 outside of all tasks
+  (global $next (mut i32) (i32.const 0))          ;; what the thread that leaves switches to: a room or a record, or 0
   (global $threads.free (mut i32) (i32.const 0))  ;; records that are free: the first one, or 0
 
   ;; A thread gets an index.
@@ -124,32 +125,39 @@
   (func $thread_get (param $instance i32) (param $index i32) (result i32)
     (call $handle_get (i32.add (local.get $instance) (i32.const 32)) (i32.const 1) (local.get $index)))
 
-  ;; A suspended thread goes to the end of a queue.
-  (func $thread_resume (param $instance i32) (param $index i32) (param $queue i32)
-    (local $thread i32)
+  ;; A suspended thread will run: its room, or its record if it has not started.
+  (func $thread_wake (param $instance i32) (param $index i32) (result i32)
+    (local $thread i32) (local $room i32)
     (local.set $thread (call $thread_get (local.get $instance) (local.get $index)))
     (if (i32.ne (i32.load $state offset=228 (local.get $thread)) (i32.const 1))
       (then (call {trap NOT_SUSPENDED}) (unreachable)))
-    (call $thread_queue (local.get $thread) (local.get $queue)))
-
-  (func $thread_queue (param $thread i32) (param $queue i32)
-    (local $room i32)
     (i32.store $state offset=228 (local.get $thread) (i32.const 0))
     (local.set $room (i32.load $state offset=240 (local.get $thread)))
     (i32.store $state offset=240 (local.get $thread) (i32.const 0))
-    (call $append (local.get $queue) (select (local.get $room) (local.get $thread) (local.get $room))))
+    (select (local.get $room) (local.get $thread) (local.get $room)))
 
-  ;; A thread that yields gets ready; 0 if another one does not yield, and nothing happens.
+  ;; A thread that yields runs next; 0 if another one does not yield, and nothing happens.
   (func $thread_promote (param $instance i32) (param $index i32) (result i32)
     (local $thread i32)
     (local.set $thread (call $thread_get (local.get $instance) (local.get $index)))
     (if (i32.eq (local.get $thread) (global.get $thread)) (then (call {trap NOT_SUSPENDED}) (unreachable)))
-    (if (i32.eq (i32.load $state offset=228 (local.get $thread)) (i32.const 2))
-      (then
-        (i32.store $state offset=228 (local.get $thread) (i32.const 3))
-        (call $take_out (i32.const {later}) (i32.load $state offset=240 (local.get $thread)))
-        (call $append (i32.const {ready}) (i32.load $state offset=240 (local.get $thread)))))
-    (i32.eq (i32.load $state offset=228 (local.get $thread)) (i32.const 3)))
+    (if (i32.ne (i32.load $state offset=228 (local.get $thread)) (i32.const 2)) (then (return (i32.const 0))))
+    (i32.store $state offset=228 (local.get $thread) (i32.const 0))
+    (global.set $next (i32.load $state offset=240 (local.get $thread)))
+    (call $take_out (i32.const {later}) (global.get $next))
+    (i32.const 1))
+
+  ;; What a thread has switched to runs before anything else does, and so on.
+  (func $switches
+    (local $thread i32)
+    (loop $more
+      (local.set $thread (global.get $next))
+      (if (i32.eqz (local.get $thread)) (then (return)))
+      (global.set $next (i32.const 0))
+      (if (i32.load $state offset=4 (local.get $thread))
+        (then (call $drive (local.get $thread) (i32.load $state offset=8 (local.get $thread))))
+        (else (call $back (local.get $thread))))
+      (br $more)))
 
   ;; thread.yield. In a call of a function of synchronous type it does nothing unless another thread can run.
   (func $thread_yield (param $instance i32) (result i32)
@@ -170,6 +178,7 @@
   (func $call_plain (param $task i32)
     (local $queue i32) (local $thread i32)
     (call $drive (local.get $task) (i32.const 0))
+    (call $switches)
     (loop $more
       (if (i32.load $state offset=28 (local.get $task)) (then (return)))
       (call $thread_ready (i32.load $state offset=12 (local.get $task)))
@@ -177,9 +186,8 @@
       local.set $thread
       (if (i32.eqz (local.get $thread)) (then (call {trap BLOCK}) (unreachable)))
       (call $take_out (local.get $queue) (local.get $thread))
-      (if (i32.load $state offset=4 (local.get $thread))
-        (then (call $drive (local.get $thread) (i32.load $state offset=8 (local.get $thread))))
-        (else (call $back (local.get $thread))))
+      (global.set $next (local.get $thread))
+      (call $switches)
       (br $more)))
 
   ;; The first thread of an instance that can run, a record or a room, and the queue in which it is; 0 if none can.

@@ -77,11 +77,11 @@ class PlanTasks(Pass):
 
 
 def _waiting(module: Module, plans: Sequence[PlannedExport]) -> list[HostExport]:
-    """The exports of a component that are lifted synchronously, and may have to wait while others are called."""
+    """The exports of asynchronous type that are lifted synchronously and may have to wait while others are called."""
     if WAITS_FOR_HOST not in module.facts:
         return []
     tasks = {n.label for n in plans if n.how == How.TASK.value}
-    return [n for n in module.notes_of(HostExport) if n.label in tasks and not n.lift.is_async]
+    return [n for n in module.notes_of(HostExport) if n.label in tasks and n.type.is_async and not n.lift.is_async]
 
 
 def _asynchronous(module: Module) -> Iterator[Any]:

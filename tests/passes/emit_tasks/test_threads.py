@@ -116,6 +116,20 @@ SCENARIOS: dict[str, tuple[str, str, str, int | str, int | str]] = {
         253,
         253,
     ),
+    "a switch comes before what is ready": (
+        READ + _log(3),
+        _log(4),
+        CHANNEL
+        + MAKE_A
+        + MAKE_B
+        + _do("yield-then-resume", A)
+        + WRITE
+        + _do("yield-then-resume", B)
+        + _log(5)
+        + _do("yield"),
+        435,
+        435,
+    ),
     "resumed twice": (_log(1), "", MAKE_A + _do("later", A) + _do("later", A), NOT_SUSPENDED, NOT_SUSPENDED),
     "resumes itself": ("", "", _do("yield-then-resume", ME), NOT_SUSPENDED, NOT_SUSPENDED),
     "promotes itself": ("", "", _do("suspend-then-promote", ME), NOT_SUSPENDED, NOT_SUSPENDED),
@@ -303,10 +317,10 @@ def test_many_threads_one_after_another() -> None:
 def test_in_a_component(tmp_path: Path) -> None:
     """The product of ``--emit=component`` runs its threads itself: it needs no engine that has them."""
     (tmp_path / "a.wasm").write_bytes(_binary(scenarios()))
-    calls = [f"run{n}()" for n in (0, 5, 7)]
+    calls = ["run0()", "plain0()", "run5()", "plain7()"]
     product = meld.encode(meld.compile([tmp_path / "a.wasm"], wrap=True))
     (tmp_path / "b.wasm").write_bytes(product)
-    assert invoked(tmp_path / "b.wasm", calls) == ["12", "1342", "32"]
+    assert invoked(tmp_path / "b.wasm", calls) == ["12", "12", "1342", "32"]
 
 
 @needs_stack_switching
