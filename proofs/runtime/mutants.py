@@ -47,6 +47,11 @@ class Mutant:
             raise ValueError(f"mutant {self.name}: stands {body.count(old)} times in {self.function}: {old}")
         return text[:start] + body.replace(old, new) + ("" if end < 0 else text[end:])
 
+    @property
+    def package(self) -> str:
+        """The package whose template it changes."""
+        return "meld.rewriting" if self.file in ("handles.wat", "state.wat") else "meld.passes.emit_tasks"
+
     def reaches(self, program: Program, scenario: Scenario) -> bool:
         """Whether the function of a scenario may call the one that is changed."""
         if self.function == COPY:

@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from meld.rewriting import template
 from proofs.runtime import prove as runtime
 from proofs.runtime import worlds
 from proofs.runtime.check import Figures, Scenario, prove, solved
@@ -49,6 +50,11 @@ def test_every_sequence_of_operations_does_what_the_model_says(name: str) -> Non
     states, sequences = worlds.Explorer(kinds).explore(depth if ALL else 1 + (not before), before)
     assert states > 8
     assert sequences > 40
+
+
+def test_what_mutants_change_still_stands_in_the_templates() -> None:
+    for mutant in (*WRONG, *EQUIVALENT):
+        assert mutant.text(template._text(mutant.package, mutant.file))
 
 
 @pytest.mark.parametrize("mutant", [m for m in WRONG if ALL or m.name in SHOWN], ids=lambda m: m.name)
