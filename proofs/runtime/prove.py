@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import meld.rewriting.handles as tables
-from proofs.runtime import channels, ends, handles, heap, inlining, subtasks, tasks, waitables, worlds
+from proofs.runtime import channels, ends, handles, heap, heap_world, inlining, subtasks, tasks, waitables, worlds
 from proofs.runtime.check import Figures, Program, Scenario, prove, read
 from proofs.runtime.mutants import EQUIVALENT, WRONG, Mutant, mutated, refute
 from proofs.runtime.program import build, build_tasks
@@ -93,6 +93,7 @@ def main() -> int:
         f"{refuted} mutants of the runtime refuted, {len(EQUIVALENT)} equivalent ones, {took:.1f} s in all", flush=True
     )
     status |= inlining.main()
+    heap_world.main()
     worlds.main()
     return status
 

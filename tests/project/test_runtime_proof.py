@@ -10,8 +10,8 @@ import os
 import pytest
 
 from meld.rewriting import template
+from proofs.runtime import heap_world, worlds
 from proofs.runtime import prove as runtime
-from proofs.runtime import worlds
 from proofs.runtime.check import Figures, Scenario, prove, solved
 from proofs.runtime.mutants import EQUIVALENT, WRONG, Mutant, refute
 
@@ -50,6 +50,11 @@ def test_every_sequence_of_operations_does_what_the_model_says(name: str) -> Non
     states, sequences = worlds.Explorer(kinds).explore(depth if ALL else 1 + (not before), before)
     assert states > 8
     assert sequences > 40
+
+
+def test_blocks_are_apart_zero_and_given_out_again() -> None:
+    sequences, traps = heap_world.explore(5 if ALL else 3)
+    assert sequences > traps > 4
 
 
 def test_what_mutants_change_still_stands_in_the_templates() -> None:
