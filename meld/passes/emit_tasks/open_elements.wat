@@ -5,7 +5,8 @@
 ;; inside, it is that of a stream of the host's from then on, and what is written meanwhile goes to the host, which may
 ;; come to it when nothing of the module runs any more. The two channels know each other: that of the parked end has the
 ;; other one at +16, which has it at +8; 0 if there is none any more. If the element has not gone over, they become one
-;; again: +0, +4 and +12 of the one with the writable end say what is being written, as address, count and place.
+;; again: +0, +4 and +12 of the one with the writable end say what is being written, as address, count and place, and +20
+;; of that of the parked end what its state was.
 
   (func $end_park (export "end_park") (param $record i32) (param $type i32) (param $handle i32) (result i32)
     (local $waitable i32) (local $end i32) (local $bits i32) (local $given i32)
@@ -23,6 +24,7 @@
         (if (i32.eqz (i32.and (local.get $bits) (i32.const 0x80)))
           (then
             (i32.store $state offset=16 (local.get $end) (local.get $waitable))
+            (i32.store $state offset=20 (local.get $end) (local.get $bits))
             (i32.store $state offset=8 (local.get $waitable) (local.get $end))))))
     ;; the entry that was freed last is the next one
     (drop
@@ -69,7 +71,14 @@
           ;; engines insist that something is written to a future, also if nobody reads it
           (call $host_write_nothing (local.get $type) (local.get $handle))
           (br $idle)))
-      (br_if $idle (i32.load $state offset=28 (local.get $channel)))  ;; it has not been told what was read before
+      (if (i32.load $state offset=28 (local.get $channel))
+        (then
+          ;; it has not been told what was read before, and the rest of that buffer can be read now as then
+          (local.set $bits
+            (i32.or
+              (local.get $bits)
+              (i32.and (i32.load $state offset=20 (local.get $end)) (i32.const 0x40))))
+          (br $idle)))
       ;; what is being written is parked again
       (local.set $result (call $host_cancel_of (i32.or (local.get $type) (i32.const 1)) (local.get $handle)))
       (global.set $host.waiting (i32.sub (global.get $host.waiting) (i32.const 1)))

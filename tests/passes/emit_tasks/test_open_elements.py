@@ -357,6 +357,67 @@ def program(outer: str, inner: str, element: str, option: str) -> str:
 """
 
 
+WITHDRAWN = """
+    ;; an element is offered, and then not any more: what happens to its ends before, and meanwhile
+    (func $offered (param $to i32) (param $end i32)
+      (call $put (i32.const 0) (local.get $end))
+      (if (i32.ne (call $offer (local.get $to) (call $at (i32.const 0)) (i32.const 1)) (i32.const -1))
+        (then unreachable)))
+    (func (export "withdrawn") (param $how i32) (local $ends i64) (local $to i32) (local $w i32) (local $r i32)
+      (local $got i32)
+      (local.set $ends (call $o-new))
+      (local.set $to (call $high (local.get $ends)))
+      (call $hold (i32.wrap_i64 (local.get $ends)))
+      (local.set $ends (call $i-new))
+      (local.set $r (i32.wrap_i64 (local.get $ends)))
+      (local.set $w (call $high (local.get $ends)))
+      (i32.store (i32.const 1024) (i32.const 0x04030201))
+      (block $done
+        (if (i32.eqz (local.get $how))  ;; its writable end is dropped
+          (then
+            (call $offered (local.get $to) (local.get $r))
+            (call $i-drop-writable (local.get $w))
+            (br $done)))
+        (if (i32.ne (call $i-write (local.get $w) (i32.const 1024) (i32.const 4)) (i32.const -1)) (then unreachable))
+        (if (i32.eq (local.get $how) (i32.const 1))  ;; some of it is read before
+          (then
+            (drop (call $i-read (local.get $r) (i32.const 992) (i32.const 1)))
+            (call $offered (local.get $to) (local.get $r))
+            (br $done)))
+        (call $offered (local.get $to) (local.get $r))
+        (drop (call $i-cancel-write (local.get $w)))
+        (if (i32.eq (local.get $how) (i32.const 2))  ;; what is written is taken back, and written again
+          (then
+            (drop (call $i-write (local.get $w) (i32.const 1025) (i32.const 3)))
+            (br $done)))
+        (call $i-drop-writable (local.get $w)))
+      (drop (call $o-cancel-write (local.get $to)))
+      (call $o-drop-writable (local.get $to))
+      (local.set $got (call $i-read (local.get $r) (i32.const 992) (i32.const 8)))
+      (call $return (i32.add (i32.mul (local.get $got) (i32.const 1000)) (i32.load8_u (i32.const 992))))
+      (if (i32.ge_u (local.get $how) (i32.const 3)) (then (return)))
+      (call $i-drop-readable (local.get $r)))"""
+
+
+def withdrawn(element: str) -> str:
+    """The program with an export more."""
+    text = program("stream", "(stream u8)", element, "async")
+    text = text.replace(
+        """    (func (export "read") (param $n i32)""", WITHDRAWN + """    (func (export "read") (param $n i32)""", 1
+    )
+    lift = """(func (export "withdrawn") async (param "how" u32) (result u32)
+    (canon lift (core func $i "withdrawn") async))"""
+    return text.replace("""  (func (export "read") async""", f'  {lift}\n  (func (export "read") async', 1)
+
+
+@pytest.mark.parametrize("element", ["$i", "(tuple string (list $i))"])
+def test_ends_that_come_back(element: str) -> None:
+    """An element is offered and withdrawn, whatever has been done with the writable end that it belongs to."""
+    calls = tuple(("withdrawn", how) for how in range(4))
+    answers = both(host("stream", "(stream u8)", element, "async"), withdrawn(element), HOSTS, *calls)
+    assert answers == [1000, 48002, 48002, 1002]
+
+
 EXPORTS = ("read", "read-two", "take", "write", "later", "cancel", "relay")
 HOSTS = ("func sink", "func source", "func parked", "func hold", "func go")
 CALLS = (
