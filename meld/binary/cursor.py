@@ -129,13 +129,13 @@ class Cursor:
                 raise self.error(f"{what}: integer representation too long", at)
 
     def skip(self, size: int, what: str) -> None:
-        """Goes past the next `size` bytes."""
+        """Goes past the next `size` bytes. Raises MeldError if fewer are left; `what` names them in the message."""
         if size > self.end - self.pos:
             raise self.error(f"{what}: {size} bytes announced, {self.end - self.pos} left")
         self.pos += size
 
     def take(self, size: int, what: str) -> memoryview:
-        """The next `size` bytes, not copied."""
+        """The next `size` bytes, not copied. Raises MeldError as `skip` does."""
         start = self.pos
         self.skip(size, what)
         return self.data[start : self.pos]

@@ -135,7 +135,7 @@ class History:
         return self._change(edit.spec(), [*self.entries[:index], made, *self.entries[index:]], index + 1)
 
     def replace(self, what: str, new: Mapping[int, Entry]) -> list[str]:
-        """Puts other steps in the places of some; returns what else that means."""
+        """Puts other steps in the places of some; returns remarks on edits that are dropped for it."""
         entries = [new.get(index, entry) for index, entry in enumerate(self.entries)]
         return self._change(what, entries, min(new) + 1)
 

@@ -294,7 +294,7 @@ class Session:
         return notes + ([f"the rest of the pipeline cannot run: {why[1]}"] if why else [])
 
     def skip(self, labels: Sequence[str], skipped: bool = True) -> list[str]:
-        """Has steps that are ahead skipped, or run after all; returns what else that means.
+        """Has steps that are ahead skipped, or run after all; returns remarks on edits that are dropped for it.
 
         Raises:
             MeldError: one has run already, or what is left cannot run then; nothing is changed.

@@ -18,7 +18,7 @@ LONG, ENDLESS = 2_000, 20_000
 
 
 def blocks(before: Sequence[str], after: Sequence[str]) -> list[Block]:
-    """Stretches of lines that are the same or not, in order."""
+    """The stretches of two texts that are the same or not, in order; each as `Block` says."""
     top, shorter = 0, min(len(before), len(after))
     while top < shorter and before[top] == after[top]:
         top += 1

@@ -171,7 +171,7 @@ class Side:
         return memory
 
     def put(self, at: int, size: int, bits: int) -> None:
-        """Stores an integer; negative ones as two's complement."""
+        """Stores an integer in the `size` bytes at address `at`, little-endian, negative ones as two's complement."""
         self.memory()[at : at + size] = (bits & ((1 << 8 * size) - 1)).to_bytes(size, "little")
 
 

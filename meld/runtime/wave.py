@@ -79,7 +79,7 @@ def split_call(text: str, source: str = "--invoke") -> CallText | None:
 
 
 def read_arguments(call: CallText, params: Sequence[tuple[str, Type]]) -> list[Value]:
-    """The arguments of a call, by the parameters of its function. Options at the end may be left out.
+    """The arguments of a call, one for each parameter of its function; an option at the end that is left out is `none`.
 
     Raises:
         MeldError: with a caret under what is wrong.

@@ -67,7 +67,7 @@ class TypeWriter:
         self._rest: list[TypeDef] = []  # of a recursion group that has been written, last first
 
     def index(self, item: Definition | None, of: Sort) -> bytes:
-        """The index of a definition, which has to be of a sort."""
+        """The index of a definition in its space, encoded. Raises MeldError if it is missing or of another sort."""
         if item is None:
             raise MeldError(f"something of sort {of.value} is missing")
         if item.sort is not of:

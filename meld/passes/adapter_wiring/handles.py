@@ -103,7 +103,12 @@ class Handles:
                 return self._carry_resource(translator, layout, expr)
 
     def parking(self, mode: str) -> Callable[[Translator, Layout, str], str]:
-        """The handle of the host for that of an element, which the instance keeps, or loses, or gets back."""
+        """How elements on their way to the host carry their handles: each becomes the host's handle for the same thing.
+
+        Args:
+            mode: what becomes of the instance's own handle: ``park`` while the host may read the element, ``release``
+                when it has been read, ``restore`` when it has not been.
+        """
 
         def carry(translator: Translator, layout: Layout, expr: str) -> str:
             if layout.kind is Kind.ERROR_CONTEXT:  # its handle remains where it is

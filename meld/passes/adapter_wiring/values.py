@@ -103,7 +103,8 @@ def widen(expr: str, have: NumType, want: NumType) -> str:
 
 
 def shifted(place: Place, flat_start: int, flat_count: int, offset: int) -> Place:
-    """A part of a place: so many of its core values, or so many bytes further on."""
+    """The place of a part of a value: on the stack `flat_count` core values from number `flat_start` on, in memory
+    `offset` bytes behind the place of the whole."""
     if isinstance(place, OnStack):
         return OnStack(place.locals[flat_start : flat_start + flat_count])
     return replace(place, offset=place.offset + offset)

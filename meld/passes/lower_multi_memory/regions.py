@@ -78,7 +78,7 @@ class Region:
 
     @property
     def minimum(self) -> int:
-        """Bytes that it has always."""
+        """Its least size, in bytes."""
         return self.memory.limits.minimum << PAGE_BITS
 
     @property

@@ -31,7 +31,7 @@ RESERVED_STARTS = ("cabi_", "canonical_abi_", "cm32p2", "meld", "[", "__")
 
 
 def is_reserved(name: str) -> bool:
-    """Whether an export of a bare core module must not have a name, whatever else the program exports."""
+    """Whether no export of a bare core module may be called `name`, since hosts give it a meaning."""
     return name in RESERVED or name.startswith(RESERVED_STARTS)
 
 

@@ -192,7 +192,8 @@ def block_type(t: BlockType) -> tuple[tuple[ValType, ...], tuple[ValType, ...]]:
 
 
 def effect(i: Instruction, stack: Sequence[ValType], variables: Sequence[ValType]) -> Effect:
-    """The effect on the stack of an instruction that is no control instruction.
+    """The effect on the stack of an instruction that is no control instruction: how many operands it takes, and the
+    types of its results, the topmost last (WebAssembly 3.0, section 3.4).
 
     Args:
         stack: the types of the operands, the topmost last.

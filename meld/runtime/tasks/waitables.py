@@ -117,7 +117,7 @@ class WaitableSet:
             scheduler.wake(thread)
 
     def park(self, thread: Thread) -> Coroutine:
-        """Waits for a member that has an event. Who comes first takes it, so look again."""
+        """Parks a thread until a member has an event. Another one may take it first, so the caller looks again."""
         thread.among = self.waiting
         self.waiting.append(thread)
         yield
