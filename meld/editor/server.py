@@ -183,7 +183,9 @@ def make_server(*, engine: bool = False) -> Server:
     server = Server(engine=engine)
     synchronize(server)
     look(server)
-    change(server)
+    complete_words(server)
+    rename_things(server)
+    mend(server)
     return server
 
 
@@ -273,8 +275,8 @@ def look(server: Server) -> None:
         return [lsp.FoldingRange(p.start.line, p.end.line) for p in places if p.end.line > p.start.line]
 
 
-def change(server: Server) -> None:
-    """The handlers that propose changes."""
+def complete_words(server: Server) -> None:
+    """The handler that proposes what fits at a place."""
 
     @server.feature(lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=["$", ".", "(", "@"]))
     async def completion(params: lsp.CompletionParams) -> list[lsp.CompletionItem]:
@@ -292,6 +294,10 @@ def change(server: Server) -> None:
             )
             for number, one in enumerate(found.found)
         ]
+
+
+def rename_things(server: Server) -> None:
+    """The handlers that rename what stands at a place."""
 
     @server.feature(lsp.TEXT_DOCUMENT_PREPARE_RENAME)
     async def prepare(params: lsp.PrepareRenameParams) -> lsp.PrepareRenamePlaceholder | None:
@@ -314,6 +320,10 @@ def change(server: Server) -> None:
             raise JsonRpcException(e.message, lsp.LSPErrorCodes.RequestFailed.value) from e
         edits = [lsp.TextEdit(document.range(span.start, span.end), written) for span in places]
         return lsp.WorkspaceEdit(changes={document.uri: edits})
+
+
+def mend(server: Server) -> None:
+    """The handlers that propose how to mend an error, and the form of a text."""
 
     @server.feature(lsp.TEXT_DOCUMENT_CODE_ACTION, lsp.CodeActionOptions([lsp.CodeActionKind.QuickFix]))
     async def actions(params: lsp.CodeActionParams) -> list[lsp.CodeAction]:

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from dataclasses import fields
+from json.encoder import encode_basestring
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,7 @@ PLAIN = ("version", "command", "inputs", "plan", "status", "message", "decisions
 def to_json(journal: Journal) -> str:
     """The text of the file: symbols as rows of their fields, enums as their values."""
     head = _dump({"format": FORMAT, **{name: getattr(journal, name) for name in PLAIN}})[:-1]
-    row = attrgetter(*_names(Symbol))
-    symbols = ",\n".join(_dump(row(symbol)) for symbol in journal.symbols)
+    symbols = ",\n".join(map(_symbol_row, journal.symbols))
     steps = ",\n".join(_dump(_step_row(s)) for s in journal.steps)
     blobs = ",\n".join(f'"{key}": {_dump(text)}' for key, text in journal.blobs.items())
     return f'{head},\n"symbols": [\n{symbols}],\n"steps": [\n{steps}],\n"blobs": {{\n{blobs}}}}}\n'
@@ -36,6 +36,15 @@ def _names(kind: type) -> list[str]:
 
 
 _dump = json.JSONEncoder(ensure_ascii=False).encode
+
+_texts = attrgetter(*_names(Symbol)[:-1])
+
+
+def _symbol_row(symbol: Symbol) -> str:
+    """The fields of a symbol, of which all but the last one are texts or None: there are many symbols."""
+    texts = ["null" if text is None else encode_basestring(text) for text in _texts(symbol)]
+    return f"[{', '.join(texts)}, {symbol.size}]"
+
 
 _OWN_FORM = ("changes", "sizes", "graph")
 
