@@ -175,7 +175,7 @@ class Translator:
             case Kind.BOOL:
                 return f"(i32.ne {expr} (i32.const 0))"
             case Kind.CHAR:
-                return f"(call {self.adapters.check_char()} {expr})"
+                return self._char(expr)
             case Kind.FLAGS:
                 whole = layout.labels == (layout.size * 8 if in_memory else 32)
                 return expr if whole else f"(i32.and {expr} (i32.const {(1 << layout.labels) - 1}))"
@@ -187,6 +187,14 @@ class Translator:
                 return expr
             case other:
                 raise AssertionError(f"not a scalar: {other}")
+
+    def _char(self, expr: str) -> str:
+        """A char, checked in place: see `$copy_chars` of `strings.wat`."""
+        char = self.body.local(I32)
+        self.body.emit(f"(local.set {char} {expr})")
+        rank = f"(i32.sub (i32.xor (local.get {char}) (i32.const 0xd800)) (i32.const 0x800))"
+        self.body.trap_if(f"(i32.ge_u {rank} (i32.const 0x10f800))", self.adapters.trap(Trap.CHAR))
+        return f"(local.get {char})"
 
     # --- compounds ---
 
