@@ -2,12 +2,14 @@
 ;; Eight bytes at a time go through i64 while they are plain.
 
   ;; Few bytes that are plain are the first and the last 8 or 4, which may overlap; they are validated and copied at once.
+  ;; What is not plain is validated first.
   (func $utf8_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
     (local $units {q}) (local $to {q}) (local $last {p}) (local $end {p}) (local $stop {p})
     (local $w i64) (local $w_last i64)
     {checks}
     (local.set $units {length})
     {allocate}
+    (local.set $end ({p}.add (local.get $from) (local.get $length)))
     block $any
       ({p}.gt_u (local.get $length) ({p}.const 16))
       br_if $any
@@ -19,12 +21,13 @@
       (i64.ne
         (i64.and (i64.or (local.get $w) (local.get $w_last)) (i64.const 0x8080808080808080))
         (i64.const 0))
-      br_if $any
+      if
+        (call {validate_utf8} (local.get $from) (local.get $end))
+      end
       (i64.store {to} align=1 (local.get $to) (local.get $w))
       (i64.store {to} align=1 ({q}.add (local.get $to) {last}) (local.get $w_last))
       (return (local.get $to) (local.get $units))
     end
-    (local.set $end ({p}.add (local.get $from) (local.get $length)))
     (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $to)))
     ({p}.ne (local.get $stop) (local.get $end))
     if

@@ -231,6 +231,16 @@
         (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
         ({p}.ge_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
         br_if $next
+        ;; the last sixteen, over some that are validated already
+        (i32.and
+          ({p}.ne (local.get $at) (local.get $end))
+          ({p}.ge_u ({p}.sub (local.get $end) (local.get $start)) ({p}.const 20)))
+        if
+          (local.set $at ({p}.sub (local.get $end) ({p}.const 16)))
+          (local.set $before
+            (v128.load32_lane {from} align=1 3 ({p}.sub (local.get $at) ({p}.const 4)) (local.get $before)))
+          br $next
+        end
       end
       (v128.any_true (local.get $errors))
       if

@@ -5,13 +5,14 @@
 ;; and returns both for the target. "compact" is latin1+utf16: Latin-1, or UTF-16 with {tag} set in the length.
 
   ;; Few bytes that are plain are the first and the last 32, 16, 8 or 4, which may overlap; they are validated and copied at
-  ;; once.
+  ;; once. What is not plain is validated first, and copied the same way.
   (func $utf8_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
     (local $units {q}) (local $to {q}) (local $last {p}) (local $end {p}) (local $stop {p})
     (local $v v128) (local $v_last v128) (local $x v128) (local $x_last v128) (local $w i64) (local $w_last i64)
     {checks}
     (local.set $units {length})
     {allocate}
+    (local.set $end ({p}.add (local.get $from) (local.get $length)))
     block $any
       (local.set $last ({p}.sub (local.get $length) ({p}.const 16)))
       ({p}.le_u (local.get $last) ({p}.const 16))
@@ -50,7 +51,9 @@
         (i64.ne
           (i64.and (i64.or (local.get $w) (local.get $w_last)) (i64.const 0x8080808080808080))
           (i64.const 0))
-        br_if $any
+        if
+          (call {validate_utf8} (local.get $from) (local.get $end))
+        end
         (i64.store {to} align=1 (local.get $to) (local.get $w))
         (i64.store {to} align=1 ({q}.add (local.get $to) {last}) (local.get $w_last))
         (return (local.get $to) (local.get $units))
@@ -63,12 +66,29 @@
       (i64.ne
         (i64.and (i64.or (local.get $w) (local.get $w_last)) (i64.const 0x80808080))
         (i64.const 0))
-      br_if $any
+      if
+        (call {validate_utf8} (local.get $from) (local.get $end))
+      end
       (i64.store32 {to} align=1 (local.get $to) (local.get $w))
       (i64.store32 {to} align=1 ({q}.add (local.get $to) {last}) (local.get $w_last))
       (return (local.get $to) (local.get $units))
     end
-    (local.set $end ({p}.add (local.get $from) (local.get $length)))
+    ({p}.le_u ({p}.sub (local.get $length) ({p}.const 16)) ({p}.const 48))
+    if
+      (call {validate_utf8} (local.get $from) (local.get $end))
+      (local.set $last ({p}.sub (local.get $length) ({p}.const 16)))
+      (v128.store {to} align=1 (local.get $to) (v128.load {from} align=1 (local.get $from)))
+      (v128.store {to} align=1 ({q}.add (local.get $to) {last})
+        (v128.load {from} align=1 ({p}.add (local.get $from) (local.get $last))))
+      ({p}.gt_u (local.get $length) ({p}.const 32))
+      if
+        (local.set $last ({p}.sub (local.get $length) ({p}.const 32)))
+        (v128.store {to} offset=16 align=1 (local.get $to) (v128.load {from} offset=16 align=1 (local.get $from)))
+        (v128.store {to} align=1 ({q}.add (local.get $to) {last})
+          (v128.load {from} align=1 ({p}.add (local.get $from) (local.get $last))))
+      end
+      (return (local.get $to) (local.get $units))
+    end
     (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $to)))
     ({p}.ne (local.get $stop) (local.get $end))
     if

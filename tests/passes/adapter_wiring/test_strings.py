@@ -186,6 +186,9 @@ def broken_utf8(rng: random.Random) -> Iterator[bytes]:
         for _ in range(rng.randint(1, 2) if data else 0):
             data[rng.randrange(len(data))] = rng.choice((0x41, 0x80, 0xBF, 0xC2, 0xE0, 0xED, 0xF0, 0xF4, 0xFF))
         yield bytes(data[: rng.randint(0, len(data))])
+    for size in range(72 * SEEDS):  # short, damaged for the most part at the end
+        data = "".join(rng.choices("aaaé中😀", k=size % 72)).encode()[: size % 72]
+        yield data + rng.choice((b"", b"\x80", b"\xc3", b"\xe4\xb8", b"\xf0\x9f\x98"))
 
 
 @pytest.mark.parametrize(
