@@ -2,8 +2,7 @@
 
 A subtask is the task itself, by the handle of its caller: starting, started, then returned or cancelled; its event
 says each of these once. `call_async` is proved for a call that may begin at once; `subtask.cancel` for one that has not
-started and waits alone, for one that is resolved, and for one that runs on and is told; `cancel` for a task that waits
-while its instance is busy.
+started and waits alone, for one that is resolved, and for one that runs on and is told.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from proofs.runtime.tasks import (
     CANCELLED_BEFORE,
     EXITED,
     HELD,
+    LATER,
     PENDING,
     READY,
     RETURNED,
@@ -45,7 +45,8 @@ def scenarios(limit: int) -> Iterator[Scenario]:
     yield _called(limit)
     yield _dropped(limit)
     yield _cancelled(limit)
-    yield _asked(limit)
+    yield _asked(limit, busy=True)
+    yield _asked(limit, busy=False)
 
 
 def _called(limit: int) -> Scenario:
@@ -189,21 +190,39 @@ def _cancelled(limit: int) -> Scenario:
     )
 
 
-def _asked(limit: int) -> Scenario:
-    """`cancel`: a task that waits in a callback leaves those that wait for its set; here its instance is busy."""
+def _asked(limit: int, *, busy: bool) -> Scenario:
+    """`cancel`: a task that waits in a callback leaves those that wait for its set.
+
+    It is ready if its instance is busy; else its callback is called at once, and here yields or exits.
+    """
     t, after = Task(limit), After()
     waits = is_flag(t.flags, WAITS)
     waiters = Waiters(t.table.entry.first(4), waits)
-    ready = t.tail(READY, waits)
     after.put(t.cell, 36, 7)
     after.put(t.cell, 32, z3.If(waits, t.flags & ~WAITS & 0xFFFFFFFF, t.flags) | CANCELLED)
     waiters.link(after, t.cell.first(0), waits)
-    t.append(after, READY, ready, waits)
     table = z3.And(t.table.invariant(), t.table.placed)
-    away = [z3.Implies(c.when, t.table.beyond(c)) for c in (*t.cells, *waiters.cells, ready)]
-    is_set = z3.And(
-        z3.ULT(HANDLE, t.table.length), t.table.entry.first(0) == 1, t.cell.first(40) == HANDLE, HANDLE != 0
-    )
-    given = z3.And(table, *away, is_set, waiters.facts, z3.Implies(waits, waiters.at == TASK), t.record.first(20) != 0)
+    answer = symbol("callback.answer")
+    yields, exits = z3.And(waits, answer == 1), z3.And(waits, answer == 0)
+    tail = t.tail(READY if busy else LATER, waits if busy else yields)
+    facts = [t.record.first(20) != 0]
+    if busy:
+        t.append(after, READY, tail, waits)
+    else:
+        after.events.append(Event("callback", (TASK, bits(6), bits(0), bits(0)), waits))
+        after.put(t.cell, 36, z3.If(yields, bits(1), bits(0)), waits)
+        after.put(t.cell, 80, variable("task"), waits)
+        after.put(t.record, 20, 0, waits)
+        t.append(after, LATER, tail, yields)
+        t.exit(after, exits)
+        after.set("callback.answer", answer)
+        facts = [t.free_to_run, z3.ULE(answer, 1), t.record.first(PENDING) == 0, t.sized]
+    cells = [t.table.entry, *waiters.cells, tail, *([] if busy else [t.share])]
+    away = [z3.Implies(c.when, t.table.beyond(c)) for c in (*t.cells, *waiters.cells, tail)]
+    entry = t.table.entry
+    is_set = z3.And(z3.ULT(HANDLE, t.table.length), entry.first(0) == 1, t.cell.first(40) == HANDLE, HANDLE != 0)
+    given = z3.And(table, *away, is_set, waiters.facts, z3.Implies(waits, waiters.at == TASK), *facts)
     low = [(t.table.at, t.table.capacity != 0)]
-    return t.of("cancel", (TASK,), [t.table.entry, *waiters.cells, ready], given, after.want(), low=low)
+    scenario = t.of("cancel", (TASK,), cells, given, after.want(), low=low, atomic=busy)
+    scenario.name += ", its instance is busy" if busy else ", at once"
+    return scenario

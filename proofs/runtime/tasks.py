@@ -439,17 +439,45 @@ def _step(limit: int) -> Scenario:
 
 
 def _delivered(limit: int) -> Scenario:
-    """`drive` with an event that comes before those of the set: the callback is called, the instance busy meanwhile."""
+    """`drive` with an event: one that comes before those of the set, else the first of the set, here of a subtask.
+
+    The callback is called with it, the instance being busy meanwhile. If another one took it, the task waits again.
+    """
     t, after = Task(limit), After()
-    answer, code = symbol("callback.answer"), t.cell.first(36)
-    yields, exits = answer == 1, answer == 0
+    entry, own = t.table.entry, t.cell.first(36)
+    answer = symbol("callback.answer")
+    waiters = Waiters(entry.first(4), own == 0)
+    events = waiters.set
+    first = Cell("event", events.first(0), 16, z3.And(events.when, events.first(0) != 0))
+    again, runs = z3.And(own == 0, events.first(0) == 0), z3.Or(own != 0, events.first(0) != 0)
+    yields, exits = z3.And(runs, answer == 1), z3.And(runs, answer == 0)
     later = t.tail(LATER, yields)
-    after.events.append(Event("callback", (TASK, code - 1, bits(0), bits(0))))
-    after.put(t.cell, 36, z3.If(yields, bits(1), bits(0)))
-    after.put(t.cell, 80, variable("task"))
-    after.put(t.record, 20, 0)
+    code, handle, payload = first.first(0) >> 28, first.first(0) & 0xFFFFFFF, first.first(12) - 1
+    told = [z3.If(own != 0, own - 1, code), *(z3.If(own != 0, bits(0), v) for v in (handle, payload))]
+    after.events.append(Event("callback", (TASK, *told), runs))
+    after.put(events, 0, first.first(8), first.when)
+    after.put(first, 12, 0)
+    after.put(t.cell, 36, z3.If(yields, bits(1), bits(0)), runs)
+    after.put(t.cell, 80, variable("task"), runs)
+    after.put(t.record, 20, 0, runs)
+    after.put(t.cell, 32, t.flags | WAITS, again)
+    after.put(t.cell, 0, 0, again)
+    waiters.link(after, TASK, again)
     t.append(after, LATER, later, yields)
     t.exit(after, exits)
-    given = z3.And(code != 0, z3.Or(yields, exits), t.record.first(PENDING) == 0, t.sized)
     after.set("callback.answer", answer)
-    return t.of("drive", (TASK, bits(1)), [later, t.share], given, after.want(), atomic=False)
+    table = t.table
+    is_set = z3.And(z3.ULT(HANDLE, table.length), entry.first(0) == 1, t.cell.first(40) == HANDLE, HANDLE != 0)
+    cells = [entry, *waiters.cells, first, later, t.share]
+    away = [z3.Implies(c.when, table.beyond(c)) for c in (*t.cells, *waiters.cells, first, later)]
+    given = z3.And(
+        z3.ULE(answer, 1),
+        z3.Implies(first.when, z3.And(first.first(0) >> 28 == 1, first.first(12) != 0)),
+        z3.Implies(again, waiters.at == 0),
+        z3.Not(is_flag(t.flags, WAITS)),
+        t.record.first(PENDING) == 0,
+        *(table.invariant(), table.placed, is_set, waiters.facts, t.sized),
+        *away,
+    )
+    low = [(table.at, table.capacity != 0)]
+    return t.of("drive", (TASK, bits(1)), cells, given, after.want(), atomic=False, low=low)
