@@ -3,7 +3,7 @@
 
   ;; The packed result, or -1 (BLOCKED): the buffer is parked. `place` is the number of its place in its domain.
   (func {name} (param $record i32) (param $place i32) (param $handle i32) (param $ptr i32) (param $n i32) (result i32)
-    (local $channel i32) (local $bits i32) (local $set i32) (local $left i32) (local $moved i32) (local $parked i32) (local $event i32)
+    (local $channel i32) (local $bits i32) (local $set i32) (local $left i32) (local $moved i32) (local $parked i32) (local $event i32){words}
     (block $known
       (if (i32.lt_u (local.get $handle) (i32.load $state offset=4 (local.get $record)))
         (then

@@ -178,6 +178,7 @@ class Copying:
         mine, other = (4, 0) if write else (0, 4)
         element = domain.element
         done = DONE_BIT << mine
+        copy = self._copy(domain, verb) if element is not None else ""
         return {
             "name": name,
             "kind": kind,
@@ -202,7 +203,8 @@ class Copying:
             "host_copy": self._host_copy(domain, verb),
             "check_instance": "" if domain.is_numeric else self._check_instance(),
             "meet_zero": "" if future else self._meet_zero(verb, other, write),
-            "copy": self._copy(domain, verb) if element is not None else "",
+            "copy": copy,
+            "words": "\n    (local $low i64) (local $high i64)" if "$low" in copy else "",
             "bytes_moved": _bytes(element) if element is not None else "(i32.const 0)",
             "progress": "(i32.const 0)" if future else "(i32.shl (local.get $moved) (i32.const 4))",
         }
@@ -264,7 +266,8 @@ class Copying:
         if not ways:
             return "(unreachable)"
         if len(ways) == 1:
-            return next(iter(ways))
+            code = next(iter(ways))
+            return self._short(domain, element, from_, to, code) if element.plain else code
         pair = f"(i32.add (i32.mul {write} (i32.const {places})) {read})"
         return _dispatch(pair, list(ways.items()), places * places)
 
@@ -279,6 +282,16 @@ class Copying:
             return f"(call {copy} (local.get {from_}) (local.get {to}) (local.get $moved))"
         source, target = self._memory(write), self._memory(read)
         return f"(memory.copy {target} {source} (local.get {to}) (local.get {from_}) {_bytes(element)})"
+
+    def _short(self, domain: Rendezvous, element: Layout, from_: str, to: str, bulk: str) -> str:
+        """The one copy that a domain has: `bulk` only for more than two words."""
+        if element.size > SHORT:
+            return bulk
+        source, target = (self._memory(next(iter(calls.values()))) for calls in (domain.writes, domain.reads))
+        given = {"source": source, "target": target, "from": from_, "to": to, "size": _bytes(element)}
+        pieces = [PIECES[8]] if element.size % 8 == 0 else [PIECES[8], PIECES[4]]
+        few = "\n            ".join(filled(IN_PIECES, given | piece) for piece in pieces)
+        return filled(IN_SHORT, given | {"few": few, "short": SHORT, "bulk": bulk})
 
     def _memory(self, call: CanonCall) -> str:
         assert call.options.memory is not None
@@ -331,6 +344,25 @@ def _bytes(element: Layout) -> str:
     return "(local.get $moved)" if element.size == 1 else f"(i32.mul (local.get $moved) (i32.const {element.size}))"
 
 
+SHORT = 16
+"""Bytes up to which a copy is the first and the last 8 or 4, which may overlap: quicker than a bulk copy."""
+PIECES = {
+    8: {"piece": 8, "load": "i64.load", "store": "i64.store"},
+    4: {"piece": 4, "load": "i64.load32_u", "store": "i64.store32"},
+}
+IN_SHORT = """(block $copied
+        (if (i32.le_u {size} (i32.const {short}))
+          (then
+            {few}))
+        {bulk})"""
+IN_PIECES = """(if (i32.ge_u {size} (i32.const {piece}))
+              (then
+                (local.set $low ({load} {source} (local.get {from})))
+                (local.set $high ({load} {source} (i32.add (local.get {from}) (i32.sub {size} (i32.const {piece})))))
+                ({store} {target} (local.get {to}) (local.get $low))
+                ({store} {target} (i32.add (local.get {to}) (i32.sub {size} (i32.const {piece}))) (local.get $high))
+                (br $copied)))"""
+"""Both loads come before both stores, since buffers in one memory may overlap. Both ranges have been checked."""
 THROUGH = """
   (func {name} (param $writer i32) (param $reader i32) (param $from i32) (param $to i32) (param $bytes i32)
     (local $now i32)

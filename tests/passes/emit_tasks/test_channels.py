@@ -530,6 +530,30 @@ def test_random_operations(instances: int, elements: list[str]) -> None:
     assert ends["end"] >= SEQUENCES // 2, ends
 
 
+SIZES = {"u8": 1, "u32": 4, "f64": 8}
+
+
+@pytest.mark.parametrize("element", SIZES)
+@pytest.mark.parametrize("first", ["read", "write"])
+def test_few_bytes_within_one_memory(element: str, first: str) -> None:
+    """A domain with one place copies few bytes as words; buffers may overlap, whichever end comes first."""
+    size, data = SIZES[element], bytes(range(256))
+    machine = Machine(*module(1, ("none", *SIZES)))
+    pair = machine.call(f"0 stream.new {element}")
+    handles = {"read": pair & 0xFFFFFFFF, "write": pair >> 32}
+    for n in range(1, 40 // size + 1):
+        for shift in range(-10 * size, 11 * size, size):
+            machine.poke(0, 0, data)
+            at = {"read": 104 + shift, "write": 104}
+            second = "write" if first == "read" else "read"
+            assert machine.call(f"0 stream.{first} {element}", handles[first], at[first], n) == BLOCKED
+            assert machine.call(f"0 stream.{second} {element}", handles[second], at[second], n) == n << 4
+            assert machine.call(f"0 stream.cancel-{first} {element}", handles[first]) == n << 4 | 2
+            want = bytearray(data)
+            want[104 + shift : 104 + shift + n * size] = data[104 : 104 + n * size]
+            assert machine.memory(0)[: len(data)] == want, (n, shift)
+
+
 def test_bytes_go_through_a_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same where a domain has so many places that no pair of them has code of its own; here, any domain has."""
     monkeypatch.setattr(rendezvous_of_pass, "MOST_DIRECT", 0)
