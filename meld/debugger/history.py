@@ -129,7 +129,7 @@ class History:
     # --- changes ---
 
     def insert(self, index: int, edit: Edit) -> list[str]:
-        """Puts an edit in front of the step with that index; returns what else that means."""
+        """Puts an edit in front of the step with that index; returns remarks on edits that are dropped for it."""
         self.keys += 1
         made = Entry(self.keys, Step(edit))
         return self._change(edit.spec(), [*self.entries[:index], made, *self.entries[index:]], index + 1)

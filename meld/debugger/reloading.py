@@ -30,7 +30,7 @@ def forget_installed() -> None:
 
 
 def reload(session: Session) -> list[str]:
-    """Takes inputs and plugins as they are now, and goes to behind the same step; returns what else that means.
+    """Takes inputs and plugins as they are now, and goes to behind the same step; returns remarks on what has changed.
 
     Raises:
         MeldError: a file cannot be read or a plugin does not load, and nothing is changed; or a step fails, and the

@@ -310,7 +310,7 @@ class Session:
         return self._change(lambda: self.history.replace(f"{word} {' '.join(labels)}", new))
 
     def set(self, label: str, words: Sequence[str]) -> list[str]:
-        """Gives options of a step that is ahead other values, ``slots=16``; returns what else that means."""
+        """Gives options of a step that is ahead other values, ``slots=16``; returns remarks."""
         index = self._ahead(label, "set")
         new = replace(self.entries[index], step=with_options(self.entries[index].step, words))
         return self._change(lambda: self.history.replace(f"set {label} {' '.join(words)}", {index: new}))

@@ -9,6 +9,7 @@ are as the client counts them (`meld.editor.documents`).
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -125,8 +126,13 @@ class Server(LanguageServer):
 
     def index(self, document: Document) -> Index:
         """The index of a document; what an earlier version of it has in common is taken from that."""
-        key = key_of(document.uri)
-        found = index_text(document.text, document.name, self.last.get(key))
+        key, collects = key_of(document.uri), gc.isenabled()
+        gc.disable()  # what is made here stays, and the collector would search the other versions, too
+        try:
+            found = index_text(document.text, document.name, self.last.get(key))
+        finally:
+            if collects:
+                gc.enable()
         if key in self.documents and found.program is not None and not found.cut:
             self.last[key] = found
         return found
