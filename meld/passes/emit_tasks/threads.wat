@@ -210,9 +210,8 @@
       (br $more))
     (unreachable))
 
-  ;; Whether what is in a queue is a thread of an instance that can run: what its frame waits for has happened, or nothing
-  ;; is in the way of its next event. A call that has not started has no thread yet; and the one that has the instance for
-  ;; itself waits until the call of the function of synchronous type is over.
+  ;; Whether what is in a queue is a thread of an instance that can run in such a call: one that has not started, or whose
+  ;; frame waits for nothing more. Callbacks, and what has the instance for itself, need the one stack that it has.
   (func $can_run (param $at i32) (param $instance i32) (result i32)
     (local $thread i32)
     (local.set $thread (local.get $at))
@@ -225,7 +224,4 @@
           (i32.and
             (i32.ne (i32.load $state offset=20 (local.get $instance)) (local.get $thread))
             (i32.ne (i32.load $state (i32.load $state offset=8 (i32.load $state offset=12 (local.get $at)))) (i32.const 0))))))
-    (if (i32.ne (i32.load $state offset=244 (local.get $thread)) (local.get $thread)) (then (return (i32.const 1))))
-    (i32.and
-      (i32.ne (i32.load $state offset=8 (local.get $thread)) (i32.const 0))
-      (i32.eqz (i32.load $state offset=20 (local.get $instance)))))
+    (i32.ne (i32.load $state offset=244 (local.get $thread)) (local.get $thread)))
