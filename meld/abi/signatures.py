@@ -11,7 +11,8 @@ from meld.abi.types import Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.builtins import BUILTINS, Part
-from meld.ir.types import I32, FuncType, ValType
+from meld.ir.module import Table
+from meld.ir.types import I32, I64, FuncType, TypeDef, ValType
 
 
 def _layouts(options: Options) -> Layouts:
@@ -45,13 +46,27 @@ def task_return_type(result: Type | None, options: Options) -> FuncType:
     return FuncType(flat if len(flat) <= 16 else (layouts.pointer,))
 
 
-def builtin_type(name: str, options: Options, of: Type | None = None, slot: ValType | None = None) -> FuncType:
+def start_types(function: object, table: object) -> tuple[ValType, ValType]:
+    """The types of an index of a table, and of what the function takes that a thread begins with."""
+    shape = function.shape if isinstance(function, TypeDef) else None
+    argument = shape.params[0] if isinstance(shape, FuncType) and shape.params else I32
+    return (I64 if isinstance(table, Table) and table.limits.is64 else I32), argument
+
+
+def builtin_type(
+    name: str,
+    options: Options,
+    of: Type | None = None,
+    slot: ValType | None = None,
+    start: tuple[ValType, ValType] = (I32, I32),
+) -> FuncType:
     """The core type of a canonical built-in.
 
     Args:
         name: the built-in, as in text.
         of: the result type of ``task.return``, resolved.
         slot: the type of the context slot if not i32.
+        start: of ``thread.new-indirect``: the types of an index of the table, and of what the function takes.
 
     Raises:
         MeldError: a built-in that this version does not know, or of a proposal that is not supported.
@@ -61,7 +76,15 @@ def builtin_type(name: str, options: Options, of: Type | None = None, slot: ValT
         builtin.check_supported()
     flat = task_return_type(of, options).params if name == "task.return" else ()
     pointer = _layouts(options).pointer
-    parts = {Part.POINTER: (pointer,), Part.REP: (I32,), Part.SLOT: (slot or I32,), Part.RESULT: flat}
+    index, argument = start
+    parts = {
+        Part.POINTER: (pointer,),
+        Part.REP: (I32,),
+        Part.SLOT: (slot or I32,),
+        Part.RESULT: flat,
+        Part.INDEX: (index,),
+        Part.ARGUMENT: (argument,),
+    }
     found = None if builtin is None else builtin.signature(parts)
     if found is None:
         raise MeldError(f"the canonical built-in `{name}` is not known")

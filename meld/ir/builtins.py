@@ -42,6 +42,8 @@ class Part(Enum):
     REP = "rep"  # the representation of the resource type
     SLOT = "slot"  # the type of the context slot
     RESULT = "result"  # the result type, flattened
+    INDEX = "index"  # an index of the table
+    ARGUMENT = "argument"  # what the function that a thread begins with takes
 
 
 class Blocking(Enum):
@@ -146,7 +148,7 @@ _ALL = (
     Builtin("backpressure.inc", 0x24, leaves=False),
     Builtin("backpressure.dec", 0x25, leaves=False),
     Builtin("thread.index", 0x26, (), (), (I32,)),
-    Builtin("thread.new-indirect", 0x27, (Operand.CORE_TYPE, Operand.TABLE), (I32, I32), (I32,)),
+    Builtin("thread.new-indirect", 0x27, (Operand.CORE_TYPE, Operand.TABLE), (Part.INDEX, Part.ARGUMENT), (I32,)),
     Builtin("thread.resume-later", 0x28, (), (I32,)),
     Builtin("thread.suspend", 0x29, _ZERO, (), (I32,), Blocking.ALWAYS),
     Builtin("thread.suspend-then-resume", 0x2A, _ZERO, (I32,), (I32,), Blocking.ALWAYS),

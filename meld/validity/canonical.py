@@ -192,7 +192,9 @@ class Canonical:
             case "context":
                 parts[Part.SLOT] = (self._slot(item),)
             case "thread" if name == "thread.new-indirect":
-                self._check_start(item)
+                table: Any = item.table
+                index = I64 if core_limits(self.meanings.meaning[table]).is64 else I32
+                parts |= {Part.INDEX: (index,), Part.ARGUMENT: self._start(item)}
             case _:
                 pass
         if builtin is None or (len(parts) == 1 and (pointer is I64 or options.gc)):
@@ -227,14 +229,16 @@ class Canonical:
             if name.endswith("read") and self._allocates(self._layouts(pointer), (found.parts[0],)):
                 self._need(options, "realloc", "items hold strings or lists")
 
-    def _check_start(self, item: c.CanonBuiltin) -> None:
-        """Whether what a thread begins with takes one number, its argument, and returns nothing."""
+    def _start(self, item: c.CanonBuiltin) -> tuple[Any, ...]:
+        """The argument of what a thread begins with: a function that takes one number, and returns nothing."""
         found: Any = item.type
         while isinstance(found, c.OuterAlias):
             found = found.target
         shape = getattr(getattr(found, "type", None), "shape", None)  # a module type has none
         if shape not in (FuncType((I32,)), FuncType((I64,))):
             raise MeldError(f"`{item.builtin}` needs a function type with one parameter, of i32, and no result")
+        params: tuple[Any, ...] = shape.params
+        return params
 
     def _check_message(self, name: str, options: c.CanonOptions) -> None:
         """Whether a built-in of error contexts has the options that messages need."""

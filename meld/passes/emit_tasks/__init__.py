@@ -432,7 +432,7 @@ class _Emitter:
             if n.builtin == "task.return":
                 self._stub(item, task_calls.task_return(item, n))
             elif threads is not None and (n.builtin in THREAD_BUILTINS or n.builtin == "thread.yield"):
-                self._stub(item, threads.body(self.text, n, {**params, "record": tables.record(n.instance)}))
+                self._stub(item, threads.body(self.text, item, n, {**params, "record": tables.record(n.instance)}))
             elif n.builtin in WITH_TASKS:
                 given = {"record": tables.record(n.instance), "sync": int(not n.options.is_async)}
                 self._stub(item, filled(WITH_TASKS[n.builtin], given))

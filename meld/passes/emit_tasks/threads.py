@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from meld.diagnostics import MeldError
 from meld.ir.builtins import THREAD_BUILTINS
 from meld.ir.module import Function, Module, Table
 from meld.ir.notes import Instance
-from meld.ir.types import I32, FuncType
+from meld.ir.types import I32, I64, FuncType
 from meld.notes.boundaries import CanonCall
 from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text
@@ -88,8 +89,18 @@ class Threads:
         given = {**params, "thread_call": self.call, "tested": self.tested, "run": run}
         text.add(template_text(__package__, "threads.wat", given), "threads")
 
-    def body(self, text: Text, n: CanonCall, params: Mapping[str, Any]) -> str:
-        """The body of a built-in."""
+    def body(self, text: Text, item: Function, n: CanonCall, params: Mapping[str, Any]) -> str:
+        """The body of a built-in.
+
+        Raises:
+            MeldError: it has a table with 64-bit indices, or a thread an argument of 64 bits.
+        """
+        if I64 in item.signature.params:
+            raise MeldError(
+                f"`{n.builtin}` of `{n.instance.name}` has a 64-bit table, or starts functions of an i64, "
+                "which engines do not support either",
+                hint="compile the component for 32-bit addresses",
+            )
         table = text.use(n.table) if isinstance(n.table, Table) else ""
         return filled(BODIES[n.builtin], {**params, "table": table})
 

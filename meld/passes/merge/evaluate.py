@@ -34,7 +34,7 @@ from typing import Any
 
 from meld.abi import intrinsics
 from meld.abi.options import Options
-from meld.abi.signatures import builtin_type, lowered_type
+from meld.abi.signatures import builtin_type, lowered_type, start_types
 from meld.abi.types import Extents, Resource, Type
 from meld.diagnostics import MeldError
 from meld.ir import component as c
@@ -461,7 +461,7 @@ class Evaluator:
             table,
             item.cancellable,
         )
-        core = builtin_type(item.builtin, options, of, item.slot[0] if item.slot else None)
+        core = builtin_type(item.builtin, options, of, item.slot[0] if item.slot else None, start_types(of, table))
         name = ImportName(CANON_MODULE, item.builtin)
         return self._add_import(name, core.params, core.results, env, item.builtin, call)
 
