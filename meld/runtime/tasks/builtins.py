@@ -54,7 +54,7 @@ class BuiltinCall:
 Perform: TypeAlias = Callable[..., Any]
 
 PERFORMED: dict[str, Perform] = {}
-"""What a built-in does, by its name. Threads that a guest makes itself are not here: `emit-tasks` makes functions of them."""
+"""What a built-in does, by its name. Threads that a guest makes itself are not here: see `emit-tasks`."""
 
 
 def performs(*names: str) -> Callable[[Perform], Perform]:
