@@ -19,6 +19,8 @@ SIZES = {16: 16, 20: 32, 1 << 15: 1 << 15, (1 << 16) - 1: 1 << 16}
 """Bytes that are asked for, and those of the block."""
 BYTES = 2 << 16
 """Of the memory: one of the largest blocks, and one or two of the next size."""
+DEPTH = 4
+"""Steps of a sequence."""
 Step = tuple[str, int]
 
 
@@ -113,5 +115,5 @@ def explore(depth: int) -> tuple[int, int]:
 
 def main() -> None:
     """Explores, and says how much there was."""
-    sequences, traps = explore(5)
-    print(f"no difference: heap: {sequences} sequences of up to 5 blocks, {traps} of them out of memory", flush=True)
+    sequences, traps = explore(DEPTH)
+    print(f"no difference: heap: {sequences} sequences of up to {DEPTH} steps, {traps} out of memory", flush=True)
