@@ -180,12 +180,14 @@ class OuterCall(Note):
 class HostBuiltin(Note):
     """On an import: a canonical built-in of the component around the module, over the handles that it has.
 
-    Streams, futures and tasks that the host knows need them (`meld.passes.emit_tasks.open_ends`).
+    Streams, futures and tasks that the host knows need them (`meld.passes.emit_tasks.open_ends`). One is not canonical:
+    ``own-task``, ``() → ()``, begins a task of the component's own, which is `begins` with the callback of the options.
     """
 
     builtin: str = symbol(positional=True)
     type: Any = coded(write_optional_type, read_optional_type, default=None)
     options: Options = coded(write_options, read_options, default=Options())
+    begins: Function | None = ref("functions", default=None)
 
 
 def _not_lowered(holder: Any, t: CompFuncType, options: Options, *, lifted: bool = False) -> Iterator[str]:

@@ -110,7 +110,8 @@ class _Wiring:
     def empty(self, n: HostExport, plan: PlannedExport) -> None:
         """A function, or its `post-return`, after which the context slots are empty, and tasks may go on."""
         last = n.lift.post_return or n.target
-        emptied = [] if self.nudge is None else [f"(call {self.text.use(self.nudge)})"]
+        nudge = "" if self.nudge is None else f"(call {self.text.use(self.nudge)})"
+        emptied = [] if n.lift.post_return is not None else [nudge]
         for slots in self.module.notes_of(ContextSlots) if plan.context else ():
             for slot in (slots.first, slots.second):
                 assert isinstance(slot.type, NumType)
@@ -118,6 +119,12 @@ class _Wiring:
         name = f"{n.label}.task"
         self.text.function(name, last.signature, f"{calls(self.text.use(last), last.signature)} {' '.join(emptied)}")
         self.entries[n.label] = (name, None) if n.lift.post_return is None else (None, name)
+        if nudge and n.lift.post_return is not None:  # which must not call the host
+            first = f"{n.label}.nudge"
+            self.text.function(
+                first, n.target.signature, f"{calls(self.text.use(n.target), n.target.signature)} {nudge}"
+            )
+            self.entries[n.label] = (first, name)
 
     # --- tasks ---
 

@@ -120,6 +120,7 @@ def _pending_uses(n: Note, tables: _Tables) -> Iterator[Any]:
             yield from option_items(n.lower)
         case HostBuiltin():
             yield from option_items(n.options)
+            yield from () if n.begins is None else (n.begins,)
         case Boundary():
             yield from (n.target, *option_items(n.lower), *option_items(n.lift))
             if {n.caller, n.callee} & tables.instances:

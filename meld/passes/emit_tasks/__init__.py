@@ -120,15 +120,17 @@ class _Opens:
         calls: asynchronous calls of the host.
         several: whether the host may make calls that wait for one another.
         errors: whether calls over the edge of the program carry error contexts, for which nothing waits.
+        leaves: whether exported functions that are no tasks may leave some.
     """
 
     types: Sequence[Type] = ()
     calls: Sequence[tuple[Function, Edge]] = ()
     several: bool = False
     errors: bool = False
+    leaves: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.types or self.calls or self.several)
+        return bool(self.types or self.calls or self.several or self.leaves)
 
 
 def _opens(module: Module, live: Reached) -> _Opens:
@@ -143,7 +145,10 @@ def _opens(module: Module, live: Reached) -> _Opens:
     waits = _is_task_anywhere(module) and any(n.type.is_async and f in live for f, n in module.noted(HostCall))
     if types or errors or waits:
         open_edges(module, errors=errors, waits=waits)
-    return _Opens(types, host_tasks(module, live), _several(module), errors)
+    task = How.TASK.value
+    leaves = any(planned.how == task for *_, planned in _planned(module))
+    leaves = leaves and any(n.how != task for n in module.notes_of(PlannedExport))
+    return _Opens(types, host_tasks(module, live), leaves or _several(module), errors, leaves)
 
 
 def _is_task_anywhere(module: Module) -> bool:
@@ -370,6 +375,7 @@ class _Emitter:
         )
         if self.channels.open_ends is not None:
             self.channels.open_ends.keep(kept_arguments(self.opens.calls))
+            self.channels.open_ends.leaves = self.opens.leaves
         self.channels.templates()
         if not tasks:
             self.text.add(HOOKS_WITHOUT_TASKS)

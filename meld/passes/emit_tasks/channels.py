@@ -198,6 +198,8 @@ class Channels:
         functions: dict[str, Any] = {field: made[name] for field, name in self._ends.items()}
         if functions:
             self.tables.module.notes.append(EndFunctions(**functions))
+        if self.open_ends is not None:
+            self.open_ends.install(made)
         self.tables.module.imports += self.host.imports
 
     # --- stubs -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ Source: Component Model, CanonicalABI.md: canon {stream,future}.*, canon waitabl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -18,12 +18,12 @@ from meld.abi.layout import Kind, Layout, Layouts
 from meld.abi.options import Options
 from meld.abi.types import Type, function_types, is_end, parts_of
 from meld.ir import component as c
-from meld.ir.module import Module
+from meld.ir.module import CoreItem, Function, Module
 from meld.ir.types import I32, I64, FuncType
-from meld.notes.boundaries import CanonCall, HostCall, HostExport
+from meld.notes.boundaries import CanonCall, HostBuiltin, HostCall, HostExport
 from meld.notes.channels import FIRST_STREAM, EndTypes
 from meld.passes.emit_tasks.elements import ElementCopies
-from meld.passes.emit_tasks.host_builtins import HostBuiltins
+from meld.passes.emit_tasks.host_builtins import OWN_TASK, HostBuiltins
 from meld.passes.emit_tasks.rendezvous import NUMBERS, Rendezvous, Verb
 from meld.rewriting.handles import Tables
 from meld.rewriting.state import State
@@ -81,6 +81,7 @@ class OpenEnds:
         separate: whether the host is given the state memory only, so that all elements go through it.
         inner: the types of ends that may come back: in elements that the module writes, and in arguments of calls.
         keeps: whether handles in arguments of the host's calls are the caller's until these start.
+        leaves: whether functions that are no tasks may leave tasks that go on.
     """
 
     text: Text
@@ -92,6 +93,8 @@ class OpenEnds:
     separate: bool = False
     inner: Sequence[Type] = ()
     keeps: bool = False
+    leaves: bool = False
+    _own: Function | None = None
     _copies: dict[tuple[int, Verb], str] = field(default_factory=dict)
     _domains: dict[Type, Rendezvous] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
@@ -126,11 +129,24 @@ class OpenEnds:
         area, never = self.state.reserve(8), self.state.reserve(4)
         more: dict[str, Any] = {"area": area, "never": never, "several": int(several)}
         more |= {name: code if self.inner else "" for name, code in OF_ELEMENTS.items()}
+        more |= {name: code if self.leaves else "" for name, code in OWN.items()}
         self.text.add(template_text(__package__, "open_ends.wat", params | more))
         if self.inner:
             self.text.add(template_text(__package__, "open_elements.wat", params | more))
         self.text.add(filled(HOST_END, {"host_end": self._function("host_end")}))
         self._arguments()
+        if self.leaves:
+            self._own = self.host.add(OWN_TASK, None, Options(), FuncType((), ()))
+            self.text.give("$host.own-task", self._own)
+            self.text.give("$host.task.return", self.host.add("task.return", None, Options(), FuncType((), ())))
+            self.text.add(template_text(__package__, "own_task.wat", params))
+
+    def install(self, made: Mapping[str, CoreItem]) -> None:
+        """After the text is installed: says what a task of the component's own is."""
+        for n in () if self._own is None else self._own.notes:
+            begins, event = made["own_begin"], made["root_event"]
+            assert isinstance(n, HostBuiltin) and isinstance(begins, Function) and isinstance(event, Function)
+            n.begins, n.options = begins, Options(is_async=True, callback=event)
 
     def _arguments(self) -> None:
         if not self.keeps:
@@ -381,6 +397,14 @@ NOTHING_KEPT = """
   (func $arguments_called (param $task i32) (param $status i32))
   (func $arguments_told (param $task i32) (param $status i32))
 """
+OWN = {
+    "own_waits": """
+      (if (i32.and (i32.ne (global.get $live) (i32.const 0)) (i32.ne (global.get $host.waiting) (i32.const 0)))
+        (then (call $own_go)))
+      """,
+    "own_works": "\n    (call $own_go)",
+}
+"""What is added to `open_ends.wat` where functions that are no tasks may leave some (`own_task.wat`)."""
 LINK = """
     (if {linked}
       (then

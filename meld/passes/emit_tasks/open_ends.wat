@@ -516,14 +516,15 @@
 
   ;; A function that is no task is over: if tasks can go on by now, whoever waits for the host sees to it.
   (func $root_nudge (export "root_nudge")
-    (if (i32.eqz (call $work_left)) (then (return)))
+    (if (i32.eqz (call $work_left)) (then{own_waits}(return)))
     (if (global.get $native) (then (call $wake_set (call $host_set)) (return)))
     (if (global.get $driver) (then (call $root_wake (global.get $driver)) (return)))
-    (if (global.get $roots) (then (call $root_wake (global.get $roots)))))
+    (if (global.get $roots) (then (call $root_wake (global.get $roots)) (return))){own_works})
 
   (func $work_left (result i32)
     (local $record i32)
     (if (i32.load $state (i32.const {ready})) (then (return (i32.const 1))))
+    (if (i32.load $state (i32.const {later})) (then (return (i32.const 1))))
     (local.set $record (i32.load $state (i32.const {waiting})))
     (loop $more
       (if (i32.eqz (local.get $record)) (then (return (global.get $native))))

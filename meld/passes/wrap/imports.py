@@ -23,8 +23,16 @@ from meld.notes.boundaries import CanonCall, HostBuiltin, HostCall, OuterCall, R
 from meld.passes.wrap.agreement import Agreement
 from meld.rewriting.edge import host_name, is_host_call
 from meld.support.records import record
-from meld.text.reading.program import parse_module
+from meld.text.reading.program import parse, parse_module
 
+OWN_TASK = """(component
+  (import "task" (func $task async))
+  (core func $task' (canon lower (func $task) async))
+  (core module $begin
+    (import "" "task" (func $task (result i32)))
+    (func (export "begin") (drop (call $task))))
+  (core instance $begin (instantiate $begin (with "" (instance (export "task" (func $task'))))))
+  (func (export "begin") (canon lift (core func $begin "begin"))))"""
 DROP = "[resource-drop]"
 """The prefix that wit-component puts before the name of a resource to name the function that drops a handle."""
 
@@ -107,6 +115,8 @@ class _Call:
         match self.note:
             case HostCall(lower=options):
                 return options.memory is not None or options.realloc is not None
+            case HostBuiltin(begins=begins) if begins is not None:
+                return True
             case CanonCall(options=options) | HostBuiltin(options=options):
                 return options.memory is not None or options.realloc is not None
             case OuterCall():
@@ -201,6 +211,8 @@ class Imports:
             case CanonCall(type=result, options=options):  # task.return
                 given = None if result is None else self._define(result)
                 made = c.CanonBuiltin("task.return", None, self.options(options), given)
+            case HostBuiltin(begins=begins, options=options) if begins is not None:
+                made = self._own_task(begins, options)
             case HostBuiltin(builtin=builtin, type=about, options=options):
                 made = self._builtin(builtin, about, options)
             case OuterCall(builtin=builtin, resource=resource):
@@ -210,6 +222,18 @@ class Imports:
                 made = c.CanonLower(self.host.function(call.name, call.note), self.options(lower))
         self.into.append(made)
         return made
+
+    def _own_task(self, begins: Function, options: Options) -> Definition:
+        """A function that begins a task of the component's own; a component must not call itself, one inside may."""
+        shape = c.TypeDefinition(c.CompFuncType((), None, True))
+        lifted = c.CanonLift(self.core(begins), shape, self.options(options))
+        inner = parse(OWN_TASK, "own-task")
+        assert isinstance(inner, c.Component)
+        nested = c.NestedComponent(inner)
+        instance = c.ComponentInstance(nested, [("task", lifted)])
+        begin = c.ExportAlias(instance, "begin", Sort.FUNC)
+        self.into += [shape, lifted, nested, instance, begin]
+        return c.CanonLower(begin)
 
     def _builtin(self, builtin: str, about: Type | None, options: Options) -> Definition:
         of = None if about is None else self._define(about)

@@ -1,0 +1,127 @@
+"""Tasks that exported functions of synchronous type leave: they go on while the host does something else."""
+
+from __future__ import annotations
+
+import pytest
+from both import unfused
+from hosted import TARGETS, composed, product
+from open_guests import HELPERS, LIBC, SINK, SOURCE, builtins, imports
+
+WORK = """
+  (component $B
+    (core func $return (canon task.return))
+    (core module $m
+      (import "" "return" (func $return))
+      (global $steps (mut i32) (i32.const 0))
+      ;; yields twice
+      (func (export "work") (result i32) (i32.const 1))
+      (func (export "back") (param i32 i32 i32) (result i32)
+        (global.set $steps (i32.add (global.get $steps) (i32.const 1)))
+        (if (i32.lt_u (global.get $steps) (i32.const 2)) (then (return (i32.const 1))))
+        (call $return)
+        (i32.const 0))
+      (func (export "steps") (result i32) (global.get $steps)))
+    (core instance $i (instantiate $m (with "" (instance (export "return" (func $return))))))
+    (func (export "work") async (canon lift (core func $i "work") async (callback (core func $i "back"))))
+    (func (export "steps") (result u32) (canon lift (core func $i "steps"))))
+  (component $A
+    (import "work" (func $work async))
+    (core func $work' (canon lower (func $work) async))
+    (core func $return (canon task.return (result u32)))
+    (core module $m
+      (import "" "work" (func $work (result i32))) (import "" "return" (func $return (param i32)))
+      (func (export "start") (result i32) (drop (call $work)) (i32.const 5))
+      (func (export "after") (param i32))
+      (func (export "other") (call $return (i32.const 3))))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "work" (func $work')) (export "return" (func $return))))))
+    (func (export "start") (result u32) (canon lift (core func $i "start") (post-return (core func $i "after"))))
+    (func (export "other") async (result u32) (canon lift (core func $i "other") async)))
+  (instance $b (instantiate $B)) (instance $a (instantiate $A (with "work" (func $b "work"))))
+  (export "start" (func $a "start")) (export "steps" (func $b "steps"))"""
+
+DRIVER = """(component
+  (import "start" (func $start (result u32))) (import "steps" (func $steps (result u32)))
+  (core func $start' (canon lower (func $start))) (core func $steps' (canon lower (func $steps)))
+  (core func $yield (canon thread.yield)) (core func $return (canon task.return (result u32)))
+  (core module $m
+    (import "" "start" (func $start (result i32))) (import "" "steps" (func $steps (result i32)))
+    (import "" "yield" (func $yield (result i32))) (import "" "return" (func $return (param i32)))
+    (func (export "run") (param $n i32)
+      (drop (call $start))
+      (block $done (loop $more
+        (br_if $done (i32.eqz (local.get $n)))
+        (drop (call $yield))
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br $more)))
+      (call $return (call $steps))))
+  (core instance $i (instantiate $m (with "" (instance (export "start" (func $start')) (export "steps" (func $steps'))
+    (export "yield" (func $yield)) (export "return" (func $return))))))
+  (func (export "run") async (param "n" u32) (result u32) (canon lift (core func $i "run") async)))"""
+
+
+@pytest.mark.parametrize("more", ["", '(export "other" (func $a "other"))'], ids=["alone", "beside a task"])
+def test_they_go_on(more: str) -> None:
+    """Also where no other exported function is asynchronous, so that no call of the host's could run them."""
+    program = f"(component {WORK} {more})"
+    given = ("func start", "func steps")
+    for n, want in ((0, 0), (1, 1), (5, 2)):
+        calls = (("run", n),)
+        assert unfused(composed(program, DRIVER, given, ("func run",)), calls) == [want]
+        for target in TARGETS:
+            assert unfused(composed(product(program, target), DRIVER, given, ("func run",)), calls) == [want], target
+
+
+SOURCES = f"""(component $Sources {LIBC}
+  {builtins("async", reads="s", writes="s")}
+  (core func $return (canon task.return (result $s)))
+  (core module $m
+    {imports(reads="s", writes="s")}
+    (import "c2" "return" (func $return (param i32)))
+    {HELPERS} {SOURCE}
+    (func (export "source") (param $n i32) (local $ends i64)
+      (local.set $ends (call $s-new))
+      (call $return (i32.wrap_i64 (local.get $ends)))
+      (call $fill (call $high (local.get $ends)) (local.get $n))))
+  (core instance $i (instantiate $m (with "c" (instance $canon))
+    (with "c2" (instance (export "return" (func $return))))))
+  (func (export "source") async (param "n" u32) (result $s) (canon lift (core func $i "source") async)))"""
+
+STREAMS = f"""(component {SOURCES}
+  (component $App
+    (import "source" (func $source async (param "n" u32) (result (stream u8)))) {LIBC}
+    (core func $source' (canon lower (func $source) async (memory (core memory $libc "m"))))
+    (core module $m
+      (import "" "m" (memory 1)) (import "" "source" (func $source (param i32 i32) (result i32)))
+      ;; its task goes on to write when it has returned the stream
+      (func (export "open") (param $n i32) (result i32)
+        (drop (call $source (local.get $n) (i32.const 16)))
+        (i32.load (i32.const 16))))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "m" (memory $libc "m")) (export "source" (func $source'))))))
+    (func (export "open") (param "n" u32) (result (stream u8)) (canon lift (core func $i "open"))))
+  (instance $sources (instantiate $Sources))
+  (instance $app (instantiate $App (with "source" (func $sources "source"))))
+  (export "open" (func $app "open")))"""
+
+READER = f"""(component
+  (import "open" (func $open (param "n" u32) (result (stream u8)))) {LIBC}
+  {builtins("async", reads="s", writes="s")}
+  (core func $open' (canon lower (func $open)))
+  (core func $return (canon task.return (result u32)))
+  (core module $m
+    {imports(reads="s", writes="s")}
+    (import "" "open" (func $open (param i32) (result i32))) (import "" "return" (func $return (param i32)))
+    {HELPERS} {SINK}
+    (func (export "run") (param $n i32) (call $return (call $drain (call $open (local.get $n))))))
+  (core instance $i (instantiate $m (with "c" (instance $canon))
+    (with "" (instance (export "open" (func $open')) (export "return" (func $return))))))
+  (func (export "run") async (param "n" u32) (result u32) (canon lift (core func $i "run") async)))"""
+
+
+def test_they_write() -> None:
+    """A stream that such a function returns, to whose end a task inside writes."""
+    given, calls = ("func open",), (("run", 25), ("run", 0), ("run", 100))
+    for target in TARGETS:
+        made = composed(product(STREAMS, target), READER, given, ("func run",))
+        assert unfused(made, calls) == [75, 0, 300] == unfused(composed(STREAMS, READER, given, ("func run",)), calls)
