@@ -137,7 +137,6 @@ class _Strings:
             "bytes": _converted("(local.get $bytes)", q, least),
             "mark_from": _converted(mark, I32, p),
             "mark_to": _converted(mark, I32, q),
-            "marks": _converted("(i32.popcnt (local.get $marks))", I32, q),
             "whole_from": _converted(whole, I32, p),
             "whole_to": _converted(whole, I32, q),
             "plain_from": _converted(plain, I64, p),

@@ -118,53 +118,21 @@
     local.get $at
     local.get $out)
 
-  ;; Latin-1 to UTF-8; returns where both sides stand. Where few of fifteen bytes are not plain, all are stored as they are;
-  ;; then, for each of those, its two bytes and the fourteen behind it, in one vector. That is done twice in any case, since how
-  ;; often it is to be done cannot be foreseen; what there is none for is stored behind them.
+  ;; Latin-1 to UTF-8; returns where both sides stand. Where few of sixteen bytes are not plain, all are stored as they are;
+  ;; then, for each of those, its two bytes and once more what stands behind it.
   (func $encode_latin1 (param $at {p}) (param $end {p}) (param $out {q}) (result {p} {q})
     (local $units v128) (local $long v128) (local $sizes v128) (local $ends i64) (local $low v128)
-    (local $marks i32) (local $mark i32) (local $from {p}) (local $to {q}) (local $next {q})
+    (local $marks i32) (local $mark i32) (local $from {p}) (local $to {q}) (local $byte i32)
     block $done
       loop $next
         block $many
           ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 48))
           br_if $many
           (local.set $units (v128.load {from} align=1 (local.get $at)))
-          (local.set $marks (i32.and (i8x16.bitmask (local.get $units)) (i32.const 0x7fff)))
+          (local.set $marks (i8x16.bitmask (local.get $units)))
           (i32.gt_u (i32.popcnt (local.get $marks)) (i32.const 5))
           br_if $many
           (v128.store {to} align=1 (local.get $out) (local.get $units))
-          (local.set $next ({q}.add (local.get $out) ({q}.add {marks} ({q}.const 15))))
-          (local.set $mark (i32.ctz (i32.or (local.get $marks) (i32.const 0x8000))))
-          (local.set $from ({p}.add (local.get $at) {mark_from}))
-          (local.set $to ({q}.add (local.get $out) {mark_to}))
-          (local.set $units (v128.load {from} align=1 (local.get $from)))
-          (local.set $units
-            (i8x16.shuffle 0 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 (local.get $units) (local.get $units)))
-          (v128.store {to} align=1 (local.get $to)
-            (v128.or
-              (v128.and
-                (local.get $units)
-                (v128.const i8x16 0 0xbf 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff))
-              (v128.or
-                (v128.and (i16x8.shr_u (local.get $units) (i32.const 6)) (v128.const i64x2 3 0))
-                (v128.const i64x2 0xc0 0))))
-          (local.set $marks (i32.and (local.get $marks) (i32.sub (local.get $marks) (i32.const 1))))
-          (local.set $mark (i32.ctz (i32.or (local.get $marks) (i32.const 0x8000))))
-          (local.set $from ({p}.add (local.get $at) {mark_from}))
-          (local.set $to ({q}.add (local.get $out) {mark_to}))
-          (local.set $units (v128.load {from} align=1 (local.get $from)))
-          (local.set $units
-            (i8x16.shuffle 0 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 (local.get $units) (local.get $units)))
-          (v128.store {to} offset=1 align=1 (local.get $to)
-            (v128.or
-              (v128.and
-                (local.get $units)
-                (v128.const i8x16 0 0xbf 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff))
-              (v128.or
-                (v128.and (i16x8.shr_u (local.get $units) (i32.const 6)) (v128.const i64x2 3 0))
-                (v128.const i64x2 0xc0 0))))
-          (local.set $marks (i32.and (local.get $marks) (i32.sub (local.get $marks) (i32.const 1))))
           block $stored
             loop $mark
               (i32.eqz (local.get $marks))
@@ -172,24 +140,19 @@
               (local.set $mark (i32.ctz (local.get $marks)))
               (local.set $from ({p}.add (local.get $at) {mark_from}))
               (local.set $to ({q}.add (local.get $out) {mark_to}))
-              (local.set $units (v128.load {from} align=1 (local.get $from)))
-              (local.set $units
-                (i8x16.shuffle 0 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 (local.get $units) (local.get $units)))
-              (v128.store {to} offset=2 align=1 (local.get $to)
-                (v128.or
-                  (v128.and
-                    (local.get $units)
-                    (v128.const i8x16 0 0xbf 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff 0xff))
-                  (v128.or
-                    (v128.and (i16x8.shr_u (local.get $units) (i32.const 6)) (v128.const i64x2 3 0))
-                    (v128.const i64x2 0xc0 0))))
+              (local.set $byte (i32.load8_u {from} (local.get $from)))
+              (i32.store16 {to} align=1 (local.get $to)
+                (i32.or
+                  (i32.or (i32.const 0x80c0) (i32.shr_u (local.get $byte) (i32.const 6)))
+                  (i32.shl (i32.and (local.get $byte) (i32.const 0x3f)) (i32.const 8))))
+              (v128.store {to} offset=2 align=1 (local.get $to) (v128.load {from} offset=1 align=1 (local.get $from)))
               (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
               (local.set $marks (i32.and (local.get $marks) (i32.sub (local.get $marks) (i32.const 1))))
               br $mark
             end
           end
-          (local.set $at ({p}.add (local.get $at) ({p}.const 15)))
-          (local.set $out (local.get $next))
+          (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+          (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
           br $next
         end
         ({p}.le_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 8))
