@@ -72,7 +72,7 @@ def test_the_printed_table(tmp_path: Path) -> None:
     generated = {line[0]: line[1:3] for line in lines[4:] if len(line) == 6}
     instances = [line for line in lines[4:] if len(line) == 3]
     assert [(line[0], line[2]) for line in instances] == [("d", f"entry-guard {instances[0][1]}")]
-    bridge = ("20", "10")
+    bridge = ("16", "10")
     assert generated == {
         "adapter-shim": ("16", "8"),
         "entry-guard": ("1", "1"),
