@@ -5,6 +5,7 @@ Each other script has a function ``rows() -> list[Row]``. Names on the command l
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import subprocess
@@ -97,7 +98,12 @@ def written(rows: list[Row]) -> str:
 
 def main() -> None:
     """Measures, prints, writes."""
-    names = sys.argv[1:] or scripts()
+    parser = argparse.ArgumentParser(description="Prints one table; writes RESULTS.md if all is measured.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these: {', '.join(scripts())}")
+    chosen = parser.parse_args().names
+    if unknown := set(chosen) - set(scripts()):
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
+    names = chosen or scripts()
     rival()  # installs it, for scripts that only look whether it is there
     if {"fuse", "journal", "programs"} & set(names):
         inputs.main()
@@ -106,7 +112,7 @@ def main() -> None:
         print(f"measuring: {name}", file=sys.stderr)
         found += import_module(name).rows()
     show_rows("Benchmarks", found)
-    if not sys.argv[1:]:
+    if not chosen:
         RESULTS.write_text(written(found), encoding="utf-8")
 
 

@@ -58,7 +58,10 @@ class AdapterWiring(Pass):
         (func $a/run … (call $a/f …))
     becomes
         (func $a/f.adapter (param $p0 i32) (result i32)
-          (call $adapter.char (call $b/f (call $adapter.char (local.get $p0)))))
+          ;; traps unless the parameter is a char
+          (call $b/f (local.get $p0))
+          ;; traps unless the result is one
+          …)
         (func $a/run … (call $a/f.adapter …))
     """
 
