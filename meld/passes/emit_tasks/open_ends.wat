@@ -219,7 +219,7 @@
         (call $arguments_called (local.get $task) (local.get $status))
         (if (i32.eqz (local.get $handle))
           (then (call $host_resolved (local.get $task) (local.get $status)) (return)))
-        (call $check_blocking)
+        (call $check_blocking (global.get $frame))
         (i32.store $state offset=8 (local.get $task) (local.get $status))
         (i32.store $state offset=40 (local.get $task) (local.get $handle))
         (call $host_pending (local.get $handle) (i32.add (local.get $task) (i32.const 16)))

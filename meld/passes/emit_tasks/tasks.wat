@@ -355,11 +355,31 @@
   (func $may_block (result i32)
     (i32.and (i32.load $state offset=32 (global.get $task)) (i32.const 1)))
 
-  (func $check_blocking
+  ;; The running task will block: traps if it must not. `frame` is the one below.
+  (func $check_blocking (param $frame i32)
     ;; with threads
     (if (i32.load $state offset=244 (global.get $task)) (then (return)))  ;; other threads may run (`threads.wat`)
     ;; end threads
-    (if (i32.eqz (call $may_block)) (then (call {trap BLOCK}) (unreachable))))
+    (if (i32.eqz (call $may_block)) (then (call {trap BLOCK}) (unreachable)))
+    (if (local.get $frame)
+      (then
+        (if (i32.eq (i32.load $state offset=8 (local.get $frame)) (i32.add (global.get $task) (i32.const 28)))
+          (then (call $check_callers (local.get $frame)))))))
+
+  ;; Who called the running task synchronously waits for its result, and so on: traps if one of them must not.
+  (func $check_callers (param $frame i32)
+    (local $task i32)
+    (local.set $task (global.get $task))
+    (loop $more
+      (if (i32.eqz (local.get $frame)) (then (return)))
+      (if (i32.ne (i32.load $state offset=8 (local.get $frame)) (i32.add (local.get $task) (i32.const 28))) (then (return)))
+      (if (i32.load $state offset=28 (local.get $task)) (then (return)))  ;; it has its result
+      (if (i32.eqz (i32.load $state offset=44 (local.get $task))) (then (return)))
+      (local.set $task (i32.load $state offset=80 (local.get $task)))
+      (if (i32.eqz (i32.and (i32.load $state offset=32 (local.get $task)) (i32.const 1)))
+        (then (call {trap BLOCK}) (unreachable)))
+      (local.set $frame (i32.load $state offset=12 (local.get $frame)))
+      (br $more)))
 
   (func $block_on_set (export "block_on_set") (param $set i32)
     (local $frame i32)
@@ -367,7 +387,7 @@
       (then (call $landed))
       (else
         (if (i32.load $state (local.get $set)) (then (return)))
-        (call $check_blocking)
+        (call $check_blocking (global.get $frame))
         (local.set $frame (call $frame_push (local.get $set)))
         (call $waiter_add (local.get $set) (local.get $frame))
         (call $run_until (local.get $set))
@@ -387,7 +407,7 @@
 
   (func $await (param $waitable i32)
     (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))
-    (call $check_blocking)
+    (call $check_blocking (global.get $frame))
     (i32.store $state offset=4 (local.get $waitable) (i32.const 1))
     (local.set $waitable (i32.add (local.get $waitable) (i32.const 12)))
     (drop (call $frame_push (local.get $waitable)))
@@ -421,6 +441,7 @@
         (call $yielded (global.get $frame))
         (return (i32.const 0))))
     (if (i32.eqz (call $may_block)) (then (return (i32.const 0))))
+    (call $check_blocking (global.get $frame))
     (call $count_yield){host_yield}
     (local.set $frame (call $frame_push (i32.const 0)))
     (block $leave
@@ -487,7 +508,8 @@
         (call $begin (local.get $task))
         (if (i32.eqz (i32.load $state offset=28 (local.get $task)))
           (then
-            (if (i32.load $state offset=44 (local.get $task)) (then (call $check_blocking)))
+            (if (i32.load $state offset=44 (local.get $task))
+              (then (call $check_blocking (i32.load $state offset=12 (global.get $frame)))))
             (call $run_until (i32.add (local.get $task) (i32.const 28)))
             (if (call $leaving) (then (return)))))
         (global.set $driven (local.get $driven))))

@@ -24,7 +24,7 @@ START = FuncType((I32,), ())
 WAKE = "(call $thread_wake (i32.const {record}) (local.get 0))"
 RESUME = f"(global.set $next {WAKE})"
 PROMOTE = "(if (i32.eqz (call $thread_promote (i32.const {record}) (local.get 0))) (then {else}))"
-BLOCKS = "(call $check_blocking)"
+BLOCKS = "(call $check_blocking (global.get $frame))"
 YIELD = "(return (call $thread_yield (i32.const {record})))"
 SUSPENDED, YIELDING = 1, 2
 
