@@ -10,6 +10,8 @@ The invariant (CanonicalABI.md, "Stream State", "Future State"):
 - of a parked buffer, elements that were moved and those that are left are less than 2²⁸; an empty one has no event;
 - an end that an instance has a handle of was not dropped;
 - the buffer lies in the memory of its place.
+
+A read or write that blocks notes its waitable where such operations of its domain may be synchronous: they wait for it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import z3
 
 from meld.abi.traps import Trap
 from meld.notes.channels import FIRST_FUTURE, FIRST_STREAM
-from proofs.runtime.cells import FREE, Cell, bits, symbol
+from proofs.runtime.cells import FREE, GLOBAL, Cell, bits, symbol
 from proofs.runtime.check import Event, Get, Moved, Scenario, Want
 from proofs.runtime.handles import HANDLE, RECORD, Table
 from proofs.runtime.waitables import UNKNOWN, WAKES, List, appended, tail_of
@@ -37,11 +39,18 @@ MEMORIES = ("memory0", "memory1")
 
 @dataclass(slots=True)
 class Kind:
-    """A kind of channels of the program: the number of its domain, and bytes of an element, which are 0 or 1."""
+    """A kind of channels of the program.
+
+    Attributes:
+        domain: the number of its domain.
+        size: bytes of an element, 0 or 1.
+        asynchronous: the verbs of which the domain has no synchronous operation.
+    """
 
     future: bool
     domain: int
     size: int
+    asynchronous: frozenset[str] = frozenset()
 
     @property
     def type(self) -> int:
@@ -215,6 +224,9 @@ def copy(end: End) -> Scenario:
     words[word(40)] = z3.If(parks, COUNT, z3.If(some, left - n, left))
     words[word(44)] = z3.If(parks, PLACE_OF, end.word(44))
     words[word(48)] = z3.If(parks, RECORD, end.word(48))
+    verb = "write" if write else "read"
+    noted = parks if verb not in end.kind.asynchronous else nothing
+    words[GLOBAL, "parked"] = z3.If(noted, end.entry.first(4), symbol("parked"))
     result = z3.If(gone, bits(1), z3.If(returns, bits(0), z3.If(moves, progress, bits(-1))))
     done = (
         (Trap.WRITE_WRITTEN if write else Trap.READ_WRITTEN)
@@ -238,7 +250,6 @@ def copy(end: End) -> Scenario:
                     moved.append(Moved(other, mine, parked_at, AT, n, pair))
                 else:
                     moved.append(Moved(mine, other, AT, parked_at, n, pair))
-    verb = "write" if write else "read"
     prefix = "future" if future else "stream"
     return Scenario(
         f"{prefix}.{verb}, elements of {size} bytes",
@@ -389,8 +400,19 @@ def take(end: End) -> Scenario:
     )
 
 
-KINDS = (Kind(False, 0, 1), Kind(True, 1, 1), Kind(False, 2, 0), Kind(True, 3, 0))
+KINDS = (
+    Kind(False, 0, 1),
+    Kind(True, 1, 1),
+    Kind(False, 2, 0, frozenset({"read"})),
+    Kind(True, 3, 0, frozenset({"write"})),
+)
 """As the program numbers its domains."""
+ASYNCHRONOUS = {
+    f"{'future' if kind.future else 'stream'}.{verb} {'u8' if kind.size else 'none'}"
+    for kind in KINDS
+    for verb in kind.asynchronous
+}
+"""The built-ins, with their elements, of which the program has no synchronous ones."""
 
 
 def scenarios(limit: int) -> Iterator[Scenario]:

@@ -6,6 +6,7 @@ and hands readable ends from one instance to another. There are no guests and no
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 import wasmtime
@@ -170,11 +171,14 @@ def _export_all(module: Module, state: State) -> None:
     module.exports += [Export(name, item) for item in inner if (name := str(item.name)) not in known and item.name]
 
 
-def build(instances: int, elements: list[str], pages: int = 1, *, watched: bool = False) -> bytes:
+def build(
+    instances: int, elements: list[str], pages: int = 1, *, watched: bool = False, asynchronous: Set[str] = frozenset()
+) -> bytes:
     """A module with the built-ins of some instances as exports: ``0 stream.read u8``, ``0 stream.read u8 sync``, …
 
     Args:
         watched: whether the state memory and every function of the runtime is exported, too, by its name.
+        asynchronous: built-ins that have no synchronous form, ``stream.read u8``.
     """
     module = Module(name="channels")
     owners = [Instance(name=f"i{i}") for i in range(instances)]
@@ -189,8 +193,9 @@ def build(instances: int, elements: list[str], pages: int = 1, *, watched: bool 
                 t = kind(ELEMENTS[name][0])
                 module.notes.append(StreamUse(owner, (), t))
                 for verb in list(SIGNATURES)[:7]:
-                    for sync in (False, True):
-                        calls.append(_call(module, owner, i, f"{kind.__name__.lower()}.{verb}", name, t, memory, sync))
+                    builtin = f"{kind.__name__.lower()}.{verb}"
+                    for sync in (False,) if f"{builtin} {name}" in asynchronous else (False, True):
+                        calls.append(_call(module, owner, i, builtin, name, t, memory, sync))
         for builtin in list(SIGNATURES)[7:]:
             calls.append(_call(module, owner, i, builtin, "", None, memory, False))
     text = Text(module, "async")

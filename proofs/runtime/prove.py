@@ -25,7 +25,7 @@ def build_program(name: str) -> Program:
     """Two instances with streams and futures of bytes, and of nothing; or two instances, tasks, and the scheduler."""
     if name == "tasks":
         return read(build_tasks(tasks.MOST_TASKS)[0])
-    return read(build(INSTANCES, ELEMENTS, pages=2, watched=True))
+    return read(build(INSTANCES, ELEMENTS, pages=2, watched=True, asynchronous=channels.ASYNCHRONOUS))
 
 
 def build_small(name: str) -> Program:

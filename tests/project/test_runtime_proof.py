@@ -23,6 +23,7 @@ QUICK = {
     "handle_add",
     "lift_own",
     "set_append",
+    "future.read, elements of 0 bytes",
     "task: started",
     "task: exit",
     "task: begin",
