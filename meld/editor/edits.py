@@ -8,7 +8,7 @@ numbers count. So a body that does, before or after the edit, is read again like
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from meld.diagnostics import MeldError
 from meld.support.records import record
@@ -82,22 +82,21 @@ def edit_of(bodies: Mapping[int, ReadBody], old: str, new: str) -> Edit | None:
 
 def _common(one: str, other: str) -> int:
     """How many characters two texts begin with alike."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    return _longest(min(len(one), len(other)), lambda low, high: one[low:high] == other[low:high])
 
 
 def _common_end(one: str, other: str) -> int:
     """How many characters two texts end with alike."""
-    low, high = 0, min(len(one), len(other))
+    m, n = len(one), len(other)
+    return _longest(min(m, n), lambda low, high: one[m - high : m - low] == other[n - high : n - low])
+
+
+def _longest(most: int, alike: Callable[[int, int], bool]) -> int:
+    """The largest number up to `most` such that all before it is alike; asks about stretches, each at most once."""
+    low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2
-        if one[len(one) - middle : len(one) - low] == other[len(other) - middle : len(other) - low]:
+        if alike(low, middle):
             low = middle
         else:
             high = middle - 1

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import wasmtime
 
-from meld.abi.layout import MAX_FLAT_PARAMS
 from meld.abi.options import Options
 from meld.binary.writer import write_module
 from meld.ir import component as c
@@ -19,15 +18,12 @@ from meld.ir.module import Export, Function, Global, ImportName, Memory, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, Limits
 from meld.notes.boundaries import CanonCall
-from meld.notes.channels import FIRST_FUTURE, ElementCopy
+from meld.notes.channels import ElementCopy
 from meld.notes.streams import Domain, StreamUse
 from meld.notes.tasks import task_bytes
 from meld.passes import emit_tasks
-from meld.passes.emit_tasks import MOST_YIELDS, ROOM
-from meld.passes.emit_tasks.bodies import END_SCOPE
+from meld.passes.emit_tasks.bodies import END_SCOPE, scheduler_params
 from meld.passes.emit_tasks.channels import Channels
-from meld.passes.emit_tasks.open_ends import hooks
-from meld.passes.emit_tasks.threads import thread_hooks
 from meld.rewriting.splice import splice
 from meld.rewriting.state import State
 from meld.rewriting.template import template_text
@@ -136,25 +132,8 @@ def build_tasks(most_tasks: int) -> tuple[bytes, Regions]:
         text.give(f"${label}", tables.functions[label])
     outside, queues = state.reserve(task_bytes(0)), state.reserve(24)
     regions = Regions(queues, state.reserve(4 * SHARES), most_tasks)
-    params = {
-        "least": task_bytes(0),
-        "most": task_bytes(MAX_FLAT_PARAMS),
-        "outside": outside,
-        "ready": queues,
-        "later": queues + 8,
-        "waiting": queues + 16,
-        "waiting_last": queues + 20,
-        "room": ROOM,
-        "room_left": ROOM - 32,
-        "most_yields": MOST_YIELDS,
-        "shares": regions.shares,
-        "most_tasks": regions.most_tasks,
-        "swap_context": "",
-        "end_scope": END_SCOPE,
-        "first_future": FIRST_FUTURE,
-        **hooks(opens=False),
-        **thread_hooks(None),
-    }
+    params = scheduler_params(outside, queues, regions.shares, most_tasks, opens=False, threads=None)
+    params["end_scope"] = END_SCOPE
     for name in ("tasks.wat", "frames.wat"):
         text.add(template_text(emit_tasks.__name__, name, params))
     text.add(GUESTS)

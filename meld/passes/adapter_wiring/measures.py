@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from meld.abi.core_values import LOAD_SIZE
 from meld.abi.layout import Kind, Layout
 from meld.abi.traps import Trap
 from meld.ir.types import I64
 from meld.passes.adapter_wiring.adapter_module import Body
-from meld.passes.adapter_wiring.values import LOAD_SIZE, InMemory, Translator, access, sum_of
+from meld.passes.adapter_wiring.values import InMemory, Translator, access, sum_of
 
 MOST = 128 << 20
 """What a transfer may carry, in units: a byte of a string, or of an element of a list."""

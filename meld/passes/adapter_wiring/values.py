@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from meld.abi.core_values import LIFT_JOINED, LOAD_SIZE, LOWER_JOINED, load_of
 from meld.abi.layout import MAX_VALUE_BYTES, Kind, Layout
 from meld.abi.traps import Trap
-from meld.ir.types import F32, F64, I32, I64, NumType
+from meld.ir.types import I32, I64, NumType
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side
 from meld.passes.adapter_wiring.strings import string_helper
 from meld.support.records import record
@@ -45,42 +46,6 @@ class InMemory:
 
 Place = OnStack | InMemory
 
-_LIFT_JOINED: dict[tuple[NumType, NumType], str] = {
-    (I32, F32): "(f32.reinterpret_i32 {})",
-    (I64, I32): "(i32.wrap_i64 {})",
-    (I64, F32): "(f32.reinterpret_i32 (i32.wrap_i64 {}))",
-    (I64, F64): "(f64.reinterpret_i64 {})",
-}
-"""(type of the joined core value, type of the case) → how to read it."""
-
-_LOWER_JOINED: dict[tuple[NumType, NumType], str] = {
-    (F32, I32): "(i32.reinterpret_f32 {})",
-    (I32, I64): "(i64.extend_i32_u {})",
-    (F32, I64): "(i64.extend_i32_u (i32.reinterpret_f32 {}))",
-    (F64, I64): "(i64.reinterpret_f64 {})",
-}
-"""(type of the case, type of the joined core value) → how to write it."""
-
-_LOAD = {
-    Kind.BOOL: "i32.load8_u",
-    Kind.U8: "i32.load8_u",
-    Kind.S8: "i32.load8_s",
-    Kind.U16: "i32.load16_u",
-    Kind.S16: "i32.load16_s",
-    Kind.U32: "i32.load",
-    Kind.S32: "i32.load",
-    Kind.U64: "i64.load",
-    Kind.S64: "i64.load",
-    Kind.F32: "f32.load",
-    Kind.F64: "f64.load",
-    Kind.CHAR: "i32.load",
-    Kind.OWN: "i32.load",
-    Kind.BORROW: "i32.load",
-    Kind.STREAM: "i32.load",
-    Kind.FUTURE: "i32.load",
-    Kind.ERROR_CONTEXT: "i32.load",
-}
-LOAD_SIZE = {1: "i32.load8_u", 2: "i32.load16_u", 4: "i32.load"}
 _STORE = {(1, I32): "i32.store8", (2, I32): "i32.store16"}
 
 _IN_BULK = {Kind.CHAR: "copy_chars", Kind.BOOL: "copy_bools"}
@@ -154,9 +119,8 @@ class Translator:
             ((name, have),) = place.locals
             want = layout.flat[0]
             expr = f"(local.get {name})"
-            return expr if have is want else _LIFT_JOINED[have, want].format(expr)
-        op = LOAD_SIZE[layout.size] if layout.kind is Kind.FLAGS else _LOAD[layout.kind]
-        return f"({op}{access(place)} (local.get {place.base}))"
+            return expr if have is want else LIFT_JOINED[have, want].format(expr)
+        return f"({load_of(layout)}{access(place)} (local.get {place.base}))"
 
     def _store(self, layout: Layout, place: Place, expr: str) -> None:
         self._put(place, layout.flat[0], layout.size, expr)
@@ -164,7 +128,7 @@ class Translator:
     def _put(self, place: Place, have: NumType, size: int, expr: str) -> None:
         if isinstance(place, OnStack):
             name, want = place.locals[0]
-            self.body.emit(f"(local.set {name} {expr if have is want else _LOWER_JOINED[have, want].format(expr)})")
+            self.body.emit(f"(local.set {name} {expr if have is want else LOWER_JOINED[have, want].format(expr)})")
         else:
             op = _STORE.get((size, have), f"{have.value}.store")
             self.body.emit(f"({op}{access(place)} (local.get {place.base}) {expr})")
@@ -231,7 +195,7 @@ class Translator:
         if isinstance(from_, OnStack):
             name, have = from_.locals[0]
             expr = f"(local.get {name})"
-            self.body.emit(f"(local.set {chosen} {expr if have is I32 else _LIFT_JOINED[have, I32].format(expr)})")
+            self.body.emit(f"(local.set {chosen} {expr if have is I32 else LIFT_JOINED[have, I32].format(expr)})")
         else:
             op = LOAD_SIZE[src.discriminant]
             self.body.emit(f"(local.set {chosen} ({op}{access(from_)} (local.get {from_.base})))")
@@ -306,7 +270,7 @@ class Translator:
         if isinstance(place, OnStack):
             ((name, have),) = place.locals
             expr = f"(local.get {name})"
-            return expr if have is p else _LIFT_JOINED[have, p].format(expr)
+            return expr if have is p else LIFT_JOINED[have, p].format(expr)
         return f"({p.value}.load{access(place)} (local.get {place.base}))"
 
     def _list_helper(self, src: Layout, dst: Layout) -> str:

@@ -23,7 +23,6 @@ from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport
-from meld.notes.channels import FIRST_FUTURE
 from meld.notes.streams import Domain
 from meld.notes.tasks import (
     FRAME_ITEMS,
@@ -41,14 +40,21 @@ from meld.notes.tasks import (
     task_bytes,
 )
 from meld.passes.base import Pass, PassContext
-from meld.passes.emit_tasks.bodies import END_SCOPE, HOOKS_WITHOUT_TASKS, SWAP_CONTEXT, WITH_TASKS, WITHOUT_TASKS
+from meld.passes.emit_tasks.bodies import (
+    END_SCOPE,
+    HOOKS_WITHOUT_TASKS,
+    SWAP_CONTEXT,
+    WITH_TASKS,
+    WITHOUT_TASKS,
+    scheduler_params,
+)
 from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_export
 from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
 from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks, kept_arguments
 from meld.passes.emit_tasks.inlined import INLINED
-from meld.passes.emit_tasks.open_ends import SEPARATE, ends_of_host, hooks
+from meld.passes.emit_tasks.open_ends import SEPARATE, ends_of_host
 from meld.passes.emit_tasks.shares import Parties, Shares
-from meld.passes.emit_tasks.threads import Threads, thread_hooks
+from meld.passes.emit_tasks.threads import Threads
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
 from meld.rewriting.outer import crosses, has_end, needs_checks, open_edges, uses_memory
@@ -63,14 +69,8 @@ BACKPRESSURE = frozenset({"backpressure.inc", "backpressure.dec"})
 SLOTS = 2
 KIND = "async"
 
-MOST_YIELDS = 10_000
-"""How often a task may yield while its frame blocks one that could be resumed."""
-
-
 LEAVES = ("block_on_set", "block_on_waitable", "call_sync")
 """Functions of the templates that are leaves, apart from built-ins that are."""
-ROOM = 512
-"""Bytes of the room that frames get at first when they leave the stack; a power of two."""
 
 FOR_COMPONENTS = "exposed-resources"
 """The fact that the product will be a component, which lifts functions asynchronously again."""
@@ -389,36 +389,18 @@ class _Emitter:
         for label in ("handle_get", "handle_remove", "end_borrows", "end_loans"):
             self.text.give(f"${label}", tables.functions[label])
         shares = self._shares()
+        first = max((call.number for call in self.called), default=0) + 1
         if self.opens:
-            first = max((call.number for call in self.called), default=0) + 1
             self.host = HostTasks(self.module, self.text, tables, self.opens.calls, shares, first)
             self.host.emit()
         lifts = FOR_COMPONENTS in self.module.facts
-        last = max((call.number for call in self.called), default=0) + len(self.opens.calls)
-        threads = self.threads = Threads.of(self.module, self.builtins, last + 1)
+        threads = self.threads = Threads.of(self.module, self.builtins, first + len(self.opens.calls))
         opens = bool(self.opens)
         task_calls = TaskCalls(self.module, self.text, tables, self.called, shares, lifts, opens=opens, threads=threads)
         self.outside = tables.state.reserve(task_bytes(0 if threads is None else MAX_FLAT_PARAMS))
         queues = tables.state.reserve(24)
-        params = {
-            "least": task_bytes(0),
-            "most": task_bytes(MAX_FLAT_PARAMS),
-            "outside": self.outside,
-            "ready": queues,
-            "later": queues + 8,
-            "waiting": queues + 16,
-            "waiting_last": queues + 20,
-            "room": ROOM,
-            "room_left": ROOM - 32,
-            "most_yields": MOST_YIELDS,
-            "shares": tables.state.reserve(shares.bytes),
-            "most_tasks": shares.most,
-            "swap_context": "",
-            "end_scope": "",
-            "first_future": FIRST_FUTURE,
-            **hooks(opens=opens),
-            **thread_hooks(threads),
-        }
+        kept = tables.state.reserve(shares.bytes)
+        params = scheduler_params(self.outside, queues, kept, shares.most, opens=opens, threads=threads)
         if self.core is not None:
             self.text.add(filled(SWAP_CONTEXT, {"core": self.core}), "tasks")
             params["swap_context"] = "\n    (call $swap_context (local.get $task))"

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from meld.abi.layout import MAX_FLAT_PARAMS
 from meld.ir.builtins import THREAD_BUILTINS
+from meld.notes.channels import FIRST_FUTURE
+from meld.notes.tasks import task_bytes
+from meld.passes.emit_tasks.open_ends import hooks
+from meld.passes.emit_tasks.threads import Threads, thread_hooks
+
+MOST_YIELDS = 10_000
+"""How often a task may yield while its frame blocks one that could be resumed."""
+ROOM = 512
+"""Bytes of the room that frames get at first when they leave the stack; a power of two."""
 
 WITHOUT_TASKS = {
     "task.return": "(call {trap RETURN_INVALID}) (unreachable)",
@@ -54,3 +66,37 @@ END_SCOPE = """(call $end_borrows (i32.add (local.get $task) (i32.const 48)))
         (call $end_loans
           (i32.load $state offset=44 (local.get $task))
           (i32.add (local.get $task) (i32.const 48)))))"""
+
+
+def scheduler_params(
+    outside: int, queues: int, shares: int, most_tasks: int, *, opens: bool, threads: Threads | None
+) -> dict[str, Any]:
+    """The parameters of `tasks.wat` and `frames.wat`, for a program without context slots and borrows in calls.
+
+    Args:
+        outside: the address of the task of code that must not block.
+        queues: the address of the queues, 24 bytes.
+        shares: the address of the counts of tasks.
+        most_tasks: how many a share may have.
+        opens: whether the host has something that may go on.
+        threads: those that instances make, if any does.
+    """
+    return {
+        "least": task_bytes(0),
+        "most": task_bytes(MAX_FLAT_PARAMS),
+        "outside": outside,
+        "ready": queues,
+        "later": queues + 8,
+        "waiting": queues + 16,
+        "waiting_last": queues + 20,
+        "room": ROOM,
+        "room_left": ROOM - 32,
+        "most_yields": MOST_YIELDS,
+        "shares": shares,
+        "most_tasks": most_tasks,
+        "swap_context": "",
+        "end_scope": "",
+        "first_future": FIRST_FUTURE,
+        **hooks(opens=opens),
+        **thread_hooks(threads),
+    }

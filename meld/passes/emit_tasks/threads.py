@@ -36,7 +36,7 @@ def _switch(first: str, how: int) -> str:
 
 BODIES = {
     "thread.index": "(call $thread_index (i32.const {record}))",
-    "thread.new-indirect": ("(call $thread_new (i32.const {record}) (table.get {table} (local.get 0)) (local.get 1))"),
+    "thread.new-indirect": "(call $thread_new (i32.const {record}) (table.get {table} (local.get 0)) (local.get 1))",
     "thread.resume-later": f"(call $append (i32.const {{later}}) {WAKE})",
     "thread.yield": "(call $thread_yield (i32.const {record}))",
     "thread.suspend": _switch(BLOCKS, SUSPENDED),
@@ -121,6 +121,5 @@ def _referred(module: Module) -> Iterator[Function]:
     """The functions that tables may hold: those of segments, and those that code refers to."""
     for segment in module.elements:
         yield from segment.functions or ()
-    expressions = [e for segment in module.elements for e in segment.expressions or ()]
-    for code in (*expressions, *module.constants(), *(f.view().instructions for f in module.functions)):
+    for code in (*module.constants(), *(f.view().instructions for f in module.functions)):
         yield from (i.args[0] for i in code if i.op == "ref.func")

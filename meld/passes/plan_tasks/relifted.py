@@ -18,38 +18,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from meld.abi.core_values import LOAD_SIZE, LOWER_JOINED, load_of
 from meld.abi.layout import MAX_FLAT_PARAMS, Kind, Layout, Layouts, pointer_of
 from meld.abi.options import Options
 from meld.abi.signatures import task_return_type
 from meld.ir.module import Export, Function, ImportName, Module
-from meld.ir.types import F32, F64, I32, I64, FuncType, NumType
+from meld.ir.types import I32, FuncType, NumType
 from meld.notes.boundaries import CANON_MODULE, CanonCall, Edge, HostExport
 from meld.rewriting.text import Text
 
 KIND = "async"
 CALLBACK = FuncType((I32, I32, I32), (I32,))
-
-LOADS = {
-    Kind.BOOL: "i32.load8_u",
-    Kind.U8: "i32.load8_u",
-    Kind.S8: "i32.load8_s",
-    Kind.U16: "i32.load16_u",
-    Kind.S16: "i32.load16_s",
-    Kind.U64: "i64.load",
-    Kind.S64: "i64.load",
-    Kind.F32: "f32.load",
-    Kind.F64: "f64.load",
-}
-"""How scalars are loaded; others, as handles and characters, are words."""
-OF_SIZE = {1: "i32.load8_u", 2: "i32.load16_u", 4: "i32.load"}
-
-CASTS = {
-    (F32, I32): "(i32.reinterpret_f32 {})",
-    (I32, I64): "(i64.extend_i32_u {})",
-    (F32, I64): "(i64.extend_i32_u (i32.reinterpret_f32 {}))",
-    (F64, I64): "(i64.reinterpret_f64 {})",
-}
-"""What carries a value of a case in the type that all cases of a variant share."""
 
 Local = tuple[str, NumType]
 
@@ -132,7 +111,7 @@ def _loads(memory: str, layout: Layout, offset: int, into: Sequence[Local]) -> I
     def load(op: str, at: int, to: Local) -> str:
         loaded = f"({op} {memory} offset={at} (local.get $r0))"
         have = NumType(op.partition(".")[0])
-        return f"(local.set {to[0]} {loaded if have is to[1] else CASTS[have, to[1]].format(loaded)})"
+        return f"(local.set {to[0]} {loaded if have is to[1] else LOWER_JOINED[have, to[1]].format(loaded)})"
 
     match layout.kind:
         case Kind.RECORD:
@@ -150,16 +129,14 @@ def _loads(memory: str, layout: Layout, offset: int, into: Sequence[Local]) -> I
             yield load(f"{pointer.value}.load", offset, into[0])
             yield load(f"{pointer.value}.load", offset + layout.size // 2, into[1])
         case Kind.VARIANT:
-            case_ = f"({OF_SIZE[layout.discriminant]} {memory} offset={offset} (local.get $r0))"
-            yield load(OF_SIZE[layout.discriminant], offset, into[0])
+            case_ = f"({LOAD_SIZE[layout.discriminant]} {memory} offset={offset} (local.get $r0))"
+            yield load(LOAD_SIZE[layout.discriminant], offset, into[0])
             for i, payload in enumerate(layout.cases):
                 if payload is not None:
                     inner = " ".join(_loads(memory, payload, offset + layout.payload, into[1:]))
                     yield f"(if (i32.eq {case_} (i32.const {i})) (then {inner}))"
-        case Kind.FLAGS:
-            yield load(OF_SIZE[layout.size], offset, into[0])
-        case kind:
-            yield load(LOADS.get(kind, "i32.load"), offset, into[0])
+        case _:
+            yield load(load_of(layout), offset, into[0])
 
 
 def _gets(names: Iterable[object]) -> str:
