@@ -107,3 +107,33 @@ SOURCE = """
         (br $more)))
       (call $s-drop-writable (local.get $to)))
 """
+
+SOURCES = f"""(component $Sources {LIBC}
+  {builtins("async", reads="s", writes="s")}
+  (core func $return (canon task.return (result $s)))
+  (core module $m
+    {imports(reads="s", writes="s")}
+    (import "c2" "return" (func $return (param i32)))
+    {HELPERS} {SOURCE}
+    (func (export "source") (param $n i32) (local $ends i64)
+      (local.set $ends (call $s-new))
+      (call $return (i32.wrap_i64 (local.get $ends)))
+      (call $fill (call $high (local.get $ends)) (local.get $n))))
+  (core instance $i (instantiate $m (with "c" (instance $canon))
+    (with "c2" (instance (export "return" (func $return))))))
+  (func (export "source") async (param "n" u32) (result $s) (canon lift (core func $i "source") async)))"""
+"""A component whose task returns a stream, and goes on to write to it."""
+
+ENDED = """    ;; waits for a subtask
+    (func $ended (param $status i32) (local $handle i32) (local $set i32)
+      (local.set $handle (i32.shr_u (local.get $status) (i32.const 4)))
+      (if (i32.eqz (local.get $handle)) (then (return)))
+      (local.set $set (call $set-new))
+      (call $join (local.get $handle) (local.get $set))
+      (loop $more
+        (drop (call $wait (local.get $set) (i32.const 2048)))
+        (br_if $more (i32.lt_u (i32.load (i32.const 2052)) (i32.const 2))))
+      (call $join (local.get $handle) (i32.const 0))
+      (call $drop (local.get $handle)))
+"""
+"""A function of a core module that waits for the subtask of a call; it imports what it calls."""

@@ -6,6 +6,7 @@ import pytest
 import wasmtime
 from both import unfused
 from hosted import product
+from open_guests import ENDED
 
 BUILTINS = """
   (type $f (future))
@@ -68,7 +69,8 @@ LIFTED = {
     "holds": '(canon lift (core func $i "holds") async)',
 }
 
-DRIVER = """(component $D
+DRIVER = (
+    """(component $D
   (import "f" (func $f async (param "n" u32) (result u32)))
   (import "g" (func $g async (param "n" u32) (result u32)))
   (import "then" (func $then))
@@ -88,18 +90,9 @@ DRIVER = """(component $D
     (import "" "set-new" (func $set-new (result i32))) (import "" "join" (func $join (param i32 i32)))
     (import "" "wait" (func $wait (param i32 i32) (result i32))) (import "" "drop" (func $drop (param i32)))
     (import "" "return" (func $return (param i32)))
-    ;; waits for a subtask
-    (func $ended (param $status i32) (local $handle i32) (local $set i32)
-      (local.set $handle (i32.shr_u (local.get $status) (i32.const 4)))
-      (if (i32.eqz (local.get $handle)) (then (return)))
-      (local.set $set (call $set-new))
-      (call $join (local.get $handle) (local.get $set))
-      (loop $more
-        (drop (call $wait (local.get $set) (i32.const 2048)))
-        (br_if $more (i32.lt_u (i32.load (i32.const 2052)) (i32.const 2))))
-      (call $join (local.get $handle) (i32.const 0))
-      (call $drop (local.get $handle)))
-    ;; 0: nobody waits for the first call. 1: a second one follows. 2: the first one never ends.
+"""
+    + ENDED
+    + """    ;; 0: nobody waits for the first call. 1: a second one follows. 2: the first one never ends.
     (func (export "run") (param $mode i32) (local $first i32) (local $second i32)
       (local.set $first (call $f (i32.const 0) (i32.const 64)))
       (if (i32.eqz (local.get $mode))
@@ -115,6 +108,7 @@ DRIVER = """(component $D
     (export "join" (func $join)) (export "wait" (func $wait)) (export "drop" (func $drop))
     (export "return" (func $return))))))
   (func (export "run") async (param "mode" u32) (result u32) (canon lift (core func $i "run") async)))"""
+)
 
 NOTHING = """(core module $nothing (func (export "f"))) (core instance $nothing (instantiate $nothing))
   (func $then (canon lift (core func $nothing "f")))"""

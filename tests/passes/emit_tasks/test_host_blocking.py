@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hosted import both
-from open_guests import HELPERS, LIBC, SINK, SOURCE, builtins, imports
+from open_guests import HELPERS, LIBC, SINK, SOURCES, builtins, imports
 
 RETURNS = {"sum": "u32", "text": "string", "nothing": ""}
 """What the host's functions return: the sum of a stream, or so many letters, or nothing."""
@@ -42,21 +42,6 @@ HOST = f"""(component {LIBC}
     )
 }
 )"""
-
-SOURCES = f"""(component $Sources {LIBC}
-  {builtins("async", reads="s", writes="s")}
-  (core func $return (canon task.return (result $s)))
-  (core module $m
-    {imports(reads="s", writes="s")}
-    (import "c2" "return" (func $return (param i32)))
-    {HELPERS} {SOURCE}
-    (func (export "source") (param $n i32) (local $ends i64)
-      (local.set $ends (call $s-new))
-      (call $return (i32.wrap_i64 (local.get $ends)))
-      (call $fill (call $high (local.get $ends)) (local.get $n))))
-  (core instance $i (instantiate $m (with "c" (instance $canon))
-    (with "c2" (instance (export "return" (func $return))))))
-  (func (export "source") async (param "n" u32) (result $s) (canon lift (core func $i "source") async)))"""
 
 PROGRAM = f"""(component
   {"".join(f'(import "{name}" (func ${name} async (param "data" (stream u8)) {_result(name)}))' for name in RETURNS)}

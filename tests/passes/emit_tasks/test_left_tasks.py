@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from both import unfused
 from hosted import TARGETS, composed, product
-from open_guests import HELPERS, LIBC, SINK, SOURCE, builtins, imports
+from open_guests import HELPERS, LIBC, SINK, SOURCES, builtins, imports
 
 WORK = """
   (component $B
@@ -71,21 +71,6 @@ def test_they_go_on(more: str) -> None:
         for target in TARGETS:
             assert unfused(composed(product(program, target), DRIVER, given, ("func run",)), calls) == [want], target
 
-
-SOURCES = f"""(component $Sources {LIBC}
-  {builtins("async", reads="s", writes="s")}
-  (core func $return (canon task.return (result $s)))
-  (core module $m
-    {imports(reads="s", writes="s")}
-    (import "c2" "return" (func $return (param i32)))
-    {HELPERS} {SOURCE}
-    (func (export "source") (param $n i32) (local $ends i64)
-      (local.set $ends (call $s-new))
-      (call $return (i32.wrap_i64 (local.get $ends)))
-      (call $fill (call $high (local.get $ends)) (local.get $n))))
-  (core instance $i (instantiate $m (with "c" (instance $canon))
-    (with "c2" (instance (export "return" (func $return))))))
-  (func (export "source") async (param "n" u32) (result $s) (canon lift (core func $i "source") async)))"""
 
 STREAMS = f"""(component {SOURCES}
   (component $App

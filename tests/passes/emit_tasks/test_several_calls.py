@@ -6,6 +6,7 @@ import pytest
 import wasmtime
 from both import unfused
 from hosted import product
+from open_guests import ENDED
 
 PROGRAM = """(component
   (type $f (future))
@@ -61,7 +62,8 @@ PROGRAM = """(component
     (canon lift (core func $i "wake-later") async (callback (core func $i "later")))))
 """
 
-DRIVER = """(component
+DRIVER = (
+    """(component
   (import "calls-back" (func $calls-back async (result u32)))
   (import "blocks" (func $blocks async (result u32)))
   (import "wake" (func $wake (param "n" u32)))
@@ -87,19 +89,9 @@ DRIVER = """(component
     (import "" "wait" (func $wait (param i32 i32) (result i32)))
     (import "" "drop" (func $drop (param i32)))
     (import "" "return" (func $return (param i32)))
-    (global $set (mut i32) (i32.const 0))
-    ;; waits for a subtask
-    (func $ended (param $status i32) (local $handle i32)
-      (local.set $handle (i32.shr_u (local.get $status) (i32.const 4)))
-      (if (i32.eqz (local.get $handle)) (then (return)))
-      (global.set $set (call $set-new))
-      (call $join (local.get $handle) (global.get $set))
-      (loop $more
-        (drop (call $wait (global.get $set) (i32.const 2048)))
-        (br_if $more (i32.lt_u (i32.load (i32.const 2052)) (i32.const 2))))
-      (call $join (local.get $handle) (i32.const 0))
-      (call $drop (local.get $handle)))
-    (func (export "run") (param $blocks i32) (param $later i32) (local $first i32) (local $second i32)
+"""
+    + ENDED
+    + """    (func (export "run") (param $blocks i32) (param $later i32) (local $first i32) (local $second i32)
       (local.set $first
         (if (result i32) (local.get $blocks)
           (then (call $blocks (i32.const 64))) (else (call $calls-back (i32.const 64)))))
@@ -116,6 +108,7 @@ DRIVER = """(component
   (func (export "run") async (param "blocks" bool) (param "later" bool) (result u32)
     (canon lift (core func $i "run") async)))
 """
+)
 
 
 def driven(program: str) -> bytes:
