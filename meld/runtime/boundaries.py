@@ -29,6 +29,7 @@ from meld.abi.types import Resource, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Module
+from meld.ir.module import Table as CoreTable
 from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, I64, FuncType, NumType
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, OuterCall
@@ -36,6 +37,7 @@ from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable,
 from meld.notes.tasks import ContextSlots, Destructor
 from meld.runtime.canonical import Handles, Side, Value, trap_if
 from meld.runtime.edges import Passing
+from meld.runtime.host import engine_type
 from meld.runtime.items import Globals, Items, bits_of, engine_value
 from meld.runtime.lifting import lift_values
 from meld.runtime.lowering import lower_values
@@ -48,7 +50,7 @@ from meld.runtime.tasks.channels import Carried
 from meld.runtime.tasks.frames import Frames
 from meld.runtime.tasks.scheduler import InstanceState, Scheduler, State, Task, Thread
 from meld.runtime.tasks.trace import Trace
-from meld.runtime.tasks.unwinding import unwindable
+from meld.runtime.tasks.unwinding import START, threaded_instances, unwindable
 from meld.runtime.tasks.waitables import Status
 from meld.support.records import record
 
@@ -105,6 +107,8 @@ class Interpreter:
             self._handles,
             lambda inside: AtExport(inside, self._outer),
             self._record,
+            self._element,
+            threaded_instances(self.module),
         )
 
     @property
@@ -273,7 +277,11 @@ class Interpreter:
 
     def _builtin(self, note: CanonCall, wanted: Function) -> Callable[..., Any]:
         perform = PERFORMED.get(note.builtin)
-        if perform is None or (note.builtin.startswith("resource.") and not _is_ours(note)):
+        if (
+            perform is None
+            or (note.builtin == "thread.new-indirect" and I64 in wanted.signature.params)
+            or (note.builtin.startswith("resource.") and not _is_ours(note))
+        ):
             return _pending(f"the canonical built-in {note.builtin} of `{note.instance.name}`")
         if not _is_of_type(wanted.signature, note):
             raise MeldError(f"the import {wanted.imported} is not of the type of {note.builtin}")
@@ -380,6 +388,14 @@ class Interpreter:
     def _record(self, side: Side, types: Sequence[Any]) -> Layout:
         return self._layouts[side.pointer].tuple_of(types)
 
+    def _element(self, table: CoreTable, index: int) -> tuple[wasmtime.Func, bool] | None:
+        """The function that a table holds, and whether a thread can begin with it; None if there is none."""
+        function = self._items.element(table, index)
+        if function is None:
+            return None
+        found, starts = function.type(self._items.stores[-1]), engine_type(START)
+        return function, (found.params, found.results) == (starts.params, starts.results)
+
     def _side(self, options: Options, instance: InstanceState, handles: Handles) -> Side:
         memory, realloc = options.memory, options.realloc
         side = Side(lambda: memoryview(b""), encoding=options.encoding, handles=handles)
@@ -448,6 +464,7 @@ def _needed(module: Module) -> dict[CoreItem, None]:
                 options(note.inner)
                 options(note.outer)
             case CanonCall():
+                add(note.table)
                 options(note.options)
     for export in module.notes_of(HostExport):
         add(export.target)

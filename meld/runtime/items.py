@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import wasmtime
 
-from meld.ir.module import CoreItem, Function, Global, Memory, Module
+from meld.ir.module import CoreItem, Function, Global, Memory, Module, Table
 from meld.ir.types import NumType, ValType
 from meld.runtime.canonical import MASK32, MASK64
 from meld.runtime.host import view
@@ -21,8 +21,15 @@ from meld.runtime.streams import HostTrap
 from meld.support.records import record
 
 Store: TypeAlias = "wasmtime.Store | wasmtime.Caller"
+Callee: TypeAlias = "Function | wasmtime.Func"
+"""A function of the module, or one that a table of it holds, which takes an i32 and returns nothing."""
 
-RESERVED = {"functions": "meld:function/", "memories": "meld:memory/", "globals": "meld:global/"}
+RESERVED = {
+    "functions": "meld:function/",
+    "memories": "meld:memory/",
+    "globals": "meld:global/",
+    "tables": "meld:table/",
+}
 """With an index in its space, the name under which the host reaches an item."""
 
 
@@ -54,8 +61,11 @@ class Items:
         self._instance = instance
         self.stores.insert(0, store)
 
-    def call(self, function: Function, cores: Sequence[int]) -> list[int]:
+    def call(self, function: Callee, cores: Sequence[int]) -> list[int]:
         """Calls a core function with core values as unsigned bits; returns such."""
+        if isinstance(function, wasmtime.Func):
+            function(self.stores[-1], *(_signed32(bits) for bits in cores))
+            return []
         signature = function.signature
         args = [engine_value(bits, t) for bits, t in zip(cores, signature.params, strict=True)]
         result = self.reach(function)(self.stores[-1], *args)
@@ -66,6 +76,18 @@ class Items:
                 return [bits_of(result, signature.results[0])]
             case _:
                 return [bits_of(value, t) for value, t in zip(result, signature.results, strict=True)]
+
+    def element(self, table: Table, index: int) -> wasmtime.Func | None:
+        """The function that a table holds; None if the entry is null.
+
+        Raises:
+            HostTrap: the index is out of bounds.
+        """
+        found, store = self.reach(table), self.stores[-1]
+        if index >= found.size(store):
+            raise HostTrap("undefined element: out of bounds table access")
+        function = found.get(store, index)
+        return function if isinstance(function, wasmtime.Func) else None
 
     def bytes_of(self, memory: Memory) -> memoryview:
         """The bytes of a memory, writable, until it grows."""

@@ -120,6 +120,10 @@ class CallGraph:
         """The functions that a call may reach, a tail call or not."""
         return (call.args[0],) if call.op in ("call", "return_call") else self.targets(self.key(call))
 
+    def taken(self, signature: FuncType) -> list[Function]:
+        """The functions of a type, given by its values, that references are made of."""
+        return [f for f in self._taken if f.signature == signature]
+
     def steady(self, table: Table) -> bool:
         """Whether nothing changes the elements that the table has, though it may grow."""
         return table not in self._open and table not in self._changed

@@ -16,15 +16,17 @@ from meld.notes.boundaries import CanonCall
 from meld.runtime.canonical import Side, trap_if
 from meld.runtime.lifting import lift_flat
 from meld.runtime.lowering import store
+from meld.runtime.streams import HostTrap
 from meld.runtime.tables import Scope
 from meld.runtime.tasks.calls import TWICE, Calls
 from meld.runtime.tasks.channels import Buffer, Channel, End, EndState, ErrorContext, end_of
-from meld.runtime.tasks.scheduler import MAX_BACKPRESSURE, Coroutine, InstanceState, State, Thread
+from meld.runtime.tasks.scheduler import MAX_BACKPRESSURE, Coroutine, InstanceState, State, Switched, Thread
 from meld.runtime.tasks.waitables import BLOCKED, Event, Subtask, Waitable, WaitableSet
 from meld.support.records import record
 
 BAD_RETURN = "invalid `task.return` signature and/or options for current task"
 OVERFLOW = "backpressure counter overflow"
+NOT_SUSPENDED = "cannot resume thread which is not suspended"
 
 
 @record(eq=False)
@@ -54,7 +56,7 @@ class BuiltinCall:
 Perform: TypeAlias = Callable[..., Any]
 
 PERFORMED: dict[str, Perform] = {}
-"""What a built-in does, by its name. Threads that a guest makes itself are not here: see `emit-tasks`."""
+"""What a built-in does, by its name."""
 
 
 def performs(*names: str) -> Callable[[Perform], Perform]:
@@ -146,8 +148,83 @@ def task_cancel(call: BuiltinCall) -> None:
 def thread_yield(call: BuiltinCall) -> Coroutine:
     scheduler = call.calls.scheduler
     if not scheduler.choose(2):
-        scheduler.rest(call.thread)
-        yield
+        yield from _leave(call, Switched.YIELDS)
+    return 0
+
+
+# --- threads ---
+
+
+@performs("thread.index")
+def thread_index(call: BuiltinCall) -> int:
+    return call.thread.index
+
+
+@performs("thread.new-indirect")
+def thread_new_indirect(call: BuiltinCall, at: int, argument: int) -> int:
+    found = call.calls.element(call.note.table, at)
+    if found is None:
+        raise HostTrap("the start function index points to an uninitialized function")
+    function, starts = found
+    trap_if(not starts, "start function does not match expected type (currently only `(i32) -> ()` is supported)")
+    return call.calls.new_thread(call.thread.task, function, argument).index
+
+
+@performs("thread.resume-later")
+def thread_resume_later(call: BuiltinCall, index: int) -> None:
+    call.calls.scheduler.rest(_woken(call, index))
+
+
+@performs("thread.suspend")
+def thread_suspend(call: BuiltinCall) -> Coroutine:
+    return _leave(call, Switched.SUSPENDED)
+
+
+@performs("thread.suspend-then-resume")
+def thread_suspend_then_resume(call: BuiltinCall, index: int) -> Coroutine:
+    return _leave(call, Switched.SUSPENDED, _woken(call, index))
+
+
+@performs("thread.yield-then-resume")
+def thread_yield_then_resume(call: BuiltinCall, index: int) -> Coroutine:
+    return _leave(call, Switched.YIELDS, _woken(call, index))
+
+
+@performs("thread.suspend-then-promote")
+def thread_suspend_then_promote(call: BuiltinCall, index: int) -> Coroutine:
+    return _leave(call, Switched.SUSPENDED, _promoted(call, index))
+
+
+@performs("thread.yield-then-promote")
+def thread_yield_then_promote(call: BuiltinCall, index: int) -> Coroutine:
+    return _leave(call, Switched.YIELDS, _promoted(call, index))
+
+
+def _woken(call: BuiltinCall, index: int) -> Thread:
+    """The thread of an index, which is suspended no more. Raises HostTrap if it was not."""
+    thread = call.instance.threads.get(Thread, index)
+    trap_if(thread.switched is not Switched.SUSPENDED, NOT_SUSPENDED)
+    thread.switched = Switched.NO
+    return thread
+
+
+def _promoted(call: BuiltinCall, index: int) -> Thread | None:
+    """The thread of an index, out of its queue; None if it does not yield."""
+    thread = call.instance.threads.get(Thread, index)
+    trap_if(thread is call.thread, NOT_SUSPENDED)
+    if thread.switched is not Switched.YIELDS:
+        return None
+    call.calls.scheduler.unqueue(thread)
+    return thread
+
+
+def _leave(call: BuiltinCall, how: Switched, target: Thread | None = None) -> Coroutine:
+    """The running thread suspends itself, or yields; the target runs next."""
+    thread, scheduler = call.thread, call.calls.scheduler
+    thread.switched, scheduler.target = how, target
+    if how is Switched.YIELDS:
+        scheduler.rest(thread)
+    yield
     return 0
 
 

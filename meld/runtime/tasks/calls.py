@@ -12,15 +12,16 @@ from typing import Any
 from meld.abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Layout
 from meld.abi.options import Options
 from meld.ir import component as c
-from meld.ir.module import Function
+from meld.ir.module import Function, Table
 from meld.ir.notes import Instance
 from meld.notes.boundaries import Boundary, HostExport
 from meld.runtime.canonical import Handles, Side, Value, trap_if
+from meld.runtime.items import Callee
 from meld.runtime.lifting import lift_values
 from meld.runtime.lowering import lower_values
 from meld.runtime.tables import AtExport, Held, Inside, Scope
 from meld.runtime.tasks.frames import Frames
-from meld.runtime.tasks.scheduler import Coroutine, InstanceState, Scheduler, State, Task, Thread
+from meld.runtime.tasks.scheduler import Coroutine, InstanceState, Scheduler, State, Switched, Task, Thread
 from meld.runtime.tasks.trace import Trace
 from meld.runtime.tasks.waitables import CANCELLED, NOTHING, Event, Status, Subtask, WaitableSet
 from meld.support.records import record
@@ -57,6 +58,8 @@ class Calls:
         handles: the handle table of an instance, for the time of a call.
         at_export: the same, for a call by the host.
         layout: the layout of parameters, or of a result, on a side.
+        element: the function at an index of a core table, and whether it is of an i32; None if there is none.
+        threaded: the instances that make threads, or refer to them: frames of all their tasks may leave the stack.
     """
 
     scheduler: Scheduler
@@ -67,6 +70,8 @@ class Calls:
     handles: Callable[[InstanceState, Scope], Held | Inside]
     at_export: Callable[[Held | Inside], AtExport]
     layout: Callable[[Side, Sequence[Any]], Layout]
+    element: Callable[[Table, int], tuple[Callee, bool] | None]
+    threaded: frozenset[Instance] = frozenset()
 
     # --- canon lower ---
 
@@ -125,7 +130,8 @@ class Calls:
             subtask.advance(Status.RETURNED, self.scheduler)
 
         task = Task(note.label, callee, note.type, note.lift, note.target, start, resolve)
-        task.closes, task.moves = note.lower.is_async, note.type.is_async or note.lift.is_async
+        task.closes = note.lower.is_async
+        task.moves = note.type.is_async or note.lift.is_async or note.callee in self.threaded
         subtask.task = task
         return task
 
@@ -182,7 +188,8 @@ class Calls:
         lift = replace(export.lift, post_return=None) if raw else export.lift
         if entry is not None:
             lift = replace(lift, is_async=False, callback=None)
-        task = Task(export.label, instance, export.type, lift, export.target, start, resolve, moves=lift.is_async)
+        moves = lift.is_async or export.instance in self.threaded
+        task = Task(export.label, instance, export.type, lift, export.target, start, resolve, moves=moves)
         task.runs = None if entry is None else entry.runs
         self.trace.call(None, instance, export.label, export.lift)
         self.scheduler.current = self.scheduler.confined = None
@@ -230,6 +237,7 @@ class Calls:
         scheduler, lift = self.scheduler, task.lift
         if task.type.is_async:
             yield from scheduler.enter(thread, task.may_enter)
+        self._number(thread)
         task.state = State.STARTED
         passed = task.start(task)
         if task.runs is not None:
@@ -242,7 +250,30 @@ class Calls:
         elif lift.callback is not None:
             yield from self._callbacks(task, thread, lift.callback, returned[0])
         scheduler.leave(thread)
-        trap_if(not task.resolved, NO_RESULT)
+        self._exit(thread)
+
+    def new_thread(self, task: Task, function: Callee, argument: int) -> Thread:
+        """A thread of a task, suspended, that calls a core function of an i32 when it is resumed."""
+        thread = Thread(task, switched=Switched.SUSPENDED)
+        thread.body = self._thread_of_its_own(thread, function, argument)
+        self._number(thread)
+        return thread
+
+    def _thread_of_its_own(self, thread: Thread, function: Callee, argument: int) -> Coroutine:
+        yield from self.frames.guest(function, [argument], moves=True)
+        self._exit(thread)
+
+    def _number(self, thread: Thread) -> None:
+        """A thread begins: it gets an index, and its task is not over before it is."""
+        thread.task.threads += 1
+        thread.index = thread.task.instance.threads.add(thread)
+
+    def _exit(self, thread: Thread) -> None:
+        """A thread has ended. Raises HostTrap if it was the last one, and its task has no result."""
+        task = thread.task
+        task.threads -= 1
+        task.instance.threads.take(thread.index)
+        trap_if(not task.threads and not task.resolved, NO_RESULT)
 
     def _post_return(self, task: Task, function: Function | None, returned: list[int]) -> None:
         if function is not None:

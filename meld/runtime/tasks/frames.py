@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from meld.ir.module import Function
 from meld.runtime.canonical import trap_if
+from meld.runtime.items import Callee
 from meld.runtime.tasks.scheduler import Coroutine, Scheduler, Thread
 from meld.support.records import record
 
@@ -60,7 +61,7 @@ class Frames:
     """
 
     scheduler: Scheduler
-    call: Callable[[Function, Sequence[int]], list[int]]
+    call: Callable[[Callee, Sequence[int]], list[int]]
     unwinding: Unwinding | None = None
     nested: list[bool] = field(default_factory=list)
     waiting: Waiting | None = None
@@ -70,7 +71,7 @@ class Frames:
         """Calls what must not wait."""
         return self._enter(function, cores, moves=False)
 
-    def guest(self, function: Function, cores: Sequence[int], *, moves: bool) -> Coroutine:
+    def guest(self, function: Callee, cores: Sequence[int], *, moves: bool) -> Coroutine:
         """Calls a function for the current thread. Returns its results.
 
         Args:
@@ -121,6 +122,7 @@ class Frames:
         thread.held = True
         confined = thread.task.instance if not thread.task.type.is_async else None
         while True:
+            self.scheduler.run_switched()
             self.scheduler.run_until(lambda: thread.queued, confined)
             self.scheduler.unqueue(thread)
             self.scheduler.current = thread
@@ -131,7 +133,7 @@ class Frames:
                 return end.value
             thread.held = True
 
-    def _enter(self, function: Function, cores: Sequence[int], *, moves: bool) -> list[int]:
+    def _enter(self, function: Callee, cores: Sequence[int], *, moves: bool) -> list[int]:
         trap_if(len(self.nested) > MAX_NESTED, "calls between components and the host are nested too deep")
         self.nested.append(moves)
         try:

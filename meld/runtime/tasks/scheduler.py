@@ -37,10 +37,12 @@ class InstanceState:
         closed: whether it must not call out now: something is lowered into it, or a `post-return` runs.
         exclusive: the thread that holds the instance's one stack; tasks that need it wait for each other.
         entering: threads that wait to enter, or to come back in, each with what it waits for.
+        threads: its threads by their indices.
     """
 
     note: Instance
     table: Table = field(default_factory=Table)
+    threads: Table = field(default_factory=Table)
     closed: bool = False
     backpressure: int = 0
     exclusive: Thread | None = None
@@ -77,6 +79,8 @@ class Task:
         closes: whether its `post-return` must not call out; engines let it between two synchronous sides.
         moves: whether its frames may be taken off the stack while it waits.
         waits: whether it waits between two callbacks, where cancellation reaches it.
+        thread: its implicit thread, which calls the function and its callback.
+        threads: how many threads of it have begun or are to, and have not ended.
     """
 
     label: str
@@ -91,6 +95,7 @@ class Task:
     moves: bool = False
     state: State = State.INITIAL
     thread: Thread | None = None
+    threads: int = 0
     waits: bool = False
 
     @property
@@ -111,11 +116,21 @@ class Task:
         return not self.exclusive or self.instance.exclusive is None
 
 
+class Switched(Enum):
+    """What a thread has done to itself by a built-in of threads."""
+
+    NO = 0
+    SUSPENDED = 1
+    YIELDS = 2
+
+
 @record(eq=False)
 class Thread:
     """What executes a task. `context` has the two slots of `context.get` and `context.set`.
 
     Attributes:
+        index: where it is among the threads of its instance; 0 if it is not.
+        switched: whether it has suspended itself, or yields; new ones are suspended.
         queued: whether it is among those that are ready.
         held: whether wasm frames of it wait on the native stack; only the innermost such thread can go on.
         among: the list of those that wait for a set, if it is in one.
@@ -124,9 +139,16 @@ class Thread:
     task: Task
     body: Coroutine | None = None
     context: list[int] = field(default_factory=lambda: [0, 0])
+    index: int = 0
+    switched: Switched = Switched.NO
     queued: bool = False
     held: bool = False
     among: list[Thread] | None = None
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether it needs its instance's one stack: a task's own threads do not."""
+        return self.task.exclusive and self.task.thread is self
 
 
 class ContextSlots(Protocol):
@@ -145,6 +167,7 @@ class Scheduler:
         choose: one of a number of things that may come next; the first is what the engine does.
         current: the thread that runs; None while the host does.
         confined: the instance whose threads alone may run, during a call of a synchronous function.
+        target: the thread that the running one switches to as it leaves.
         slots: where the module keeps the context slots of whatever runs, if it does by itself.
     """
 
@@ -153,6 +176,7 @@ class Scheduler:
     yielded: deque[Thread] = field(default_factory=deque)
     current: Thread | None = None
     confined: InstanceState | None = None
+    target: Thread | None = None
     slots: ContextSlots | None = None
 
     def wake(self, thread: Thread) -> None:
@@ -179,7 +203,7 @@ class Scheduler:
         able = [
             thread
             for thread in (*self.ready, *self.yielded)
-            if not thread.held and (of is None or (thread.task.instance is of and not thread.task.exclusive))
+            if not thread.held and (of is None or (thread.task.instance is of and not thread.exclusive))
         ]
         if not able:
             return None
@@ -188,8 +212,23 @@ class Scheduler:
         return thread
 
     def run(self, thread: Thread) -> None:
-        """Runs a thread until it waits or ends."""
+        """Runs a thread until it waits or ends, and then what it has switched to, and so on."""
+        self._run(thread)
+        self.run_switched()
+
+    def run_switched(self) -> None:
+        """Runs the thread that the last one has switched to, if any, and so on."""
+        while self.target is not None:
+            thread, self.target = self.target, None
+            if thread.held:  # it goes on as soon as it is queued
+                thread.queued = True
+                self.ready.appendleft(thread)
+                return
+            self._run(thread)
+
+    def _run(self, thread: Thread) -> None:
         assert thread.body is not None
+        thread.switched = Switched.NO
         before, self.current = self.current, thread
         context = self._exchange(thread.context)
         try:

@@ -12,7 +12,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from meld.diagnostics import MeldError
+from meld.ir.builtins import THREAD_BUILTINS
 from meld.ir.module import Function, Global, Module
+from meld.ir.notes import Instance
+from meld.ir.types import I32, FuncType
 from meld.notes.boundaries import Boundary, CanonCall, HostExport
 from meld.notes.tasks import TaskFunctions
 from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
@@ -20,6 +23,8 @@ from meld.runtime.items import Items
 from meld.runtime.tasks.frames import Frames
 from meld.support.records import record
 
+START = FuncType((I32,), ())
+"""The type of the function that a thread begins with."""
 BOTTOM = 8
 """Where frames begin in the carrier's memory."""
 RUNNING, LEAVING, COMING_BACK = 0, 1, 2
@@ -73,7 +78,7 @@ def unwindable(module: Module, items: Items, frames: Frames) -> Iterator[Module]
     if module.notes_of(TaskFunctions):  # its own scheduler runs on top of what waits
         leaves = frozenset()
     graph = CallGraph(module) if leaves else None
-    found = must_be_resumable(module, leaves, _roots(module), graph) if graph is not None else {}
+    found = must_be_resumable(module, leaves, _roots(module, graph), graph) if graph is not None else {}
     if not found:
         yield module
         return
@@ -116,15 +121,24 @@ def may_wait(item: Function) -> bool:
     return False
 
 
-def _roots(module: Module) -> list[Function]:
-    """The functions that are called for tasks whose frames may have to go."""
+def threaded_instances(module: Module) -> frozenset[Instance]:
+    """The instances that make threads, or refer to them."""
+    return frozenset(n.instance for _, n in module.noted(CanonCall) if n.builtin in THREAD_BUILTINS)
+
+
+def _roots(module: Module, graph: CallGraph) -> list[Function]:
+    """The functions that are called for tasks and threads whose frames may have to go."""
+    threaded = threaded_instances(module)
     found: dict[Function, None] = {}
     boundaries = [note for _, note in module.noted(Boundary)]
     exports = module.notes_of(HostExport)
-    lifts = [(note.target, note.lift) for note in boundaries if note.type.is_async or note.lift.is_async]
-    lifts += [(note.target, note.lift) for note in exports if note.lift.is_async]
+    called = [n for n in boundaries if n.type.is_async or n.lift.is_async or n.callee in threaded]
+    lifts = [(note.target, note.lift) for note in called]
+    lifts += [(note.target, note.lift) for note in exports if note.lift.is_async or note.instance in threaded]
     for target, lift in lifts:
         found[target] = None
         if lift.callback is not None:
             found[lift.callback] = None
+    if threaded:
+        found |= dict.fromkeys(graph.taken(START))
     return [function for function in found if function.body is not None]
