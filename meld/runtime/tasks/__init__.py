@@ -6,6 +6,7 @@ Component instances hand each other work and data, and none may block another. T
 Python generator that yields where it can go no further; the event it waits for queues it again (`wake`), and it
 looks for itself whether that was enough. Ready threads run in the order in which they were queued; those that yield
 of their own accord run when no other is ready. Nothing ready and the root call not resolved: a deadlock, which traps.
+A guest may make more threads for a task, which suspend themselves and switch to one another.
 
 *Frames* (`frames`). Core functions are called from threads, and what they import is called by them. An import that has
 to wait cannot leave the native stack by itself: the calling wasm frames are written to memory and given up
