@@ -29,9 +29,16 @@ class Trap(Enum):
     AREA = "out of bounds memory access"
     STRING = "string content out-of-bounds"
     LIST = "list content out-of-bounds"
+    LIST_RANGE = "list pointer/length out of bounds of memory"
+    LIST_ALIGNMENT = "list pointer is not aligned"
+    STRING_RANGE = "string pointer/length out of bounds of memory"
+    STRING_ALIGNMENT = "string pointer not aligned to 2"
+    REALLOC_RANGE = "realloc return: beyond end of memory"
+    REALLOC_ALIGNMENT = "realloc return: result not aligned"
     UTF8 = "invalid utf8 encoding"
     UTF16 = "invalid utf16 encoding"
     CHAR = "invalid `char` bit pattern"
+    CHAR_RANGE = "converted integer out of range for `char`"
     DISCRIMINANT = "invalid variant discriminant"
     HANDLE = "unknown handle index"
     HANDLE_TYPE = "handle index used with the wrong type"
@@ -104,6 +111,19 @@ class Trap(Enum):
     OUT_OF_ORDER = "a blocked call would have to resume before one that was started later"
     """Not the engine's, as TASKS and MEMORY are not: frames on the stack of a core module cannot change places."""
 
+
+IN_CALLS = {
+    Trap.LIST_ALIGNMENT: Trap.ALIGNMENT,
+    Trap.STRING_ALIGNMENT: Trap.ALIGNMENT,
+    Trap.REALLOC_ALIGNMENT: Trap.ALIGNMENT,
+}
+IN_ELEMENTS = {
+    Trap.LIST: Trap.LIST_RANGE,
+    Trap.STRING: Trap.STRING_RANGE,
+    Trap.CHAR: Trap.CHAR_RANGE,
+}
+"""Other reasons for the same checks on values of calls, and on elements of streams and futures: the engine translates
+the former by generated code, and lifts and lowers the latter itself, with words of its own."""
 
 OF_INDEX = {
     Trap.HANDLE: "unknown handle index {}",

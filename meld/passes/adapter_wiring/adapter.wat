@@ -32,7 +32,7 @@
       (call {function} (local.get $old) (local.get $old_bytes) (local.get $align) (local.get $bytes)))
     ({p}.ne ({p}.and (local.get $ptr) ({p}.sub (local.get $align) ({p}.const 1))) ({p}.const 0))
     if
-      call {trap ALIGNMENT}
+      call {trap REALLOC_ALIGNMENT}
       unreachable
     end
     {in_range}

@@ -17,8 +17,8 @@ from typing import Any
 
 from meld.abi.layout import Kind, Layout, Layouts, pointer_of
 from meld.abi.options import Options
+from meld.abi.traps import IN_CALLS, IN_ELEMENTS, Trap, trap_text
 from meld.abi.traps import KIND as TRAP
-from meld.abi.traps import Trap, trap_text
 from meld.ir.module import CoreItem, Function, Global, Memory
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType, NumType, ValType
@@ -140,6 +140,7 @@ class AdapterModule:
         layouts: the layouts for 32- and 64-bit memories.
         code: how much of it is still allowed.
         simd: whether strings and lists are copied by SIMD.
+        of_elements: whether what is written carries elements of streams and futures, whose traps have other words.
     """
 
     bound: dict[str, CoreItem] = field(default_factory=dict)
@@ -150,11 +151,12 @@ class AdapterModule:
     _declarations: dict[str, Callable[[str], str]] = field(default_factory=dict)
     _import_names: dict[int, str] = field(default_factory=dict)
     _helpers: dict[Any, str] = field(default_factory=dict)
-    _pending: list[tuple[str, Callable[[str], str]]] = field(default_factory=list)
+    _pending: list[tuple[str, Callable[[str], str], bool]] = field(default_factory=list)
     _functions: dict[str, str] = field(default_factory=dict)
     _kinds: dict[int, set[Kind]] = field(default_factory=dict)  # by id of layouts, which `layouts` keeps alive
     code: CodeBudget = field(default_factory=CodeBudget)
     simd: bool = True
+    of_elements: bool = False
     _adapters: int = 0
 
     def side(self, instance: Instance, options: Options) -> Side:
@@ -214,14 +216,22 @@ class AdapterModule:
 
     def helper(self, key: tuple[Any, ...], stem: str, make: Callable[[str], str]) -> str:
         """The helper for a key. `make` writes its text, given its name; later, so that types may nest deep."""
-        name = self._helpers.get(key)
+        known = (key, self.of_elements and key[0] != "trap")
+        name = self._helpers.get(known)
         if name is None:
-            name = self._helpers[key] = f"${stem}.{len(self._helpers)}"
+            name = self._helpers[known] = f"${stem}.{len(self._helpers)}"
             self.names[name[1:]] = f"adapter.{name[1:]}"
             if key[0] in KIND_OF_HELPER:
                 self.kinds[name[1:]] = KIND_OF_HELPER[key[0]]
-            self._pending.append((name, make))
+            self._pending.append((name, make, self.of_elements))
         return name
+
+    @contextmanager
+    def carrying(self, *, elements: bool) -> Iterator[None]:
+        """What is written meanwhile, and its helpers, carry elements of streams and futures, or values of calls."""
+        before, self.of_elements = self.of_elements, elements
+        yield
+        self.of_elements = before
 
     def add(self, body: Body, final_name: str) -> str:
         """Adds an adapter; returns its name in the text, without the dollar sign."""
@@ -234,8 +244,9 @@ class AdapterModule:
     def finish(self) -> list[Shape]:
         """All functions, each behind those that it calls."""
         while self._pending:
-            name, make = self._pending.pop()
-            self._functions[name[1:]] = make(name)
+            name, make, of_elements = self._pending.pop()
+            with self.carrying(elements=of_elements):
+                self._functions[name[1:]] = make(name)
         shapes = {name: self._shape(name, text) for name, text in self._functions.items()}
         order = TopologicalSorter({name: [u for u in shape.uses if u in shapes] for name, shape in shapes.items()})
         return [shapes[name] for name in order.static_order()]
@@ -283,7 +294,8 @@ class AdapterModule:
         return re.sub(r"\{(\w+)\}", value, text)
 
     def trap(self, reason: Trap) -> str:
-        """The name of the function that traps for a reason: ``[] → []``."""
+        """The name of the function that traps for a reason, or for what it is called here: ``[] → []``."""
+        reason = (IN_ELEMENTS if self.of_elements else IN_CALLS).get(reason, reason)
         name = self.helper(("trap", reason), f"trap.{reason.name.lower()}", trap_text)
         self.names[name[1:]] = reason.value
         return name
@@ -316,6 +328,7 @@ class AdapterModule:
     def realloc(self, side: Side, reason: Trap) -> str:
         """``(old, old bytes, align, bytes) → ptr``: `realloc`; traps for a reason if its result is out of bounds."""
         assert side.memory is not None and side.realloc is not None
+        reason = Trap.REALLOC_RANGE if self.of_elements else reason
         params = {
             "p": side.pointer.value,
             "function": side.realloc,

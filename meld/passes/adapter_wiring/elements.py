@@ -27,6 +27,11 @@ def write_element_copy(writer: AdapterWriter, note: ElementCopy, name: str) -> s
     Raises:
         MeldError: an option is missing that the type needs.
     """
+    with writer.adapters.carrying(elements=not note.flat):
+        return _written(writer, note, name)
+
+
+def _written(writer: AdapterWriter, note: ElementCopy, name: str) -> str:
     adapters = writer.adapters
     writing, reading = _sides(note)
     source, target = adapters.side(writing, note.lift), adapters.side(reading, note.lower)

@@ -93,7 +93,7 @@ class _Strings:
         assert self.source.memory is not None
         if align > 1:
             unaligned = f"({p}.ne ({p}.and (local.get $from) ({p}.const {align - 1})) ({p}.const 0))"
-            body.trap_if(unaligned, self.adapters.trap(Trap.ALIGNMENT))
+            body.trap_if(unaligned, self.adapters.trap(Trap.STRING_ALIGNMENT))
         body.trap_if(
             f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // unit}))", self.adapters.trap(Trap.STRING)
         )
@@ -151,7 +151,8 @@ class _Strings:
         zero = f"({q}.const 0)"
         assert self.target.memory is not None
         call = f"(call {self.target.realloc} {zero} {zero} ({q}.const 1) (local.get $units))"
-        check = self.adapters.range_check(self.target.memory, "(local.get $to)", "(local.get $units)", Trap.STRING)
+        reason = Trap.REALLOC_RANGE if self.adapters.of_elements else Trap.STRING
+        check = self.adapters.range_check(self.target.memory, "(local.get $to)", "(local.get $units)", reason)
         return f"(local.set $to {call}) {check}"
 
     def _checks(self) -> str:

@@ -307,18 +307,21 @@ class Translator:
         size = body.local(source.pointer)
         too_long = f"({p}.gt_u (local.get $length) ({p}.const {MAX_VALUE_BYTES // src.size}))"
         unaligned = f"({p}.ne ({p}.and (local.get $from) ({p}.const {src.align - 1})) ({p}.const 0))"
+        range_first = self.adapters.of_elements or src.align == 1
         body.emit(too_long)
         with body.block("if"):
-            if src.align > 1:  # engines look at the address first, unless the length in bytes is no number of memory
+            if not range_first:  # engines look at the address first, unless the length in bytes is no number of memory
                 whole = (1 << (64 if p == "i64" else 32)) - 1
                 fits = f"({p}.le_u (local.get $length) ({p}.const {whole // src.size}))"
-                body.trap_if(f"(i32.and {fits} {unaligned})", self.adapters.trap(Trap.ALIGNMENT))
+                body.trap_if(f"(i32.and {fits} {unaligned})", self.adapters.trap(Trap.LIST_ALIGNMENT))
             body.trap(self.adapters.trap(Trap.LIST))
-        if src.align > 1:
-            body.trap_if(unaligned, self.adapters.trap(Trap.ALIGNMENT))
+        if not range_first:
+            body.trap_if(unaligned, self.adapters.trap(Trap.LIST_ALIGNMENT))
         body.emit(f"(local.set {size} ({p}.mul (local.get $length) ({p}.const {src.size})))")
         check_range = self.adapters.check_range(source.memory, Trap.LIST)
         body.emit(f"(call {check_range} (local.get $from) (local.get {size}))")
+        if range_first and src.align > 1:
+            body.trap_if(unaligned, self.adapters.trap(Trap.LIST_ALIGNMENT))
         return size
 
     def _bulk(self, from_: str, size: str, to: str) -> None:
