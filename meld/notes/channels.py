@@ -84,6 +84,7 @@ class EndFunctions(Note):
         error_give: ``(error context) → handle of the host``, which lasts as long as the error context.
         error_take: ``(handle of the host) → error context``, whose handle that is from then on.
         own_keep, end_keep: as own_park and end_lift, of arguments of the host's calls, which may not start at once.
+        borrow_keep: ``(record, type number, handle, scope) → object``, the same of handles that are lent.
         kept_as: ``(handle of the host) → the same``: which stands for the last handle that was kept.
         own_park, own_release, own_restore: ``(record, type number, handle) → object``, see `ElementCopy.mode`.
         end_park, end_release, end_restore: the same of readable ends: ``(record, type number, handle) → handle of the
@@ -102,6 +103,7 @@ class EndFunctions(Note):
     error_take: Function | None = ref("functions", default=None)
     own_keep: Function | None = ref("functions", default=None)
     end_keep: Function | None = ref("functions", default=None)
+    borrow_keep: Function | None = ref("functions", default=None)
     kept_as: Function | None = ref("functions", default=None)
     own_park: Function | None = ref("functions", default=None)
     own_release: Function | None = ref("functions", default=None)

@@ -146,9 +146,14 @@ class Handles:
             kept = f"(call {self._end_function('end_keep')} (i32.const {self.records[instance]}) {number} {expr})"
             host = f"(call {self._end_function('end_give')} {number} {kept})"
             return f"(call {self._end_function('kept_as')} {host})"
-        if layout.kind is not Kind.OWN or not isinstance(resource, Resource) or resource.owner is not None:
+        if not isinstance(resource, Resource) or resource not in self.numbers:
             return self.carry(translator, layout, expr)
         key = f"(i32.const {self.records[instance]}) (i32.const {self.numbers[resource]})"
+        if layout.kind is Kind.BORROW and resource.is_outer:
+            assert translator.scope is not None
+            return f"(call {self._end_function('borrow_keep')} {key} {expr} {translator.scope})"
+        if layout.kind is not Kind.OWN or resource.owner is not None:
+            return self.carry(translator, layout, expr)
         return f"(call {self._end_function('own_keep')} {key} {expr})"
 
     def _carry_end(self, translator: Translator, number: str, expr: str) -> str:

@@ -4,11 +4,12 @@
 ;; the caller's. The host's handles that stand for them are ready all the same when the host is called, since it takes them
 ;; as soon as it starts the callee. So a handle that is *kept* keeps its entry, whose type number is 0 while the host is
 ;; called; what becomes of it depends on what the host answers:
-;;   it has started: the entry is free.
+;;   it has started: the entry is free, or lent.
 ;;   it has not: the entry has its type again; that of an end is one of the host's stream from now on. When the host tells
 ;;   that it has started, the handle is lifted, with all checks.
+;; A handle that is lent keeps its type also while the host is called, and is lent meanwhile.
 ;;
-;; A kept handle, 32 bytes: +0 the next one   +4 its type number   +8 itself   +12 that of the host, for an end; for a
+;; A kept handle, 32 bytes: +0 the next one   +4 its type number, with its top bit set if it is lent   +8 itself   +12 that of the host, for an end; for a
 ;; resource that is the object of the entry   +16 the channel that an end is of again if its call never starts, whose
 ;; writable end is inside, 0 if there is none; that has the kept handle at +8. A task has its list at +64.
 
@@ -63,10 +64,10 @@
   (func $arguments_called (param $task i32) (param $status i32)
     (local $kept i32) (local $type i32) (local $record i32) (local $end i32)
     (local.set $record (i32.load $state offset=44 (local.get $task)))
-    (local.set $kept (i32.load $state offset=64 (local.get $task)))
+    (local.set $kept (i32.load $state offset=64 (local.get $task))){unlend}
     (loop $more
       (if (i32.eqz (local.get $kept)) (then (return)))
-      (local.set $type (i32.load $state offset=4 (local.get $kept)))
+      (local.set $type (i32.load $state offset=4 (local.get $kept))){lent}
       (i32.store $state (call $kept_entry (local.get $record) (local.get $kept)) (local.get $type))
       (if (local.get $status)
         (then
@@ -92,7 +93,7 @@
       (if (i32.eqz (local.get $kept)) (then (return)))
       (if (i32.eq (local.get $status) (i32.const 3))
         (then{rejoin})
-        (else
+        (else{lend}
           (call $kept_lift
             (i32.load $state offset=44 (local.get $task))
             (i32.load $state offset=4 (local.get $kept))

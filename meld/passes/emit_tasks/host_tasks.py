@@ -182,7 +182,7 @@ def kept_arguments(edges: Iterable[tuple[Function, Edge]]) -> list[Type]:
 
 def _kept(edge: Edge) -> list[Type]:
     params = function_types(c.CompFuncType(edge.type.params, None))
-    return [t for t in params if is_end(t) or isinstance(t, c.Own)]
+    return [t for t in params if is_end(t) or isinstance(t, c.Own | c.Borrow)]
 
 
 def _borrows(call: tuple[Function, Edge]) -> bool:

@@ -22,6 +22,16 @@ from meld.ir.module import CoreItem, Function, Module
 from meld.ir.types import I32, I64, FuncType
 from meld.notes.boundaries import CanonCall, HostBuiltin, HostCall, HostExport
 from meld.notes.channels import FIRST_STREAM, EndTypes
+from meld.passes.emit_tasks.arguments import (
+    BORROW_KEEP,
+    KEEPING,
+    LENDING,
+    LINK,
+    NO_ENDS,
+    NOT_LENDING,
+    NOTHING_KEPT,
+    REJOIN,
+)
 from meld.passes.emit_tasks.elements import ElementCopies
 from meld.passes.emit_tasks.host_builtins import OWN_TASK, HostBuiltins
 from meld.passes.emit_tasks.rendezvous import NUMBERS, Rendezvous, Verb
@@ -81,6 +91,7 @@ class OpenEnds:
         separate: whether the host is given the state memory only, so that all elements go through it.
         inner: the types of ends that may come back: in elements that the module writes, and in arguments of calls.
         keeps: whether handles in arguments of the host's calls are the caller's until these start.
+        lends: whether any of these are lent.
         leaves: whether functions that are no tasks may leave tasks that go on.
     """
 
@@ -93,6 +104,7 @@ class OpenEnds:
     separate: bool = False
     inner: Sequence[Type] = ()
     keeps: bool = False
+    lends: bool = False
     leaves: bool = False
     _own: Function | None = None
     _copies: dict[tuple[int, Verb], str] = field(default_factory=dict)
@@ -111,6 +123,7 @@ class OpenEnds:
         That is not good enough where one component must not both read and write it: it gets its own channel back.
         """
         self.keeps = bool(arguments)
+        self.lends = any(isinstance(t, c.Borrow) for t in arguments)
         ends = [t for t in arguments if is_end(t) and t.element is not None and t.element not in NUMBERS]
         self.inner = list(dict.fromkeys([*self.inner, *ends]))
 
@@ -123,7 +136,7 @@ class OpenEnds:
             self.text.give(
                 f"$host.{name}", self.host.add(name, about, Options(memory=memory, is_async=asynchronous), shape)
             )
-        for name in ("handle_entry", "lift_own"):
+        for name in ("handle_entry", "lift_own", *(("lift_borrow",) if self.lends else ())):
             self.text.give(f"${name}", self.state.linked[name])
         self.text.give("$arena_free", self.state.function("arena_free"))
         area, never = self.state.reserve(8), self.state.reserve(4)
@@ -152,7 +165,7 @@ class OpenEnds:
         if not self.keeps:
             self.text.add(NOTHING_KEPT)
             return
-        params = {"first_end": FIRST_STREAM, "link": "", "rejoin": ""}
+        params = {"first_end": FIRST_STREAM, "link": "", "rejoin": "", **(LENDING if self.lends else NOT_LENDING)}
         if self.inner:
             linked = "(i32.const 0)"
             for t in self.inner:
@@ -160,13 +173,16 @@ class OpenEnds:
             params |= {"link": filled(LINK, {"linked": linked}), "rejoin": REJOIN}
             self.text.add(template_text(__package__, "kept_ends.wat", {}))
         self.text.add(template_text(__package__, "arguments.wat", params))
+        if self.lends:
+            self.text.add(BORROW_KEEP)
         if not self.types.numbers:
             self.text.add(NO_ENDS)
 
     @property
     def functions(self) -> tuple[str, ...]:
         """The functions of the templates that `EndFunctions` names."""
-        return OPEN_FUNCTIONS + (PARKED_ENDS if self.inner else ()) + (KEEPING if self.keeps else ())
+        kept = (*KEEPING, *(("borrow_keep",) if self.lends else ())) if self.keeps else ()
+        return OPEN_FUNCTIONS + (PARKED_ENDS if self.inner else ()) + kept
 
     def finish(self) -> None:
         """Adds what depends on the types; called last, when it is known what is used."""
@@ -391,12 +407,6 @@ PARKED_ENDS = ("end_park", "end_release", "end_restore")
 """Those of `open_elements.wat`."""
 OPEN_FUNCTIONS = ("end_give", "end_take", "own_park", "own_release", "own_restore", "own_lend", "own_regain")
 """The functions of the template that `EndFunctions` names."""
-KEEPING = ("own_keep", "end_keep", "kept_as")
-"""The same of `arguments.wat`."""
-NOTHING_KEPT = """
-  (func $arguments_called (param $task i32) (param $status i32))
-  (func $arguments_told (param $task i32) (param $status i32))
-"""
 OWN = {
     "own_waits": """
       (if (i32.and (i32.ne (global.get $live) (i32.const 0)) (i32.ne (global.get $host.waiting) (i32.const 0)))
@@ -405,19 +415,6 @@ OWN = {
     "own_works": "\n    (call $own_go)",
 }
 """What is added to `open_ends.wat` where functions that are no tasks may leave some (`own_task.wat`)."""
-LINK = """
-    (if {linked}
-      (then
-        (if (i32.eqz (i32.and (i32.load $state offset=32 (local.get $waitable)) (i32.const 0x280)))
-          (then (i32.store $state offset=16 (global.get $kept_last) (local.get $waitable))))))"""
-REJOIN = """
-          (if (i32.load $state offset=16 (local.get $kept))
-            (then (call $kept_rejoin (local.get $task) (local.get $kept))))"""
-"""What `arguments.wat` does with an end of a call that never started, whose channel it may get back."""
-NO_ENDS = """
-  (func $end_liftable (param $record i32) (param $type i32) (param $handle i32) (result i32) (unreachable))
-  (func $end_lift (param $record i32) (param $type i32) (param $handle i32) (result i32) (unreachable))
-"""
 
 MOST_BYTES = 4096
 """Bytes of elements that are copied twice, at most; but one element always is."""
