@@ -122,7 +122,7 @@ class Frames:
         thread.held = True
         confined = thread.task.instance if not thread.task.type.is_async else None
         while True:
-            self.scheduler.run_switched()
+            self.scheduler.run_target()
             self.scheduler.run_until(lambda: thread.queued, confined)
             self.scheduler.unqueue(thread)
             self.scheduler.current = thread

@@ -213,29 +213,33 @@ class Scheduler:
 
     def run(self, thread: Thread) -> None:
         """Runs a thread until it waits or ends, and then what it has switched to, and so on."""
-        self._run(thread)
-        self.run_switched()
+        following: Thread | None = thread
+        while following is not None:
+            assert following.body is not None
+            before, self.current = self.current, following
+            following.switched = Switched.NO
+            context = self._exchange(following.context)
+            try:
+                next(following.body, None)
+            finally:
+                self.current = before
+            following.context = self._exchange(context)
+            following = self._following()
 
-    def run_switched(self) -> None:
-        """Runs the thread that the last one has switched to, if any, and so on."""
-        while self.target is not None:
-            thread, self.target = self.target, None
-            if thread.held:  # it goes on as soon as it is queued
-                thread.queued = True
-                self.ready.appendleft(thread)
-                return
-            self._run(thread)
+    def run_target(self) -> None:
+        """Runs what a thread whose frames stay has switched to, if anything."""
+        following = self._following()
+        if following is not None:
+            self.run(following)
 
-    def _run(self, thread: Thread) -> None:
-        assert thread.body is not None
-        thread.switched = Switched.NO
-        before, self.current = self.current, thread
-        context = self._exchange(thread.context)
-        try:
-            next(thread.body, None)
-        finally:
-            self.current = before
-        thread.context = self._exchange(context)
+    def _following(self) -> Thread | None:
+        """The thread that the last one has switched to, if any; one whose frames wait below is next in the queue."""
+        thread, self.target = self.target, None
+        if thread is None or not thread.held:
+            return thread
+        thread.queued = True
+        self.ready.appendleft(thread)
+        return None
 
     def _exchange(self, context: list[int]) -> list[int]:
         """Puts the context slots of a thread where the module looks for them. Returns what was there."""
