@@ -124,6 +124,7 @@ KIND_OF_HELPER = {
     "list": "memory-copy",
     "elements": "memory-copy",
     "copy": "memory-copy",
+    "bytes": "memory-copy",
     "trap": TRAP,
 }
 """The kind of a helper (`Item.synthetic`), by the first part of its key; helpers of other keys are `adapter`."""
@@ -342,6 +343,30 @@ class AdapterModule:
         """``(i32) → i32``: traps unless it is a Unicode scalar value."""
         return self.helper(("char",), "char", lambda name: self.piece("check_char", name, {}))
 
+    # --- bytes ---
+
+    def copy_bytes(self, source: Side, target: Side) -> str:
+        """``(to, from, bytes)``: copies bytes from one memory to the other; both ranges are known to be in bounds."""
+        p, q = source.pointer, target.pointer
+        assert source.memory is not None and target.memory is not None
+        params = {
+            "p": p.value,
+            "q": q.value,
+            "from": source.memory,
+            "to": target.memory,
+            "size": converted("(local.get $size)", p, I64 if p is q is I64 else I32),
+            "last": converted("(local.get $last)", p, q),
+        }
+        key = ("bytes", source.memory, target.memory)
+        return self.helper(key, "bytes", lambda name: self.piece("copy_bytes", name, params))
+
+
+def converted(expr: str, have: NumType, want: NumType) -> str:
+    """An address or a length of one width as one of another; narrowing is for what is known to fit."""
+    if have is want:
+        return expr
+    return f"(i64.extend_i32_u {expr})" if want is I64 else f"(i32.wrap_i64 {expr})"
+
 
 def _signature(shape: FuncType) -> str:
     def name(t: ValType) -> str:
@@ -361,7 +386,7 @@ _HEAD = re.compile(r"\s*\(func \$\S+((?: \((?:param|result)[^()]*\))*)")
 _PIECE = re.compile(r"^  \(func \$(\w+)(?:.*\n)*?(?=^$|\Z)", re.MULTILINE)
 
 
-PIECES = ("adapter.wat", "strings.wat", "wide.wat", "widen.wat", "transcode.wat")
+PIECES = ("adapter.wat", "strings.wat", "wide.wat", "widen.wat", "transcode.wat", "lists.wat")
 WITHOUT_SIMD = (*PIECES, "scalar.wat")
 
 

@@ -16,10 +16,10 @@ from meld.abi.layout import Kind, Layout
 from meld.ir.module import Function, Memory
 from meld.ir.types import I32, I64, NumType
 from meld.notes.boundaries import Edge
-from meld.passes.adapter_wiring.adapter_module import Body
+from meld.passes.adapter_wiring.adapter_module import Body, converted
 from meld.passes.adapter_wiring.call import Call
 from meld.passes.adapter_wiring.tasks import RETURNED
-from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator, widen
+from meld.passes.adapter_wiring.values import InMemory, OnStack, Place, Translator
 from meld.passes.adapter_wiring.writer import AdapterWriter, cores, gets
 from meld.rewriting.state import State
 from meld.support.records import record
@@ -224,7 +224,7 @@ class EdgeWriter:
             return None
         before, p = body.local(I32), call.caller.pointer
         body.emit(f"(local.set {before} (call {self.function('watch_begin')} (i32.const {edge.watch})))")
-        at = widen(f"(local.get {params[-1][0]})", p, I64)
+        at = converted(f"(local.get {params[-1][0]})", p, I64)
         size = f"(i64.const {call.results[0].size})"
         body.emit(f"(call {self.function('watch')} (i32.const {edge.watch}) {at} {size})")
         return before

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from meld.abi.layout import MAX_VALUE_BYTES
 from meld.abi.traps import Trap
-from meld.ir.types import I32, I64, NumType
-from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Params, Side
+from meld.ir.types import I32, I64
+from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Params, Side, converted
 from meld.support.records import record
 
 COMPACT = "latin1+utf16"
@@ -60,17 +60,10 @@ def _tag(side: Side) -> str:
     return "0x80000000" if side.pointer is I32 else "0x8000000000000000"
 
 
-def _converted(expr: str, have: NumType, want: NumType) -> str:
-    """An unsigned number of one integer type as another."""
-    if have is want:
-        return expr
-    return f"(i64.extend_i32_u {expr})" if want is I64 else f"(i32.wrap_i64 {expr})"
-
-
-def _bytes_of_marks(count: int) -> str:
-    """Bytes of a code unit for each mark of the first so many of sixteen bytes."""
+def _marks(count: int) -> str:
+    """How many of the first so many of sixteen bytes are marked."""
     marks = "(local.get $marks)" if count == 16 else f"(i32.and (local.get $marks) (i32.const {(1 << count) - 1}))"
-    return f"(i32.shl (i32.popcnt {marks}) (i32.const 1))"
+    return f"(i32.popcnt {marks})"
 
 
 @record(frozen=True)
@@ -117,7 +110,6 @@ class _Strings:
         least = I64 if p is I64 and q is I64 else I32  # of a number of bytes for `memory.copy`
         left, rest = (f"({p.value}.sub (local.get $end) (local.get {start}))" for start in ("$at", "$stop"))
         mark, plain = "(local.get $mark)", "(local.get $plain)"
-        whole = "(i32.sub (i32.const 16) (local.get $lead))"
         ends = [f"(i64.and (i64.shr_u (local.get $ends) (i64.const {8 * k})) (i64.const 0xff))" for k in range(8)]
         return {
             "p": p.value,
@@ -127,22 +119,22 @@ class _Strings:
             "realloc": lambda: self.adapters.realloc(target, Trap.STRING),
             "allocate": self._allocate,
             "checks": self._checks,
+            "copy_bytes": lambda: self.adapters.copy_bytes(source, target),
             "tag": _tag(target),
-            "length": _converted("(local.get $length)", p, q),
-            "last": _converted("(local.get $last)", p, q),
-            "left": _converted(left, p, q),
-            "stop_from": _converted(f"({p.value}.sub (local.get $stop) (local.get $from))", p, q),
-            "rest": _converted(rest, p, least),
-            "units": _converted("(local.get $units)", q, least),
-            "bytes": _converted("(local.get $bytes)", q, least),
-            "mark_from": _converted(mark, I32, p),
-            "mark_to": _converted(mark, I32, q),
-            "whole_from": _converted(whole, I32, p),
-            "whole_to": _converted(whole, I32, q),
-            "plain_from": _converted(plain, I64, p),
-            "plain_to": _converted(plain, I64, q),
-            **{f"marks_{n}": _converted(_bytes_of_marks(n), I32, q) for n in (4, 8, 12, 16)},
-            **{f"end_{k}": _converted(end, I64, q) for k, end in enumerate(ends)},
+            "length": converted("(local.get $length)", p, q),
+            "last": converted("(local.get $last)", p, q),
+            "left": converted(left, p, q),
+            "stop_from": converted(f"({p.value}.sub (local.get $stop) (local.get $from))", p, q),
+            "rest": converted(rest, p, least),
+            "units": converted("(local.get $units)", q, least),
+            "bytes": converted("(local.get $bytes)", q, least),
+            "mark_from": converted(mark, I32, p),
+            "mark_to": converted(mark, I32, q),
+            "plain_from": converted(plain, I64, p),
+            "plain_to": converted(plain, I64, q),
+            **{f"marks_{n}": converted(f"(i32.shl {_marks(n)} (i32.const 1))", I32, q) for n in (4, 8, 12, 16)},
+            **{f"chars_{n}": converted(_marks(n), I32, q) for n in (4, 8, 12, 16)},
+            **{f"end_{k}": converted(end, I64, q) for k, end in enumerate(ends)},
         }
 
     def _allocate(self) -> str:

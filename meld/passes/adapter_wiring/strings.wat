@@ -280,23 +280,57 @@
       end
     end)
 
-  ;; Traps unless [$at, $end) is UTF-16.
+  ;; Traps unless [$at, $end) is UTF-16. Where there are surrogates, eight code units are looked at with those one further
+  ;; on: a low one stands exactly behind a high one.
   (func $validate_utf16 (param $at {p}) (param $end {p})
+    (local $units v128)
     block $done
       loop $next
         block $char
-          loop $plain
-            ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+          block $pairs
+            loop $plain
+              ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+              br_if $char
+              (v128.any_true
+                (i16x8.eq
+                  (v128.and
+                    (v128.load {from} align=2 (local.get $at))
+                    (v128.const i16x8 0xf800 0xf800 0xf800 0xf800 0xf800 0xf800 0xf800 0xf800))
+                  (v128.const i16x8 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800)))
+              br_if $pairs
+              (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+              br $plain
+            end
+          end
+          (i32.eq (i32.and (i32.load16_u {from} (local.get $at)) (i32.const 0xfc00)) (i32.const 0xdc00))
+          br_if $char
+          loop $pair
+            ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 18))
             br_if $char
+            (local.set $units
+              (v128.and
+                (v128.load {from} align=2 (local.get $at))
+                (v128.const i16x8 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00)))
             (v128.any_true
-              (i16x8.eq
-                (v128.and
-                  (v128.load {from} align=2 (local.get $at))
-                  (v128.const i16x8 0xf800 0xf800 0xf800 0xf800 0xf800 0xf800 0xf800 0xf800))
-                (v128.const i16x8 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800)))
+              (v128.xor
+                (i16x8.eq
+                  (local.get $units)
+                  (v128.const i16x8 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800))
+                (i16x8.eq
+                  (v128.and
+                    (v128.load {from} offset=2 align=2 (local.get $at))
+                    (v128.const i16x8 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00))
+                  (v128.const i16x8 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00))))
             br_if $char
-            (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
-            br $plain
+            ;; the last of them may go on in the next
+            (local.set $at
+              ({p}.add
+                (local.get $at)
+                (select
+                  ({p}.const 14)
+                  ({p}.const 16)
+                  (i32.eq (i16x8.extract_lane_u 7 (local.get $units)) (i32.const 0xd800)))))
+            br $pair
           end
         end
         ({p}.eq (local.get $at) (local.get $end))
@@ -401,9 +435,10 @@
     end
     local.get $at)
 
-  ;; Widens bytes below 0x80 to code units; returns where the first other one is, or the end.
+  ;; Widens bytes below 0x80 to code units; returns where the first other one is, or the end. The last sixteen as above.
   (func $widen_ascii (param $at {p}) (param $end {p}) (param $out {q}) (result {p})
-    (local $chunk v128) (local $byte i32)
+    (local $start {p}) (local $chunk v128) (local $byte i32)
+    (local.set $start (local.get $at))
     block $tail
       loop $plain
         ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
@@ -415,6 +450,19 @@
         (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
         (local.set $out ({q}.add (local.get $out) ({q}.const 32)))
         br $plain
+      end
+    end
+    ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+    if
+      ({p}.ge_u ({p}.sub (local.get $end) (local.get $start)) ({p}.const 16))
+      if
+        (i32.eqz (i8x16.bitmask (local.tee $chunk (v128.load {from} align=1 ({p}.sub (local.get $end) ({p}.const 16))))))
+        if
+          (local.set $out ({q}.sub ({q}.add (local.get $out) ({q}.shl {left} ({q}.const 1))) ({q}.const 32)))
+          (v128.store {to} align=2 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $chunk)))
+          (v128.store {to} offset=16 align=2 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $chunk)))
+          (return (local.get $end))
+        end
       end
     end
     block $done
@@ -433,7 +481,8 @@
 
   ;; Widens Latin-1 to code units.
   (func $widen_latin1 (param $at {p}) (param $end {p}) (param $out {q})
-    (local $chunk v128)
+    (local $start {p}) (local $chunk v128)
+    (local.set $start (local.get $at))
     block $tail
       loop $plain
         ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
@@ -445,6 +494,14 @@
         (local.set $out ({q}.add (local.get $out) ({q}.const 32)))
         br $plain
       end
+    end
+    ({p}.ge_u ({p}.sub (local.get $end) (local.get $start)) ({p}.const 16))
+    if
+      (local.set $out ({q}.sub ({q}.add (local.get $out) ({q}.shl {left} ({q}.const 1))) ({q}.const 32)))
+      (local.set $chunk (v128.load {from} align=1 ({p}.sub (local.get $end) ({p}.const 16))))
+      (v128.store {to} align=2 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $chunk)))
+      (v128.store {to} offset=16 align=2 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $chunk)))
+      return
     end
     block $done
       loop $next
@@ -476,6 +533,16 @@
         (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
         br $plain
       end
+    end
+    block $eight
+      ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+      br_if $eight
+      (local.set $low (v128.load {from} align=2 (local.get $at)))
+      (v128.any_true (v128.and (local.get $low) (i16x8.splat (local.get $above))))
+      br_if $eight
+      (v128.store64_lane {to} align=1 0 (local.get $out) (i8x16.narrow_i16x8_u (local.get $low) (local.get $low)))
+      (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+      (local.set $out ({q}.add (local.get $out) ({q}.const 8)))
     end
     block $done
       loop $next
@@ -521,70 +588,3 @@
       br $next
     end
     unreachable)
-
-  ;; --- lists of chars and bools ---
-
-  ;; Copies chars; traps unless all are Unicode scalar values: for those, and for no others, (char ^ 0xd800) - 0x800 is
-  ;; below 0x10f800, without sign. The greatest of these numbers is kept in each lane.
-  (func $copy_chars (param $at {p}) (param $end {p}) (param $out {q})
-    (local $a v128) (local $b v128) (local $greatest v128)
-    block $tail
-      loop $next
-        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 32))
-        br_if $tail
-        (local.set $a (v128.load {from} align=4 (local.get $at)))
-        (local.set $b (v128.load {from} offset=16 align=4 (local.get $at)))
-        (v128.store {to} align=4 (local.get $out) (local.get $a))
-        (v128.store {to} offset=16 align=4 (local.get $out) (local.get $b))
-        (local.set $greatest
-          (i32x4.max_u
-            (local.get $greatest)
-            (i32x4.max_u
-              (i32x4.sub (v128.xor (local.get $a) (i32x4.splat (i32.const 0xd800))) (i32x4.splat (i32.const 0x800)))
-              (i32x4.sub (v128.xor (local.get $b) (i32x4.splat (i32.const 0xd800))) (i32x4.splat (i32.const 0x800))))))
-        (local.set $at ({p}.add (local.get $at) ({p}.const 32)))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 32)))
-        br $next
-      end
-    end
-    (v128.any_true (i32x4.ge_u (local.get $greatest) (i32x4.splat (i32.const 0x10f800))))
-    if
-      call {trap CHAR}
-      unreachable
-    end
-    block $done
-      loop $next
-        ({p}.eq (local.get $at) (local.get $end))
-        br_if $done
-        (i32.store {to} (local.get $out) (call {check_char} (i32.load {from} (local.get $at))))
-        (local.set $at ({p}.add (local.get $at) ({p}.const 4)))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 4)))
-        br $next
-      end
-    end)
-
-  ;; Copies bools; anything but 0 becomes 1.
-  (func $copy_bools (param $at {p}) (param $end {p}) (param $out {q})
-    block $tail
-      loop $next
-        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
-        br_if $tail
-        (v128.store {to} align=1 (local.get $out)
-          (v128.and
-            (i8x16.ne (v128.load {from} align=1 (local.get $at)) (i8x16.splat (i32.const 0)))
-            (i8x16.splat (i32.const 1))))
-        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
-        br $next
-      end
-    end
-    block $done
-      loop $next
-        ({p}.eq (local.get $at) (local.get $end))
-        br_if $done
-        (i32.store8 {to} (local.get $out) (i32.ne (i32.load8_u {from} (local.get $at)) (i32.const 0)))
-        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
-        br $next
-      end
-    end)

@@ -126,31 +126,39 @@
     (local.set $units {length})
     (local.set $end ({p}.add (local.get $from) (local.get $length)))
     (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
-    (local.set $out (local.get $to))
     block $wide
+      (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $to)))
+      (local.set $out ({q}.add (local.get $to) {stop_from}))
+      (local.set $from (local.get $stop))
       loop $next
         (call {compact_latin1} (local.get $from) (local.get $end) (local.get $out))
         local.set $out
         local.set $from
-        (local.set $stop (call {copy_ascii} (local.get $from) (local.get $end) (local.get $out)))
-        (local.set $out ({q}.add (local.get $out) {stop_from}))
-        (local.set $from (local.get $stop))
-        ({p}.eq (local.get $from) (local.get $end))
-        if
-          (local.set $out ({q}.sub (local.get $out) (local.get $to)))
-          ({q}.lt_u (local.get $out) (local.get $units))
+        loop $char
+          ({p}.eq (local.get $from) (local.get $end))
           if
-            (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 2) (local.get $out)))
+            (local.set $out ({q}.sub (local.get $out) (local.get $to)))
+            ({q}.lt_u (local.get $out) (local.get $units))
+            if
+              (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 2) (local.get $out)))
+            end
+            (return (local.get $to) (local.get $out))
           end
-          (return (local.get $to) (local.get $out))
+          (local.set $char (i32.load8_u {from} (local.get $from)))
+          (local.set $stop ({p}.add (local.get $from) ({p}.const 1)))
+          (i32.ge_u (local.get $char) (i32.const 0x80))
+          if
+            (call {decode_utf8} (local.get $from) (local.get $end))
+            local.set $stop
+            (i32.ge_u (local.tee $char) (i32.const 0x100))
+            br_if $wide
+          end
+          (i32.store8 {to} (local.get $out) (local.get $char))
+          (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+          (local.set $from (local.get $stop))
+          ({p}.lt_u ({p}.sub (local.get $end) (local.get $from)) ({p}.const 17))
+          br_if $char
         end
-        (call {decode_utf8} (local.get $from) (local.get $end))
-        local.set $stop
-        (i32.ge_u (local.tee $char) (i32.const 0x100))
-        br_if $wide
-        (i32.store8 {to} (local.get $out) (local.get $char))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
-        (local.set $from (local.get $stop))
         br $next
       end
     end
@@ -225,7 +233,7 @@
       ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
     (local.set $bytes ({q}.shl {length} ({q}.const 1)))
     (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $bytes)))
-    (memory.copy {to} {from} (local.get $to) (local.get $from) {bytes})
+    (call {copy_bytes} (local.get $to) (local.get $from) ({p}.shl (local.get $length) ({p}.const 1)))
     local.get $to
     {length})
 
@@ -297,13 +305,13 @@
     (local $units {q}) (local $to {q})
     (local.set $units {length})
     (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 2) (local.get $units)))
-    (memory.copy {to} {from} (local.get $to) (local.get $from) {units})
+    (call {copy_bytes} (local.get $to) (local.get $from) (local.get $length))
     local.get $to
     local.get $units)
 
   ;; UTF-16 out of latin1+utf16 is probably not Latin-1; where it is after all, it is narrowed.
   (func $tagged_utf16_to_compact (param $from {p}) (param $length {p}) (result {q} {q})
-    (local $units {q}) (local $bytes {q}) (local $to {q}) (local $at {q}) (local $end {p})
+    (local $units {q}) (local $bytes {q}) (local $to {q}) (local $end {p})
     (local.set $units {length})
     (local.set $bytes ({q}.shl (local.get $units) ({q}.const 1)))
     (local.set $end ({p}.add (local.get $from) ({p}.shl (local.get $length) ({p}.const 1))))
@@ -314,17 +322,8 @@
     if
       (return (local.get $to) ({q}.or (local.get $units) ({q}.const {tag})))
     end
-    block $done
-      loop $next
-        ({q}.eq (local.get $at) (local.get $units))
-        br_if $done
-        (i32.store8 {to}
-          ({q}.add (local.get $to) (local.get $at))
-          (i32.load16_u {to} ({q}.add (local.get $to) ({q}.shl (local.get $at) ({q}.const 1)))))
-        (local.set $at ({q}.add (local.get $at) ({q}.const 1)))
-        br $next
-      end
-    end
+    (call {narrow} (local.get $from) (local.get $end) (local.get $to) (i32.const 0xff00))
+    drop
     ;; The text of the specification says alignment 1 here; engines ask for what the block was allocated with.
     (call {realloc} (local.get $to) (local.get $bytes) ({q}.const 2) (local.get $units))
     local.get $units)

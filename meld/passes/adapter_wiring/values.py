@@ -16,7 +16,7 @@ from meld.abi.core_values import LIFT_JOINED, LOAD_SIZE, LOWER_JOINED, load_of
 from meld.abi.layout import MAX_VALUE_BYTES, Kind, Layout
 from meld.abi.traps import Trap
 from meld.ir.types import I32, I64, NumType
-from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side
+from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side, converted
 from meld.passes.adapter_wiring.strings import string_helper
 from meld.support.records import record
 
@@ -58,13 +58,6 @@ _NORMALISE = {
     Kind.S16: "(i32.extend16_s {})",
 }
 """The instructions that lift a narrow integer from a core i32."""
-
-
-def widen(expr: str, have: NumType, want: NumType) -> str:
-    """An address or a length of one width as one of another; narrowing is for what is known to fit."""
-    if have is want:
-        return expr
-    return f"(i64.extend_i32_u {expr})" if want is I64 else f"(i32.wrap_i64 {expr})"
 
 
 def shifted(place: Place, flat_start: int, flat_count: int, offset: int) -> Place:
@@ -263,7 +256,7 @@ class Translator:
         helper = self._list_helper(src.element, dst.element)
         new = f"(call {helper} {address} (local.get {kept}){self._scope_of(src.element)})"
         self._put(shifted(to, 0, 1, 0), q, dst.align, new)
-        self._put(shifted(to, 1, 1, dst.align), q, dst.align, widen(f"(local.get {kept})", p, q))
+        self._put(shifted(to, 1, 1, dst.align), q, dst.align, converted(f"(local.get {kept})", p, q))
 
     def _load_pointer(self, place: Place) -> str:
         p = self.source.pointer
@@ -281,19 +274,28 @@ class Translator:
     def _list_text(self, name: str, src: Layout, dst: Layout) -> str:
         source, target = self.source, self.target
         p, q = source.pointer.value, target.pointer.value
-        assert source.memory is not None and target.realloc is not None
+        assert source.memory is not None and target.memory is not None and target.realloc is not None
         body = Body(
             [("$from", source.pointer), ("$length", source.pointer), *self._scope_param(src)], (target.pointer,)
         )
         inner = self._inside(body)
         size, to = self.check_list(body, src), body.local(target.pointer)
-        length = widen("(local.get $length)", source.pointer, target.pointer)
+        length = converted("(local.get $length)", source.pointer, target.pointer)
         none = f"({q}.const 0)"
         room = f"({q}.mul {length} ({q}.const {dst.size}))"
-        realloc = self.adapters.realloc(target, Trap.LIST)
-        body.emit(f"(local.set {to} (call {realloc} {none} {none} ({q}.const {dst.align}) {room}))")
+        bytes_ = body.local(target.pointer)
+        body.emit(f"(local.set {bytes_} {room})")
+        body.emit(
+            f"(local.set {to} (call {target.realloc} {none} {none} ({q}.const {dst.align}) (local.get {bytes_})))"
+        )
+        if dst.align > 1:
+            unaligned = f"({q}.and (local.get {to}) ({q}.const {dst.align - 1}))"
+            body.trap_if(f"({q}.ne {unaligned} {none})", self.adapters.trap(Trap.REALLOC_ALIGNMENT))
+        reason = Trap.REALLOC_RANGE if self.adapters.of_elements else Trap.LIST
+        body.emit(self.adapters.range_check(target.memory, f"(local.get {to})", f"(local.get {bytes_})", reason))
         if src.plain:
-            inner._bulk("(local.get $from)", f"(local.get {size})", f"(local.get {to})")
+            copy_bytes = self.adapters.copy_bytes(source, target)
+            body.emit(f"(call {copy_bytes} (local.get {to}) (local.get $from) (local.get {size}))")
         else:
             end = f"({p}.add (local.get $from) (local.get {size}))"
             inner.elements(src, dst, "(local.get $from)", end, f"(local.get {to})")
@@ -318,15 +320,14 @@ class Translator:
         if not range_first:
             body.trap_if(unaligned, self.adapters.trap(Trap.LIST_ALIGNMENT))
         body.emit(f"(local.set {size} ({p}.mul (local.get $length) ({p}.const {src.size})))")
-        check_range = self.adapters.check_range(source.memory, Trap.LIST)
-        body.emit(f"(call {check_range} (local.get $from) (local.get {size}))")
+        body.emit(self.adapters.range_check(source.memory, "(local.get $from)", f"(local.get {size})", Trap.LIST))
         if range_first and src.align > 1:
             body.trap_if(unaligned, self.adapters.trap(Trap.LIST_ALIGNMENT))
         return size
 
     def _bulk(self, from_: str, size: str, to: str) -> None:
         """Copies bytes. Both ranges are known to be in bounds."""
-        count = widen(size, self.source.pointer, I64 if self.source.pointer is self.target.pointer is I64 else I32)
+        count = converted(size, self.source.pointer, I64 if self.source.pointer is self.target.pointer is I64 else I32)
         self.body.emit(f"(memory.copy {self.target.memory} {self.source.memory} {to} {from_} {count})")
 
     def elements(self, src: Layout, dst: Layout, from_: str, end: str, to: str) -> None:

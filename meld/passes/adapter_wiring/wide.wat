@@ -196,51 +196,72 @@
     local.get $at
     local.get $out)
 
-  ;; UTF-8 to Latin-1, up to a char that is none, or to the last bytes; returns where both sides stand. Sixteen bytes are
-  ;; stored as they are; then, for each char of two bytes, its second one, which is the char but for bit 6, that of the lead's
-  ;; bit 0, and what stands behind it. What is stored beyond the last char is stored again by what is left.
+  ;; UTF-8 to Latin-1, up to sixteen bytes that are none, or to the last ones; returns where both sides stand. A char of two
+  ;; bytes is decoded where its lead stands, and its second byte is left out, as in widen.wat: of four bytes at a time.
   (func $compact_latin1 (param $at {p}) (param $end {p}) (param $out {q}) (result {p} {q})
-    (local $bytes v128) (local $marks i32) (local $continued i32) (local $lead i32) (local $from {p}) (local $to {q})
-    (local $mark i32)
+    (local $start {p}) (local $marks i32)
+    (local $bytes v128) (local $next v128) (local $long v128) (local $begins v128) (local $packed v128)
+    (local.set $start (local.get $at))
     block $done
+      ({p}.eq (local.get $at) (local.get $end))
+      br_if $done
+      (i32.lt_s (i32.load8_s {from} (local.get $at)) (i32.const -64)) ;; goes on where no char began
+      br_if $done
       loop $next
-        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 64))
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 17))
         br_if $done
         (local.set $bytes (v128.load {from} align=1 (local.get $at)))
-        (local.set $marks
-          (i8x16.bitmask
-            (i8x16.eq
-              (v128.and (local.get $bytes) (i8x16.splat (i32.const 0xfe)))
-              (i8x16.splat (i32.const 0xc2)))))
-        (local.set $continued (i32.and (i32.shl (local.get $marks) (i32.const 1)) (i32.const 0xffff)))
-        (i32.or
-          (i32.ne (local.get $continued) (i8x16.bitmask (i8x16.lt_s (local.get $bytes) (i8x16.splat (i32.const -64)))))
-          (i32.ne (i32.or (local.get $continued) (local.get $marks)) (i8x16.bitmask (local.get $bytes))))
-        br_if $done
-        (v128.store {to} align=1 (local.get $out) (local.get $bytes))
-        (local.set $lead (i32.shr_u (local.get $marks) (i32.const 15)))
-        (local.set $marks (i32.and (local.get $marks) (i32.const 0x7fff)))
-        block $stored
-          loop $mark
-            (i32.eqz (local.get $marks))
-            br_if $stored
-            (local.set $mark (i32.ctz (local.get $marks)))
-            (local.set $from ({p}.add (local.get $at) {mark_from}))
-            (local.set $to ({q}.add (local.get $out) {mark_to}))
-            (v128.store {to} align=1 (local.get $to)
-              (v128.or
-                (v128.load {from} offset=1 align=1 (local.get $from))
-                (i16x8.shl
-                  (v128.and (v128.load {from} align=1 (local.get $from)) (v128.const i64x2 1 0))
-                  (i32.const 6))))
-            (local.set $out ({q}.sub (local.get $out) ({q}.const 1)))
-            (local.set $marks (i32.and (local.get $marks) (i32.sub (local.get $marks) (i32.const 1))))
-            br $mark
-          end
+        (i32.eqz (i8x16.bitmask (local.get $bytes)))
+        if
+          (v128.store {to} align=1 (local.get $out) (local.get $bytes))
+          (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+          (local.set $out ({q}.add (local.get $out) ({q}.const 16)))
+          br $next
         end
-        (local.set $at ({p}.add (local.get $at) {whole_from}))
-        (local.set $out ({q}.add (local.get $out) {whole_to}))
+        (local.set $next (v128.load {from} offset=1 align=1 (local.get $at)))
+        (local.set $long
+          (i8x16.eq (v128.and (local.get $bytes) (i8x16.splat (i32.const 0xfe))) (i8x16.splat (i32.const 0xc2))))
+        (local.set $begins (i8x16.gt_s (local.get $bytes) (i8x16.splat (i32.const -65))))
+        (v128.any_true
+          (v128.or
+            (v128.xor (local.get $long) (i8x16.lt_s (local.get $next) (i8x16.splat (i32.const -64))))
+            (v128.xor (local.get $long) (i8x16.ge_u (local.get $bytes) (i8x16.splat (i32.const 0xc0))))))
+        br_if $done
+        (local.set $marks (i8x16.bitmask (local.get $begins)))
+        (local.set $packed
+          (i8x16.swizzle
+            (v128.bitselect
+              (v128.or
+                (v128.and (i16x8.shl (local.get $bytes) (i32.const 6)) (i8x16.splat (i32.const 0xc0)))
+                (v128.and (local.get $next) (i8x16.splat (i32.const 0x3f))))
+              (local.get $bytes)
+              (local.get $long))
+            (i32x4.add
+              (v128.and
+                (i32x4.mul
+                  (i8x16.swizzle
+                    (v128.const i8x16 0 0 1 4 2 8 9 4 3 12 13 20 14 24 25 4)
+                    (i32x4.extadd_pairwise_i16x8_s
+                      (i16x8.extadd_pairwise_i8x16_u
+                        (v128.and (local.get $begins) (v128.const i8x16 1 2 4 8 1 2 4 8 1 2 4 8 1 2 4 8)))))
+                  (i32x4.splat (i32.const 0x1041)))
+                (i32x4.splat (i32.const 0x00010303)))
+              (v128.const i8x16 0 0 2 3 4 4 6 7 8 8 10 11 12 12 14 15))))
+        (v128.store32_lane {to} align=1 0 (local.get $out) (local.get $packed))
+        (v128.store32_lane {to} align=1 1 ({q}.add (local.get $out) {chars_4}) (local.get $packed))
+        (v128.store32_lane {to} align=1 2 ({q}.add (local.get $out) {chars_8}) (local.get $packed))
+        (v128.store32_lane {to} align=1 3 ({q}.add (local.get $out) {chars_12}) (local.get $packed))
+        (local.set $out ({q}.add (local.get $out) {chars_16}))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
         br $next
+      end
+    end
+    ({p}.ne (local.get $at) (local.get $start))
+    if
+      ;; the second byte of a char that is decoded already
+      (i32.lt_s (i32.load8_s {from} (local.get $at)) (i32.const -64))
+      if
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
       end
     end
     local.get $at

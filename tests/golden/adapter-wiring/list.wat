@@ -1,7 +1,8 @@
 ;; A list is copied into memory that the callee's `realloc` gives; here all of it at once, since bytes need no check.
 ;; meldc: --passes=adapter-wiring
-;; check: call $b/realloc
 ;; check: memory.copy $b/memory $a/memory
+;; check: call $b/realloc
+;; check: call $adapter.bytes.
 ;; run: sum() == 6
 (module
   (@meld.facts linked merged)
