@@ -15,7 +15,7 @@ from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, NumType, TypeDef, ValType
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, Wired
 from meld.notes.channels import ElementCopy
-from meld.notes.tasks import ContextSlots, Planned, TaskCall, TaskFunctions, TaskHalf
+from meld.notes.tasks import ContextSlots, How, Planned, TaskCall, TaskFunctions, TaskHalf
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
 from meld.passes.adapter_wiring.call import Call, analyse, analyse_edge, place_of
 from meld.passes.adapter_wiring.closers import Called, call_closed, called_by_host, closer_name
@@ -27,6 +27,7 @@ from meld.passes.adapter_wiring.tasks import Surroundings, Tasks
 from meld.passes.adapter_wiring.writer import AdapterWriter
 from meld.passes.base import Pass, PassContext, option
 from meld.rewriting.inline import inline_calls
+from meld.rewriting.liveness import Reached
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.splice import splice
 from meld.rewriting.state import State
@@ -125,7 +126,10 @@ def _choose(module: Module, adapters: AdapterModule, handles: Handles, cx: PassC
     def wired(function: Function, call: Call) -> bool:
         return _carried(handles, call, cx) and cx.allows("wire", function)
 
-    boundaries = [(f, analyse(adapters, n, f, f.note(Planned))) for f, n in _noted(module, Boundary)]
+    live = Reached(module)  # emit-tasks leaves tasks that no code starts
+    pending = [(f, n, f.note(Planned)) for f, n in _noted(module, Boundary)]
+    wanted = [(f, n, p) for f, n, p in pending if p is None or p.how != How.TASK.value or f in live]
+    boundaries = [(f, analyse(adapters, n, f, planned)) for f, n, planned in wanted]
     calls = {f: call for f, call in boundaries if wired(f, call)}
     edges = {f: (n, analyse_edge(adapters, n, f)) for f, n in _noted(module, Edge)}
     edges = {f: (n, call) for f, (n, call) in edges.items() if wired(f, call)}

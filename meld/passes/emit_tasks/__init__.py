@@ -102,7 +102,7 @@ class EmitTasks(Pass):
         _refuse_outside(module, live)
         known = inside(module, _builtins(module), [*opens.types, *shut], live)
         builtins = {item: n for item, n in known if cx.allows("built-in", item)}
-        called = _called(module, opens) if cx.allows("tasks") else []
+        called = _called(module, opens, live) if cx.allows("tasks") else []
         emitter = _Emitter(module, Text(module, KIND), builtins, called, opens, shut)
         emitter.emit()
         made = emitter.text.place(INLINED)
@@ -241,10 +241,11 @@ def _planned(module: Module) -> Iterator[tuple[Function, Boundary, Planned]]:
             yield item, boundary, planned
 
 
-def _called(module: Module, opens: _Opens) -> list[TaskCalled]:
-    """The calls that are tasks, by their numbers."""
+def _called(module: Module, opens: _Opens, live: Reached) -> list[TaskCalled]:
+    """The calls that are tasks, by their numbers; not those that no code reaches, whose callees would become live."""
     task = How.TASK.value
-    found = [of_boundary(planned.call, item, n) for item, n, planned in _planned(module) if planned.how == task]
+    tasks = [(item, n, planned.call) for item, n, planned in _planned(module) if planned.how == task]
+    found = [of_boundary(number, item, n) for item, n, number in tasks if item in live]
     exports = {n.label: n for n in module.notes_of(HostExport)}
     for n in module.notes_of(PlannedExport):
         if n.how == task:
