@@ -7,6 +7,7 @@ nothing.
 from __future__ import annotations
 
 import itertools
+import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from running import fused_by_rival, interleaved, rival, times
 import meld
 from meld.runtime.instantiate import instantiate
 
+START = 1024
+"""Where the caller's data is."""
 TURN = 1.5e-3
 """Seconds that one turn of one of the programs should take."""
 
@@ -49,6 +52,7 @@ FRENCH = "Où est la bibliothèque près d'ici ? "
 LANGUAGES = {"French": FRENCH, "Greek": GREEK, "Japanese": "色は匂へど散りぬるを"}
 WIDE = {"Greek": GREEK, "Cyrillic": "Съешь же ещё этих мягких булок ", "Chinese": "天地玄黃宇宙洪荒日月盈昃辰宿列張"}
 """Texts that are transcoded."""
+EMOJI = "😀a😃bc"
 STRING, UTF16 = '(param "s" string) (result u32)', text_of(ASCII, 4096, "utf-16-le")
 LATIN1 = text_of(FRENCH, 4096, "latin-1")
 TARGETS = {16: "≥ 2 × as fast", 64: "≥ 2 × as fast", 4096: "≥ 4 × as fast"}
@@ -61,9 +65,18 @@ def list_of(element: str, size: int) -> Case:
     return Case(f"call with list<{element}>, 4096 B", function, bytes(4096), 4096 // size)
 
 
-def into_utf16(name: str, words: str) -> Case:
+def list_of_lists(element: str, data: bytes) -> Case:
+    """A list of 64 strings or lists of bytes, all with the same content."""
+    each = [struct.pack("<II", START + 64 * 8 + i * len(data), len(data)) for i in range(64)]
+    words = f"call with list<{element}>, 64 of {len(data)} B"
+    return Case(words, f'(param "s" (list {element})) (result u32)', b"".join(each) + 64 * data, 64)
+
+
+def into_utf16(name: str, words: str, size: int = 4096) -> Case:
     """A string in UTF-8 whose callee takes UTF-16."""
-    return Case(f"call with 4096 B of {name} into UTF-16", STRING, text_of(words, 4096), 4096, "utf8", "utf16", AS_FAST)
+    target = AS_FAST if size == 4096 else ""
+    data = text_of(words, size)
+    return Case(f"call with {size} B of {name} into UTF-16", STRING, data, size, "utf8", "utf16", target)
 
 
 def into_utf8(name: str, words: str) -> Case:
@@ -80,14 +93,23 @@ CASES = (
     ),
     *(Case(f"call with 4096 B of {name}", STRING, text_of(words, 4096), 4096) for name, words in LANGUAGES.items()),
     *(into_utf16(name, words) for name, words in {"ASCII": ASCII, **WIDE}.items()),
+    *(into_utf16(name, words, 24) for name, words in {"ASCII": ASCII, "Greek": GREEK}.items()),
+    into_utf16("emoji among letters", EMOJI),
     *(into_utf8(name, words) for name, words in {"ASCII": ASCII, **WIDE}.items()),
     Case("call with 4096 B of French in Latin-1 into UTF-8", STRING, LATIN1, 4096, lower="latin1+utf16"),
     Case("call with 4096 B of French into Latin-1", STRING, text_of(FRENCH, 4096), 4096, lift="latin1+utf16"),
+    Case("call with 4096 B of ASCII into Latin-1", STRING, text_of(ASCII, 4096), 4096, lift="latin1+utf16"),
     Case("call with 4096 B of UTF-16", STRING, UTF16, 2048, lower="utf16", lift="utf16"),
     list_of("u8", 1),
     list_of("u32", 4),
     list_of("char", 4),
     list_of("bool", 1),
+    list_of("(tuple u8 u32)", 8),
+    list_of("(tuple bool bool)", 2),
+    list_of("(option u32)", 8),
+    list_of("(result u32 (error u8))", 8),
+    list_of_lists("string", text_of(ASCII, 16)),
+    list_of_lists("(list u8)", bytes(16)),
 )
 
 

@@ -17,6 +17,7 @@ from meld.abi.layout import MAX_VALUE_BYTES, Kind, Layout
 from meld.abi.traps import Trap
 from meld.ir.types import I32, I64, NumType
 from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side, converted
+from meld.passes.adapter_wiring.lanes import copy_in_vectors, parts_of
 from meld.passes.adapter_wiring.strings import string_helper
 from meld.support.records import record
 
@@ -343,6 +344,9 @@ class Translator:
             params = {"p": p.value, "q": q.value, "from": self.source.memory, "to": self.target.memory}
             return self.adapters.piece(_IN_BULK[src.kind], name, params | {"check_char": self.adapters.check_char()})
         body = Body([("$from", p), ("$end", p), ("$to", q), *self._scope_param(src)])
+        parts = parts_of(src) if self.adapters.simd else None
+        if parts is not None:
+            copy_in_vectors(body, self.source, self.target, src, parts)
         with body.block("block $done"), body.block("loop $next"):
             body.emit(f"({p.value}.eq (local.get $from) (local.get $end))")
             body.emit("br_if $done")
