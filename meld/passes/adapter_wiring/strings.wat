@@ -283,7 +283,6 @@
   ;; Traps unless [$at, $end) is UTF-16. Where there are surrogates, eight code units are looked at with those one further
   ;; on: a low one stands exactly behind a high one.
   (func $validate_utf16 (param $at {p}) (param $end {p})
-    (local $units v128)
     block $done
       loop $next
         block $char
@@ -304,33 +303,31 @@
           end
           (i32.eq (i32.and (i32.load16_u {from} (local.get $at)) (i32.const 0xfc00)) (i32.const 0xdc00))
           br_if $char
-          loop $pair
-            ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 18))
-            br_if $char
-            (local.set $units
-              (v128.and
-                (v128.load {from} align=2 (local.get $at))
-                (v128.const i16x8 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00)))
-            (v128.any_true
-              (v128.xor
-                (i16x8.eq
-                  (local.get $units)
-                  (v128.const i16x8 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800))
-                (i16x8.eq
-                  (v128.and
-                    (v128.load {from} offset=2 align=2 (local.get $at))
-                    (v128.const i16x8 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00))
-                  (v128.const i16x8 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00))))
-            br_if $char
-            ;; the last of them may go on in the next
-            (local.set $at
-              ({p}.add
-                (local.get $at)
-                (select
-                  ({p}.const 14)
-                  ({p}.const 16)
-                  (i32.eq (i16x8.extract_lane_u 7 (local.get $units)) (i32.const 0xd800)))))
-            br $pair
+          block $apart
+            loop $pair
+              ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 18))
+              br_if $apart
+              (v128.any_true
+                (v128.xor
+                  (i16x8.eq
+                    (v128.and
+                      (v128.load {from} align=2 (local.get $at))
+                      (v128.const i16x8 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00))
+                    (v128.const i16x8 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800 0xd800))
+                  (i16x8.eq
+                    (v128.and
+                      (v128.load {from} offset=2 align=2 (local.get $at))
+                      (v128.const i16x8 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00 0xfc00))
+                    (v128.const i16x8 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00 0xdc00))))
+              br_if $apart
+              (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+              br $pair
+            end
+          end
+          ;; the second one of a pair is validated with the first
+          (i32.eq (i32.and (i32.load16_u {from} (local.get $at)) (i32.const 0xfc00)) (i32.const 0xdc00))
+          if
+            (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
           end
         end
         ({p}.eq (local.get $at) (local.get $end))
@@ -478,41 +475,6 @@
       end
     end
     local.get $at)
-
-  ;; Widens Latin-1 to code units.
-  (func $widen_latin1 (param $at {p}) (param $end {p}) (param $out {q})
-    (local $start {p}) (local $chunk v128)
-    (local.set $start (local.get $at))
-    block $tail
-      loop $plain
-        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
-        br_if $tail
-        (local.set $chunk (v128.load {from} align=1 (local.get $at)))
-        (v128.store {to} align=2 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $chunk)))
-        (v128.store {to} offset=16 align=2 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $chunk)))
-        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 32)))
-        br $plain
-      end
-    end
-    ({p}.ge_u ({p}.sub (local.get $end) (local.get $start)) ({p}.const 16))
-    if
-      (local.set $out ({q}.sub ({q}.add (local.get $out) ({q}.shl {left} ({q}.const 1))) ({q}.const 32)))
-      (local.set $chunk (v128.load {from} align=1 ({p}.sub (local.get $end) ({p}.const 16))))
-      (v128.store {to} align=2 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $chunk)))
-      (v128.store {to} offset=16 align=2 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $chunk)))
-      return
-    end
-    block $done
-      loop $next
-        ({p}.eq (local.get $at) (local.get $end))
-        br_if $done
-        (i32.store16 {to} (local.get $out) (i32.load8_u {from} (local.get $at)))
-        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
-        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
-        br $next
-      end
-    end)
 
   ;; Narrows code units that have none of the bits $above to bytes; returns where the first other one is, or the end.
   (func $narrow (param $at {p}) (param $end {p}) (param $out {q}) (param $above i32) (result {p})

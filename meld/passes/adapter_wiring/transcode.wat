@@ -204,13 +204,20 @@
     (local.set $to (call {realloc} (local.get $to) (local.get $units) ({q}.const 1) (local.get $worst)))
     (local.set $out ({q}.add (local.get $to) ({q}.shr_u {stop_from} ({q}.const 1))))
     (local.set $from (local.get $stop))
+    (call {encode_units} (local.get $from) (local.get $end) (local.get $out))
+    local.set $out
+    local.set $from
     block $done
       loop $next
-        (call {encode_units} (local.get $from) (local.get $end) (local.get $out))
-        local.set $out
-        local.set $from
         ({p}.eq (local.get $from) (local.get $end))
         br_if $done
+        (local.set $char (i32.load16_u {from} (local.get $from)))
+        (i32.lt_u (local.get $char) (i32.const 0x800))
+        if
+          (local.set $out (call {encode_utf8} (local.get $out) (local.get $char)))
+          (local.set $from ({p}.add (local.get $from) ({p}.const 2)))
+          br $next
+        end
         (call {decode_utf16} (local.get $from) (local.get $end))
         local.set $from
         local.set $char
@@ -261,7 +268,7 @@
     ({q}.or ({q}.shr_u (local.get $worst) ({q}.const 1)) ({q}.const {tag})))
 
   (func $latin1_to_utf8 (param $from {p}) (param $length {p}) (result {q} {q})
-    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p})
+    (local $units {q}) (local $worst {q}) (local $to {q}) (local $out {q}) (local $end {p}) (local $stop {p}) (local $byte i32)
     (local.set $units {length})
     (local.set $end ({p}.add (local.get $from) (local.get $length)))
     (local.set $to (call {realloc} ({q}.const 0) ({q}.const 0) ({q}.const 1) (local.get $units)))
@@ -280,8 +287,19 @@
       loop $next
         ({p}.eq (local.get $from) (local.get $end))
         br_if $done
-        (local.set $out (call {encode_utf8} (local.get $out) (i32.load8_u {from} (local.get $from))))
+        (local.set $byte (i32.load8_u {from} (local.get $from)))
         (local.set $from ({p}.add (local.get $from) ({p}.const 1)))
+        (i32.lt_u (local.get $byte) (i32.const 0x80))
+        if
+          (i32.store8 {to} (local.get $out) (local.get $byte))
+          (local.set $out ({q}.add (local.get $out) ({q}.const 1)))
+          br $next
+        end
+        (i32.store16 {to} align=1 (local.get $out)
+          (i32.or
+            (i32.or (i32.const 0x80c0) (i32.shr_u (local.get $byte) (i32.const 6)))
+            (i32.shl (i32.and (local.get $byte) (i32.const 0x3f)) (i32.const 8))))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
         br $next
       end
     end

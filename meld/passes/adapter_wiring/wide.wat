@@ -3,10 +3,11 @@
 ;; stored where the lane before it ends: what it stores beyond that is stored again by the next. So the last eight units
 ;; are left to others.
 
-  ;; UTF-16 to UTF-8, up to the first surrogate; returns where both sides stand.
+  ;; UTF-16 to UTF-8, up to the last units; returns where both sides stand. A surrogate is two of the four bytes of its char;
+  ;; a low one has two bits of the high one before it. Where one is alone this returns, so that decoding it traps.
   (func $encode_units (param $at {p}) (param $end {p}) (param $out {q}) (result {p} {q})
     (local $units v128) (local $long v128) (local $sizes v128) (local $ends i64) (local $low v128) (local $high v128)
-    (local $last v128) (local $six v128)
+    (local $last v128) (local $six v128) (local $pairs v128)
     block $done
       loop $next
         ({p}.le_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
@@ -47,11 +48,6 @@
             (local.set $out ({q}.add (local.get $out) {end_7}))
             br $stored
           end
-          (v128.any_true
-            (i16x8.eq
-              (v128.and (local.get $units) (i16x8.splat (i32.const 0xf800)))
-              (i16x8.splat (i32.const 0xd800))))
-          br_if $done
           (local.set $low (i32x4.extend_low_i16x8_u (local.get $units)))
           (local.set $last (v128.and (local.get $low) (i32x4.splat (i32.const 0x3f))))
           (local.set $six (i32x4.shr_u (local.get $low) (i32.const 6)))
@@ -88,8 +84,62 @@
               (i32x4.gt_s (local.get $high) (i32x4.splat (i32.const 0x7ff)))))
           (local.set $long (i16x8.gt_u (local.get $units) (i16x8.splat (i32.const 0x7f))))
           (local.set $last (i16x8.gt_u (local.get $units) (i16x8.splat (i32.const 0x7ff))))
+          (local.set $pairs
+            (i16x8.eq
+              (v128.and (local.get $units) (i16x8.splat (i32.const 0xf800)))
+              (i16x8.splat (i32.const 0xd800))))
+          (local.set $last (v128.andnot (local.get $last) (local.get $pairs)))
           (local.set $long (i16x8.add (local.get $long) (local.get $last)))
           (local.set $sizes (i8x16.sub (i8x16.splat (i32.const 1)) (i8x16.narrow_i16x8_s (local.get $long) (local.get $long))))
+          (v128.any_true (local.get $pairs))
+          if
+            (local.set $long
+              (i16x8.eq
+                (v128.and (local.get $units) (i16x8.splat (i32.const 0xfc00)))
+                (i16x8.splat (i32.const 0xd800))))
+            (v128.any_true
+              (v128.xor
+                (v128.xor (local.get $long) (local.get $pairs))
+                (i8x16.shuffle 0 1 16 17 18 19 20 21 22 23 24 25 26 27 28 29 (v128.const i64x2 0 0) (local.get $long))))
+            br_if $done
+            (local.set $six
+              (i16x8.add (v128.and (local.get $units) (i16x8.splat (i32.const 0x3ff))) (i16x8.splat (i32.const 0x40))))
+            (local.set $six
+              (v128.bitselect
+                (v128.or
+                  (v128.or
+                    (i16x8.shr_u (local.get $six) (i32.const 8))
+                    (v128.and (i16x8.shl (local.get $six) (i32.const 6)) (i16x8.splat (i32.const 0x3f00))))
+                  (i16x8.splat (i32.const 0x80f0)))
+                (v128.or
+                  (v128.or
+                    (v128.and
+                      (i16x8.shl
+                        (i8x16.shuffle 0 1 16 17 18 19 20 21 22 23 24 25 26 27 28 29 (v128.const i64x2 0 0) (local.get $units))
+                        (i32.const 4))
+                      (i16x8.splat (i32.const 0x30)))
+                    (v128.and (i16x8.shr_u (local.get $units) (i32.const 6)) (i16x8.splat (i32.const 0x0f))))
+                  (v128.or
+                    (i16x8.shl (v128.and (local.get $units) (i16x8.splat (i32.const 0x3f))) (i32.const 8))
+                    (i16x8.splat (i32.const 0x8080))))
+                (local.get $long)))
+            (local.set $low
+              (v128.bitselect
+                (i32x4.extend_low_i16x8_u (local.get $six))
+                (local.get $low)
+                (i32x4.extend_low_i16x8_s (local.get $pairs))))
+            (local.set $high
+              (v128.bitselect
+                (i32x4.extend_high_i16x8_u (local.get $six))
+                (local.get $high)
+                (i32x4.extend_high_i16x8_s (local.get $pairs))))
+            (i16x8.extract_lane_u 7 (local.get $long))
+            if
+              ;; a high one goes with the next units
+              (local.set $sizes (i8x16.replace_lane 7 (local.get $sizes) (i32.const 0)))
+              (local.set $at ({p}.sub (local.get $at) ({p}.const 2)))
+            end
+          end
           (local.set $ends (i64.mul (i64x2.extract_lane 0 (local.get $sizes)) (i64.const 0x0101010101010101)))
           (i16x8.all_true (local.get $last))
           if
@@ -195,6 +245,54 @@
     end
     local.get $at
     local.get $out)
+
+  ;; Widens Latin-1 to code units.
+  (func $widen_latin1 (param $at {p}) (param $end {p}) (param $out {q})
+    (local $start {p}) (local $chunk v128)
+    (local.set $start (local.get $at))
+    block $narrow
+      loop $plain
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 32))
+        br_if $narrow
+        (v128.store {to} align=2 (local.get $out) (v128.load8x8_u {from} align=1 (local.get $at)))
+        (v128.store {to} offset=16 align=2 (local.get $out) (v128.load8x8_u {from} offset=8 align=1 (local.get $at)))
+        (v128.store {to} offset=32 align=2 (local.get $out) (v128.load8x8_u {from} offset=16 align=1 (local.get $at)))
+        (v128.store {to} offset=48 align=2 (local.get $out) (v128.load8x8_u {from} offset=24 align=1 (local.get $at)))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 32)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 64)))
+        br $plain
+      end
+    end
+    block $tail
+      loop $plain
+        ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+        br_if $tail
+        (local.set $chunk (v128.load {from} align=1 (local.get $at)))
+        (v128.store {to} align=2 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $chunk)))
+        (v128.store {to} offset=16 align=2 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $chunk)))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 16)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 32)))
+        br $plain
+      end
+    end
+    ({p}.ge_u ({p}.sub (local.get $end) (local.get $start)) ({p}.const 16))
+    if
+      (local.set $out ({q}.sub ({q}.add (local.get $out) ({q}.shl {left} ({q}.const 1))) ({q}.const 32)))
+      (local.set $chunk (v128.load {from} align=1 ({p}.sub (local.get $end) ({p}.const 16))))
+      (v128.store {to} align=2 (local.get $out) (i16x8.extend_low_i8x16_u (local.get $chunk)))
+      (v128.store {to} offset=16 align=2 (local.get $out) (i16x8.extend_high_i8x16_u (local.get $chunk)))
+      return
+    end
+    block $done
+      loop $next
+        ({p}.eq (local.get $at) (local.get $end))
+        br_if $done
+        (i32.store16 {to} (local.get $out) (i32.load8_u {from} (local.get $at)))
+        (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
+        (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
+        br $next
+      end
+    end)
 
   ;; UTF-8 to Latin-1, up to sixteen bytes that are none, or to the last ones; returns where both sides stand. A char of two
   ;; bytes is decoded where its lead stands, and its second byte is left out, as in widen.wat: of four bytes at a time.
