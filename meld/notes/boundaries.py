@@ -229,7 +229,9 @@ class ResourceExport(Note):
 
 @note("reexport")
 class HostReexport(Note):
-    """On the module: a function of the host, `module` and `field`, that the program exports under the name `label`.
+    """On the module: a function, core module or component of the host that the program exports under the name `label`.
+
+    `module` and `field` name it, as imports of functions do.
 
     A core module has no form for it; a component has.
     """

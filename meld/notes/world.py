@@ -18,13 +18,34 @@ def _read_bytes(parts: list[Sexp], resolve: Resolve) -> bytes:
     match parts:
         case [Quoted(text)]:
             return text.encode("utf-8", "surrogateescape")
-    raise MeldError("@meld.world holds one string of bytes")
+    raise MeldError("a binary is one string of bytes")
 
 
 @note("world")
 class World(Note):
     """On the module: ``(@meld.world "\\00asm…")``, a component type in the form of wit-component, as a binary."""
 
+    data: bytes = coded(_write_bytes, _read_bytes, positional=True)
+
+
+def _write_names(names: tuple[str, ...], name_of: NameOf) -> list[Sexp]:
+    return [Quoted(name) for name in names]
+
+
+def _read_names(parts: list[Sexp], resolve: Resolve) -> tuple[str, ...]:
+    if not all(isinstance(part, Quoted) for part in parts):
+        raise MeldError("names of exports are strings")
+    return tuple(part.text for part in parts if isinstance(part, Quoted))
+
+
+@note("module-export")
+class ModuleExport(Note):
+    """On the module: a core module, as a binary, that the program exports under `labels` (``m``, ``iface#m``).
+
+    A core module has no form for it; a component has.
+    """
+
+    labels: tuple[str, ...] = coded(_write_names, _read_names)
     data: bytes = coded(_write_bytes, _read_bytes, positional=True)
 
 

@@ -46,6 +46,8 @@ def outside(item: object) -> list[Definition]:
         match one:
             case c.InstanceType(decls) | c.ComponentType(decls):
                 pending += decls
+            case c.CoreType(type=c.ModuleType(decls)):
+                pending += [decl for decl in decls if isinstance(decl, c.OuterAlias)]
             case c.OuterAlias(target=target):
                 found.append(target)
             case c.TypeDefinition(type=c.InstanceType() | c.ComponentType() as nested):

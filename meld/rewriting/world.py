@@ -21,8 +21,8 @@ ENCODING_VERSION = b"\x04\x00"
 """Of wit-component's section: the version of its form, and UTF-8 as the encoding of strings."""
 
 
-def attach_world(module: Module, world: c.ComponentType) -> None:
-    """Adds the note that holds a world."""
+def write_world(world: c.ComponentType) -> World:
+    """The note that holds a world. Raises MeldError: it cannot be written."""
     from meld.binary.component.writer import write_component
 
     inner = c.TypeDefinition(world)
@@ -36,7 +36,7 @@ def attach_world(module: Module, world: c.ComponentType) -> None:
             c.Export(ExternName("root"), outer),
         ]
     )
-    module.notes.append(World(write_component(holder)))
+    return World(write_component(holder))
 
 
 def world_note(module: Module) -> World | None:

@@ -15,10 +15,10 @@ from dataclasses import field
 from meld.abi.types import Resource
 from meld.diagnostics import MeldError
 from meld.ir.component import Component, ComponentInstance
-from meld.ir.module import CoreItem, Export, Function, Global, Memory, Module, Table, Tag
+from meld.ir.module import CoreItem, Export, Function, Global, ImportName, Memory, Module, Table, Tag
 from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, ResourceExport
 from meld.notes.linking import Link, Partner
-from meld.notes.world import NoWorld
+from meld.notes.world import ModuleExport, NoWorld, World
 from meld.passes.base import Pass, PassContext
 from meld.passes.merge.bare_modules import is_reserved
 from meld.passes.merge.budget import Budget, Kind
@@ -26,12 +26,19 @@ from meld.passes.merge.customs import carry_customs
 from meld.passes.merge.evaluate import Evaluator
 from meld.passes.merge.kept import left_out
 from meld.passes.merge.start import order_start
-from meld.passes.merge.values import HostFunction, InstanceValue, LiftedFunction, TypeValue
+from meld.passes.merge.values import (
+    HostComponent,
+    HostFunction,
+    InstanceValue,
+    LiftedFunction,
+    ModuleValue,
+    TypeValue,
+)
 from meld.passes.merge.world import MAX_DEPTH, world_of
 from meld.rewriting.constants import fold
 from meld.rewriting.outer import close_edges
 from meld.rewriting.references import declare
-from meld.rewriting.world import attach_world
+from meld.rewriting.world import write_world
 from meld.support.records import record
 from meld.validity.components import check
 
@@ -77,19 +84,26 @@ class Merge(Pass):
         for bare, owner in evaluator.bare_exports:
             for name, item in bare.items():
                 exporter.add_bare(name, item, owner.name or "")
+        exporter.export_modules()
+        world = _world(program, evaluator, hidden, cx)
         evaluator.settle()
         close_edges(module)
         fold(module)
         order_start(module, evaluator.events)
         declare(module, _exported(evaluator))
         carry_customs(evaluator.modules_used, evaluator.customs, module, cx)
-        try:
-            attach_world(module, world_of(program, evaluator.root, hidden))
-        except MeldError as e:
-            cx.remark(f"the program cannot be wrapped as a component again: {e.message}")
-            module.notes.append(NoWorld(e.message))
+        module.notes.append(world)
         cx.stats["core instances"] = len(evaluator.events)
         return module
+
+
+def _world(program: Component, evaluator: Evaluator, hidden: frozenset[str], cx: PassContext) -> World | NoWorld:
+    """What the program imports and exports; modules are still as they were."""
+    try:
+        return write_world(world_of(program, evaluator.root, hidden))
+    except MeldError as e:
+        cx.remark(f"the program cannot be wrapped as a component again: {e.message}")
+        return NoWorld(e.message)
 
 
 def _carry_links(program: Component, evaluator: Evaluator, module: Module) -> None:
@@ -116,6 +130,7 @@ class _Exporter:
     resources: set[Resource] = field(default_factory=set)
     taken: dict[str, CoreItem] = field(default_factory=dict)
     without_form: set[str] = field(default_factory=set)  # names of exports that have no core form
+    modules: dict[int, tuple[Module, list[str]]] = field(default_factory=dict)  # by id: exported ones, and their names
 
     def export(self, value: InstanceValue, prefix: str, depth: int = 0, hidden: frozenset[str] = frozenset()) -> None:
         """Exports what an instance exports, but for `hidden` names."""
@@ -134,11 +149,12 @@ class _Exporter:
                     if item.options.post_return:
                         self.add(f"cabi_post_{full}", item.options.post_return, item.instance.name or "")
                 case HostFunction():
-                    self.module.notes.append(HostReexport(full, item.module, item.field))
-                    self.without_form.add(full)
-                    self.cx.remark(
-                        f"export `{full}` is an import of the host ({item.module} {item.field}): no core form"
-                    )
+                    self._reexport(full, ImportName(item.module, item.field))
+                case ModuleValue(module=None, place=ImportName() as found) | HostComponent(place=found):
+                    self._reexport(full, found)
+                case ModuleValue(module=Module() as module):
+                    self.modules.setdefault(id(module), (module, []))[1].append(full)
+                    self.cx.remark(f"export `{full}` is a core module: no core form")
                 case InstanceValue():
                     self.export(item, f"{full}#", depth + 1)
                 case TypeValue(type=Resource() as resource) if resource.owner is not None:
@@ -147,7 +163,19 @@ class _Exporter:
                         place = prefix.removesuffix("#") or ROOT_MODULE
                         self.module.notes.append(ResourceExport(resource, place, name))
                 case _:
-                    pass  # types, modules and components have no core form
+                    pass  # types and components have no core form
+
+    def _reexport(self, label: str, place: ImportName) -> None:
+        self.module.notes.append(HostReexport(label, place.module, place.field))
+        self.without_form.add(label)
+        self.cx.remark(f"export `{label}` is an import of the host ({place.module} {place.field}): no core form")
+
+    def export_modules(self) -> None:
+        """Notes the core modules that are exported, as they are before they become part of this one."""
+        from meld.binary.writer import write_module
+
+        for module, labels in self.modules.values():
+            self.module.notes.append(ModuleExport(tuple(labels), write_module(module)))
 
     def add_bare(self, name: str, item: CoreItem, owner: str) -> None:
         """Exports an item of a bare core module, under no name that stands for something of the program."""

@@ -53,6 +53,7 @@ from meld.passes.merge.values import (
     ComponentValue,
     CoreInstanceValue,
     Env,
+    HostComponent,
     HostFunction,
     InstanceValue,
     LiftedFunction,
@@ -155,7 +156,7 @@ class Evaluator:
             case c.CoreInlineInstance():
                 values[item] = CoreInstanceValue({n: _core(env.get(d), d) for n, d in item.exports})
             case c.CoreType():
-                values[item] = TypeValue(item.type, env)
+                values[item] = TypeValue(item.type, env, item)
             case c.NestedComponent():
                 values[item] = ComponentValue(item.component, env)
             case c.ComponentInstance():
@@ -226,7 +227,9 @@ class Evaluator:
                 assert declared.type is None
                 return TypeValue(self._resource(name, None, None, module))
             case c.Sort.CORE_MODULE:
-                return ModuleValue(None, f"import `{name}`", declared)
+                return ModuleValue(None, f"import `{name}`", _type(declared, env), ImportName(module, name))
+            case c.Sort.COMPONENT:
+                return HostComponent(ImportName(module, name), _type(declared, env))
             case _:
                 what = declared.sort.value
                 raise MeldError(
@@ -249,7 +252,7 @@ class Evaluator:
         match value:
             case TypeValue():
                 return _named(value)
-            case LiftedFunction() | HostFunction() if declared is not None:
+            case LiftedFunction() | HostFunction() | ModuleValue() | HostComponent() if declared is not None:
                 return replace(value, declared=_type(declared, env))
             case InstanceValue() if declared is not None:
                 of, around = _instance_type(declared, env)

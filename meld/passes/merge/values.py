@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from meld.abi.options import Options
 from meld.diagnostics import MeldError
 from meld.ir import component as c
-from meld.ir.module import CoreItem, Function, Item, Module
+from meld.ir.module import CoreItem, Function, ImportName, Item, Module
 from meld.ir.notes import Instance
 from meld.support.records import record
 
@@ -19,12 +19,14 @@ class ModuleValue:
     """A core module; None if it is only the name of a link between stream partners, or one of the host.
 
     Attributes:
-        declared: the type under which the host is asked for it.
+        declared: the type under which the host is asked for it, or which an export ascribed to it.
+        place: for one of the host, the instance that holds it, or the root, and its name there.
     """
 
     module: Module | None
     where: str
-    declared: c.ExternType | None = None
+    declared: TypeValue | None = None
+    place: ImportName | None = None
 
 
 @record(eq=False)
@@ -40,6 +42,14 @@ class ComponentValue:
 
     component: c.Component
     env: Env
+
+
+@record(eq=False)
+class HostComponent:
+    """A component that the host provides, and the type under which it is asked for it. Nothing can instantiate it."""
+
+    place: ImportName
+    declared: TypeValue
 
 
 @record(eq=False)
@@ -93,12 +103,20 @@ class TypeValue:
 
     type: Any
     env: Env | None = None
-    definition: c.TypeDefinition | None = None
+    definition: c.TypeDefinition | c.CoreType | None = None
     of: TypeValue | None = None
 
 
 Value: TypeAlias = (
-    ModuleValue | CoreInstanceValue | ComponentValue | InstanceValue | LiftedFunction | HostFunction | TypeValue | Item
+    ModuleValue
+    | CoreInstanceValue
+    | ComponentValue
+    | HostComponent
+    | InstanceValue
+    | LiftedFunction
+    | HostFunction
+    | TypeValue
+    | Item
 )
 
 
@@ -112,13 +130,20 @@ class Env:
     values: dict[c.Definition, Value] = field(default_factory=dict)
     cores: int = 0  # core instances so far
 
-    def get(self, definition: c.Definition) -> Value:
-        """The value of a definition of this component or one around it."""
+    def find(self, definition: c.Definition) -> Value | None:
+        """The value of a definition of this component or one around it; None if it is of neither."""
         env: Env | None = self
         while env is not None:
             if definition in env.values:
                 return env.values[definition]
             env = env.parent
+        return None
+
+    def get(self, definition: c.Definition) -> Value:
+        """The value of a definition of this component or one around it. Raises MeldError: it is of neither."""
+        value = self.find(definition)
+        if value is not None:
+            return value
         raise MeldError(f"{describe(definition)} is used before it is defined", where=f"component {self.instance.name}")
 
 

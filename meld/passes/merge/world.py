@@ -14,9 +14,12 @@ from meld.abi.types import Resource
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Definition, ExternName, ExternType, Sort
+from meld.ir.types import TypeDef
+from meld.passes.merge.module_types import declared_type, module_type
 from meld.passes.merge.values import (
     ComponentValue,
     Env,
+    HostComponent,
     HostFunction,
     InstanceValue,
     LiftedFunction,
@@ -24,7 +27,8 @@ from meld.passes.merge.values import (
     TypeValue,
     Value,
 )
-from meld.rewriting.type_parts import referred, with_referred
+from meld.rewriting.copying import Copier
+from meld.rewriting.type_parts import outside, referred, with_referred
 from meld.support.records import record
 
 MAX_EXPORTS = 100_000
@@ -38,8 +42,8 @@ MAX_NAMES = 64
 def world_of(program: c.Component, env: Env, hidden: frozenset[str] = frozenset()) -> c.ComponentType:
     """The type of the root component, instantiated in `env`: its imports and exports in order, and their types.
 
-    Exports with `hidden` names are left out. An export that fusion cannot keep (a component, a core module) is declared
-    with an empty type, which `wrap` refuses by name.
+    Exports with `hidden` names are left out. A component of the program that is exported, which fusion cannot keep, is
+    declared with an empty type, and `wrap` refuses it by name.
 
     Raises:
         MeldError: a function mentions a resource that is neither imported nor exported.
@@ -64,7 +68,7 @@ class _Scope:
 
     Attributes:
         known: what stands for a type here. Types are told apart by name; a resource also stands for itself.
-        places: types that an instance exports: the instance and the name.
+        places: types that an instance exports, or one inside it: the instance and the names that lead to them.
         budget: how much more may be declared, in all scopes together.
     """
 
@@ -72,7 +76,8 @@ class _Scope:
     depth: int = 0
     decls: list[Definition] = field(default_factory=list)
     known: dict[TypeValue | Resource, Definition] = field(default_factory=dict)
-    places: dict[TypeValue | Resource, tuple[Definition, str]] = field(default_factory=dict)
+    places: dict[TypeValue | Resource, tuple[Definition, tuple[str, ...]]] = field(default_factory=dict)
+    aliases: dict[tuple[Definition, str], Definition] = field(default_factory=dict)
     budget: _Budget = field(default_factory=lambda: _Budget())
 
     def declare(self, imported: bool, extern: ExternName, value: Value) -> None:
@@ -86,10 +91,17 @@ class _Scope:
                 for key in _names(value):
                     if key is value or isinstance(self.known.get(key), c.TypeDefinition | None):  # named is better
                         self.known[key] = made
-            case InstanceValue(exports):
-                for name, item in exports.items():
-                    for key in _names(item) if isinstance(item, TypeValue) else ():
-                        self.places.setdefault(key, (made, name))
+            case InstanceValue():
+                self._place(made, (), value)
+
+    def _place(self, instance: Definition, path: tuple[str, ...], value: InstanceValue) -> None:
+        for name, item in value.exports.items():
+            match item:
+                case TypeValue():
+                    for key in _names(item):
+                        self.places.setdefault(key, (instance, (*path, name)))
+                case InstanceValue():
+                    self._place(instance, (*path, name), item)
 
     def _extern_type(self, value: Value) -> ExternType:
         match value:
@@ -105,13 +117,12 @@ class _Scope:
                 return ExternType(Sort.INSTANCE, self._add(c.TypeDefinition(c.InstanceType(inner.decls))))
             case TypeValue(type=Resource()):
                 return ExternType(Sort.TYPE, self.find(value))
-            case TypeValue(type=c.ComponentType() | c.InstanceType(), definition=definition):
-                label = (definition.name if definition is not None else None) or "?"
-                raise MeldError(f"exports the component or instance type `{label}`, which fusion cannot keep")
             case TypeValue():
                 return ExternType(Sort.TYPE, self.find(value) or self.type(value.of or value))
-            case ModuleValue(declared=declared):
-                return ExternType(Sort.CORE_MODULE, self._add(_module_type(declared)))
+            case ModuleValue():
+                return ExternType(Sort.CORE_MODULE, self._add(c.CoreType(module_type(value))))
+            case HostComponent(declared=declared):
+                return ExternType(Sort.COMPONENT, self.type(declared))
             case ComponentValue():
                 return ExternType(Sort.COMPONENT, self._add(c.TypeDefinition(c.ComponentType())))
             case _:
@@ -129,14 +140,21 @@ class _Scope:
         if key in self.known:
             return self.known[key]
         if key in self.places:
-            instance, name = self.places[key]
-            self.known[key] = self._add(c.ExportAlias(instance, name, Sort.TYPE))
+            instance, path = self.places[key]
+            for name in path[:-1]:
+                instance = self._alias(instance, name, Sort.INSTANCE)
+            self.known[key] = self._alias(instance, path[-1], Sort.TYPE)
         elif self.parent is not None and (outer := self.parent._find(key)) is not None:
             self.known[key] = self._add(c.OuterAlias(outer, 1, Sort.TYPE))
         return self.known.get(key)
 
+    def _alias(self, instance: Definition, name: str, sort: Sort) -> Definition:
+        if (instance, name) not in self.aliases:
+            self.aliases[instance, name] = self._add(c.ExportAlias(instance, name, sort))
+        return self.aliases[instance, name]
+
     def type(self, value: TypeValue) -> Definition:
-        """The definition of a value or function type here; made, with what it refers to, if it has no name."""
+        """The definition of a type here; made, with what it refers to, if it has no name."""
         made: dict[TypeValue, Definition] = {}
         pending = [value]
         while pending:  # no recursion: types refer to each other as deep as a component is long
@@ -150,17 +168,41 @@ class _Scope:
                     label = one.type.label if isinstance(one.type, Resource) else "?"
                     raise MeldError(f"the resource `{label}` is used by an export, but is not exported itself")
                 env = one.env
-                parts = {d: _type_value(env, d) for d in referred(one.definition.type)}
+                parts = _parts(one.definition, env)
                 missing = [part for part in parts.values() if part not in made]
                 if missing:
                     pending += missing
                     continue
-                new = {d: made[part] for d, part in parts.items()}
-                found = self._add(c.TypeDefinition(with_referred(one.definition.type, new.__getitem__)))
+                found = self._define(one.definition, env, {d: made[part] for d, part in parts.items()})
                 self.known[one] = found
             made[one] = found
             pending.pop()
         return made[value]
+
+    def _define(
+        self, definition: c.TypeDefinition | c.CoreType, env: Env, new: dict[Definition, Definition]
+    ) -> Definition:
+        match definition:
+            case c.CoreType(type=c.ModuleType() as module):
+                return self._add(c.CoreType(declared_type(module, env)))
+            case c.CoreType(type=TypeDef() as typedef, group=group):
+                types = [typedef] if group is None else group.types
+                return {one: self._add(c.CoreType(one, group)) for one in types}[typedef]
+            case c.TypeDefinition(type=c.ComponentType() | c.InstanceType()):
+                return Copier(self.decls, new).copy(definition)
+            case c.TypeDefinition(type=t):
+                return self._add(c.TypeDefinition(with_referred(t, new.__getitem__)))
+        raise TypeError(f"unknown type {definition!r}")
+
+
+def _parts(definition: c.TypeDefinition | c.CoreType, env: Env) -> dict[Definition, TypeValue]:
+    """What a type refers to in the component that defines it, and around it."""
+    if isinstance(definition, c.CoreType):
+        return {}
+    if not isinstance(definition.type, c.ComponentType | c.InstanceType):
+        return {d: _type_value(env, d) for d in referred(definition.type)}
+    found = {d: env.find(d) for d in outside(definition)}  # aliases inside it may mean what it declares itself
+    return {d: value for d, value in found.items() if isinstance(value, TypeValue)}
 
 
 def _names(value: TypeValue) -> Iterator[TypeValue | Resource]:
@@ -179,13 +221,3 @@ def _type_value(env: Env, definition: Definition) -> TypeValue:
     value = env.get(definition)
     assert isinstance(value, TypeValue)
     return value
-
-
-def _module_type(declared: ExternType | None) -> c.CoreType:
-    """The type of a core module that is imported; the empty type for one of the program."""
-    core = None if declared is None else declared.type
-    if isinstance(core, c.CoreType) and isinstance(core.type, c.ModuleType):
-        if any(isinstance(decl, c.OuterAlias) for decl in core.type.decls):
-            raise MeldError("an imported core module has a type that refers to outer types, which is not supported")
-        return c.CoreType(core.type)
-    return c.CoreType(c.ModuleType())

@@ -5,16 +5,17 @@ Source: Component Model, Explainer.md (Canonical Definitions; Instance Definitio
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 
 from meld.abi.options import Options
+from meld.binary.reader import read_module
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, ExternType, Sort
 from meld.ir.module import SPACE_OF, CoreItem, Export, Function, ImportName, Memory, Module
 from meld.ir.types import I32
 from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, ResourceExport
-from meld.notes.world import NoWorld
+from meld.notes.world import ModuleExport, NoWorld
 from meld.passes.base import Pass, PassContext
 from meld.passes.wrap.agreement import Agreement
 from meld.passes.wrap.helpers import Helper, arguments, move_out
@@ -63,7 +64,7 @@ class Wrap(Pass):
             raise _no_world(module)
         wrapper = _Wrapper(module, read_world(world).decls)
         drop_section(module)
-        module.notes.remove(world)
+        module.notes = [n for n in module.notes if n is not world and not isinstance(n, ModuleExport)]
         component = wrapper.wrap()
         cx.stats["functions by way of the shim"] = len(wrapper.imports.late)
         cx.stats["helper modules"] = len(wrapper.helpers)
@@ -90,15 +91,18 @@ class _Wrapper:
     imports: Imports = field(init=False)
     main: Definition = field(init=False)
     functions: dict[str, HostExport | HostReexport] = field(init=False)  # by the names they are exported under
+    modules: dict[str, ModuleExport] = field(init=False)  # that are exported, by their names
     helpers: list[Helper] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)  # tables that stay beside the first one
     _core: dict[CoreItem, Definition] = field(default_factory=dict)
     _agreement: Agreement = field(default_factory=Agreement)
+    _carried_modules: dict[ModuleExport, Definition] = field(default_factory=dict)
     _shown: set[str] = field(default_factory=set)  # names of functions that the world exports
 
     def __post_init__(self) -> None:
         self.functions = {n.label: n for n in self.module.notes_of(HostReexport)}
         self.functions |= {n.label: n for n in self.module.notes_of(HostExport)}
+        self.modules = {label: n for n in self.module.notes_of(ModuleExport) for label in n.labels}
         self.copier = Copier(self.out, self.map)
         self.imports = Imports(self.module, self.out, HostItems(self.out), self._core_item, self._options)
 
@@ -115,9 +119,8 @@ class _Wrapper:
 
     def _import_world(self) -> None:
         """Copies the imports of the world, and the types they need."""
-        last = max((i for i, decl in enumerate(self.world) if isinstance(decl, c.Import)), default=-1)
-        for decl in self.world[: last + 1]:
-            if not isinstance(decl, c.ExportDecl):
+        for decl in self.world:
+            if isinstance(decl, c.Import):
                 self.copier.copy(decl)
         for item in self.out:
             if isinstance(item, c.ExportDecl):
@@ -193,6 +196,10 @@ class _Wrapper:
                 target = self._interface(str(decl.extern), of, self.world)
             case ExternType(Sort.TYPE):
                 target = self._resource(ROOT_MODULE, str(decl.extern))
+            case ExternType(Sort.CORE_MODULE | Sort.COMPONENT, Definition() as of) if self._has(str(decl.extern)):
+                made = c.Export(decl.extern, self._carried(str(decl.extern)), self.copier.copy_type(decl.type))
+                self.out.append(made)
+                return made
             case _:
                 raise MeldError(f"is a {decl.type.sort.value}, which fusion cannot keep")
         made = c.Export(decl.extern, target)
@@ -215,6 +222,22 @@ class _Wrapper:
                 return lifted
         raise MeldError("the module has no function for it")
 
+    def _has(self, label: str) -> bool:
+        return label in self.functions or label in self.modules
+
+    def _carried(self, label: str) -> Definition:
+        """The core module that is exported under a name, or the module or component of the host."""
+        match self.functions.get(label):
+            case HostReexport(module=module, field=field):
+                self._shown.add(label)
+                return self.imports.host.get(ImportName(module, field))
+        note = self.modules[label]
+        if note not in self._carried_modules:
+            carried = c.CoreModule(read_module(note.data, where=f"the exported core module `{label}`"))
+            self._carried_modules[note] = carried
+            self.out.append(carried)
+        return self._carried_modules[note]
+
     def _resource(self, module: str, label: str) -> Definition:
         """The resource type that is exported under a name. One that no exported function mentions is a new one."""
         for n in self.module.notes_of(ResourceExport):
@@ -230,8 +253,13 @@ class _Wrapper:
             match decl:
                 case c.OuterAlias(target=target):
                     self.map[decl] = self.map[target]
+                case c.ExportAlias(instance=instance):
+                    self.map[decl] = replace(decl, instance=self.map[instance])
+                    self.out.append(self.map[decl])
                 case c.TypeDefinition(type=c.InstanceType()):
                     pass  # of an interface inside
+                case c.CoreType():
+                    self.copier.copy(decl)
                 case c.ExportDecl(type=ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as inner))):
                     self.map[decl] = self._interface(f"{name}#{decl.extern}", inner, [*around, *interface.decls])
                 case c.TypeDefinition():
@@ -243,6 +271,10 @@ class _Wrapper:
                     self.map[decl] = self.map[of]
                 case c.ExportDecl(type=ExternType(Sort.FUNC, Definition() as of)):
                     self.map[decl] = self._function(f"{name}#{decl.extern}", of)
+                case c.ExportDecl(extern=label, type=ExternType(Sort.CORE_MODULE | Sort.COMPONENT)) if self._has(
+                    f"{name}#{label}"
+                ):
+                    self.map[decl] = self._carried(f"{name}#{label}")
                 case c.ExportDecl(extern=label, type=ExternType(sort)):
                     raise MeldError(f"`{label}` of the interface is a {sort.value}, which fusion cannot keep")
         component, args = shim_component(around, interface, self.map)

@@ -39,7 +39,7 @@ DROP = "[resource-drop]"
 
 @record()
 class HostItems:
-    """The functions and resource types that imports of the component give, by the names of core imports."""
+    """What imports of the component give (functions, resource types, modules), by the names of core imports."""
 
     into: list[Definition]
     found: dict[tuple[str, str], Callable[[], Definition]] = field(default_factory=dict)
@@ -54,6 +54,8 @@ class HostItems:
             case c.ExternType(Sort.FUNC, Definition() as of):
                 self.found["$root", name] = lambda: item
                 self.types["$root", name] = of
+            case c.ExternType(Sort.CORE_MODULE | Sort.COMPONENT):
+                self.found["$root", name] = lambda: item
             case c.ExternType(Sort.TYPE, None):
                 self.found["$root", DROP + name] = lambda: item
             case c.ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as of)):
@@ -71,6 +73,8 @@ class HostItems:
                     case c.ExternType(Sort.FUNC, Definition() as function):
                         self.found[prefix, label] = self._alias(holder, label, Sort.FUNC)
                         self.types[prefix, label] = function
+                    case c.ExternType(Sort.CORE_MODULE | Sort.COMPONENT as sort):
+                        self.found[prefix, label] = self._alias(holder, label, sort)
                     case c.ExternType(Sort.TYPE, None):
                         self.found[prefix, DROP + label] = self._alias(holder, label, Sort.TYPE)
                     case c.ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as inner)):
@@ -88,7 +92,7 @@ class HostItems:
         return make
 
     def get(self, name: ImportName) -> Definition:
-        """The function of the host that a core import means, or the resource that it drops. Raises MeldError."""
+        """What the host provides under a name: a function, a module, a resource to drop. Raises MeldError."""
         make = self.found.get((name.module, name.field))
         if make is None:
             raise MeldError(f"the import {name} is not in the world of the program")

@@ -7,7 +7,7 @@ wit-component does the same.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, ExternName, ExternType, Sort
@@ -63,11 +63,14 @@ class _Shim:
             match decl:
                 case c.OuterAlias(target=target):
                     self.here[decl] = self.here[target]
-                case c.TypeDefinition():
+                case c.TypeDefinition() | c.CoreType():
                     self._define(decl, self.here)
+                case c.ExportAlias():
+                    self._alias(decl, self.here)
                 case c.ExportDecl(type=ExternType(sort, of)):
                     like = None if of is None else self.here[_definition(of)]
-                    self._import(f"{sort.value}-{len(self.args)}", decl, ExternType(sort, like))
+                    name = f"{sort.value.removeprefix('core ')}-{len(self.args)}"
+                    self._import(name, decl, ExternType(sort, like))
 
     def export_interface(self, interface: c.InstanceType) -> None:
         """Exports them again, in terms of what is exported: a name on the import side is none outside."""
@@ -76,7 +79,18 @@ class _Shim:
             match decl:
                 case c.TypeDefinition():
                     self._define(decl, shown)
-                case c.ExportDecl(type=ExternType(Sort.FUNC | Sort.INSTANCE as sort, of)):
+                case c.ExportAlias():
+                    self._alias(decl, shown)
+                case c.ExportDecl(type=ExternType(Sort.CORE_MODULE)):
+                    shown[decl] = c.Export(decl.extern, self.here[decl])
+                    self.definitions.append(shown[decl])
+                case c.ExportDecl(type=ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as inner))) if (
+                    _defines_resources(inner)
+                ):
+                    ascribed = ExternType(Sort.INSTANCE, self._over_resources(inner, self.here[decl], shown))
+                    shown[decl] = c.Export(decl.extern, self.here[decl], ascribed)
+                    self.definitions.append(shown[decl])
+                case c.ExportDecl(type=ExternType(Sort.FUNC | Sort.INSTANCE | Sort.COMPONENT as sort, of)):
                     ascribed = ExternType(sort, shown[_definition(of)])
                     shown[decl] = c.Export(decl.extern, self.here[decl], ascribed)
                     self.definitions.append(shown[decl])
@@ -85,17 +99,62 @@ class _Shim:
                     shown[decl] = c.Export(decl.extern, target)
                     self.definitions.append(shown[decl])
 
-    def _define(self, decl: c.TypeDefinition, names: dict[Definition, Definition]) -> None:
-        if isinstance(decl.type, c.InstanceType):
-            names[decl] = c.TypeDefinition(Copier(self.definitions, names).copy_type(decl.type))
-        else:
-            names[decl] = c.TypeDefinition(with_referred(decl.type, names.__getitem__))
+    def _over_resources(
+        self, interface: c.InstanceType, instance: Definition, names: dict[Definition, Definition]
+    ) -> Definition:
+        """An instance type whose resources are those of an instance; declared as they were, they would be new ones."""
+        copy = Copier(self.definitions, names).copy_type(interface)
+        self._equate(copy, instance)
+        self.definitions.append(c.TypeDefinition(copy))
+        return self.definitions[-1]
+
+    def _equate(self, interface: c.InstanceType, instance: Definition) -> None:
+        for decl in list(interface.decls):
+            match decl:
+                case c.ExportDecl(extern=extern, type=ExternType(Sort.TYPE, None)):
+                    resource = c.ExportAlias(instance, str(extern), Sort.TYPE)
+                    self.definitions.append(resource)
+                    outer = c.OuterAlias(resource, 1, Sort.TYPE)
+                    interface.decls.insert(interface.decls.index(decl), outer)
+                    decl.type = ExternType(Sort.TYPE, outer)
+                case c.ExportDecl(
+                    extern=extern, type=ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as inner))
+                ) if _defines_resources(inner):
+                    within = c.ExportAlias(instance, str(extern), Sort.INSTANCE)
+                    self.definitions.append(within)
+                    self._equate(inner, within)
+
+    def _alias(self, decl: c.ExportAlias, names: dict[Definition, Definition]) -> None:
+        names[decl] = replace(decl, instance=names[decl.instance])
+        self.definitions.append(names[decl])
+
+    def _define(self, decl: c.TypeDefinition | c.CoreType, names: dict[Definition, Definition]) -> None:
+        match decl:
+            case c.TypeDefinition(type=c.InstanceType() | c.ComponentType() as nested):
+                names[decl] = c.TypeDefinition(Copier(self.definitions, names).copy_type(nested))
+            case c.CoreType():
+                names[decl] = c.CoreType(Copier(self.definitions, names).copy_type(decl.type), decl.group)
+            case c.TypeDefinition():
+                names[decl] = c.TypeDefinition(with_referred(decl.type, names.__getitem__))
         self.definitions.append(names[decl])
 
     def _import(self, name: str, decl: Definition, declared: ExternType) -> None:
         self.here[decl] = c.Import(ExternName(name), declared)
         self.definitions.append(self.here[decl])
         self.args.append((name, self.given[decl]))
+
+
+def _defines_resources(interface: c.InstanceType) -> bool:
+    """Whether an instance type declares a resource, itself or in an instance inside it."""
+    pending = [interface]
+    while pending:
+        for decl in pending.pop().decls:
+            match decl:
+                case c.ExportDecl(type=ExternType(Sort.TYPE, None)):
+                    return True
+                case c.ExportDecl(type=ExternType(Sort.INSTANCE, c.TypeDefinition(type=c.InstanceType() as inner))):
+                    pending.append(inner)
+    return False
 
 
 def _definition(of: c.CompValType | None) -> Definition:

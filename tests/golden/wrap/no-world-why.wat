@@ -1,7 +1,9 @@
-;; Where the world of the program cannot be written down, the error says why.
-;; meldc: --emit=component
-;; error: cannot be wrapped: exports the component or instance type `x`, which fusion cannot keep
+;; Where the world of the program could not be written down, the error says why.
+;; meldc: --passes=finish,wrap
+;; error: cannot be wrapped: it shows too many things
 ;; hint: fuse to a core module, with --emit=wasm
-(component
-  (type $x (component))
-  (export "x" (type $x)))
+(module
+  (@meld.facts linked merged)
+  (@meld.no-world "it shows too many things")
+  (@meld.instance $a)
+  (func (@meld.owner $a) (export "f")))
