@@ -60,9 +60,14 @@ from meld.passes.merge.values import (
     ModuleValue,
     TypeValue,
     Value,
+    core_item,
     describe,
     expect,
+    instance_type_of,
+    label_of,
+    named,
     namer,
+    type_of,
 )
 from meld.rewriting.splice import Spliced, move, splice
 from meld.support.records import record
@@ -154,7 +159,7 @@ class Evaluator:
             case c.CoreInstance():
                 values[item] = self._core_instance(item, env)
             case c.CoreInlineInstance():
-                values[item] = CoreInstanceValue({n: _core(env.get(d), d) for n, d in item.exports})
+                values[item] = CoreInstanceValue({n: core_item(env.get(d), d) for n, d in item.exports})
             case c.CoreType():
                 values[item] = TypeValue(item.type, env, item)
             case c.NestedComponent():
@@ -217,19 +222,19 @@ class Evaluator:
         match declared.sort:
             case c.Sort.FUNC:
                 type_ = self._counted_type(self.function_type(declared.type, env))
-                return HostFunction(module, name, type_, _type(declared, env))
+                return HostFunction(module, name, type_, type_of(declared, env))
             case c.Sort.INSTANCE:
-                of, around = _instance_type(declared, env)
+                of, around = instance_type_of(declared, env)
                 return self._host_instance(of, around, name if module == ROOT_MODULE else f"{module}/{name}")
             case c.Sort.TYPE:
                 if isinstance(declared.type, c.Definition):
-                    return _named(_type(declared, env))
+                    return named(type_of(declared, env))
                 assert declared.type is None
                 return TypeValue(self._resource(name, None, None, module))
             case c.Sort.CORE_MODULE:
-                return ModuleValue(None, f"import `{name}`", _type(declared, env), ImportName(module, name))
+                return ModuleValue(None, f"import `{name}`", type_of(declared, env), ImportName(module, name))
             case c.Sort.COMPONENT:
-                return HostComponent(ImportName(module, name), _type(declared, env))
+                return HostComponent(ImportName(module, name), type_of(declared, env))
             case _:
                 what = declared.sort.value
                 raise MeldError(
@@ -251,11 +256,11 @@ class Evaluator:
         """A value as an export shows it: types get a name, functions the type that is ascribed to them."""
         match value:
             case TypeValue():
-                return _named(value)
+                return named(value)
             case LiftedFunction() | HostFunction() | ModuleValue() | HostComponent() if declared is not None:
-                return replace(value, declared=_type(declared, env))
+                return replace(value, declared=type_of(declared, env))
             case InstanceValue() if declared is not None:
-                of, around = _instance_type(declared, env)
+                of, around = instance_type_of(declared, env)
                 inner = Env(env.instance, around, {})
                 made = InstanceValue({})
                 for decl in of.decls:
@@ -405,7 +410,7 @@ class Evaluator:
     def _lower(self, item: c.CanonLower, env: Env) -> Function:
         callee = env.get(item.function)
         options = self._options(item.options, env)
-        label = _label(item)
+        label = label_of(item)
         match callee:
             case LiftedFunction():
                 label = f"{callee.instance.name}/{label}"
@@ -568,36 +573,3 @@ class Evaluator:
         spliced = self._splice(source, bare.imports(self.module), env)
         bare.settle(spliced)
         self.bare_exports.append((spliced.exports, env.instance))
-
-
-def _type(declared: c.ExternType, env: Env) -> TypeValue:
-    """The type that an import or export is declared to have."""
-    return expect(env, declared.type, TypeValue, "a type")
-
-
-def _instance_type(declared: c.ExternType, env: Env) -> tuple[c.InstanceType, Env]:
-    """The instance type that an import or export is declared to have, and where it was defined."""
-    value = _type(declared, env)
-    if not isinstance(value.type, c.InstanceType) or value.env is None:
-        raise MeldError("an instance is declared to be of a type that is no instance type", where=env.instance.name)
-    return value.type, value.env
-
-
-def _named(value: TypeValue) -> TypeValue:
-    return TypeValue(value.type, value.env, value.definition, value)
-
-
-def _label(item: c.CanonLower) -> str:
-    match item.function:
-        case c.ExportAlias(export=name):
-            return name
-        case c.Import(extern=extern):
-            return str(extern)
-        case other:
-            return item.name or other.name or "function"
-
-
-def _core(value: Value, definition: c.Definition) -> CoreItem:
-    if not isinstance(value, CoreItem):
-        raise MeldError(f"{describe(definition)} is not a core item")
-    return value

@@ -165,6 +165,42 @@ def expect(env: Env, definition: object, kind: type[V], what: str) -> V:
     return value
 
 
+def type_of(declared: c.ExternType, env: Env) -> TypeValue:
+    """The type that an import or export is declared to have."""
+    return expect(env, declared.type, TypeValue, "a type")
+
+
+def instance_type_of(declared: c.ExternType, env: Env) -> tuple[c.InstanceType, Env]:
+    """The instance type that an import or export is declared to have, and where it was defined."""
+    value = type_of(declared, env)
+    if not isinstance(value.type, c.InstanceType) or value.env is None:
+        raise MeldError("an instance is declared to be of a type that is no instance type", where=env.instance.name)
+    return value.type, value.env
+
+
+def named(value: TypeValue) -> TypeValue:
+    """A type under a new name."""
+    return TypeValue(value.type, value.env, value.definition, value)
+
+
+def label_of(item: c.CanonLower) -> str:
+    """The name of a function that is lowered, for people."""
+    match item.function:
+        case c.ExportAlias(export=name):
+            return name
+        case c.Import(extern=extern):
+            return str(extern)
+        case other:
+            return item.name or other.name or "function"
+
+
+def core_item(value: Value, definition: c.Definition) -> CoreItem:
+    """A value that must be a core item. Raises MeldError: it is something else."""
+    if not isinstance(value, CoreItem):
+        raise MeldError(f"{describe(definition)} is not a core item")
+    return value
+
+
 NOWHERE = Env(Instance(name="host"), None, {})
 
 
