@@ -57,7 +57,8 @@ class ElementCopy(Note):
         flat: there is one element; in place of its address come its core values.
         host: the side that is the host, ``reader`` or ``writer``; its instance is then that of the other side.
         mode: what becomes of handles that the host reads: ``park`` keeps them, of no use, until they are known to be
-            gone (``release``) or not (``restore``).
+            gone (``release``) or not (``restore``). They are copied as they are before (``note``), since their instance
+            may write to its buffer meanwhile.
     """
 
     type: Any = coded(_write, _read)

@@ -57,7 +57,7 @@ def _written(writer: AdapterWriter, note: ElementCopy, name: str) -> str:
     return writer.finished(body, name)
 
 
-MODES = {mode: Instance(name=f"outside, {mode}") for mode in ("park", "release", "restore")}
+MODES = {mode: Instance(name=f"outside, {mode}") for mode in ("note", "park", "release", "restore")}
 """The host as the reader in each mode: helpers are told apart by their sides."""
 
 

@@ -107,10 +107,12 @@ class Handles:
 
         Args:
             mode: what becomes of the instance's own handle: ``park`` while the host may read the element, ``release``
-                when it has been read, ``restore`` when it has not been.
+                when it has been read, ``restore`` when it has not been; ``note`` if the handle itself is copied.
         """
 
         def carry(translator: Translator, layout: Layout, expr: str) -> str:
+            if mode == "note":
+                return expr
             if layout.kind is Kind.ERROR_CONTEXT:  # its handle remains where it is
                 return expr if mode != "park" else self._error_to_host(self._error_of(translator.source.instance, expr))
             instance = translator.source.instance

@@ -50,9 +50,9 @@ class ElementCopies:
         note = ElementCopy(element, reader.instance, reader.instance, host, reader.options, host="writer")
         return self._copy(note)
 
-    def to_host(self, element: Type, writer: CanonCall, host: Options, mode: str) -> Function:
-        """The same to where the host will read them; `mode` as in the note."""
-        note = ElementCopy(element, writer.instance, writer.instance, writer.options, host, host="reader", mode=mode)
+    def to_host(self, element: Type, writer: CanonCall, lift: Options, host: Options, mode: str) -> Function:
+        """The same to where the host will read them; `lift` says where they come from, `mode` as in the note."""
+        note = ElementCopy(element, writer.instance, writer.instance, lift, host, host="reader", mode=mode)
         return self._copy(note)
 
     @property

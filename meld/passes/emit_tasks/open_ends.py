@@ -288,14 +288,19 @@ class OpenEnds:
         number = len(self._settles) + 1
         handles = _holds_handles(element)
         most = max((MOST_BYTES if handles or element.allocates else MOST_PLAIN_BYTES) // max(element.size, 1), 1)
+        half = f"(i32.add (i32.mul (local.get $n) (i32.const {element.size})) (i32.const 16))"
         begun = f"(call {self._function('host_begin')})"
         if write:
-            copies = self._at_places(domain, verb, "park", "$ptr", "$buffer", "$n", place="(local.get $place)")
+            at, from_ = "(local.get $place)", "$noted" if handles else "$ptr"
+            copies = self._at_places(domain, verb, "park", from_, "$buffer", "$n", place=at)
+            if handles:
+                noted = self._at_places(domain, verb, "note", "$ptr", "$noted", "$n", place=at)
+                copies = filled(NOTED, {"noted": noted, "copies": copies, "half": half})
             begun = filled(PARK, {"copies": copies} | self._arena)
         params = {
             "stream": int(isinstance(domain.type, c.Stream)),
             "most": most,
-            "bytes": f"(i32.add (i32.mul (local.get $n) (i32.const {element.size})) (i32.const 16))",
+            "bytes": f"(i32.shl {half} (i32.const 1))" if write and handles else half,
             "size": element.size,
             "begun": begun,
             "number": number,
@@ -347,8 +352,12 @@ class OpenEnds:
         lines = ""
         for number, call in (domain.writes if verb is Verb.WRITE else domain.reads).items():
             host, element = self._host_options(call, verb), domain.type.element
+            noted = from_ != "$ptr" or mode in ("release", "restore")
             copies = self.copies
-            function = copies.to_host(element, call, host, mode) if mode else copies.from_host(element, call, host)
+            lift = host if mode and noted else call.options
+            function = (
+                copies.to_host(element, call, lift, host, mode) if mode else copies.from_host(element, call, host)
+            )
             lines += (
                 f"(if (i32.eq {place or AT_PLACE} (i32.const {number})) (then (call {self.text.use(function)}"
                 f" (local.get {from_}) (local.get {to}) (local.get {count}))))\n    "
@@ -424,7 +433,7 @@ MOST_PLAIN_BYTES = 1 << 16
 AT_PLACE = "(i32.load $state offset=44 (local.get $channel))"
 
 TWICE = """
-    (local $buffer i32) (local $result i32) (local $blocks i32)
+    (local $buffer i32) (local $noted i32) (local $result i32) (local $blocks i32)
 {offered}    (if (i32.gt_u (local.get $n) (i32.const {most})) (then (local.set $n (i32.const {most}))))
     (local.set $buffer (call $block_new {bytes}))
     {begin}
@@ -437,6 +446,9 @@ TWICE = """
     (return
       (call {operation} (local.get $channel) (local.get $place) (local.get $buffer) (local.get $n)))
 """
+NOTED = """(local.set $noted (i32.and (i32.add (local.get $buffer) {half}) (i32.const -8)))
+    {noted}{copies}(local.set $ptr (local.get $noted))"""
+"""What an instance has written is noted behind what the host reads, since the instance may change it meanwhile."""
 PARK = """(local.set $result (call {arena_take}))
     {copies}
     (local.set $blocks (call {arena_take}))
