@@ -232,7 +232,8 @@ def _install(
     """Places what was written into the module and rebinds the imports to it."""
     made = place(adapters, module)
     written: dict[CoreItem, CoreItem] = {function: made[name] for function, name in wiring.written.items()}
-    cx.stats["inlined calls"] += _inline_strings(module, written.values(), cx)
+    helpers = {made[name] for name in adapters.helpers_of("string", "list")}
+    cx.stats["inlined calls"] += _inline_helpers(module, written.values(), helpers, cx)
     closers = {called: _function(made[name]) for called, name in wiring.closed.items()}
     for (_, instance), closer in closers.items():
         closer.owner = instance  # its export is named after it
@@ -275,8 +276,8 @@ def _named(name: str, _: Item) -> str:
     return name
 
 
-def _inline_strings(module: Module, adapters: Iterable[CoreItem], cx: PassContext) -> int:
-    """Inlines what copies strings where few adapters share it: with a short string the call takes as long as that."""
+def _inline_helpers(module: Module, adapters: Iterable[CoreItem], helpers: set[CoreItem], cx: PassContext) -> int:
+    """Inlines what copies strings and lists where few adapters share it: with short ones the call takes as long."""
     called = {
         adapter: [i.args[0] for i in adapter.instructions if i.op == "call"]
         for adapter in adapters
@@ -289,7 +290,7 @@ def _inline_strings(module: Module, adapters: Iterable[CoreItem], cx: PassContex
         return module.func_type((), types)
 
     def wanted(callee: Function) -> bool:
-        return callee.synthetic == "transcode" and count[callee] <= INLINED_CALLS
+        return callee in helpers and count[callee] <= INLINED_CALLS
 
     return sum(
         inline_calls(adapter, wanted, results)

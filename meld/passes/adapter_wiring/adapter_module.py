@@ -234,6 +234,10 @@ class AdapterModule:
         yield
         self.of_elements = before
 
+    def helpers_of(self, *kinds: str) -> Iterator[str]:
+        """The names of the helpers whose keys begin with one of some words, without the dollar sign."""
+        return (name[1:] for (key, _), name in self._helpers.items() if key[0] in kinds)
+
     def add(self, body: Body, final_name: str) -> str:
         """Adds an adapter; returns its name in the text, without the dollar sign."""
         name = f"adapter.{self._adapters}"
