@@ -68,6 +68,11 @@ class Table:
     entries: list[Any] = field(default_factory=lambda: [None])
     free: list[int] = field(default_factory=list)
 
+    @property
+    def next(self) -> int:
+        """The handle that comes next."""
+        return self.free[-1] if self.free else len(self.entries)
+
     def add(self, entry: Any) -> int:
         """A new handle."""
         if self.free:

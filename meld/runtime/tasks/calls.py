@@ -215,6 +215,7 @@ class Calls:
             dtor,
             lambda _: [rep],
             lambda _task, _returned: None,
+            moves=owner in self.threaded,
         )
         self.begin(task)
         self.scheduler.run_until(lambda: task.resolved, instance)
@@ -269,11 +270,11 @@ class Calls:
         thread.index = thread.task.instance.threads.add(thread)
 
     def _exit(self, thread: Thread) -> None:
-        """A thread has ended. Raises HostTrap if it was the last one, and its task has no result."""
+        """A thread has ended. Raises HostTrap if it was the last one, and its task is a call without a result."""
         task = thread.task
         task.threads -= 1
         task.instance.threads.take(thread.index)
-        trap_if(not task.threads and not task.resolved, NO_RESULT)
+        trap_if(not task.threads and not task.resolved and task.thread is not None, NO_RESULT)
 
     def _post_return(self, task: Task, function: Function | None, returned: list[int]) -> None:
         if function is not None:

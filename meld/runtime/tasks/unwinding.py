@@ -16,8 +16,8 @@ from meld.ir.builtins import THREAD_BUILTINS
 from meld.ir.module import Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, FuncType
-from meld.notes.boundaries import Boundary, CanonCall, HostExport
-from meld.notes.tasks import TaskFunctions
+from meld.notes.boundaries import Boundary, CanonCall, HostExport, resource_of
+from meld.notes.tasks import Destructor, TaskFunctions
 from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
 from meld.runtime.items import Items
 from meld.runtime.tasks.frames import Frames
@@ -141,4 +141,16 @@ def _roots(module: Module, graph: CallGraph) -> list[Function]:
             found[lift.callback] = None
     if threaded:
         found |= dict.fromkeys(graph.taken(START))
+        found |= dict.fromkeys(_destructors(module, threaded))
     return [function for function in found if function.body is not None]
+
+
+def _destructors(module: Module, threaded: frozenset[Instance]) -> Iterator[Function]:
+    """The destructors that run in instances with threads."""
+    for _, note in module.noted(CanonCall):
+        resource = resource_of(note)
+        if resource is not None and resource.owner in threaded and resource.dtor is not None:
+            yield resource.dtor
+    for _, drop in module.noted(Destructor):
+        if drop.instance in threaded:
+            yield drop.target
