@@ -69,7 +69,7 @@ def builtin_type(
         start: of ``thread.new-indirect``: the types of an index of the table, and of what the function takes.
 
     Raises:
-        MeldError: a built-in that this version does not know, or of a proposal that is not supported.
+        MeldError: a built-in that is not fused (``stream.forward``), or of a proposal that is not supported.
     """
     builtin = BUILTINS.get(name)
     if builtin is not None:
@@ -87,5 +87,8 @@ def builtin_type(
     }
     found = None if builtin is None else builtin.signature(parts)
     if found is None:
-        raise MeldError(f"the canonical built-in `{name}` is not known")
+        raise MeldError(
+            f"the canonical built-in `{name}` cannot be fused: engines refuse it, too, unless they are told otherwise",
+            hint="read the elements and write them, or pass the readable end itself",
+        )
     return found
