@@ -12,6 +12,8 @@ from typing import Any
 from meld.diagnostics import MeldError, PassFailure, Remark
 from meld.inputs import Validation, read_inputs
 from meld.ir.component import Component, NestedComponent
+from meld.ir.module import Module
+from meld.notes.host_modules import HostModule
 from meld.notes.linking import DroppedExport, HostOnly, Input, KeptExport, Wanted
 from meld.passes import Registry
 from meld.passes.base import Gate, Program
@@ -131,7 +133,20 @@ def build(inputs: Sequence[str | PathLike[str]], options: Options, *, steps: int
             e.hint = "; ".join(filter(None, (e.hint, BELIEVED)))
         raise FailedRun(e, inputs, options) from e
     plan.remarks = [*_demand(validations), *plan.remarks]
+    if steps is None and options.stop_after is None:
+        _check_form(program)
     return Outcome(program, plan, ran)
+
+
+def _check_form(program: Program) -> None:
+    """Refuses a core module as the product where only a component can hold what the program instantiates."""
+    if isinstance(program, Module) and "finished" in program.facts:
+        for n in program.notes_of(HostModule):
+            raise MeldError(
+                f"instantiates a core module that only the host could provide (`{n.field}` of `{n.module}`)",
+                where=program.where,
+                hint="--emit=component keeps it as an import",
+            )
 
 
 def _demand(validations: Sequence[Validation]) -> list[Remark]:

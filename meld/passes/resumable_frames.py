@@ -8,9 +8,13 @@ blocks saves its locals and returns, and is called again when the task can go on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Instruction
-from meld.ir.module import Module
+from meld.ir.module import CoreItem, Function, Global, Module, Table
+from meld.ir.types import RefType
+from meld.notes.host_modules import HostModuleExport
 from meld.notes.tasks import FrameFunctions, PlannedExport, Suspends, TaskCall
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.state import State
@@ -47,6 +51,7 @@ class ResumableFrames(Pass):
 
 
 def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) -> None:
+    from meld.rewriting.references import declared
     from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
 
     graph = CallGraph(module)
@@ -55,6 +60,8 @@ def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) 
     for callees in graph.direct.values():
         callees.pop(driver, None)  # what the driver runs leaves no further than to it
     leaves = [f for f in module.functions if f.note(Suspends) is not None]
+    if any(_holds_references(item) for item, _ in module.noted(HostModuleExport)):
+        _check_references(must_be_resumable(module, leaves, list(declared(module)), graph))
     found = must_be_resumable(module, leaves, roots, graph)
     if (not found and not set(leaves) & set(roots)) or not cx.allows("resumable frames"):
         return
@@ -69,3 +76,24 @@ def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) 
         ) from None
     functions.movable.init = [Instruction("i32.const", (-1,))]
     cx.stats["resumable functions"] = len(done.frames)
+
+
+def _check_references(blocking: Mapping[Function, object]) -> None:
+    """Refuses functions that may block and that code around the module may call: its frames stay on the stack."""
+    for function, path in blocking.items():
+        raise MeldError(
+            f"`{function.name}` may block, and a core module that the host provides may call it by a reference",
+            hint=f"it may block by {path}; let the component define the table, or that core module",
+        )
+
+
+def _holds_references(item: CoreItem) -> bool:
+    """Whether code around the module may get references to functions by an item."""
+    match item:
+        case Table():
+            return True
+        case Global(type=of):
+            return isinstance(of, RefType)
+        case Function(signature=signature):
+            return any(isinstance(t, RefType) for t in signature.params)
+    return False

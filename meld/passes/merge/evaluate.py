@@ -43,10 +43,12 @@ from meld.ir.module import KEYWORD_OF, CoreItem, CustomSection, Function, Import
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType, TypeDef
 from meld.notes.boundaries import BOUNDARY_MODULE, CANON_MODULE, ROOT_MODULE, Boundary, CanonCall, HostCall
+from meld.notes.host_modules import HostModuleExport
 from meld.notes.streams import StreamUse
 from meld.passes.base import PassContext
 from meld.passes.merge.bare_modules import BareModule, check_imports
 from meld.passes.merge.budget import Budget, Kind, weight_of
+from meld.passes.merge.host_modules import instantiate
 from meld.passes.merge.start import Instantiation
 from meld.passes.merge.values import (
     NOWHERE,
@@ -397,7 +399,8 @@ class Evaluator:
         self.module.imports = [
             item
             for item in self.module.imports
-            if item in self._bound or not any(isinstance(n, Boundary | CanonCall | HostCall) for n in item.notes)
+            if item in self._bound
+            or not any(isinstance(n, Boundary | CanonCall | HostCall | HostModuleExport) for n in item.notes)
         ]
 
     def _lift(self, item: c.CanonLift, env: Env) -> LiftedFunction:
@@ -485,13 +488,13 @@ class Evaluator:
 
     def _core_instance(self, item: c.CoreInstance, env: Env) -> CoreInstanceValue:
         value = expect(env, item.module, ModuleValue, "a core module")
-        if value.module is None:
-            raise MeldError(
-                f"instantiates a core module that only the host could provide ({value.where})", where=self._where(env)
-            )
         args: dict[str, CoreInstanceValue] = {}
         for name, definition in item.args:
             args[name] = expect(env, definition, CoreInstanceValue, "a core instance")
+        if value.module is None:
+            self.budget.spend(Kind.INSTANCES)
+            self.budget.spend(Kind.HOST, 0 if value.declared is None else len(value.declared.type.decls))
+            return instantiate(value, args, self.module, env.instance, self.events, self._where(env))
         bindings: dict[CoreItem, CoreItem] = {}
         for wanted in value.module.imports:
             assert wanted.imported is not None

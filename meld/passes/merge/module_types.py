@@ -60,16 +60,16 @@ def _extern(item: CoreItem) -> c.CoreExternType:
 
 def _needed(groups: list[RecGroup], used: Iterable[c.CoreExternType]) -> list[RecGroup]:
     """The recursion groups, each after those that it refers to, that some types use; they keep their order."""
-    wanted = {typedef for extern in used for typedef in _mentioned(extern.type)}
+    wanted = {typedef for extern in used for typedef in mentioned(extern.type)}
     found: list[RecGroup] = []
     for group in reversed(groups):
         if not wanted.isdisjoint(group.types):
             found.append(group)
-            wanted.update(inner for t in group.types for part in (t.shape, *t.supers) for inner in _mentioned(part))
+            wanted.update(inner for t in group.types for part in (t.shape, *t.supers) for inner in mentioned(part))
     return found[::-1]
 
 
-def _mentioned(part: Any) -> Iterator[TypeDef]:
+def mentioned(part: Any) -> Iterator[TypeDef]:
     """The type definitions that a type names."""
     match part:
         case TypeDef():
@@ -78,11 +78,11 @@ def _mentioned(part: Any) -> Iterator[TypeDef]:
             yield heap
         case FuncType(params, results):
             for t in (*params, *results):
-                yield from _mentioned(t)
+                yield from mentioned(t)
         case StructType(fields):
             for one in fields:
-                yield from _mentioned(one.storage)
+                yield from mentioned(one.storage)
         case ArrayType(FieldType(storage=storage)):
-            yield from _mentioned(storage)
+            yield from mentioned(storage)
         case ContType(function):
             yield function

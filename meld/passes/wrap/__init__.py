@@ -19,6 +19,7 @@ from meld.notes.world import ModuleExport, NoWorld
 from meld.passes.base import Pass, PassContext
 from meld.passes.wrap.agreement import Agreement
 from meld.passes.wrap.helpers import Helper, arguments, move_out
+from meld.passes.wrap.host_modules import instantiate
 from meld.passes.wrap.imports import HostItems, Imports
 from meld.passes.wrap.interface import shim_component
 from meld.rewriting.copying import Copier
@@ -130,7 +131,9 @@ class _Wrapper:
 
     def _instantiate(self) -> None:
         """Instantiates the module; its start function waits until its imports are in place."""
-        args = self.imports.before()
+        of_hosts, args = instantiate(self.module, self.out, self.imports.host.get)
+        self._core |= of_hosts
+        args += self.imports.before()
         self.helpers, self.kept = move_out(self.module, self.out)
         args += arguments(self.helpers, self.out)
         self._core |= {helper.item: helper.given for helper in self.helpers}

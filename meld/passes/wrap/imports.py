@@ -20,6 +20,7 @@ from meld.ir.component import Definition, Sort
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Module
 from meld.ir.types import I32, FuncType, NumType, ValType
 from meld.notes.boundaries import CanonCall, HostBuiltin, HostCall, OuterCall, ResourceExport
+from meld.notes.host_modules import HostModuleExport
 from meld.passes.wrap.agreement import Agreement
 from meld.rewriting.edge import host_name, is_host_call
 from meld.support.records import record
@@ -161,7 +162,8 @@ class Imports:
         Raises:
             MeldError: an import that is no function of the host.
         """
-        calls = [_call(item) for item in self.module.imports]
+        of_hosts = {item for item, _ in self.module.noted(HostModuleExport)}
+        calls = [_call(item) for item in self.module.imports if item not in of_hosts]
         late = {call.function: self._add(call.function, partial(self._lower, call)) for call in calls if call.is_late}
         exposed = [n.resource for n in self.module.notes_of(ResourceExport) if n.resource.is_outer]
         dtors = {r: self._add(r.dtor, partial(self.core, r.dtor)) for r in exposed if r.dtor is not None}
