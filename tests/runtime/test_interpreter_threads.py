@@ -152,6 +152,7 @@ def test_destructors(name: str, tmp_path: Path) -> None:
     )
     for stage in STAGES:
         assert interpreted(after(wasm, stage), "run") == wanted, stage
+    assert Fused(wasm).answers((("run",),)) == [wanted]
     if os.access(CLI, os.X_OK):
         (tmp_path / "a.wasm").write_bytes(wasm)
         assert str(wanted).removeprefix("trap: ") in invoked(tmp_path / "a.wasm", ["run()"])[0]

@@ -54,7 +54,7 @@ from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks, kept_argume
 from meld.passes.emit_tasks.inlined import INLINED
 from meld.passes.emit_tasks.open_ends import SEPARATE, ends_of_host
 from meld.passes.emit_tasks.shares import Parties, Shares
-from meld.passes.emit_tasks.threads import Threads
+from meld.passes.emit_tasks.threads import Threads, destructors_of, threaded_instances
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
 from meld.rewriting.outer import crosses, has_end, needs_checks, open_edges, uses_memory
@@ -317,7 +317,10 @@ class _Emitter:
                 self._stub(item, WITHOUT_TASKS[n.builtin])
 
     def _destructors(self) -> None:
-        """Each destructor runs in a task of its own, which must not block, with empty context slots."""
+        """Each destructor runs in a task of its own, which must not block, with empty context slots.
+
+        Where there are threads it has a record like other calls.
+        """
         slots = [] if self.core is None else [f"$context.{slot}" for slot in range(SLOTS)]
         saved = [(slot, self.core or "", f"({self.core}.const 0)") for slot in slots]
         if self.outside:
@@ -331,6 +334,8 @@ class _Emitter:
             after += f" (global.set {name} (local.get $was{i}))"
         for item, n in self.module.noted(Destructor):
             assert isinstance(item, Function)
+            if item in self.destructors:
+                continue
             made = self.destructors[item] = f"destructor.{len(self.destructors)}"
             self.text.function(made, item.signature, f"{before} (call {self.text.use(n.target)} (local.get 0)){after}")
 
@@ -411,6 +416,11 @@ class _Emitter:
         self.text.add(template_text(__package__, "frames.wat", params), "frames")
         if threads is not None:
             threads.template(self.text, params)
+            for number, (item, dtor) in enumerate(threads.destructors, threads.call + 1):
+                made = self.destructors[item] = f"destructor.{len(self.destructors)}"
+                share = shares.flag(dtor.instance, dtor.instance)
+                body = threads.destroy(self.text, number, dtor.target, tables.record(dtor.instance), share)
+                self.text.function(made, item.signature, body)
         if self.channels is not None and self.channels.open_ends is not None:
             self.channels.open_ends.templates(params, several=self.opens.several)
         self.boundaries = task_calls.emit()
@@ -431,6 +441,8 @@ class _Emitter:
         parties: list[Parties] = [(edge.instance, None) for _, edge in self.opens.calls]
         for call in self.called:
             parties.append((None if call.boundary is None else call.boundary.caller, call.callee))
+        threaded = threaded_instances(self.builtins)
+        parties += [(n.instance, n.instance) for _, n in destructors_of(self.module, threaded)]
         shares = Shares.of(parties)
         instances = {n.label: n.instance for n in self.module.notes_of(HostExport)}
         for planned in self.module.notes_of(PlannedExport):

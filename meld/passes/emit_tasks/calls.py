@@ -386,7 +386,7 @@ class TaskCalls:
         """The functions that dispatch on the number of a task's call."""
         starts = {call.number: f"(call $start.{call.number} (local.get $task)) (return)" for call in self.calls}
         if self.threads is not None:
-            starts[self.threads.call] = "(call $thread_start (local.get $task)) (return)"
+            starts |= self.threads.starts()
         self.text.add(f"  (func $start (param $task i32)\n{switch(starts, CALL_OF_TASK)}    (unreachable))", "calls")
         callbacks = {
             call.number: f"(return (call {self._quiet(call.lift.callback)} {_locals('$p', (I32,) * 3)}))"

@@ -14,6 +14,7 @@ from meld.ir.module import Function, Module, Table
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType
 from meld.notes.boundaries import CanonCall
+from meld.notes.tasks import HELD, VALUES, Destructor, task_bytes
 from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text
 from meld.support.records import record
@@ -47,6 +48,25 @@ BODIES = {
 }
 """Bodies of built-ins over `threads.wat`."""
 
+DESTROY = f"""(local $task i32)
+    (local.set $task (call $task_new {{new}}))
+    (i32.store $state offset={VALUES} (local.get $task) (local.get 0))
+    (call $call_plain (local.get $task))
+    (call $let_go (local.get $task))"""
+"""The body in place of a destructor: a call of synchronous type."""
+DESTRUCTOR = f"""  (func {{name}} (param $task i32)
+    (if (i32.eqz (call $leaving))
+      (then
+        (call $enter (local.get $task))
+        (call $thread_number (local.get $task))
+        (call $started (local.get $task))))
+    (call {{target}} (i32.load $state offset={VALUES} (local.get $task)))
+    (if (call $leaving) (then (return)))
+    (call $resolve (local.get $task) (i32.const 2))
+    (call $leave (local.get $task))
+    (call $exit (local.get $task)))"""
+"""The code of its task."""
+
 RUN = "(call_indirect $starts (type $thread.start) {argument} {slot})"
 
 
@@ -59,20 +79,40 @@ class Threads:
         call: the number that the records of threads have in place of that of a call.
         tested: whether a function that is no start function may be in one of their tables.
         catches: whether there can be exceptions.
+        destructors: those that run in these instances, each with the import that stands for it.
     """
 
     instances: frozenset[Instance]
     call: int
     tested: bool
     catches: bool
+    destructors: tuple[tuple[Function, Destructor], ...] = ()
 
     @classmethod
     def of(cls, module: Module, builtins: Mapping[Function, CanonCall], call: int) -> Threads | None:
         """The threads of a program; None if it makes and refers to none."""
-        instances = frozenset(n.instance for n in builtins.values() if n.builtin in THREAD_BUILTINS)
+        instances = threaded_instances(builtins)
         if not instances:
             return None
-        return cls(instances, call, any(f.signature != START for f in _referred(module)), bool(module.space("tags")))
+        tested = any(f.signature != START for f in _referred(module))
+        return cls(instances, call, tested, bool(module.space("tags")), destructors_of(module, instances))
+
+    def starts(self) -> dict[int, str]:
+        """What runs a thread of its own, and the tasks of destructors, by the numbers of their calls."""
+        made = {self.call: "(call $thread_start (local.get $task)) (return)"}
+        for number in range(1, len(self.destructors) + 1):
+            made[self.call + number] = f"(call $start.{self.call + number} (local.get $task)) (return)"
+        return made
+
+    def destroy(self, text: Text, number: int, target: Function, record: int, share: int) -> str:
+        """The body in place of a destructor: its task has the number of a call, and counts for a share.
+
+        Args:
+            record: of its instance, which is its caller, too.
+        """
+        text.add(DESTRUCTOR.format(name=f"$start.{number}", target=text.use(target)), "threads")
+        new = (number, task_bytes(1), record, record, HELD | share)
+        return DESTROY.format(new=" ".join(f"(i32.const {x})" for x in new))
 
     def template(self, text: Text, params: Mapping[str, Any]) -> None:
         """Adds the functions of threads."""
@@ -103,6 +143,17 @@ class Threads:
             )
         table = text.use(n.table) if isinstance(n.table, Table) else ""
         return filled(BODIES[n.builtin], {**params, "table": table})
+
+
+def threaded_instances(builtins: Mapping[Function, CanonCall]) -> frozenset[Instance]:
+    """The instances that make threads, or refer to them."""
+    return frozenset(n.instance for n in builtins.values() if n.builtin in THREAD_BUILTINS)
+
+
+def destructors_of(module: Module, instances: frozenset[Instance]) -> tuple[tuple[Function, Destructor], ...]:
+    """The destructors that run in some instances, each with the import that stands for it."""
+    noted = module.noted(Destructor)
+    return tuple((item, n) for item, n in noted if isinstance(item, Function) and n.instance in instances)
 
 
 def thread_hooks(threads: Threads | None) -> dict[str, Any]:

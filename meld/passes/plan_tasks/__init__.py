@@ -71,8 +71,9 @@ class PlanTasks(Pass):
         for realloc in planner.reallocs:
             if realloc in planner.context and realloc.note(UsesContext) is None:
                 realloc.notes.append(UsesContext())
-        for dtor in planner.destructors:
-            if (dtor in planner.context or dtor in planner.asking) and dtor.note(NeedsTask) is None:
+        for owner, dtor in planner.destructors:
+            needed = dtor in planner.context or dtor in planner.asking or owner in planner.threaded
+            if needed and dtor.note(NeedsTask) is None:
                 dtor.notes.append(NeedsTask())
 
 
@@ -166,10 +167,10 @@ class _Planner:
         return (o.realloc for o in options if o.realloc is not None)
 
     @property
-    def destructors(self) -> Iterator[Function]:
-        """The destructors of resources that an instance defines."""
+    def destructors(self) -> Iterator[tuple[Instance, Function]]:
+        """The destructors of resources that an instance defines, with that instance."""
         resources = (resource_of(n) for n in self.builtins.values())
-        return (r.dtor for r in resources if r is not None and r.owner is not None and r.dtor is not None)
+        return ((r.owner, r.dtor) for r in resources if r is not None and r.owner is not None and r.dtor is not None)
 
     def _is_task(self, function: Function, n: Boundary) -> bool:
         asynchronous = (n.lower.is_async or n.lift.is_async) and function not in self.prompt
