@@ -69,6 +69,7 @@ def plain(text: str) -> str:
 FUTURES = Shape(kind="future", slots=2, ring=4, size=12, value=16)
 EMPTY = Shape(kind="future", slots=2, ring=4, size=0, value=8)
 MEDIUM = Shape(slots=2, ring=64)
+LARGE = Shape(slots=2, ring=512)
 CLUSTER = Shape(slots=2, ring=4, base=2 << 16)
 FUTURE_CLUSTER = Shape(kind="future", slots=2, ring=4, size=12, value=16, base=2 << 16)
 READ, WRITE, NEW, DROP = "stream_read", "stream_write", "stream_new", "drop"
@@ -88,6 +89,7 @@ SECOND_WRITE = "(memory.copy $bridge $memory (local.get $ring) (i32.add (local.g
 BULK_READ = "(memory.copy $memory $bridge (local.get $ptr) (local.get $at) (local.get $n))"
 BULK_WRITE = "(memory.copy $bridge $memory (local.get $at) (local.get $ptr) (local.get $n))"
 STORE_RD = "(i32.store $bridge offset={read} (local.get $header) (i32.add (local.get $rd) (local.get $n)))"
+FIRST_WRITE = "(v128.store $bridge (local.get $at) (v128.load $memory (local.get $ptr)))"
 LOCAL = "(i32.ge_s (local.get $handle) (i32.const 0))"
 
 WRONG = (
@@ -475,8 +477,8 @@ WRONG = (
         WRITE,
         (
             (
-                f"(local.set $v_last (v128.load $memory {LAST})) (v128.store $bridge (local.get $at) (local.get $v))",
-                f"(v128.store $bridge (local.get $at) (local.get $v)) (local.set $v_last (v128.load $memory {LAST}))",
+                f"(local.set $v_last (v128.load $memory {LAST})) {FIRST_WRITE}",
+                f"{FIRST_WRITE} (local.set $v_last (v128.load $memory {LAST}))",
             ),
         ),
         "the first bytes land in the ring before the trap",
@@ -485,7 +487,7 @@ WRONG = (
     Mutant(
         "read-few-wrap",
         READ,
-        (("(i32.gt_u (local.get $ptr) (i32.const -17))", "(i32.const 0)"),),
+        (("(i32.gt_u (local.get $ptr) (i32.const {furthest}))", "(i32.const 0)"),),
         "the last bytes land at address 0",
         MEDIUM,
     ),
@@ -495,6 +497,34 @@ WRONG = (
         (("(i32.gt_u (local.get $n) (i32.const 32))", "(i32.gt_u (local.get $n) (i32.const 33))"),),
         "a byte between the first and the last is left out",
         MEDIUM,
+    ),
+    Mutant(
+        "write-few-with-gap",
+        WRITE,
+        (("(i32.gt_u (local.get $n) (i32.const 64))", "(i32.gt_u (local.get $n) (i32.const 65))"),),
+        "a byte between the first and the last is left out",
+        LARGE,
+    ),
+    Mutant(
+        "read-more-with-gap",
+        READ,
+        (("(i32.gt_u (local.get $n) (i32.const 128))", "(i32.gt_u (local.get $n) (i32.const 129))"),),
+        "a byte between the first and the last is left out",
+        LARGE,
+    ),
+    Mutant(
+        "write-most-with-gap",
+        WRITE,
+        (("(i32.gt_u (local.get $n) (i32.const {short}))", "(i32.gt_u (local.get $n) (i32.const 257))"),),
+        "a byte between the first and the last is left out",
+        LARGE,
+    ),
+    Mutant(
+        "read-few-twice",
+        READ,
+        (("(v128.load $bridge offset=96 (local.get $at))", "(v128.load $bridge offset=80 (local.get $at))"),),
+        "sixteen bytes are those before them",
+        LARGE,
     ),
     Mutant(
         "write-few-from-before",
@@ -593,7 +623,7 @@ EQUIVALENT = (
     Mutant(
         "all-in-bulk",
         READ,
-        (("(br_if $bulk (i32.gt_u (local.get $ptr) (i32.const -17)))", "(br $bulk)"),),
+        (("(br_if $bulk (i32.gt_u (local.get $ptr) (i32.const {furthest})))", "(br $bulk)"),),
         "few bytes move as many do",
         MEDIUM,
     ),

@@ -102,8 +102,38 @@ def obligations(case: Case) -> Iterator[Obligation]:
         for name, goal, *more in _of_path(case, path):
             given = (case.assumption, *path.condition, *more)
             yield Obligation(f"{case.operation}, path {number}: {name}", given, goal)
-    whens = z3.Or(*(path.when for path in case.paths))
-    yield Obligation(f"{case.operation}: every input takes a path", (case.assumption,), whens)
+    for number, (given, goal) in enumerate(_forks([path.condition for path in case.paths])):
+        yield Obligation(f"{case.operation}: every input takes a path, fork {number}", (case.assumption, *given), goal)
+
+
+Conditions = tuple[z3.BoolRef, ...]
+
+
+def _forks(paths: list[Conditions]) -> Iterator[tuple[Conditions, z3.BoolRef]]:
+    """What has to hold so that some path is taken always: of conditions in common, one of those that come next follows.
+
+    Where one of the paths has no further condition, it is taken. Paths that were merged may be taken elsewhere, too.
+    """
+    pending: list[tuple[int, list[Conditions], list[Conditions]]] = [(0, paths, [])]
+    while pending:
+        depth, those, elsewhere = pending.pop()
+        if any(len(path) == depth for path in those):
+            continue
+        groups: dict[int, list[Conditions]] = {}
+        for path in those:
+            groups.setdefault(path[depth].get_id(), []).append(path)
+        nexts = [group[0][depth] for group in groups.values()]
+        yield those[0][:depth], z3.Or(*nexts, *(z3.And(*path) for path in elsewhere))
+        for taken, group in zip(nexts, groups.values(), strict=True):
+            others = [
+                p for other in groups.values() if other is not group for p in other if not _excludes(p[depth], taken)
+            ]
+            pending.append((depth + 1, group, elsewhere + others))
+
+
+def _excludes(one: z3.BoolRef, other: z3.BoolRef) -> bool:
+    """Whether one condition is the opposite of another, as it is written."""
+    return any(z3.simplify(z3.Not(a)).eq(b) for a, b in ((one, other), (other, one)))
 
 
 NEVER = z3.BoolVal(False)
@@ -175,10 +205,13 @@ def _bytes(case: Case, path: Path) -> Iterator[tuple[z3.BoolRef, ...]]:
         to, to_at, source_at = subject.bridge, source_at, to_at
         number = moved.number(ANYWHERE)
     other = subject.memory if to is subject.bridge else subject.bridge
-    written, origin = _origin(path.copies, to, other, to_at)
-    yield "each byte arrives", z3.And(written, origin == source_at), z3.ULT(K, moved.count)
-    beyond = z3.UGE(number, wide(moved.count))
-    yield "no other byte of the receiving memory changes", z3.Not(_covered(path.copies, to, ANYWHERE)), beyond
+    counts, beyond = z3.ULT(K, moved.count), z3.UGE(number, wide(moved.count))
+    yield "each byte arrives", _covered(path.copies, to, to_at), counts
+    for n, copy in enumerate(c for c in path.copies if c.to is to):
+        # one by one: where copies overlap, each of them brings the right bytes, whichever comes last
+        origin = z3.And(z3.BoolVal(copy.source is other), copy.source_at + (to_at - copy.to_at) == source_at)
+        yield f"copy {n} brings the right bytes", origin, counts, _covers(copy, to_at)
+        yield f"copy {n} changes no other byte of the receiving memory", z3.Not(_covers(copy, ANYWHERE)), beyond
     yield "no byte of the giving memory changes", z3.Not(_covered(path.copies, other, ANYWHERE))
     if shape.kind == "stream" and shape.whole > 1:
         words = case.before[FOCUS]
@@ -188,18 +221,12 @@ def _bytes(case: Case, path: Path) -> Iterator[tuple[z3.BoolRef, ...]]:
 
 def _covered(copies: tuple[Copy, ...], to: Memory, at: z3.BitVecRef) -> z3.BoolRef:
     """Whether a byte is written by any of the copies."""
-    return z3.Or(*(z3.ULT(at - c.to_at, c.length) for c in copies if c.to is to))
+    return z3.Or(*(_covers(c, at) for c in copies if c.to is to))
 
 
-def _origin(copies: tuple[Copy, ...], to: Memory, source: Memory, at: z3.BitVecRef) -> tuple[z3.BoolRef, z3.BitVecRef]:
-    """Whether the last copy that writes a byte takes it from `source`, and from where."""
-    written, origin = NEVER, z3.BitVecVal(0, 64)
-    for c in copies:
-        if c.to is to:
-            here = z3.ULT(at - c.to_at, c.length)
-            written = z3.Or(z3.And(here, z3.BoolVal(c.source is source)), z3.And(z3.Not(here), written))
-            origin = z3.If(here, c.source_at + (at - c.to_at), origin)
-    return written, origin
+def _covers(copy: Copy, at: z3.BitVecRef) -> z3.BoolRef:
+    """Whether a copy writes a byte, if it is in the memory that the copy writes."""
+    return z3.ULT(at - copy.to_at, copy.length)
 
 
 def violations(case: Case) -> list[Violation]:

@@ -13,7 +13,7 @@ from meld.binary.reader import read_module
 from meld.binary.writer import write_module
 from meld.ir.module import CoreItem, Export, Function, ImportName, Memory, Module
 from meld.ir.types import Limits
-from meld.passes.emit_bridge import TEMPLATES, Layout
+from meld.passes.emit_bridge import TEMPLATES, Layout, few
 from meld.passes.emit_bridge import __name__ as PACKAGE
 from meld.rewriting.splice import splice
 from meld.rewriting.template import template_text
@@ -81,7 +81,7 @@ class Shape:
     def params(self) -> dict[str, Any]:
         """The parameters of the template."""
         own = {"whole": self.whole, "unit": self.unit, "size": self.size, "page_bits": self.page_bits}
-        own |= {"simd": self.simd, "short": 32 if self.simd else 16}
+        own |= few(self.simd)
         return self.layout.params(self.kind) | own
 
     def text(self) -> str:

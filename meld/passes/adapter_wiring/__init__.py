@@ -17,8 +17,8 @@ from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, Wired
 from meld.notes.channels import ElementCopy
 from meld.notes.tasks import ContextSlots, How, Planned, TaskCall, TaskFunctions, TaskHalf
 from meld.passes.adapter_wiring.adapter_module import AdapterModule
-from meld.passes.adapter_wiring.call import Call, analyse, analyse_edge, place_of
-from meld.passes.adapter_wiring.closers import Called, call_closed, called_by_host, closer_name
+from meld.passes.adapter_wiring.call import Call, Called, analyse, analyse_edge, place_of
+from meld.passes.adapter_wiring.closers import call_closed, called_by_host, closer_name, may_call_out
 from meld.passes.adapter_wiring.edges import EdgeWriter
 from meld.passes.adapter_wiring.elements import write_element_copy
 from meld.passes.adapter_wiring.halves import analyse_half, closes, write_half
@@ -48,9 +48,9 @@ class AdapterWiring(Pass):
 
     Two rules of the Canonical ABI are about calls. *No call out of an instance while something is being lowered
     into it* (`may_leave`): instances whose `realloc` an adapter or the host runs, or whose `post-return` the host runs,
-    have a global for it, and what they call checks it. *No re-entrance*: engines enforce it where an instance lowers
-    what it lifts itself, which is known here; such an adapter traps. An instance that is entered again by way of
-    another may run.
+    have a global for it if that may reach a call out, and what they call checks it. *No re-entrance*: engines enforce
+    it where an instance lowers what it lifts itself, which is known here; such an adapter traps. An instance that is
+    entered again by way of another may run.
 
     An edge becomes an adapter that translates the handles between an instance and the outside.
 
@@ -98,15 +98,15 @@ class _Chosen:
     halves: dict[Function, tuple[TaskHalf, Call]]
     host_calls: list[Called]
 
-    def closed(self, adapters: AdapterModule) -> list[Instance]:
-        """The instances that must not call out while their code runs for an adapter."""
+    def closed(self, adapters: AdapterModule) -> list[Called]:
+        """What runs while its instance must not call out, with the instance."""
         closing = [*self.calls.values(), *(call for n, call in self.halves.values() if closes(n))]
         closing += [call for edge, call in self.edges.values() if edge.copies]
         return [
-            *(i for call in closing for i in call.leaves_closed),
+            *(called for call in closing for called in call.leaves_closed),
             *_closed_by(adapters, self.copies.values()),
-            *(instance for _, instance in self.host_calls),
-            *(e.instance for e, _ in self.edges.values() if e.inner.post_return is not None),
+            *self.host_calls,
+            *((e.inner.post_return, e.instance) for e, _ in self.edges.values() if e.inner.post_return is not None),
         ]
 
 
@@ -334,16 +334,24 @@ def _calling_out(module: Module, calls: Iterable[Call], edges: Iterable[tuple[Ed
     return out | {call.boundary.caller for call in calls} | {instance for _, instance, _ in _guardable(module)}
 
 
-def _closed_by(adapters: AdapterModule, copies: Iterable[ElementCopy]) -> Iterable[Instance]:
-    """The instances whose `realloc` is called while elements are copied to them."""
-    return (copy.reader for copy in copies if copy.host != "reader" and adapters.layouts[I32].of(copy.type).allocates)
+def _closed_by(adapters: AdapterModule, copies: Iterable[ElementCopy]) -> Iterable[Called]:
+    """The `realloc` that is called while elements are copied to an instance, with the instance."""
+    for copy in copies:
+        allocates = copy.host != "reader" and adapters.layouts[I32].of(copy.type).allocates
+        if allocates and copy.lower.realloc is not None:
+            yield copy.lower.realloc, copy.reader
 
 
-def _make_flags(module: Module, closed: Iterable[Instance], calling_out: set[Instance]) -> dict[Instance, Global]:
-    """The `may_leave` global of each instance that is closed at times, and calls out."""
+def _make_flags(module: Module, closed: Iterable[Called], calling_out: set[Instance]) -> dict[Instance, Global]:
+    """The `may_leave` global of each instance that is closed at times, and may call out then."""
     flags: dict[Instance, Global] = {}
-    for instance in closed:
-        if instance in calling_out and instance not in flags:
+    leaves: dict[Function, bool] = {}
+    for function, instance in closed:
+        if instance not in calling_out or instance in flags:
+            continue
+        if function not in leaves:
+            leaves[function] = may_call_out(function)
+        if leaves[function]:
             flags[instance] = Global(
                 I32,
                 mutable=True,

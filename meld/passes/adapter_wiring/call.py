@@ -21,6 +21,9 @@ from meld.support.records import record
 OUTSIDE = Instance(name="outside")
 """The side of a call that is the host, or the component around the module."""
 
+Called = tuple[Function, Instance]
+"""A `realloc` or `post-return`, and the instance that it belongs to."""
+
 
 @record(frozen=True)
 class Call:
@@ -58,18 +61,18 @@ class Call:
         )
 
     @property
-    def leaves_closed(self) -> tuple[Instance, ...]:
-        """The instances whose code may run while they must not call out: their `realloc`.
+    def leaves_closed(self) -> tuple[Called, ...]:
+        """What may run while its instance must not call out: the `realloc` of either side, with the instance.
 
         The specification asks for the same while `post-return` runs. Engines let it call out of a component that
         another one has called, and a program that runs unfused has to run fused.
         """
         found = []
         if self.params[1].allocates or self.spills_params[1]:
-            found.append(self.boundary.callee)
+            found.append((self.boundary.lift.realloc, self.boundary.callee))
         if self.results[0].allocates:
-            found.append(self.boundary.caller)
-        return tuple(found)
+            found.append((self.boundary.lower.realloc, self.boundary.caller))
+        return tuple((function, instance) for function, instance in found if function is not None)
 
     @property
     def reason(self) -> str | None:

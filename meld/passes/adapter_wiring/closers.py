@@ -13,9 +13,7 @@ from meld.ir.module import Export, Function, Module
 from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import CanonCall, HostCall, HostExport
 from meld.notes.tasks import TaskCall
-
-Called = tuple[Function, Instance]
-"""A function that the host calls, and the instance that is closed meanwhile."""
+from meld.passes.adapter_wiring.call import Called
 
 _CLOSED = ".closed"
 _INDIRECT = frozenset({"call_indirect", "return_call_indirect", "call_ref", "return_call_ref"})
@@ -30,7 +28,7 @@ def called_by_host(module: Module) -> list[Called]:
             if function is None or _is_closer(function):
                 continue
             if function not in leaves:
-                leaves[function] = _may_call_out(function)
+                leaves[function] = may_call_out(function)
             if leaves[function]:
                 found[function, instance] = None
     return list(found)
@@ -57,7 +55,7 @@ def _host_options(module: Module) -> Iterator[tuple[Options, Instance]]:
                 yield n.options, n.instance
 
 
-def _may_call_out(function: Function) -> bool:
+def may_call_out(function: Function) -> bool:
     """Whether a function may reach what leaves the instance: an import, a built-in or a call that is a task, which may
     be functions of the module by now; by calls, or by an indirect call of anything."""
     seen, pending = {function}, [function]

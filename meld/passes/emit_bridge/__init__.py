@@ -95,6 +95,12 @@ class Layout:
         }
 
 
+def few(simd: bool) -> dict[str, Any]:
+    """The parameters of copies that are no bulk copy: of how many bytes, and up to which address."""
+    short = 256 if simd else 16
+    return {"simd": simd, "short": short, "furthest": -short - 1}
+
+
 TEMPLATES = {"stream": "emit_bridge.wat", "future": "emit_bridge_futures.wat"}
 
 
@@ -195,8 +201,7 @@ class EmitBridge(Pass):
         page_bits = caller.limits.page_size_log2
         params = layout.params(kind) | {
             "page_bits": 16 if page_bits is None else page_bits,
-            "simd": self.simd,
-            "short": 32 if self.simd else 16,
+            **few(self.simd),
         }
         if kind == "stream":
             params |= {"whole": math.gcd(*sizes), "unit": math.lcm(*sizes)}

@@ -65,11 +65,12 @@
       (i32.add
         (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const {ring_bits}))
         (i32.add (local.get $at) (i32.const {rings}))))
-    ;; Up to 32 bytes (16 without SIMD) are the first and the last 16, 8 or 4, which may overlap: quicker than a bulk copy. The load from
-    ;; the caller's memory traps before anything is stored. Where addresses could wrap, the bulk copy traps or works.
+    ;; Few bytes, up to {short}, are the first and the last 16, 8 or 4, which may overlap; beyond 32, 64 and 128 further
+    ;; ones between them: quicker than a bulk copy. The load from the caller's memory traps before anything is stored.
+    ;; Where addresses could wrap, the bulk copy traps or works.
     (block $bulk
       (br_if $bulk (i32.gt_u (local.get $n) (i32.const {short})))
-      (br_if $bulk (i32.gt_u (local.get $ptr) (i32.const -17)))
+      (br_if $bulk (i32.gt_u (local.get $ptr) (i32.const {furthest})))
       ;; with simd
       (if (i32.ge_u (local.get $n) (i32.const 16))
         (then
@@ -79,6 +80,43 @@
           (v128.store $memory
             (i32.add (local.get $ptr) (local.get $last))
             (v128.load $bridge (i32.add (local.get $at) (local.get $last))))
+          (if (i32.gt_u (local.get $n) (i32.const 32))
+            (then
+              (local.set $last (i32.sub (local.get $n) (i32.const 32)))
+              (v128.store $memory offset=16 (local.get $ptr) (v128.load $bridge offset=16 (local.get $at)))
+              (v128.store $memory
+                (i32.add (local.get $ptr) (local.get $last))
+                (v128.load $bridge (i32.add (local.get $at) (local.get $last))))
+              (if (i32.gt_u (local.get $n) (i32.const 64))
+                (then
+                  (local.set $last (i32.sub (local.get $n) (i32.const 64)))
+                  (v128.store $memory offset=32 (local.get $ptr) (v128.load $bridge offset=32 (local.get $at)))
+                  (v128.store $memory offset=48 (local.get $ptr) (v128.load $bridge offset=48 (local.get $at)))
+                  (v128.store $memory
+                    (i32.add (local.get $ptr) (local.get $last))
+                    (v128.load $bridge (i32.add (local.get $at) (local.get $last))))
+                  (v128.store $memory offset=16
+                    (i32.add (local.get $ptr) (local.get $last))
+                    (v128.load $bridge offset=16 (i32.add (local.get $at) (local.get $last))))
+                  (if (i32.gt_u (local.get $n) (i32.const 128))
+                    (then
+                      (local.set $last (i32.sub (local.get $n) (i32.const 128)))
+                      (v128.store $memory offset=64 (local.get $ptr) (v128.load $bridge offset=64 (local.get $at)))
+                      (v128.store $memory offset=80 (local.get $ptr) (v128.load $bridge offset=80 (local.get $at)))
+                      (v128.store $memory offset=96 (local.get $ptr) (v128.load $bridge offset=96 (local.get $at)))
+                      (v128.store $memory offset=112 (local.get $ptr) (v128.load $bridge offset=112 (local.get $at)))
+                      (v128.store $memory
+                        (i32.add (local.get $ptr) (local.get $last))
+                        (v128.load $bridge (i32.add (local.get $at) (local.get $last))))
+                      (v128.store $memory offset=16
+                        (i32.add (local.get $ptr) (local.get $last))
+                        (v128.load $bridge offset=16 (i32.add (local.get $at) (local.get $last))))
+                      (v128.store $memory offset=32
+                        (i32.add (local.get $ptr) (local.get $last))
+                        (v128.load $bridge offset=32 (i32.add (local.get $at) (local.get $last))))
+                      (v128.store $memory offset=48
+                        (i32.add (local.get $ptr) (local.get $last))
+                        (v128.load $bridge offset=48 (i32.add (local.get $at) (local.get $last))))))))))
           (i32.store $bridge offset={read} (local.get $header) (i32.add (local.get $rd) (local.get $n)))
           (return (local.get $n))))
       ;; end simd
@@ -134,7 +172,7 @@
     (local $header i32) (local $key_state i64) (local $wr i32) (local $n i32) (local $at i32) (local $last i32)
     (local $w i64) (local $w_last i64)
     ;; with simd
-    (local $v v128) (local $v_last v128)
+    (local $v_last v128)
     ;; end simd
     (if (i32.ge_s (local.get $handle) (i32.const 0))
       (then
@@ -169,18 +207,54 @@
       (i32.add
         (i32.shl (i32.and (local.get $handle) (i32.const {slot_mask})) (i32.const {ring_bits}))
         (i32.add (local.get $at) (i32.const {rings}))))
-    ;; As in stream_read. Both loads come before both stores, and trap before anything is stored.
+    ;; As in stream_read. The load of the last bytes traps before anything is stored.
     (block $bulk
       (br_if $bulk (i32.gt_u (local.get $n) (i32.const {short})))
-      (br_if $bulk (i32.gt_u (local.get $ptr) (i32.const -17)))
+      (br_if $bulk (i32.gt_u (local.get $ptr) (i32.const {furthest})))
       ;; with simd
       (if (i32.ge_u (local.get $n) (i32.const 16))
         (then
           (local.set $last (i32.sub (local.get $n) (i32.const 16)))
-          (local.set $v (v128.load $memory (local.get $ptr)))
           (local.set $v_last (v128.load $memory (i32.add (local.get $ptr) (local.get $last))))
-          (v128.store $bridge (local.get $at) (local.get $v))
+          (v128.store $bridge (local.get $at) (v128.load $memory (local.get $ptr)))
           (v128.store $bridge (i32.add (local.get $at) (local.get $last)) (local.get $v_last))
+          (if (i32.gt_u (local.get $n) (i32.const 32))
+            (then
+              (local.set $last (i32.sub (local.get $n) (i32.const 32)))
+              (v128.store $bridge offset=16 (local.get $at) (v128.load $memory offset=16 (local.get $ptr)))
+              (v128.store $bridge
+                (i32.add (local.get $at) (local.get $last))
+                (v128.load $memory (i32.add (local.get $ptr) (local.get $last))))
+              (if (i32.gt_u (local.get $n) (i32.const 64))
+                (then
+                  (local.set $last (i32.sub (local.get $n) (i32.const 64)))
+                  (v128.store $bridge offset=32 (local.get $at) (v128.load $memory offset=32 (local.get $ptr)))
+                  (v128.store $bridge offset=48 (local.get $at) (v128.load $memory offset=48 (local.get $ptr)))
+                  (v128.store $bridge
+                    (i32.add (local.get $at) (local.get $last))
+                    (v128.load $memory (i32.add (local.get $ptr) (local.get $last))))
+                  (v128.store $bridge offset=16
+                    (i32.add (local.get $at) (local.get $last))
+                    (v128.load $memory offset=16 (i32.add (local.get $ptr) (local.get $last))))
+                  (if (i32.gt_u (local.get $n) (i32.const 128))
+                    (then
+                      (local.set $last (i32.sub (local.get $n) (i32.const 128)))
+                      (v128.store $bridge offset=64 (local.get $at) (v128.load $memory offset=64 (local.get $ptr)))
+                      (v128.store $bridge offset=80 (local.get $at) (v128.load $memory offset=80 (local.get $ptr)))
+                      (v128.store $bridge offset=96 (local.get $at) (v128.load $memory offset=96 (local.get $ptr)))
+                      (v128.store $bridge offset=112 (local.get $at) (v128.load $memory offset=112 (local.get $ptr)))
+                      (v128.store $bridge
+                        (i32.add (local.get $at) (local.get $last))
+                        (v128.load $memory (i32.add (local.get $ptr) (local.get $last))))
+                      (v128.store $bridge offset=16
+                        (i32.add (local.get $at) (local.get $last))
+                        (v128.load $memory offset=16 (i32.add (local.get $ptr) (local.get $last))))
+                      (v128.store $bridge offset=32
+                        (i32.add (local.get $at) (local.get $last))
+                        (v128.load $memory offset=32 (i32.add (local.get $ptr) (local.get $last))))
+                      (v128.store $bridge offset=48
+                        (i32.add (local.get $at) (local.get $last))
+                        (v128.load $memory offset=48 (i32.add (local.get $ptr) (local.get $last))))))))))
           (i32.store $bridge offset={words} (local.get $header) (i32.add (local.get $wr) (local.get $n)))
           (return (local.get $n))))
       ;; end simd

@@ -133,7 +133,6 @@
   ;; Brings the first frames back that can go on; 0 if there are none.
   (func $resume (result i32)
     (local $record i32) (local $before i32) (local $next i32)
-    (if (i32.eqz (global.get $movable)) (then (return (i32.const 0))))
     (local.set $record (i32.load $state (i32.const {waiting})))
     (block $found
       (loop $more

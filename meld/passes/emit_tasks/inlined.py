@@ -40,6 +40,7 @@ HOT = {
     "run_until": SEVERAL,
     "set_append": FEW,
     "set_get": FEW,
+    "set_taken": SEVERAL,
     "step": FEW,
     "waitable_delivered": SEVERAL,
     "wakes": SEVERAL,

@@ -106,9 +106,13 @@
     (if (i32.ne (i32.load $state offset=244 (local.get $task)) (local.get $task)) (then (return (i32.const 1))))
     ;; end threads
     (local.set $instance (i32.load $state offset=12 (local.get $task)))
-    (if (i32.load $state offset=20 (local.get $instance)) (then (return (i32.const 0))))
-    (if (i32.load $state offset=8 (local.get $task)) (then (return (i32.const 1))))
-    (i32.eqz (i32.load $state offset=16 (local.get $instance))))
+    (i32.eqz
+      (i32.or
+        (i32.load $state offset=20 (local.get $instance))
+        (select
+          (i32.const 0)
+          (i32.load $state offset=16 (local.get $instance))
+          (i32.load $state offset=8 (local.get $task))))))
 
   ;; A call begins: its callee starts, or waits until it may.
   (func $begin (param $task i32)
@@ -236,13 +240,14 @@
 
   ;; A set has an event: its first task that waits is ready. A frame looks by itself.
   (func $set_wake (param $set i32)
-    (local $task i32)
-    (local.set $task (i32.load $state offset=12 (local.get $set)))
+    (local $at i32) (local $task i32)
+    (local.set $at (i32.add (local.get $set) (i32.const 12)))
     (loop $more
+      (local.set $task (i32.load $state (local.get $at)))
       (if (i32.eqz (local.get $task)) (then (return)))
       (if (i32.eqz (i32.load $state offset=4 (local.get $task)))
-        (then (local.set $task (i32.load $state (local.get $task))) (br $more))))
-    (call $waiter_remove (local.get $set) (local.get $task))
+        (then (local.set $at (local.get $task)) (br $more))))
+    (i32.store $state (local.get $at) (i32.load $state (local.get $task)))
     (call $wakes (local.get $task))
     (call $append (i32.const {ready}) (local.get $task)))
 
@@ -251,24 +256,25 @@
 
   ;; Calls the callback of a task with its next event.
   (func $deliver (param $task i32)
-    (local $code i32) (local $handle i32) (local $payload i32) (local $set i32)
+    (local $code i32) (local $handle i32) (local $payload i32) (local $set i32) (local $waitable i32) (local $instance i32)
     (if (i32.eqz (call $leaving))
       (then
+        (local.set $instance (i32.load $state offset=12 (local.get $task)))
         (local.set $code (i32.load $state offset=36 (local.get $task)))
         (if (local.get $code)
           (then
             (local.set $code (i32.sub (local.get $code) (i32.const 1)))
             (i32.store $state offset=36 (local.get $task) (i32.const 0)))
           (else
-            (local.set $set
-              (call $set_get (i32.load $state offset=12 (local.get $task)) (i32.load $state offset=40 (local.get $task))))
-            (if (i32.eqz (i32.load $state (local.get $set))) (then (call $wait (local.get $task)) (return)))  ;; another one took it
-            (call $set_take (local.get $set))
+            (local.set $set (call $set_get (local.get $instance) (i32.load $state offset=40 (local.get $task))))
+            (local.set $waitable (i32.load $state (local.get $set)))
+            (if (i32.eqz (local.get $waitable)) (then (call $wait (local.get $task)) (return)))  ;; another one took it
+            (call $set_taken (local.get $set) (local.get $waitable))
             local.set $payload
             local.set $handle
             local.set $code))
         (call $enter (local.get $task))
-        (i32.store $state offset=20 (i32.load $state offset=12 (local.get $task)) {alone})))
+        (i32.store $state offset=20 (local.get $instance) {alone})))
     (call $callback (local.get $task) (local.get $code) (local.get $handle) (local.get $payload))
     local.set $code
     (if (call $leaving) (then (return)))
@@ -280,10 +286,12 @@
   ;; Runs what is ready first, or else what has yielded first; 0 if there is nothing.
   (func $step (result i32)
     (local $task i32)
-    (if (call $resume) (then{switches} (return (i32.const 1))))
-    (local.set $task (call $first (i32.const {ready})))
-    (if (i32.eqz (local.get $task))
-      (then{hold}
+    (if (i32.and (global.get $movable) (i32.load $state (i32.const {waiting})))
+      (then (if (call $resume) (then{switches} (return (i32.const 1))))))
+    (local.set $task (i32.load $state (i32.const {ready})))
+    (if (local.get $task)
+      (then (i32.store $state (i32.const {ready}) (i32.load $state (local.get $task))))
+      (else{hold}
         (local.set $task (call $first (i32.const {later})))
         (if (i32.eqz (local.get $task)) (then (return (i32.const 0))))
         (if (i32.eqz (i32.load $state offset=4 (local.get $task)))
@@ -338,7 +346,7 @@
       (if (call $may_leave) (then (global.set $frames.state (i32.const 1)) (return)))
       ;; end threads
       (if (call $may_leave)
-        (then (if (call $outer_ready) (then (global.set $frames.state (i32.const 1)) (return)))))
+        (then (if (call $below_ready (global.get $frame)) (then (global.set $frames.state (i32.const 1)) (return)))))
       (br_if $more (call $step)){host_wait})
     (if (call $outer_ready) (then (call {trap OUT_OF_ORDER}) (unreachable)))
     (call {trap DEADLOCK})

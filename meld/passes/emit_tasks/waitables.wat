@@ -90,14 +90,19 @@
 
   ;; The first event of a set: its code, the handle of its waitable, and the payload; three zeros if there is none.
   (func $set_take (param $set i32) (result i32 i32 i32)
-    (local $waitable i32) (local $word i32)
+    (local $waitable i32)
     (local.set $waitable (i32.load $state (local.get $set)))
     (if (i32.eqz (local.get $waitable)) (then (return (i32.const 0) (i32.const 0) (i32.const 0))))
-    (i32.store $state (local.get $set) (i32.load $state offset=8 (local.get $waitable)))
+    (call $set_taken (local.get $set) (local.get $waitable)))
+
+  ;; The same of the first waitable with an event.
+  (func $set_taken (param $set i32) (param $waitable i32) (result i32 i32 i32)
+    (local $word i32)
     (local.set $word (i32.load $state (local.get $waitable)))
     (i32.shr_u (local.get $word) (i32.const 28))
     (i32.and (local.get $word) (i32.const 0xfffffff))
-    (call $waitable_delivered (local.get $waitable)))
+    (call $waitable_delivered (local.get $waitable))
+    (i32.store $state (local.get $set) (i32.load $state offset=8 (local.get $waitable))))
 
   ;; --- sets
 
