@@ -265,6 +265,13 @@ def test_no_instance_calls_out_while_it_is_prepared(realloc: str, post: str, got
     assert same(text, tmp_path, ("run",)) == [got]
 
 
+@pytest.mark.parametrize(("realloc", "flagged"), [("", False), ("(drop (call $far))", True)])
+def test_only_what_may_call_out_is_checked(realloc: str, flagged: bool, tmp_path: Path) -> None:
+    text = LEAVING.replace("{in-realloc}", realloc).replace("{in-post}", "")
+    module = compiled(text, tmp_path)
+    assert any((g.name or "").endswith("/may-leave") for g in module.globals) is flagged
+
+
 # --- exceptions ------------------------------------------------------------------------------------------------------
 
 
