@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from both import Fused
-from engine_cli import CLI, invoked
+from engine_cli import CLI, invoked, needs_stack_switching, on_stacks
 from random_threads import generate
 from thread_scenarios import SCENARIOS, binary, scenarios
 
+import meld
 from meld.files import decode
 from meld.ir.module import Module
 from meld.passes import Registry
@@ -138,11 +139,9 @@ DESTRUCTORS: dict[str, tuple[str, int | str]] = {
 }
 
 
-@pytest.mark.parametrize("name", DESTRUCTORS)
-def test_destructors(name: str, tmp_path: Path) -> None:
-    """A destructor is a call as others are: it may make threads, switch to them and wait for them, as in the engine."""
-    act, wanted = DESTRUCTORS[name]
-    wasm = binary(
+def destroys(act: str) -> bytes:
+    """A component whose function drops a resource, and the destructor does something."""
+    return binary(
         DTOR.format(
             act=act,
             canon="".join(f"(core func ${verb} (canon {what}))" for verb, (what, _) in BUILTINS.items()),
@@ -150,9 +149,27 @@ def test_destructors(name: str, tmp_path: Path) -> None:
             given="".join(f'(export "{verb}" (func ${verb}))' for verb in BUILTINS),
         )
     )
+
+
+@pytest.mark.parametrize("name", DESTRUCTORS)
+def test_destructors(name: str, tmp_path: Path) -> None:
+    """A destructor is a call as others are: it may make threads, switch to them and wait for them, as in the engine."""
+    act, wanted = DESTRUCTORS[name]
+    wasm = destroys(act)
     for stage in STAGES:
         assert interpreted(after(wasm, stage), "run") == wanted, stage
     assert Fused(wasm).answers((("run",),)) == [wanted]
     if os.access(CLI, os.X_OK):
         (tmp_path / "a.wasm").write_bytes(wasm)
         assert str(wanted).removeprefix("trap: ") in invoked(tmp_path / "a.wasm", ["run()"])[0]
+
+
+@needs_stack_switching
+def test_destructors_on_stacks_of_their_own(tmp_path: Path) -> None:
+    """The same with the proposal of stack switching, two stacks at most kept."""
+    for name in ("runs one that yields", "waits for a thread"):
+        act, wanted = DESTRUCTORS[name]
+        (tmp_path / "a.wasm").write_bytes(destroys(act))
+        product = meld.compile([tmp_path / "a.wasm"], passes="default,stack-switching{pool=2}")
+        (tmp_path / "b.wasm").write_bytes(meld.encode(product))
+        assert on_stacks(tmp_path / "b.wasm", [(("run",), wanted)]) is None, name
