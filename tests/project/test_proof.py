@@ -43,7 +43,7 @@ def test_every_path_of_every_shim_is_proved(shape: Shape) -> None:
     assert report.paths > 25
 
 
-@pytest.mark.parametrize("mutant", WRONG[EACH], ids=lambda m: m.name)
+@pytest.mark.parametrize("mutant", [m for m in WRONG[EACH] if ALL or m.shape.ring < 512], ids=lambda m: m.name)
 def test_a_mutant_is_refuted_by_a_call_that_shows_it(mutant: Mutant) -> None:
     found = refute(mutant)
     assert found is not None, mutant.why
