@@ -121,6 +121,7 @@ class _Opens:
         several: whether the host may make calls that wait for one another.
         errors: whether calls over the edge of the program carry error contexts, for which nothing waits.
         leaves: whether exported functions that are no tasks may leave some.
+        entered: the instances whose functions of asynchronous type may have to wait for their turn when it calls them.
     """
 
     types: Sequence[Type] = ()
@@ -128,6 +129,7 @@ class _Opens:
     several: bool = False
     errors: bool = False
     leaves: bool = False
+    entered: Sequence[Instance] = ()
 
     def __bool__(self) -> bool:
         return bool(self.types or self.calls or self.several or self.leaves)
@@ -148,7 +150,7 @@ def _opens(module: Module, live: Reached) -> _Opens:
     task = How.TASK.value
     leaves = any(planned.how == task for *_, planned in _planned(module))
     leaves = leaves and any(n.how != task for n in module.notes_of(PlannedExport))
-    return _Opens(types, host_tasks(module, live), leaves or _several(module), errors, leaves)
+    return _Opens(types, host_tasks(module, live), leaves or _several(module), errors, leaves, _entered(module))
 
 
 def _is_task_anywhere(module: Module) -> bool:
@@ -165,13 +167,30 @@ def _several(module: Module) -> bool:
     """
     tasks = {n.label: n for n in module.notes_of(PlannedExport) if n.how == How.TASK.value}
     exports = [n for n in module.notes_of(HostExport) if n.label in tasks]
-    holding = {n.instance for _, n in module.noted(CanonCall) if n.builtin == "backpressure.inc"}
-    holding |= {n.callee for _, n, planned in _planned(module) if planned.blocks}
+    holding = _with_backpressure(module) | {n.callee for _, n, planned in _planned(module) if planned.blocks}
     return any(
         tasks[n.label].blocks or n.lift.callback is not None or n.instance in holding
         for n in exports
         if n.lift.is_async
     )
+
+
+def _with_backpressure(module: Module) -> set[Instance]:
+    """The instances that may hold calls back."""
+    return {n.instance for _, n in module.noted(CanonCall) if n.builtin == "backpressure.inc"}
+
+
+def _entered(module: Module) -> list[Instance]:
+    """The instances whose functions of asynchronous type are exported; none if one never holds calls back.
+
+    An instance does if it has backpressure, or while a task that has it for itself has left the stack.
+    """
+    exports = [n for n in module.notes_of(HostExport) if n.type.is_async]
+    blocking = {n.label for n in module.notes_of(PlannedExport) if n.blocks}
+    holding = _with_backpressure(module) | {n.callee for _, n, planned in _planned(module) if planned.blocks}
+    holding |= {n.instance for n in exports if n.label in blocking}
+    entered = list(dict.fromkeys(n.instance for n in exports))
+    return entered if holding.issuperset(entered) else []
 
 
 def _shut(module: Module, live: Reached, cx: PassContext) -> list[Type]:
@@ -382,6 +401,7 @@ class _Emitter:
         if self.channels.open_ends is not None:
             self.channels.open_ends.keep(kept_arguments(self.opens.calls))
             self.channels.open_ends.leaves = self.opens.leaves
+            self.channels.open_ends.entered = self.opens.entered
         self.channels.templates()
         if not tasks:
             self.text.add(HOOKS_WITHOUT_TASKS)

@@ -19,6 +19,7 @@ from meld.abi.options import Options
 from meld.abi.types import Type, function_types, is_end, parts_of
 from meld.ir import component as c
 from meld.ir.module import CoreItem, Function, Module
+from meld.ir.notes import Instance
 from meld.ir.types import I32, I64, FuncType
 from meld.notes.boundaries import CanonCall, HostBuiltin, HostCall, HostExport
 from meld.notes.channels import FIRST_STREAM, EndTypes
@@ -93,6 +94,8 @@ class OpenEnds:
         keeps: whether handles in arguments of the host's calls are the caller's until these start.
         lends: whether any of these are lent.
         leaves: whether functions that are no tasks may leave tasks that go on.
+        entered: the instances whose functions of asynchronous type the host may call at once, and before which a call
+            may have to wait for its turn.
     """
 
     text: Text
@@ -106,6 +109,7 @@ class OpenEnds:
     keeps: bool = False
     lends: bool = False
     leaves: bool = False
+    entered: Sequence[Instance] = ()
     _own: Function | None = None
     _copies: dict[tuple[int, Verb], str] = field(default_factory=dict)
     _domains: dict[Type, Rendezvous] = field(default_factory=dict)
@@ -143,16 +147,27 @@ class OpenEnds:
         more: dict[str, Any] = {"area": area, "never": never, "several": int(several)}
         more |= {name: code if self.inner else "" for name, code in OF_ELEMENTS.items()}
         more |= {name: code if self.leaves else "" for name, code in OWN.items()}
+        more |= {name: code if self.entered else "" for name, code in OF_PRESSURE.items()}
         self.text.add(template_text(__package__, "open_ends.wat", params | more))
         if self.inner:
             self.text.add(template_text(__package__, "open_elements.wat", params | more))
         self.text.add(filled(HOST_END, {"host_end": self._function("host_end")}))
         self._arguments()
+        if self.entered:
+            self._pressure()
         if self.leaves:
             self._own = self.host.add(OWN_TASK, None, Options(), FuncType((), ()))
             self.text.give("$host.own-task", self._own)
             self.text.give("$host.task.return", self.host.add("task.return", None, Options(), FuncType((), ())))
-            self.text.add(template_text(__package__, "own_task.wat", params))
+            self.text.add(template_text(__package__, "own_task.wat", params | more))
+
+    def _pressure(self) -> None:
+        for name in ("backpressure.inc", "backpressure.dec"):
+            self.text.give(f"$host.{name}", self.host.add(name, None, Options(), FuncType((), ())))
+        held = "(i32.const 1)"
+        for instance in self.entered:
+            held = f"(i32.and {filled(HELD_BACK, {'record': self.tables.record(instance)})} {held})"
+        self.text.add(template_text(__package__, "pressure.wat", {"held": held}))
 
     def install(self, made: Mapping[str, CoreItem]) -> None:
         """After the text is installed: says what a task of the component's own is."""
@@ -424,6 +439,14 @@ OWN = {
     "own_works": "\n    (call $own_go)",
 }
 """What is added to `open_ends.wat` where functions that are no tasks may leave some (`own_task.wat`)."""
+
+OF_PRESSURE = {
+    "pressure": "\n    (call $host_pressure)",
+    "let_in": "\n    (call $host_hold (i32.const 0))  ;; it is a call, too",
+}
+"""What is added where a call may have to wait for its turn (`pressure.wat`)."""
+HELD_BACK = "(i64.ne (i64.load $state offset=16 (i32.const {record})) (i64.const 0))"
+"""Whether an instance has backpressure, or a task has it for itself."""
 
 MOST_BYTES = 4096
 """Bytes of elements that are copied twice, at most; but one element always is."""

@@ -412,7 +412,7 @@
     (local.set $answer (call $root_go (local.get $task) (i32.eq (local.get $first) (i32.const 3))))
     (call $frame_pop (local.get $frame))
     (global.set $driven (local.get $driven))
-    (global.set $root (local.get $before))
+    (global.set $root (local.get $before)){pressure}
     (local.get $answer))
 
   ;; What has yielded comes behind the host: one step of it for each `turn` of the host's.
@@ -515,7 +515,7 @@
     (call $host.future.drop-writable (local.get $writable)))
 
   ;; A function that is no task is over: if tasks can go on by now, whoever waits for the host sees to it.
-  (func $root_nudge (export "root_nudge")
+  (func $root_nudge (export "root_nudge"){pressure}
     (if (i32.eqz (call $work_left)) (then{own_waits}(return)))
     (if (global.get $native) (then (call $wake_set (call $host_set)) (return)))
     (if (global.get $driver) (then (call $root_wake (global.get $driver)) (return)))

@@ -13,8 +13,8 @@
     (i32.store $state offset=84 (local.get $task) (i32.const {least}))
     (i32.store $state offset=8 (local.get $task) (i32.const 2))
     (i32.store $state offset=32 (local.get $task) (i32.const 66))
-    (global.set $driver (local.get $task))
-    (call $host.own-task))
+    (global.set $driver (local.get $task)){let_in}
+    (call $host.own-task){pressure})
 
   ;; What it calls: nothing goes on before its callback.
   (func $own_begin (export "own_begin") (result i32)

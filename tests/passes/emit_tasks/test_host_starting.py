@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from both import fused, unfused
-from hosted import TARGETS, both, composed
+from hosted import TARGETS, both, composed, product
 from open_guests import LIBC, MEMORY
 
 HOST = f"""(component {LIBC}
@@ -145,6 +145,16 @@ def test_arguments(mode: str) -> None:
     held, number = mode != "starts at once", list(MODES).index(mode)
     (answer,) = both(HOST, PROGRAM, IMPORTS, ("run", held, number), targets=TARGETS)
     assert isinstance(answer, int) if mode not in TRAPS else TRAPS[mode] in answer
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_arguments_of_exports(target: str) -> None:
+    """The same of the functions that a fused component exports: its backpressure is that of the instance inside."""
+    calls = [("run", mode != "starts at once", number) for number, mode in enumerate(MODES)]
+    made = product(HOST, target)
+    for call in calls:
+        want = unfused(composed(HOST, PROGRAM, IMPORTS, ("func run",)), (call,))
+        assert unfused(composed(made, PROGRAM, IMPORTS, ("func run",)), (call,)) == want, call
 
 
 @pytest.mark.parametrize("mode", MODES)
