@@ -56,8 +56,9 @@ PROGRAM = """(component
   (export "waits-too" (func $b "waits")))"""
 
 FEW = 10
-SHARES = 4
-"""Of two instances of the app with each of the two others; no call of the host is a task."""
+SHARES = 3
+"""Of the first instance of the app with each of the two others, of the second with the one that its exported function
+calls; no call of the host is a task."""
 FULL = "trap: cannot start another task of the instance"
 
 
