@@ -23,6 +23,7 @@ from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport
+from meld.notes.handles import HandleTable
 from meld.notes.streams import Domain
 from meld.notes.tasks import (
     FRAME_ITEMS,
@@ -43,6 +44,8 @@ from meld.passes.base import Pass, PassContext
 from meld.passes.emit_tasks.bodies import (
     END_SCOPE,
     HOOKS_WITHOUT_TASKS,
+    OF_CHANNELS,
+    OF_RESOURCES,
     SWAP_CONTEXT,
     WITH_TASKS,
     WITHOUT_TASKS,
@@ -333,7 +336,16 @@ class _Emitter:
         self._backpressure()
         for item, n in self.builtins.items():
             if n.builtin in WITHOUT_TASKS:
-                self._stub(item, WITHOUT_TASKS[n.builtin])
+                self._stub(item, self._without_tasks(n))
+
+    def _without_tasks(self, call: CanonCall) -> str:
+        if call.builtin in OF_CHANNELS and self.channels is not None:
+            return filled(OF_CHANNELS[call.builtin], {"record": self.channels.tables.record(call.instance)})
+        if call.builtin in OF_RESOURCES and any(n.instance == call.instance for n in self.module.notes_of(HandleTable)):
+            tables = Tables.of(self.module)
+            self.text.give("$state", tables.state.memory)
+            return filled(OF_RESOURCES[call.builtin], {"record": tables.record(call.instance)})
+        return WITHOUT_TASKS[call.builtin]
 
     def _destructors(self) -> None:
         """Each destructor runs in a task of its own, which must not block, with empty context slots.

@@ -199,7 +199,10 @@ def test_strings_in_elements_stay_in_the_region() -> None:
     whole = composed(READS_STRINGS, WRITES_STRINGS, ("func sink",), ("func write",))
     for at, n, ok in ((65530, 6, True), (65530, 7, False), (65536, 1, False), (8, 0x80000000, False)):
         (want,), (answer,) = (unfused(one, (("write", at, n),)) for one in (whole, made))
-        assert want == answer and (want == 16 if ok else "string pointer/length out of bounds" in str(want)), (want, answer)
+        assert want == answer and (want == 16 if ok else "string pointer/length out of bounds" in str(want)), (
+            want,
+            answer,
+        )
 
 
 def test_buffers_given_to_the_host_by_a_late_pass_are_refused(tmp_path: Path) -> None:
