@@ -426,6 +426,14 @@
           (if (i32.and (local.get $flags) (i32.const 32))
             (then (call $result_kept (local.get $task)))
             (else (call $host.task.cancel)))))
+      ;; The host has its result before what else is ready goes on, since that may trap.
+      (if (i32.and
+            (i32.and (i32.shr_u (i32.load $state offset=32 (local.get $task)) (i32.const 1)) (i32.eqz (local.get $turn)))
+            (call $work_left))
+        (then
+          (i32.store $state offset=32 (local.get $task)
+            (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 64)))
+          (return (i32.const 1))))
       (global.set $hold (call $host_due))
       (if (call $step) (then (global.set $hold (i32.const 0)) (br $more)))
       (if (i32.and (global.get $hold) (i32.ne (i32.load $state (i32.const {later})) (i32.const 0)))

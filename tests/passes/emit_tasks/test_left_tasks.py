@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import wasmtime
 from both import unfused
 from hosted import TARGETS, composed, product
 from open_guests import HELPERS, LIBC, SINK, SOURCES, builtins, imports
@@ -110,3 +111,44 @@ def test_they_write() -> None:
     for target in TARGETS:
         made = composed(product(STREAMS, target), READER, given, ("func run",))
         assert unfused(made, calls) == [75, 0, 300] == unfused(composed(STREAMS, READER, given, ("func run",)), calls)
+
+
+LATE = """(component
+  (component $B
+    (core func $return (canon task.return))
+    (type $f (future)) (core func $read (canon future.read $f))
+    (core module $m
+      (import "" "return" (func $return)) (import "" "read" (func $read (param i32 i32) (result i32)))
+      (func (export "late") (param $readable i32)
+        (call $return)
+        (drop (call $read (local.get $readable) (i32.const 0)))
+        unreachable))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "return" (func $return)) (export "read" (func $read))))))
+    (func (export "late") async (param "f" $f) (canon lift (core func $i "late") async)))
+  (component $A
+    (type $f (future)) (import "late" (func $late async (param "f" $f)))
+    (core func $late' (canon lower (func $late)))
+    (core func $new (canon future.new $f)) (core func $write (canon future.write $f async))
+    (core module $m
+      (import "" "late" (func $late (param i32)))
+      (import "" "new" (func $new (result i64))) (import "" "write" (func $write (param i32 i32) (result i32)))
+      (func (export "f") (result i32) (local $ends i64)
+        (local.set $ends (call $new))
+        (call $late (i32.wrap_i64 (local.get $ends)))
+        (drop (call $write (i32.wrap_i64 (i64.shr_u (local.get $ends) (i64.const 32))) (i32.const 0)))
+        (i32.const 42)))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "late" (func $late')) (export "new" (func $new)) (export "write" (func $write))))))
+    (func (export "f") async (result u32) (canon lift (core func $i "f"))))
+  (instance $b (instantiate $B)) (instance $a (instantiate $A (with "late" (func $b "late"))))"""
+
+
+@pytest.mark.parametrize("exports", [("f",), ("f", "g")], ids=["alone", "beside another"])
+def test_the_host_has_the_result_first(exports: tuple[str, ...]) -> None:
+    """A task that is ready when such a function returns, and traps, does not take the result away."""
+    shown = " ".join(f'(export "{name}" (func $a "f"))' for name in exports)
+    program = f"{LATE} {shown})"
+    calls = (("f",),)
+    assert unfused(bytes(wasmtime.wat2wasm(program)), calls) == [42]
+    assert unfused(bytes(wasmtime.wat2wasm(product(program))), calls) == [42]
