@@ -154,7 +154,7 @@ class _Exporter:
                     self._reexport(full, found)
                 case ModuleValue(module=Module() as module):
                     self.modules.setdefault(id(module), (module, []))[1].append(full)
-                    self.cx.remark(f"export `{full}` is a core module: no core form")
+                    self.cx.remark(f"export `{full}` is a core module: only a component (--emit=component) keeps it")
                 case InstanceValue():
                     self.export(item, f"{full}#", depth + 1)
                 case TypeValue(type=Resource() as resource) if resource.owner is not None:
@@ -168,7 +168,8 @@ class _Exporter:
     def _reexport(self, label: str, place: ImportName) -> None:
         self.module.notes.append(HostReexport(label, place.module, place.field))
         self.without_form.add(label)
-        self.cx.remark(f"export `{label}` is an import of the host ({place.module} {place.field}): no core form")
+        origin = f"an import of the host ({place.module} {place.field})"
+        self.cx.remark(f"export `{label}` is {origin}: only a component (--emit=component) keeps it")
 
     def export_modules(self) -> None:
         """Notes the core modules that are exported, as they are before they become part of this one."""
