@@ -173,7 +173,8 @@ def _cancelled(limit: int) -> Scenario:
     )
     result = z3.If(starting, bits(CANCELLED_BEFORE), z3.If(running, bits(-1), event - 1))
     told = z3.And(
-        z3.Implies(running, z3.And(sync == 0, z3.Not(is_flag(t.flags, WAITS)), variable("free") != 0)),
+        z3.Implies(running, z3.And(sync == 0, z3.Not(is_flag(t.flags, WAITS)), t.cell.first(36) != 1)),
+        z3.Implies(running, variable("free") != 0),
         z3.Implies(subtask, z3.Implies(t.cell.first(16) != 0, z3.LShR(t.cell.first(16), 28) == 1)),
         z3.Implies(subtask, t.cell.first(16) != 0),
         z3.Implies(listed.set.when, listed.facts),
@@ -191,32 +192,42 @@ def _cancelled(limit: int) -> Scenario:
 
 
 def _asked(limit: int, *, busy: bool) -> Scenario:
-    """`cancel`: a task that waits in a callback leaves those that wait for its set.
+    """`cancel`: a task that waits in a callback leaves those that wait for its set; one that has yielded, its queue.
 
-    It is ready if its instance is busy; else its callback is called at once, and here yields or exits.
+    If its instance is busy, one that waited is ready, one that has yielded keeps its place; else its callback is called
+    at once, and here yields or exits. One that has yielded is alone among those that yielded, or that are ready.
     """
     t, after = Task(limit), After()
     waits = is_flag(t.flags, WAITS)
+    rests = z3.And(z3.Not(waits), t.cell.first(36) == 1)
     waiters = Waiters(t.table.entry.first(4), waits)
     after.put(t.cell, 36, 7)
     after.put(t.cell, 32, z3.If(waits, t.flags & ~WAITS & 0xFFFFFFFF, t.flags) | CANCELLED)
     waiters.link(after, t.cell.first(0), waits)
     table = z3.And(t.table.invariant(), t.table.placed)
     answer = symbol("callback.answer")
-    yields, exits = z3.And(waits, answer == 1), z3.And(waits, answer == 0)
-    tail = t.tail(READY if busy else LATER, waits if busy else yields)
+    told = z3.Or(waits, rests)
+    yields, exits = z3.And(told, answer == 1), z3.And(told, answer == 0)
+    tail = t.tail(READY, waits) if busy else t.tail(LATER, z3.And(yields, waits))
     facts = [t.record.first(20) != 0]
     if busy:
         t.append(after, READY, tail, waits)
     else:
-        after.events.append(Event("callback", (TASK, bits(6), bits(0), bits(0)), waits))
-        after.put(t.cell, 36, z3.If(yields, bits(1), bits(0)), waits)
-        after.put(t.cell, 80, variable("task"), waits)
-        after.put(t.record, 20, 0, waits)
-        t.append(after, LATER, tail, yields)
+        for queue in (READY, LATER):
+            there = z3.And(rests, t.queues.first(queue) == TASK)
+            after.put(t.queues, queue, 0, there)
+            after.put(t.queues, queue + 4, 0, there)
+        after.events.append(Event("callback", (TASK, bits(6), bits(0), bits(0)), told))
+        after.put(t.cell, 36, z3.If(yields, bits(1), bits(0)), told)
+        after.put(t.cell, 80, variable("task"), told)
+        after.put(t.record, 20, 0, told)
+        t.append(after, LATER, tail, z3.And(yields, waits))
+        after.put(t.queues, LATER, TASK, z3.And(yields, rests))
+        after.put(t.queues, LATER + 4, TASK, z3.And(yields, rests))
         t.exit(after, exits)
         after.set("callback.answer", answer)
         facts = [t.free_to_run, z3.ULE(answer, 1), t.record.first(PENDING) == 0, t.sized]
+        facts.append(z3.Implies(rests, z3.Or(_alone(t, LATER, READY), _alone(t, READY, LATER))))
     cells = [t.table.entry, *waiters.cells, tail, *([] if busy else [t.share])]
     away = [z3.Implies(c.when, t.table.beyond(c)) for c in (*t.cells, *waiters.cells, tail)]
     entry = t.table.entry
@@ -226,3 +237,9 @@ def _asked(limit: int, *, busy: bool) -> Scenario:
     scenario = t.of("cancel", (TASK,), cells, given, after.want(), low=low, atomic=busy)
     scenario.name += ", its instance is busy" if busy else ", at once"
     return scenario
+
+
+def _alone(t: Task, queue: int, other: int) -> z3.BoolRef:
+    """The task is all that a queue has, and the other queue is empty."""
+    first = t.queues.first
+    return z3.And(first(queue) == TASK, first(queue + 4) == TASK, t.cell.first(0) == 0, first(other) == 0)

@@ -581,20 +581,28 @@
     (i32.store $state offset=8 (local.get $task) (i32.const 3))
     (drop (call $over (local.get $task))))
 
-  ;; A task that waits in a callback is told at once, another one when it waits or yields next.
+  ;; A task that waits or has yielded between two callbacks is told at once if its instance is free, another one when it
+  ;; waits or yields next.
   (func $cancel (param $task i32)
-    (local $flags i32)
+    (local $flags i32) (local $yields i32)
     (local.set $flags (i32.load $state offset=32 (local.get $task)))
+    (local.set $yields (i32.eq (i32.load $state offset=36 (local.get $task)) (i32.const 1)))
     (i32.store $state offset=32 (local.get $task) (i32.or (local.get $flags) (i32.const 4)))
     (i32.store $state offset=36 (local.get $task) (i32.const 7))
-    (if (i32.eqz (i32.and (local.get $flags) (i32.const 16))) (then (return)))
-    (call $waiter_remove
-      (call $set_get (i32.load $state offset=12 (local.get $task)) (i32.load $state offset=40 (local.get $task)))
-      (local.get $task))
-    (call $wakes (local.get $task))
-    (if (call $enterable (local.get $task))
-      (then (call $drive (local.get $task) (i32.const 1)){switches})
-      (else (call $append (i32.const {ready}) (local.get $task)))))
+    (if (i32.and (local.get $flags) (i32.const 16))
+      (then
+        (call $waiter_remove
+          (call $set_get (i32.load $state offset=12 (local.get $task)) (i32.load $state offset=40 (local.get $task)))
+          (local.get $task))
+        (call $wakes (local.get $task))
+        (if (i32.eqz (call $enterable (local.get $task)))
+          (then (call $append (i32.const {ready}) (local.get $task)) (return))))
+      (else
+        (if (i32.eqz (local.get $yields)) (then (return)))
+        (if (i32.eqz (call $enterable (local.get $task))) (then (return)))  ;; it keeps its place
+        (call $take_out (i32.const {later}) (local.get $task))
+        (call $take_out (i32.const {ready}) (local.get $task))))
+    (call $drive (local.get $task) (i32.const 1)){switches})
 
   (func $subtask_drop (param $record i32) (param $handle i32)
     (local $task i32)
