@@ -35,7 +35,7 @@ def load_notes() -> None:
 
     Late, since text without annotations does not need them.
     """
-    from meld.notes import boundaries, channels, handles, linking, state, streams, tasks, world  # noqa: F401
+    from meld.notes import boundaries, channels, handles, host_modules, linking, state, streams, tasks, world  # noqa: F401
 
 
 @record()
