@@ -170,3 +170,5 @@ BUILTIN_BY_CODE = {builtin.code: builtin for builtin in _ALL}
 SWITCHES = ("suspend", "suspend-then-resume", "yield-then-resume", "suspend-then-promote", "yield-then-promote")
 THREAD_BUILTINS = frozenset(f"thread.{verb}" for verb in ("index", "new-indirect", "resume-later", *SWITCHES))
 """The built-ins of cooperative threads, apart from `thread.yield`, which needs none."""
+THREAD_START = FuncType((I32,), ())
+"""The type of the function that a thread begins with."""

@@ -7,13 +7,13 @@ After `merge` every import is one of three: a call into another component (`Boun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from meld.abi.options import Options, read_options, write_options
 from meld.abi.types import Resource, read_func_type, read_type, write_func_type, write_type
 from meld.diagnostics import MeldError
-from meld.ir.builtins import BUILTINS
+from meld.ir.builtins import BUILTINS, THREAD_BUILTINS
 from meld.ir.component import CompFuncType
 from meld.ir.module import Function
 from meld.ir.notes import (
@@ -110,6 +110,19 @@ def resource_of(n: Note) -> Resource | None:
         resource: Any = getattr(n.type, "resource", None)
         return resource if isinstance(resource, Resource) else None
     return None
+
+
+def destructors(calls: Iterable[CanonCall]) -> Iterator[tuple[Instance, Function]]:
+    """The destructors of resources that built-ins are about, each with the instance that it runs in."""
+    for n in calls:
+        resource = resource_of(n)
+        if resource is not None and resource.owner is not None and resource.dtor is not None:
+            yield resource.owner, resource.dtor
+
+
+def threaded_instances(calls: Iterable[CanonCall]) -> frozenset[Instance]:
+    """The instances that make threads or refer to them, by the built-ins that they use."""
+    return frozenset(n.instance for n in calls if n.builtin in THREAD_BUILTINS)
 
 
 @note("host")

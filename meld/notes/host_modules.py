@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from meld.diagnostics import MeldError
-from meld.ir.module import CoreItem, Function, Global, Memory, Table, Tag
+from meld.ir.module import KEYWORD_OF, CoreItem
 from meld.ir.notes import NameOf, Note, Quoted, Resolve, Sexp, Symbol, coded, note, ref, text
 from meld.support.records import record
 
@@ -17,7 +17,7 @@ MODULE = "meld:host-module"
 """The module name of the imports that such instances give."""
 
 
-KINDS: dict[str, type[CoreItem]] = {"func": Function, "table": Table, "memory": Memory, "global": Global, "tag": Tag}
+KINDS: dict[str, type[CoreItem]] = {keyword: kind for kind, keyword in KEYWORD_OF.items()}
 
 
 @record(frozen=True)

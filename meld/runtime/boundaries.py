@@ -28,11 +28,12 @@ from meld.abi.signatures import builtin_type, lifted_type, lowered_type, task_re
 from meld.abi.types import Resource, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
+from meld.ir.builtins import THREAD_START
 from meld.ir.module import CoreItem, Function, Module
 from meld.ir.module import Table as CoreTable
 from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, I64, FuncType, NumType
-from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, OuterCall
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, OuterCall, threaded_instances
 from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, type_numbers
 from meld.notes.tasks import ContextSlots, Destructor
 from meld.runtime.canonical import Handles, Side, Value, trap_if
@@ -50,7 +51,7 @@ from meld.runtime.tasks.channels import Carried
 from meld.runtime.tasks.frames import Frames
 from meld.runtime.tasks.scheduler import InstanceState, Scheduler, State, Task, Thread
 from meld.runtime.tasks.trace import Trace
-from meld.runtime.tasks.unwinding import START, threaded_instances, unwindable
+from meld.runtime.tasks.unwinding import unwindable
 from meld.runtime.tasks.waitables import Status
 from meld.support.records import record
 
@@ -108,7 +109,7 @@ class Interpreter:
             lambda inside: AtExport(inside, self._outer),
             self._record,
             self._element,
-            threaded_instances(self.module),
+            threaded_instances(n for _, n in self.module.noted(CanonCall)),
         )
 
     @property
@@ -393,7 +394,7 @@ class Interpreter:
         function = self._items.element(table, index)
         if function is None:
             return None
-        found, starts = function.type(self._items.stores[-1]), engine_type(START)
+        found, starts = function.type(self._items.stores[-1]), engine_type(THREAD_START)
         return function, (found.params, found.results) == (starts.params, starts.results)
 
     def _side(self, options: Options, instance: InstanceState, handles: Handles) -> Side:

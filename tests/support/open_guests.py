@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 LIBC = """
   (core module $libc (memory (export "m") 1)
     (global $top (mut i32) (i32.const 4096))
@@ -13,6 +15,11 @@ LIBC = """
   (core instance $libc (instantiate $libc))
 """
 MEMORY = '(memory (core memory $libc "m"))'
+
+
+def by_mode(codes: Iterable[str]) -> str:
+    """The code of a number that ``$mode`` holds."""
+    return "".join(f"(if (i32.eq (local.get $mode) (i32.const {i})) (then {code}))" for i, code in enumerate(codes))
 
 
 def builtins(option: str, *, reads: str, writes: str) -> str:

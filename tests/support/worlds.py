@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from meld.files import decode
+from pathlib import Path
+
+import wasmtime
+from wrapped import tool
+
+from meld.driver import Options, build
+from meld.files import decode, encode
 from meld.ir.component import Component, NestedComponent
 from meld.validity.components import Validator
 from meld.validity.core_items import Mismatch
@@ -25,3 +31,19 @@ def difference(*programs: bytes) -> str | None:
         except Mismatch as e:
             return str(e)
     return None
+
+
+def same_world(program: str, folder: Path) -> Path:
+    """The product of a component in a folder, fused and wrapped: it is valid, and of the same world."""
+    source, made = folder / "program.wasm", folder / "made.wasm"
+    source.write_bytes(wasmtime.wat2wasm(program))
+    made.write_bytes(encode(build([source], Options(wrap=True)).program))
+    tool("validate", "--features=all", made)
+    assert difference(source.read_bytes(), made.read_bytes()) is None
+    return made
+
+
+def inside(text: str, head: str = "(component") -> str:
+    """What stands between the parentheses of a component or module, after its head."""
+    _, _, rest = text.partition(head)
+    return rest.rstrip().removesuffix(")")

@@ -330,10 +330,14 @@ class AdapterModule:
         whole = f"(i64.mul (i64.extend_i32_u (memory.size {memory})) (i64.const {page}))"
         return f"(if (i64.gt_u {end} {whole}) (then (call {self.trap(reason)}) (unreachable)))"
 
+    def of_realloc(self, reason: Trap) -> Trap:
+        """The reason for which a `realloc` traps whose result is out of bounds, where that of a call is given."""
+        return Trap.REALLOC_RANGE if self.of_elements else reason
+
     def realloc(self, side: Side, reason: Trap) -> str:
         """``(old, old bytes, align, bytes) → ptr``: `realloc`; traps for a reason if its result is out of bounds."""
         assert side.memory is not None and side.realloc is not None
-        reason = Trap.REALLOC_RANGE if self.of_elements else reason
+        reason = self.of_realloc(reason)
         params = {
             "p": side.pointer.value,
             "function": side.realloc,

@@ -143,7 +143,7 @@ class _Strings:
         zero = f"({q}.const 0)"
         assert self.target.memory is not None
         call = f"(call {self.target.realloc} {zero} {zero} ({q}.const 1) (local.get $units))"
-        reason = Trap.REALLOC_RANGE if self.adapters.of_elements else Trap.STRING
+        reason = self.adapters.of_realloc(Trap.STRING)
         check = self.adapters.range_check(self.target.memory, "(local.get $to)", "(local.get $units)", reason)
         return f"(local.set $to {call}) {check}"
 

@@ -292,7 +292,7 @@ class Translator:
         if dst.align > 1:
             unaligned = f"({q}.and (local.get {to}) ({q}.const {dst.align - 1}))"
             body.trap_if(f"({q}.ne {unaligned} {none})", self.adapters.trap(Trap.REALLOC_ALIGNMENT))
-        reason = Trap.REALLOC_RANGE if self.adapters.of_elements else Trap.LIST
+        reason = self.adapters.of_realloc(Trap.LIST)
         body.emit(self.adapters.range_check(target.memory, f"(local.get {to})", f"(local.get {bytes_})", reason))
         if src.plain:
             copy_bytes = self.adapters.copy_bytes(source, target)

@@ -52,12 +52,12 @@ from meld.passes.emit_tasks.bodies import (
     scheduler_params,
 )
 from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_export
-from meld.passes.emit_tasks.channels import BUILTINS, Channels, has_ends, inside
+from meld.passes.emit_tasks.channels import BUILTINS, PART, Channels, has_ends, inside
 from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks, kept_arguments
 from meld.passes.emit_tasks.inlined import INLINED
 from meld.passes.emit_tasks.open_ends import SEPARATE, ends_of_host
 from meld.passes.emit_tasks.shares import Parties, Shares
-from meld.passes.emit_tasks.threads import Threads, destructors_of, threaded_instances
+from meld.passes.emit_tasks.threads import Threads
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
 from meld.rewriting.outer import crosses, has_end, needs_checks, open_edges, uses_memory
@@ -170,7 +170,7 @@ def _several(module: Module) -> bool:
     """
     tasks = {n.label: n for n in module.notes_of(PlannedExport) if n.how == How.TASK.value}
     exports = [n for n in module.notes_of(HostExport) if n.label in tasks]
-    holding = _with_backpressure(module) | {n.callee for _, n, planned in _planned(module) if planned.blocks}
+    holding = _holding(module)
     return any(
         tasks[n.label].blocks or n.lift.callback is not None or n.instance in holding
         for n in exports
@@ -178,9 +178,10 @@ def _several(module: Module) -> bool:
     )
 
 
-def _with_backpressure(module: Module) -> set[Instance]:
-    """The instances that may hold calls back."""
-    return {n.instance for _, n in module.noted(CanonCall) if n.builtin == "backpressure.inc"}
+def _holding(module: Module) -> set[Instance]:
+    """The instances that may hold calls back: they have backpressure, or a call from inside may block in them."""
+    found = {n.instance for _, n in module.noted(CanonCall) if n.builtin == "backpressure.inc"}
+    return found | {n.callee for _, n, planned in _planned(module) if planned.blocks}
 
 
 def _entered(module: Module) -> list[Instance]:
@@ -190,8 +191,7 @@ def _entered(module: Module) -> list[Instance]:
     """
     exports = [n for n in module.notes_of(HostExport) if n.type.is_async]
     blocking = {n.label for n in module.notes_of(PlannedExport) if n.blocks}
-    holding = _with_backpressure(module) | {n.callee for _, n, planned in _planned(module) if planned.blocks}
-    holding |= {n.instance for n in exports if n.label in blocking}
+    holding = _holding(module) | {n.instance for n in exports if n.label in blocking}
     entered = list(dict.fromkeys(n.instance for n in exports))
     return entered if holding.issuperset(entered) else []
 
@@ -334,18 +334,21 @@ class _Emitter:
             return
         self._destructors()
         self._backpressure()
-        for item, n in self.builtins.items():
-            if n.builtin in WITHOUT_TASKS:
-                self._stub(item, self._without_tasks(n))
+        self._without_tasks()
 
-    def _without_tasks(self, call: CanonCall) -> str:
-        if call.builtin in OF_CHANNELS and self.channels is not None:
-            return filled(OF_CHANNELS[call.builtin], {"record": self.channels.tables.record(call.instance)})
-        if call.builtin in OF_RESOURCES and any(n.instance == call.instance for n in self.module.notes_of(HandleTable)):
-            tables = Tables.of(self.module)
+    def _without_tasks(self) -> None:
+        """The built-ins of tasks where there are none, so that no handle is one of a subtask."""
+        own, tables = OF_CHANNELS, None if self.channels is None else self.channels.tables
+        asked = any(n.builtin in own for n in self.builtins.values())
+        if asked and tables is None and self.module.notes_of(HandleTable):
+            own, tables = OF_RESOURCES, Tables.of(self.module)
             self.text.give("$state", tables.state.memory)
-            return filled(OF_RESOURCES[call.builtin], {"record": tables.record(call.instance)})
-        return WITHOUT_TASKS[call.builtin]
+            self.text.add(template_text(__package__, "entries.wat", {}), PART["entries.wat"])
+        for item, n in self.builtins.items():
+            if tables is not None and n.builtin in own:
+                self._stub(item, filled(own[n.builtin], {"record": tables.record(n.instance)}))
+            elif n.builtin in WITHOUT_TASKS:
+                self._stub(item, WITHOUT_TASKS[n.builtin])
 
     def _destructors(self) -> None:
         """Each destructor runs in a task of its own, which must not block, with empty context slots.
@@ -426,13 +429,13 @@ class _Emitter:
         tables = Tables.of(self.module)
         for label in ("handle_get", "handle_remove", "end_borrows", "end_loans"):
             self.text.give(f"${label}", tables.functions[label])
-        shares = self._shares()
         first = max((call.number for call in self.called), default=0) + 1
+        threads = self.threads = Threads.of(self.module, self.builtins, first + len(self.opens.calls))
+        shares = self._shares()
         if self.opens:
             self.host = HostTasks(self.module, self.text, tables, self.opens.calls, shares, first)
             self.host.emit()
         lifts = FOR_COMPONENTS in self.module.facts
-        threads = self.threads = Threads.of(self.module, self.builtins, first + len(self.opens.calls))
         opens = bool(self.opens)
         task_calls = TaskCalls(self.module, self.text, tables, self.called, shares, lifts, opens=opens, threads=threads)
         self.outside = tables.state.reserve(task_bytes(0 if threads is None else MAX_FLAT_PARAMS))
@@ -473,8 +476,8 @@ class _Emitter:
         parties: list[Parties] = [(edge.instance, None) for _, edge in self.opens.calls]
         for call in self.called:
             parties.append((None if call.boundary is None else call.boundary.caller, call.callee))
-        threaded = threaded_instances(self.builtins)
-        parties += [(n.instance, n.instance) for _, n in destructors_of(self.module, threaded)]
+        if self.threads is not None:
+            parties += [(n.instance, n.instance) for _, n in self.threads.destructors]
         shares = Shares.of(parties)
         instances = {n.label: n.instance for n in self.module.notes_of(HostExport)}
         for planned in self.module.notes_of(PlannedExport):

@@ -9,9 +9,10 @@
 ;;   that it has started, the handle is lifted, with all checks.
 ;; A handle that is lent keeps its type also while the host is called, and is lent meanwhile.
 ;;
-;; A kept handle, 32 bytes: +0 the next one   +4 its type number, with its top bit set if it is lent   +8 itself   +12 that of the host, for an end; for a
-;; resource that is the object of the entry   +16 the channel that an end is of again if its call never starts, whose
-;; writable end is inside, 0 if there is none; that has the kept handle at +8. A task has its list at +64.
+;; A kept handle, 32 bytes: +0 the next one   +4 its type number, with its top bit set if it is lent   +8 itself
+;; +12 that of the host, for an end; for a resource the object of the entry   +16 the channel that an end is of again if
+;; its call never starts, whose writable end is inside, 0 if there is none; that has the kept handle at +8. A task has its
+;; list at +64.
 
   (global $kept (mut i32) (i32.const 0))       ;; of the call that is being prepared: the first one, the last one
   (global $kept_last (mut i32) (i32.const 0))

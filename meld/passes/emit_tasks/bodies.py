@@ -25,24 +25,21 @@ WITHOUT_TASKS = {
 }
 """Bodies of built-ins in a module without tasks: a yield returns at once, and there are no handles."""
 
-_NO_SUBTASK = """
-    (if (i32.lt_u (local.get 0) (i32.load $state offset=4 (i32.const {record})))
-      (then
-        (if (i32.load $state (i32.add (i32.load $state (i32.const {record})) (i32.shl (local.get 0) (i32.const 4))))
-          (then (call {trap WORD}) (unreachable)))))
-    (call {trap HANDLE} (local.get 0)) (unreachable)"""
-OF_RESOURCES = {
-    "subtask.cancel": _NO_SUBTASK.replace("WORD", "NOT_SUBTASK"),
-    "subtask.drop": _NO_SUBTASK.replace("WORD", "NOT_WAITABLE"),
-}
-"""Bodies of built-ins in a module without tasks and channels, where an instance has handles of resources."""
 
-_NO_END = "(drop (call {find} (i32.const {{record}}) (local.get 0))) (call {{trap NOT_SUBTASK}}) (unreachable)"
+def _no_subtask(find: str, word: str) -> str:
+    return f"(drop (call {find} (i32.const {{record}}) (local.get 0))) (call {{trap {word}}}) (unreachable)"
+
+
 OF_CHANNELS = {
-    "subtask.cancel": _NO_END.format(find="$entry_of"),
-    "subtask.drop": _NO_END.format(find="$waitable_of"),
+    "subtask.cancel": _no_subtask("$entry_of", "NOT_SUBTASK"),
+    "subtask.drop": _no_subtask("$waitable_of", "NOT_SUBTASK"),
 }
 """Bodies of built-ins in a module without tasks that has channels."""
+OF_RESOURCES = {
+    "subtask.cancel": _no_subtask("$entry_of", "NOT_SUBTASK"),
+    "subtask.drop": _no_subtask("$entry_of", "NOT_WAITABLE"),
+}
+"""The same where there are no channels: all handles are those of resources."""
 
 WITH_TASKS = {
     "task.cancel": "(call $task_cancel)",

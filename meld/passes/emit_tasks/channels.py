@@ -47,7 +47,12 @@ HOST_ERROR_DROP = """    (if (i32.load $state offset=16 (local.get $error))
       (then (call $host.error-context.drop (i32.load $state offset=16 (local.get $error)))))
 """
 
-PART = {"waitables.wat": "waitables", "channels.wat": "channels", "error_contexts.wat": "errors"}
+PART = {
+    "entries.wat": "waitables",
+    "waitables.wat": "waitables",
+    "channels.wat": "channels",
+    "error_contexts.wat": "errors",
+}
 """What the functions of a template belong to, for sizes by part."""
 
 GIVEN = ("handle_add", "handle_remove", "block_new", "block_free")
@@ -144,6 +149,7 @@ class Channels:
             self.text.add(f'  (export "{function}" (func ${function}))')
 
     def _templates(self) -> Iterator[str]:
+        yield "entries.wat"
         yield "waitables.wat"
         if self.types.numbers:
             yield "channels.wat"

@@ -6,7 +6,8 @@
 ;; each handle of the host that something waits for, which waitable that is. All of them are in one set of the host's.
 ;;
 ;; Elements that hold handles are copied twice, by way of a block of the state memory, since the host's handles are others:
-;;   +36 the block   +40 where they go in the memory of the instance, or a copy of what it has written   +44 its place   +48 how many
+;;   +36 the block   +40 where they go in the memory of the instance, or a copy of what it has written   +44 its place
+;;   +48 how many
 ;;   +56 blocks of `arena.wat` that belong to them   +60 the number of what copies them, 0 if nothing is under way
 ;; While the host may read them, handles that an instance gives away are *parked*: their type number has its top bit set.
 ;;

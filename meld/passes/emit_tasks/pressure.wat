@@ -1,6 +1,6 @@
 ;; Backpressure of the component around the module. An instance inside that is busy, or has backpressure, has calls wait
-;; before they start, and so has the component, which is one instance for its host, while all
-;; instances would whose asynchronous functions it may call. Nobody can see it before code gives control back to the host.
+;; before they start. The component, which is one instance for its host, has backpressure while that is so of all
+;; instances whose asynchronous functions the host may call. It cannot be seen before code gives control back to the host.
 
   (global $host.held (mut i32) (i32.const 0))  ;; whether the component has backpressure
 

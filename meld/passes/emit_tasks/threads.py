@@ -9,18 +9,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from meld.diagnostics import MeldError
-from meld.ir.builtins import THREAD_BUILTINS
+from meld.ir.builtins import THREAD_START
 from meld.ir.module import Function, Module, Table
 from meld.ir.notes import Instance
-from meld.ir.types import I32, I64, FuncType
-from meld.notes.boundaries import CanonCall
+from meld.ir.types import I64
+from meld.notes.boundaries import CanonCall, threaded_instances
 from meld.notes.tasks import HELD, VALUES, Destructor, task_bytes
 from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text
 from meld.support.records import record
-
-START = FuncType((I32,), ())
-"""The type of the function that a thread begins with."""
 
 WAKE = "(call $thread_wake (i32.const {record}) (local.get 0))"
 RESUME = f"(global.set $next {WAKE})"
@@ -91,11 +88,13 @@ class Threads:
     @classmethod
     def of(cls, module: Module, builtins: Mapping[Function, CanonCall], call: int) -> Threads | None:
         """The threads of a program; None if it makes and refers to none."""
-        instances = threaded_instances(builtins)
+        instances = threaded_instances(builtins.values())
         if not instances:
             return None
-        tested = any(f.signature != START for f in _referred(module))
-        return cls(instances, call, tested, bool(module.space("tags")), destructors_of(module, instances))
+        tested = any(f.signature != THREAD_START for f in _referred(module))
+        noted = module.noted(Destructor)
+        dtors = tuple((item, n) for item, n in noted if isinstance(item, Function) and n.instance in instances)
+        return cls(instances, call, tested, bool(module.space("tags")), dtors)
 
     def starts(self) -> dict[int, str]:
         """What runs a thread of its own, and the tasks of destructors, by the numbers of their calls."""
@@ -143,17 +142,6 @@ class Threads:
             )
         table = text.use(n.table) if isinstance(n.table, Table) else ""
         return filled(BODIES[n.builtin], {**params, "table": table})
-
-
-def threaded_instances(builtins: Mapping[Function, CanonCall]) -> frozenset[Instance]:
-    """The instances that make threads, or refer to them."""
-    return frozenset(n.instance for n in builtins.values() if n.builtin in THREAD_BUILTINS)
-
-
-def destructors_of(module: Module, instances: frozenset[Instance]) -> tuple[tuple[Function, Destructor], ...]:
-    """The destructors that run in some instances, each with the import that stands for it."""
-    noted = module.noted(Destructor)
-    return tuple((item, n) for item, n in noted if isinstance(item, Function) and n.instance in instances)
 
 
 def thread_hooks(threads: Threads | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from meld.diagnostics import MeldError
 from meld.ir import component as c
-from meld.ir.module import CoreItem, Function, Global, ImportName, Item, Memory, Module, Table, Tag
+from meld.ir.module import CoreItem, Function, Global, ImportName, Memory, Module, Table, Tag
 from meld.ir.notes import Instance
 from meld.ir.types import FuncType, Limits, RecGroup, RefType, TypeDef
 from meld.notes.host_modules import MODULE, Given, HostModule, HostModuleExport
@@ -40,7 +40,7 @@ def instantiate(
         match decl:
             case (str(of), str(name), c.CoreExternType(kind=kind)):
                 item = args[of].exports[name] if of in args and name in args[of].exports else None
-                source = None if item is None else host_export(item)
+                source = None if item is None else item.note(HostModuleExport)
                 if source is None:
                     raise MeldError(
                         f"a core module that the host provides ({value.where}) imports `{of}` `{name}` from the "
@@ -67,15 +67,10 @@ def instantiate(
     return CoreInstanceValue(exports)
 
 
-def host_export(item: Item) -> HostModuleExport | None:
-    """What an import of the fused module is of an instance that the host's core module has; None for anything else."""
-    return next((n for n in item.notes if isinstance(n, HostModuleExport)), None)
-
-
 def _check_order(value: ModuleValue, events: list[Instantiation], where: str) -> None:
     for event in events:
         targets = [data.memory for data in event.spliced.datas] + [element.table for element in event.spliced.elements]
-        if event.spliced.start or any(target is not None and host_export(target) for target in targets):
+        if event.spliced.start or any(target is not None and target.note(HostModuleExport) for target in targets):
             raise MeldError(
                 f"a core module that the host provides ({value.where}) is instantiated after one of the program that "
                 "has a start function, or writes into another one of the host; fused, it would be before",

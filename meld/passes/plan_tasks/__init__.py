@@ -14,10 +14,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 from typing import Any, TypeVar
 
-from meld.ir.builtins import THREAD_BUILTINS
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance, Note
-from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, resource_of
+from meld.notes.boundaries import (
+    Boundary,
+    CanonCall,
+    Edge,
+    HostCall,
+    HostExport,
+    destructors,
+    resource_of,
+    threaded_instances,
+)
 from meld.notes.tasks import How, NeedsTask, Planned, PlannedExport, UsesContext
 from meld.passes.base import Pass, PassContext
 from meld.passes.plan_tasks.prompt import prompt_calls
@@ -71,7 +79,7 @@ class PlanTasks(Pass):
         for realloc in planner.reallocs:
             if realloc in planner.context and realloc.note(UsesContext) is None:
                 realloc.notes.append(UsesContext())
-        for owner, dtor in planner.destructors:
+        for owner, dtor in destructors(planner.builtins.values()):
             needed = dtor in planner.context or dtor in planner.asking or owner in planner.threaded
             if needed and dtor.note(NeedsTask) is None:
                 dtor.notes.append(NeedsTask())
@@ -123,7 +131,7 @@ class _Planner:
     asks: list[Function] = field(default_factory=list)
     turns: set[Function] = field(default_factory=set)
     entered: set[Instance] = field(default_factory=set)
-    threaded: set[Instance] = field(default_factory=set)
+    threaded: frozenset[Instance] = frozenset()
     asking: dict[Any, Any] = field(default_factory=dict)
     context: dict[Any, Any] = field(default_factory=dict)
     blocking: dict[Any, Any] = field(default_factory=dict)
@@ -143,7 +151,7 @@ class _Planner:
         """Finds `planned` and `exports`."""
         builtins = self.builtins.items()
         self.waits = [f for f, n in builtins if n.blocks]
-        self.threaded = {n.instance for f, n in builtins if n.builtin in THREAD_BUILTINS and f in self.graph.users}
+        self.threaded = threaded_instances(n for f, n in builtins if f in self.graph.users)
         if WAITS_FOR_HOST in self.module.facts:
             going_on = {n.target for _, n in self.module.noted(Edge) if n.inner.is_async}
             calls = {f: n for f, n in _noted(self.module, HostCall).items() if f not in going_on}
@@ -165,12 +173,6 @@ class _Planner:
         options += [n.lift for n in self.exported]
         options += [n.lower for n in _noted(self.module, HostCall).values()]
         return (o.realloc for o in options if o.realloc is not None)
-
-    @property
-    def destructors(self) -> Iterator[tuple[Instance, Function]]:
-        """The destructors of resources that an instance defines, with that instance."""
-        resources = (resource_of(n) for n in self.builtins.values())
-        return ((r.owner, r.dtor) for r in resources if r is not None and r.owner is not None and r.dtor is not None)
 
     def _is_task(self, function: Function, n: Boundary) -> bool:
         asynchronous = (n.lower.is_async or n.lift.is_async) and function not in self.prompt

@@ -12,13 +12,13 @@ from meld.binary.reader import read_module
 from meld.diagnostics import MeldError
 from meld.ir import component as c
 from meld.ir.component import Component, Definition, ExternType, Sort
-from meld.ir.module import SPACE_OF, CoreItem, Export, Function, ImportName, Memory, Module
+from meld.ir.module import SPACE_OF, CoreItem, Export, ImportName, Module
 from meld.ir.types import I32
 from meld.notes.boundaries import ROOT_MODULE, HostExport, HostReexport, ResourceExport
 from meld.notes.world import ModuleExport, NoWorld
 from meld.passes.base import Pass, PassContext
 from meld.passes.wrap.agreement import Agreement
-from meld.passes.wrap.helpers import Helper, arguments, move_out
+from meld.passes.wrap.helpers import CORE_SORTS, Helper, arguments, move_out
 from meld.passes.wrap.host_modules import instantiate
 from meld.passes.wrap.imports import HostItems, Imports
 from meld.passes.wrap.interface import shim_component
@@ -27,8 +27,6 @@ from meld.rewriting.edge import edge_problem, fresh_name
 from meld.rewriting.type_parts import with_referred
 from meld.rewriting.world import drop_section, read_world, world_note
 from meld.support.records import record
-
-SORTS: dict[type, Sort] = {Function: Sort.CORE_FUNC, Memory: Sort.CORE_MEMORY}
 
 
 class Wrap(Pass):
@@ -154,7 +152,7 @@ class _Wrapper:
             if export is None:
                 export = Export(fresh_name(self.module, item, "meld"), item)
                 self.module.exports.append(export)
-            self._core[item] = c.CoreExportAlias(self.main, export.name, SORTS[type(item)])
+            self._core[item] = c.CoreExportAlias(self.main, export.name, CORE_SORTS[type(item)])
             self.out.append(self._core[item])
         return self._core[item]
 

@@ -23,6 +23,9 @@ from meld.rewriting.constants import constant, integer, is_in_bounds
 from meld.rewriting.liveness import body_uses
 from meld.support.records import record
 
+CORE_SORTS = {kind: Sort(f"core {keyword}") for kind, keyword in KEYWORD_OF.items()}
+"""The index space of a component that holds a kind of core item."""
+
 IMPORTED_FROM = "meld:helper"
 """The module name of the imports that helper modules serve."""
 
@@ -186,8 +189,7 @@ def _helper(
         if not data:
             modules[alike] = core
     instance = c.CoreInstance(core, name=_name(item))
-    sort = Sort.CORE_MEMORY if isinstance(item, Memory) else Sort.CORE_TABLE
-    given = c.CoreExportAlias(instance, KEYWORD_OF[type(item)], sort)
+    given = c.CoreExportAlias(instance, KEYWORD_OF[type(item)], CORE_SORTS[type(item)])
     into += [instance, given]
     return Helper(item, given)
 

@@ -6,16 +6,9 @@ from collections.abc import Callable
 
 from meld.ir import component as c
 from meld.ir.component import Definition
-from meld.ir.module import CoreItem, Function, Global, ImportName, Memory, Module, Table, Tag
+from meld.ir.module import CoreItem, ImportName, Module
 from meld.notes.host_modules import KINDS, MODULE, HostModule, HostModuleExport
-
-SORTS: dict[type, c.Sort] = {
-    Function: c.Sort.CORE_FUNC,
-    Table: c.Sort.CORE_TABLE,
-    Memory: c.Sort.CORE_MEMORY,
-    Global: c.Sort.CORE_GLOBAL,
-    Tag: c.Sort.CORE_TAG,
-}
+from meld.passes.wrap.helpers import CORE_SORTS
 
 
 def instantiate(
@@ -36,7 +29,7 @@ def instantiate(
         args: dict[str, list[tuple[str, Definition]]] = {}
         of = find(ImportName(note.module, note.field))
         for one in note.given:
-            alias = c.CoreExportAlias(made[one.instance], one.label, SORTS[KINDS[one.kind]])
+            alias = c.CoreExportAlias(made[one.instance], one.label, CORE_SORTS[KINDS[one.kind]])
             into.append(alias)
             args.setdefault(one.module, []).append((one.name, alias))
         inline: list[tuple[str, Definition]] = [(name, c.CoreInlineInstance(given)) for name, given in args.items()]
@@ -44,7 +37,7 @@ def instantiate(
         into += [*(instance for _, instance in inline), made[note]]
     given: dict[CoreItem, Definition] = {}
     for item, n in module.noted(HostModuleExport):
-        given[item] = c.CoreExportAlias(made[n.instance], n.label, SORTS[type(item)])
+        given[item] = c.CoreExportAlias(made[n.instance], n.label, CORE_SORTS[type(item)])
         into.append(given[item])
     if not given:
         return {}, []

@@ -12,19 +12,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from meld.diagnostics import MeldError
-from meld.ir.builtins import THREAD_BUILTINS
+from meld.ir.builtins import THREAD_START
 from meld.ir.module import Function, Global, Module
 from meld.ir.notes import Instance
-from meld.ir.types import I32, FuncType
-from meld.notes.boundaries import Boundary, CanonCall, HostExport, resource_of
+from meld.notes.boundaries import Boundary, CanonCall, HostExport, destructors, threaded_instances
 from meld.notes.tasks import Destructor, TaskFunctions
 from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
 from meld.runtime.items import Items
 from meld.runtime.tasks.frames import Frames
 from meld.support.records import record
 
-START = FuncType((I32,), ())
-"""The type of the function that a thread begins with."""
 BOTTOM = 8
 """Where frames begin in the carrier's memory."""
 RUNNING, LEAVING, COMING_BACK = 0, 1, 2
@@ -121,14 +118,9 @@ def may_wait(item: Function) -> bool:
     return False
 
 
-def threaded_instances(module: Module) -> frozenset[Instance]:
-    """The instances that make threads, or refer to them."""
-    return frozenset(n.instance for _, n in module.noted(CanonCall) if n.builtin in THREAD_BUILTINS)
-
-
 def _roots(module: Module, graph: CallGraph) -> list[Function]:
     """The functions that are called for tasks and threads whose frames may have to go."""
-    threaded = threaded_instances(module)
+    threaded = threaded_instances(n for _, n in module.noted(CanonCall))
     found: dict[Function, None] = {}
     boundaries = [note for _, note in module.noted(Boundary)]
     exports = module.notes_of(HostExport)
@@ -140,17 +132,12 @@ def _roots(module: Module, graph: CallGraph) -> list[Function]:
         if lift.callback is not None:
             found[lift.callback] = None
     if threaded:
-        found |= dict.fromkeys(graph.taken(START))
+        found |= dict.fromkeys(graph.taken(THREAD_START))
         found |= dict.fromkeys(_destructors(module, threaded))
     return [function for function in found if function.body is not None]
 
 
 def _destructors(module: Module, threaded: frozenset[Instance]) -> Iterator[Function]:
     """The destructors that run in instances with threads."""
-    for _, note in module.noted(CanonCall):
-        resource = resource_of(note)
-        if resource is not None and resource.owner in threaded and resource.dtor is not None:
-            yield resource.dtor
-    for _, drop in module.noted(Destructor):
-        if drop.instance in threaded:
-            yield drop.target
+    yield from (dtor for owner, dtor in destructors(n for _, n in module.noted(CanonCall)) if owner in threaded)
+    yield from (drop.target for _, drop in module.noted(Destructor) if drop.instance in threaded)

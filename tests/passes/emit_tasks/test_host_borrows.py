@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from both import fused, unfused
 from hosted import both, composed
-from open_guests import LIBC, MEMORY
+from open_guests import LIBC, MEMORY, by_mode
 
 HOST = f"""(component {LIBC}
   (type $r (resource (rep i32)))
@@ -62,9 +62,7 @@ TRAPS = {
     "lent twice": "cannot remove owned resource while borrowed",
     "given away once it has started": "cannot remove owned resource while borrowed",
 }
-BODY = "".join(
-    f"(if (i32.eq (local.get $mode) (i32.const {i})) (then {code}))" for i, code in enumerate(MODES.values())
-)
+BODY = by_mode(MODES.values())
 HELD = ("make", "take", "hold", "release", "finish")
 LOWERED = " ".join(f"(core func ${name}' (canon lower (func ${name})))" for name in HELD)
 GIVEN = " ".join(

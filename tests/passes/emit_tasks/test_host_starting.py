@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from both import fused, unfused
 from hosted import TARGETS, both, composed, product
-from open_guests import LIBC, MEMORY
+from open_guests import LIBC, MEMORY, by_mode
 
 HOST = f"""(component {LIBC}
   (type $r (resource (rep i32)))
@@ -64,9 +64,7 @@ MODES = {
       (call $wait-for)""",
 }
 
-BODY = "".join(
-    f"(if (i32.eq (local.get $mode) (i32.const {i})) (then {code}))" for i, code in enumerate(MODES.values())
-)
+BODY = by_mode(MODES.values())
 PROGRAM = f"""(component
   (import "r" (type $R (sub resource)))
   (import "make" (func $make (result (own $R))))

@@ -11,7 +11,7 @@ import re
 import pytest
 from both import Fused, Unfused
 from hosted import composed, product
-from open_guests import LIBC, MEMORY
+from open_guests import LIBC, MEMORY, by_mode
 
 OPTIONS = f'{MEMORY} (realloc (core func $libc "realloc"))'
 TYPES = {
@@ -100,7 +100,7 @@ for _name, _code in MODES.items():
             f"$spoil {_i}", f"$spoil (i32.const {_i})"
         )
     MODES[_name] = _code
-BODY = "".join(f"(if (i32.eq (local.get $mode) (i32.const {i})) (then {c}))" for i, c in enumerate(MODES.values()))
+BODY = by_mode(MODES.values())
 HELD = {
     "make": "(param i32) (result i32)",
     "take": "(param i32)",

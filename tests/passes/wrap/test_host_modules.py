@@ -6,11 +6,8 @@ from pathlib import Path
 
 import wasmtime
 from both import unfused
-from worlds import difference
+from worlds import inside, same_world
 from wrapped import tool
-
-from meld.driver import Options, build
-from meld.files import encode
 
 LIBC = """(module
   (memory (export "memory") 1) (global $n (export "n") (mut i32) (i32.const 1024))
@@ -81,9 +78,9 @@ PROGRAM = """(component
   (export "len" (func $a "len")) (export "run" (func $b "run")) (export "f" (func $c "f")))
 """
 AROUND = """(component
-  (component $P {program}
-  (core module $libc {libc}
-  (core module $second {second}
+  (component $P {program})
+  (core module $libc {libc})
+  (core module $second {second})
   (component $L
     (core module $m (memory (export "memory") 1)
       (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
@@ -99,22 +96,14 @@ AROUND = """(component
 """
 
 
-def inside(text: str, head: str) -> str:
-    return text.partition(head)[2]
-
-
 def test_host_modules(tmp_path: Path) -> None:
     """Memory, table, globals, tag and functions of the host's modules; one imports from another, and starts; twice."""
-    source, made = tmp_path / "program.wasm", tmp_path / "made.wasm"
-    source.write_bytes(wasmtime.wat2wasm(PROGRAM))
-    made.write_bytes(encode(build([source], Options(wrap=True)).program))
-    tool("validate", "--features=all", made)
-    assert difference(source.read_bytes(), made.read_bytes()) is None
+    made = same_world(PROGRAM, tmp_path)
     calls = (("len", "h\N{GREEK SMALL LETTER ALPHA}"), ("run",), ("f",), ("run",), ("len", "x"))
     libc, second = inside(LIBC, "(module"), inside(SECOND, "(module")
     answers = []
     for program in (PROGRAM, tool("print", made)):
-        text = AROUND.format(program=inside(program, "(component"), libc=libc, second=second)
+        text = AROUND.format(program=inside(program), libc=libc, second=second)
         answers.append(unfused(bytes(wasmtime.wat2wasm(text)), calls))
     assert answers[0] == answers[1]
     assert answers[0][:4] == [3, 42 + 7 + 9, 5, 42 + 7 + 9] and "unreachable" in str(answers[0][4])

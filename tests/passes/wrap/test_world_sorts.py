@@ -10,11 +10,8 @@ from pathlib import Path
 import pytest
 import wasmtime
 from both import unfused
-from worlds import difference
+from worlds import inside, same_world
 from wrapped import tool
-
-from meld.driver import Options, build
-from meld.files import encode
 
 MODULES = """(component
   (core type $word (func (result i32)))
@@ -53,25 +50,9 @@ USE = """(component
 """
 
 
-def fused(program: str, folder: Path) -> bytes:
-    """The product, valid and of the same world."""
-    source, made = folder / "program.wasm", folder / "made.wasm"
-    source.write_bytes(wasmtime.wat2wasm(program))
-    made.write_bytes(encode(build([source], Options(wrap=True)).program))
-    tool("validate", "--features=all", made)
-    assert difference(source.read_bytes(), made.read_bytes()) is None
-    return made.read_bytes()
-
-
-def inside(program: str) -> str:
-    """What stands between the parentheses of a component."""
-    _, _, rest = program.partition("(component")
-    return rest.rstrip().removesuffix(")")
-
-
 def test_core_modules(tmp_path: Path) -> None:
     """Exported by themselves, in instances, under a narrower type; the host's own, and one that is instantiated too."""
-    data = fused(MODULES, tmp_path)
+    data = same_world(MODULES, tmp_path).read_bytes()
     for text in MODULES.splitlines():
         if text.strip().startswith(("(core module $m", "(core module $n")):
             assert bytes(wasmtime.wat2wasm(text.replace("(core module", "(module"))) in data
@@ -129,12 +110,12 @@ TYPES = {
 
 @pytest.mark.parametrize("name", TYPES)
 def test_types(name: str, tmp_path: Path) -> None:
-    fused(TYPES[name], tmp_path)
+    same_world(TYPES[name], tmp_path)
 
 
 def test_a_resource_two_instances_down(tmp_path: Path) -> None:
     """The type that an instance inside an exported one shows is that of the functions beside it."""
-    fused(TYPES["nested"], tmp_path)
+    same_world(TYPES["nested"], tmp_path)
     driver = """(component (component $P {program}) (instance $p (instantiate $P))
       (alias export $p "j" (instance $j)) (alias export $j "i" (instance $i)) (alias export $i "r" (type $r))
       (core func $make (canon lower (func $p "make"))) (core func $drop (canon resource.drop $r))
