@@ -233,11 +233,14 @@ class ResourceExport(Note):
 
     Attributes:
         label: the name that it is exported by.
+        drop: ``[rep] → []``: what the outside calls when it drops an own handle, if there is a destructor.
+            `expose-resources` makes it.
     """
 
     resource: Resource = ref("note", positional=True)
     module: str = text()
     label: str = text()
+    drop: Function | None = ref("functions", default=None)
 
 
 @note("reexport")

@@ -10,6 +10,7 @@ with the original's type: it calls the host's `task.return` when the task has it
 
 Of a function that needs no task only the context slots are taken care of. Nothing of the module runs between two calls
 of the host, so they are emptied when a call is over: after `post-return`, or after the function if it has none.
+A destructor that the host runs needs no entry (`handle-tables` gave it a task of its own); tasks may wait for it, too.
 
 Source: Component Model, CanonicalABI.md: canon lift; Thread State (`context`).
 """
@@ -21,9 +22,10 @@ from dataclasses import field, replace
 
 from meld.abi.options import Options
 from meld.abi.signatures import lifted_type, task_return_type
+from meld.ir.instructions import Instruction
 from meld.ir.module import Export, Function, ImportName, Module
 from meld.ir.types import I32, FuncType, NumType, ValType
-from meld.notes.boundaries import CanonCall, HostExport
+from meld.notes.boundaries import CanonCall, HostExport, ResourceExport
 from meld.notes.tasks import (
     HELD,
     MAY_BLOCK,
@@ -79,6 +81,9 @@ class WireEntries(Pass):
             elif (plan.context or wiring.nudge is not None) and cx.allows("entry", n.target):
                 wiring.empty(n, plan)
         wiring.install()
+        for resource in module.notes_of(ResourceExport):
+            if resource.drop is not None and wiring.nudge is not None and cx.allows("entry", resource.drop):
+                resource.drop.instructions.append(Instruction("call", (wiring.nudge,)))
         cx.stats["entries"] += len(wiring.entries)
 
 

@@ -33,7 +33,16 @@ from meld.ir.module import CoreItem, Function, Module
 from meld.ir.module import Table as CoreTable
 from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, I64, FuncType, NumType
-from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, OuterCall, threaded_instances
+from meld.notes.boundaries import (
+    Boundary,
+    CanonCall,
+    Edge,
+    HostCall,
+    HostExport,
+    OuterCall,
+    ResourceExport,
+    threaded_instances,
+)
 from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, type_numbers
 from meld.notes.tasks import ContextSlots, Destructor
 from meld.runtime.canonical import Handles, Side, Value, trap_if
@@ -85,6 +94,7 @@ class Interpreter:
     _numbers: dict[Resource, int] = field(default_factory=dict)  # of resource types, in the module's handle tables
     _outer: Table = field(default_factory=Table)  # of exposed resources, outside the module
     _exposed: dict[Resource, Exposed] = field(default_factory=dict)
+    _drops: dict[Resource, Function] = field(default_factory=dict)  # their destructors, for the outside
     _remains: Remains = field(default_factory=lambda: Remains(Module(), Items()))
     _frames: Frames | None = None
     _tasks: Calls | None = None
@@ -94,6 +104,7 @@ class Interpreter:
         self._over_tables = next(iter(self.module.notes_of(HandleFunctions)), None)
         self._numbers = type_numbers(self.module)
         self._exposed = {note.resource: note for note in self.module.notes_of(Exposed)}
+        self._drops = {n.resource: n.drop for n in self.module.notes_of(ResourceExport) if n.drop is not None}
         self._items = Items.of(self.module, _needed(self.module))
         self._remains = Remains.of(self.module, self._items)
         self._frames = Frames(self._scheduler, self._items.call)
@@ -263,9 +274,10 @@ class Interpreter:
         rep = self._outer.drop(note.resource, value)
         assert self._tasks is not None
         resource = note.resource
-        if rep is None or resource.dtor is None:
+        drop = self._drops.get(resource)
+        if rep is None or drop is None:
             return None
-        return self._tasks.destroy(resource.owner, resource.dtor, resource.label, rep)
+        return self._tasks.destroy(resource.owner, drop, resource.label, rep)
 
     def _plain(self, function: Function, cores: Sequence[int]) -> list[int]:
         """Calls what must not wait."""
@@ -350,6 +362,9 @@ class Interpreter:
         for export in exports:
             if export.label == name and exported.get(name) is export.target:
                 return export
+        for resource, drop in self._drops.items():
+            if exported.get(name) is drop and resource.owner is not None:
+                return HostExport(name, resource.owner, drop, DTOR)
         return None
 
     @property
@@ -477,6 +492,8 @@ def _needed(module: Module) -> dict[CoreItem, None]:
         add(*(getattr(note, name) for name in FUNCTIONS))
     for note in module.notes_of(Exposed):
         add(note.give, note.take)
+    for exported in module.notes_of(ResourceExport):
+        add(exported.drop)
     return found
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from both import Fused
+from both import Fused, unfused
 from engine_cli import CLI, invoked, needs_stack_switching, on_stacks
+from hosted import named, product
 from random_threads import generate
 from thread_scenarios import SCENARIOS, binary, scenarios
 
@@ -139,29 +140,35 @@ DESTRUCTORS: dict[str, tuple[str, int | str]] = {
 }
 
 
-def destroys(act: str) -> bytes:
+def destroys(act: str) -> str:
     """A component whose function drops a resource, and the destructor does something."""
-    return binary(
-        DTOR.format(
-            act=act,
-            canon="".join(f"(core func ${verb} (canon {what}))" for verb, (what, _) in BUILTINS.items()),
-            imports="".join(f'(import "" "{verb}" (func ${verb} {shape}))' for verb, (_, shape) in BUILTINS.items()),
-            given="".join(f'(export "{verb}" (func ${verb}))' for verb in BUILTINS),
-        )
+    return DTOR.format(
+        act=act,
+        canon="".join(f"(core func ${verb} (canon {what}))" for verb, (what, _) in BUILTINS.items()),
+        imports="".join(f'(import "" "{verb}" (func ${verb} {shape}))' for verb, (_, shape) in BUILTINS.items()),
+        given="".join(f'(export "{verb}" (func ${verb}))' for verb in BUILTINS),
     )
+
+
+def dropped_by_host(text: str) -> bytes:
+    """The same with the component that has the destructor fused on its own."""
+    before, _, rest = text.partition("(component $b")
+    owner, _, after = rest.partition("(component $a")
+    return binary(f"{before}{named(product('(component' + owner), '$b')}(component $a{after}")
 
 
 @pytest.mark.parametrize("name", DESTRUCTORS)
 def test_destructors(name: str, tmp_path: Path) -> None:
     """A destructor is a call as others are: it may make threads, switch to them and wait for them, as in the engine."""
     act, wanted = DESTRUCTORS[name]
-    wasm = destroys(act)
+    wasm = binary(destroys(act))
     for stage in STAGES:
         assert interpreted(after(wasm, stage), "run") == wanted, stage
     assert Fused(wasm).answers((("run",),)) == [wanted]
     if os.access(CLI, os.X_OK):
         (tmp_path / "a.wasm").write_bytes(wasm)
         assert str(wanted).removeprefix("trap: ") in invoked(tmp_path / "a.wasm", ["run()"])[0]
+    assert unfused(dropped_by_host(destroys(act)), (("run",),)) == [wanted]
 
 
 @needs_stack_switching
@@ -169,7 +176,7 @@ def test_destructors_on_stacks_of_their_own(tmp_path: Path) -> None:
     """The same with the proposal of stack switching, two stacks at most kept."""
     for name in ("runs one that yields", "waits for a thread"):
         act, wanted = DESTRUCTORS[name]
-        (tmp_path / "a.wasm").write_bytes(destroys(act))
+        (tmp_path / "a.wasm").write_bytes(binary(destroys(act)))
         product = meld.compile([tmp_path / "a.wasm"], passes="default,stack-switching{pool=2}")
         (tmp_path / "b.wasm").write_bytes(meld.encode(product))
         assert on_stacks(tmp_path / "b.wasm", [(("run",), wanted)]) is None, name

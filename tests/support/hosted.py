@@ -48,13 +48,13 @@ def composed(host: str, program: str, imports: tuple[str, ...], exports: tuple[s
     shown = "".join(f'\n  (export "{name}" ({sort} $program "{name}"))' for sort, name in map(str.split, exports))
     return bytes(
         wasmtime.wat2wasm(
-            f"(component\n  {_named(host, '$H')}\n  {_named(program, '$P')}\n  (instance $host (instantiate $H))\n"
+            f"(component\n  {named(host, '$H')}\n  {named(program, '$P')}\n  (instance $host (instantiate $H))\n"
             f"  (instance $program (instantiate $P{given})){shown})"
         )
     )
 
 
-def _named(component: str, name: str) -> str:
+def named(component: str, name: str) -> str:
     """A component as a definition of another one."""
     head, _, rest = component.partition("(component")
     assert not head.strip()
@@ -77,4 +77,4 @@ def both(
     return want
 
 
-__all__ = ["Calls", "both", "composed", "product"]
+__all__ = ["Calls", "both", "composed", "named", "product"]

@@ -76,6 +76,6 @@ def _expose(module: Module, export: ResourceExport) -> None:
     module.notes.append(Exposed(resource, give=imports["new"], take=take))
     if resource.dtor is not None:
         given = {"dtor": resource.dtor, "taking": taking}
-        resource.dtor = link(module, __package__, "dtor.wat", given=given, kind=KIND, prefix=export.label)["dtor"]
-        name = fresh_name(module, resource.dtor, f"{export.module}#[dtor]{export.label}")
-        module.exports.append(Export(name, resource.dtor))
+        export.drop = link(module, __package__, "dtor.wat", given=given, kind=KIND, prefix=export.label)["dtor"]
+        name = fresh_name(module, export.drop, f"{export.module}#[dtor]{export.label}")
+        module.exports.append(Export(name, export.drop))

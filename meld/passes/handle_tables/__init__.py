@@ -20,7 +20,7 @@ from meld.ir.instructions import Code, Instruction
 from meld.ir.module import Function, ImportName, Module
 from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, ValType
-from meld.notes.boundaries import CANON_MODULE, Boundary, CanonCall, Edge, resource_of
+from meld.notes.boundaries import CANON_MODULE, Boundary, CanonCall, Edge, ResourceExport, resource_of
 from meld.notes.handles import exporters, has_handles, type_numbers
 from meld.notes.tasks import Destructor, NeedsTask
 from meld.passes.base import Pass, PassContext
@@ -78,6 +78,11 @@ class HandleTables(Pass):
                     destructors[resource] = _destructor(module, resource)
                 key = (tables.record(n.instance), numbers[resource])
                 new[item] = _builtin(item, n, key, tables.functions, resource, destructors.get(resource))
+        for export in module.notes_of(ResourceExport):
+            if export.drop is not None:
+                if export.resource not in destructors:
+                    destructors[export.resource] = _destructor(module, export.resource)
+                _redirect(export.drop, export.resource.dtor, destructors[export.resource])
         module.functions += new.values()
         module.replace_uses(new)
         rebind_notes(module, new)
@@ -101,7 +106,7 @@ def _holders(module: Module) -> Iterator[Instance]:
 
 
 def _destructor(module: Module, resource: Resource) -> Function:
-    """The function that `resource.drop` calls: the destructor, or what calls it.
+    """The function that `resource.drop` calls, and the host if it drops a handle: the destructor, or what calls it.
 
     One that needs a task stays an import for `emit-tasks`; with tags in the module, exceptions are caught.
     """
@@ -117,6 +122,14 @@ def _destructor(module: Module, resource: Resource) -> Function:
         return dtor
     prefix = f"{resource.owner.name}/{resource.label}"
     return link(module, __package__, "handle_tables_dtor.wat", given={"dtor": dtor}, kind=KIND, prefix=prefix)["dtor"]
+
+
+def _redirect(function: Function, before: Function, after: Function) -> None:
+    """Has a function call another one in place of one that it calls."""
+    if after is not before:
+        for instruction in function.instructions:
+            if instruction.args == (before,):
+                instruction.args = (after,)
 
 
 BUILTINS = {

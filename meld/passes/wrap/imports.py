@@ -165,13 +165,13 @@ class Imports:
         of_hosts = {item for item, _ in self.module.noted(HostModuleExport)}
         calls = [_call(item) for item in self.module.imports if item not in of_hosts]
         late = {call.function: self._add(call.function, partial(self._lower, call)) for call in calls if call.is_late}
-        exposed = [n.resource for n in self.module.notes_of(ResourceExport) if n.resource.is_outer]
-        dtors = {r: self._add(r.dtor, partial(self.core, r.dtor)) for r in exposed if r.dtor is not None}
+        exposed = [n for n in self.module.notes_of(ResourceExport) if n.resource.is_outer]
+        drops = [None if n.drop is None else self._add(n.drop, partial(self.core, n.drop)) for n in exposed]
         self._instantiate_shim()
-        for resource in exposed:
-            dtor = dtors[resource].stand_in if resource in dtors else None
-            self.resources[resource] = c.TypeDefinition(c.ResourceType(I32, dtor))
-            self.into.append(self.resources[resource])
+        for export, drop in zip(exposed, drops, strict=True):
+            dtor = None if drop is None else drop.stand_in
+            self.resources[export.resource] = c.TypeDefinition(c.ResourceType(I32, dtor))
+            self.into.append(self.resources[export.resource])
         given: dict[str, dict[str, Definition]] = {}
         for call in calls:
             stand_in = late[call.function].stand_in if call.function in late else None

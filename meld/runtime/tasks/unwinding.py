@@ -15,7 +15,7 @@ from meld.diagnostics import MeldError
 from meld.ir.builtins import THREAD_START
 from meld.ir.module import Function, Global, Module
 from meld.ir.notes import Instance
-from meld.notes.boundaries import Boundary, CanonCall, HostExport, destructors, threaded_instances
+from meld.notes.boundaries import Boundary, CanonCall, HostExport, ResourceExport, destructors, threaded_instances
 from meld.notes.tasks import Destructor, TaskFunctions
 from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
 from meld.runtime.items import Items
@@ -139,5 +139,7 @@ def _roots(module: Module, graph: CallGraph) -> list[Function]:
 
 def _destructors(module: Module, threaded: frozenset[Instance]) -> Iterator[Function]:
     """The destructors that run in instances with threads."""
+    exported = [n for n in module.notes_of(ResourceExport) if n.resource.owner in threaded]
+    yield from (n.drop for n in exported if n.drop is not None)
     yield from (dtor for owner, dtor in destructors(n for _, n in module.noted(CanonCall)) if owner in threaded)
     yield from (drop.target for _, drop in module.noted(Destructor) if drop.instance in threaded)
