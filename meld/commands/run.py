@@ -40,6 +40,7 @@ def main(args: argparse.Namespace) -> int:
     from meld.diagnostics import MeldError
     from meld.runtime.run import run_files
 
+    _check_files(args.files)
     if args.invoke == []:
         raise MeldError("--invoke needs the name of an export")
     options = pipeline_options(args)
@@ -54,6 +55,17 @@ def main(args: argparse.Namespace) -> int:
         surroundings=_surroundings(args),
         timeout=args.timeout,
     )
+
+
+def _check_files(names: list[str]) -> None:
+    """Refuses a program's argument that stands among the files. Raises MeldError."""
+    from pathlib import Path
+
+    from meld.diagnostics import MeldError
+
+    for name in names[1:]:
+        if name != "-" and not Path(name).suffix and not Path(name).exists():
+            raise MeldError("no such file", where=name, hint="arguments of the program come after `--`")
 
 
 def _surroundings(args: argparse.Namespace) -> Surroundings:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from meld.abi.wit_text import wit, wit_function
 from meld.binary.debug.dwarf import FILE, line_of
 from meld.driver import Outcome
+from meld.ir.component import CoreModule
 from meld.ir.module import Module
 from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, Wired
@@ -189,10 +190,18 @@ def explain(outcome: Outcome, form: str = "text") -> None:
         say(json_text(explain_data(outcome.program)), error=True)
 
 
+def fused_module(program: Program) -> Module | None:
+    """The fused module: the program itself, or the one that `wrap` put into a component; None before `merge`."""
+    if isinstance(program, Module):
+        return program
+    return next((one.module for one in program.of(CoreModule) if one.module.notes_of(Instance)), None)
+
+
 def explain_data(program: Program) -> dict[str, Any]:
     """The tables as plain data."""
-    decisions = rows(program) if isinstance(program, Module) else []
-    generated = made(program) if isinstance(program, Module) else []
+    module = fused_module(program)
+    decisions = [] if module is None else rows(module)
+    generated = [] if module is None else made(module)
     return {
         "decisions": [{name: getattr(row, name) for name in _COLUMNS} for row in decisions],
         "generated": [
@@ -211,17 +220,18 @@ def explain_to(console: Console, program: Program) -> None:
 
     from meld.support.terminal import cell
 
-    if not isinstance(program, Module):
+    module = fused_module(program)
+    if module is None:
         console.print("nothing to explain yet: the program is still a composition")
         return
     table = Table("what", "which", "between", "decision", "why")
-    for row in rows(program):
+    for row in rows(module):
         table.add_row(*map(cell, (row.kind, row.subject, row.parties, row.decision, row.reason)))
     if table.row_count:
         console.print(table)
     else:
         console.print("no stream domain and no boundary in this program")
-    found = made(program)
+    found = made(module)
     table = Table("generated", "functions", f"line of {FILE}", "bytes shared", "bytes of instances", "such as")
     for one in found:
         names = ", ".join(one.functions[:SHOWN]) + ", …" * (len(one.functions) > SHOWN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,19 @@ def test_the_printed_table(tmp_path: Path) -> None:
         "trap": ("1", "1"),
         "stream-bridge": bridge,
     }
+
+
+def test_a_component_is_explained_by_the_module_inside() -> None:
+    """The same decisions as of the module alone; before `merge` there is nothing to say."""
+    pair = [Path(__file__).parents[2] / f"examples/greet/{name}.wat" for name in ("crowd", "greeter")]
+    said = [
+        json.loads(forked(*pair, f"--emit={emit}", "-q", "--explain", "--format=json", "-o", "/dev/null").stderr)
+        for emit in ("wasm", "component")
+    ]
+    assert said[0]["decisions"] == said[1]["decisions"] != []
+    assert {"adapter", "transcode"} <= {one["kind"] for one in said[1]["generated"]}
+    early = forked(*pair, "--stop-after=link", "-q", "--explain", "-o", "/dev/null").stderr
+    assert early == "nothing to explain yet: the program is still a composition\n"
 
 
 FIXTURES = Path(__file__).parents[2] / "../shared/fixtures"

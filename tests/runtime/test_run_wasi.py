@@ -206,3 +206,15 @@ def test_what_nothing_provides_is_named(tmp_path: Path, capsys: pytest.CaptureFi
         "the engine's WASI does not serve the program: it lacks `wasi_snapshot_preview1::lost`"
         in capsys.readouterr().err
     )
+
+
+def test_wasi_of_a_fused_module_and_arguments_among_the_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both are what a new user tries first; each names what works."""
+    core = tmp_path / "fused.wat"
+    core.write_text('(module (import "wasi:cli/exit@0.2.0" "exit" (func (param i32))) (func (export "f")))')
+    assert main(["run", str(core), "--invoke", "f"]) == 2
+    assert "hint: WASI is served to components: run the components themselves" in capsys.readouterr().err
+    assert main(["run", str(core), "ann"]) == 2
+    assert "error: ann: no such file\nhint: arguments of the program come after `--`" in capsys.readouterr().err
