@@ -36,8 +36,10 @@ from meld.support.records import record
 
 N = TypeVar("N", bound=Note)
 
+INLINED = ("string", "list", "transcode", "bytes", "realloc")
+"""Helpers that are inlined where few call them, by the first part of their keys."""
 INLINED_CALLS = 4
-"""Calls of one function that copies strings up to which each is inlined; with more the size counts."""
+"""Calls of one of them up to which each is inlined; with more the size counts."""
 
 
 class AdapterWiring(Pass):
@@ -232,8 +234,7 @@ def _install(
     """Places what was written into the module and rebinds the imports to it."""
     made = place(adapters, module)
     written: dict[CoreItem, CoreItem] = {function: made[name] for function, name in wiring.written.items()}
-    helpers = {made[name] for name in adapters.helpers_of("string", "list")}
-    cx.stats["inlined calls"] += _inline_helpers(module, written.values(), helpers, cx)
+    cx.stats["inlined calls"] += _inline_helpers(module, adapters, made, cx)
     closers = {called: _function(made[name]) for called, name in wiring.closed.items()}
     for (_, instance), closer in closers.items():
         closer.owner = instance  # its export is named after it
@@ -276,12 +277,13 @@ def _named(name: str, _: Item) -> str:
     return name
 
 
-def _inline_helpers(module: Module, adapters: Iterable[CoreItem], helpers: set[CoreItem], cx: PassContext) -> int:
-    """Inlines what copies strings and lists where few adapters share it: with short ones the call takes as long."""
+def _inline_helpers(module: Module, adapters: AdapterModule, made: Mapping[str, CoreItem], cx: PassContext) -> int:
+    """Inlines helpers that few call, callees first: what is short costs what its calls cost."""
+    helpers = {made[name] for name in adapters.helpers_of(*INLINED)}
     called = {
-        adapter: [i.args[0] for i in adapter.instructions if i.op == "call"]
-        for adapter in adapters
-        if isinstance(adapter, Function)
+        function: [i.args[0] for i in function.instructions if i.op == "call"]
+        for name, function in made.items()
+        if name not in adapters.bound and isinstance(function, Function)
     }
     count = Counter(callee for callees in called.values() for callee in callees)
 
@@ -293,9 +295,9 @@ def _inline_helpers(module: Module, adapters: Iterable[CoreItem], helpers: set[C
         return callee in helpers and count[callee] <= INLINED_CALLS
 
     return sum(
-        inline_calls(adapter, wanted, results)
-        for adapter, callees in called.items()
-        if any(map(wanted, callees)) and cx.allows("inline", adapter)
+        inline_calls(caller, wanted, results)
+        for caller, callees in called.items()
+        if any(map(wanted, callees)) and cx.allows("inline", caller)
     )
 
 

@@ -121,6 +121,7 @@ class Shape:
 KIND_OF_HELPER = {
     "string": "transcode",
     "strings": "transcode",
+    "transcode": "transcode",
     "list": "memory-copy",
     "elements": "memory-copy",
     "copy": "memory-copy",

@@ -95,7 +95,14 @@ class _Strings:
 
     def piece(self, template: str) -> str:
         """The name of a piece for this pair, written on first use."""
-        key = ("strings", template, self.source.memory, self.target.memory, self.target.realloc)
+        whole = template in _TRANSCODE.values()
+        key = (
+            "transcode" if whole else "strings",
+            template,
+            self.source.memory,
+            self.target.memory,
+            self.target.realloc,
+        )
         return self.adapters.helper(key, template, lambda name: self.text(template, name))
 
     def text(self, template: str, name: str) -> str:

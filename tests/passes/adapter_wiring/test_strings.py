@@ -148,11 +148,16 @@ def compact(text: str) -> tuple[bytes, int]:
     return data, len(data) // 2 | TAG
 
 
+@pytest.mark.parametrize("adapters", [1, INLINED_CALLS + 1])
 @pytest.mark.parametrize(
     ("lower", "lift"), [(COMPACT, other) for other in (*CODECS, COMPACT)] + [(c, COMPACT) for c in CODECS]
 )
-def test_text_in_two_encodings_arrives(lower: str, lift: str, tmp_path: Path) -> None:
-    give = giver(pair(tmp_path, "string", lower, lift), 2 if lift == "utf16" else 1)
+def test_text_in_two_encodings_arrives(lower: str, lift: str, adapters: int, tmp_path: Path) -> None:
+    running = pair(tmp_path, "string", lower, lift, adapters)
+    names = [function.name or "" for function in running.module.functions]
+    assert any(name.startswith("adapter.string") for name in names) == (adapters > 1)
+    assert not any("_to_" in name or name.startswith("adapter.bytes") for name in names)
+    give = giver(running, 2 if lift == "utf16" else 1)
     for text in texts(random.Random(lower + lift), 900):
         data, length = compact(text)
         if lower != COMPACT:
