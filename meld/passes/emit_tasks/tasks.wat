@@ -3,8 +3,8 @@
 ;; A task is a call of a function that is lifted or lowered asynchronously, {least} or {most} bytes:
 ;;   +0 the next one in the one queue in which it is   +4 number of the call   +8 state of the subtask
 ;;   +12 record of the callee's instance   +16 waitable of the subtask (`waitables.wat`; its object is the task)
-;;   +32 flags: 1 it may block, 2 it has exited, 4 it was cancelled, 8 its caller holds on to it, 16 it waits for a set,
-;;       from 65536 on the number of its share
+;;   +32 flags: 1 it may block, 2 it has exited, 4 it has been told of a cancel, 8 its caller holds on to it, 16 it waits for a
+;;       set, from 65536 on the number of its share
 ;;   +36 0, or 1 + an event that comes before those of the set   +40 handle of the set it waits for
 ;;   +44 record of the caller's instance, 0 outside   +48 scope of its borrows (`handles.wat`)   +64, +72 context slots
 ;;   +80 the task that ran before, while it runs   +84 bytes   +88 where the result goes in the caller's memory
@@ -264,7 +264,11 @@
         (if (local.get $code)
           (then
             (local.set $code (i32.sub (local.get $code) (i32.const 1)))
-            (i32.store $state offset=36 (local.get $task) (i32.const 0)))
+            (i32.store $state offset=36 (local.get $task) (i32.const 0))
+            (if (local.get $code)  ;; 6: it may call `task.cancel` from now on
+              (then
+                (i32.store $state offset=32 (local.get $task)
+                  (i32.or (i32.load $state offset=32 (local.get $task)) (i32.const 4))))))
           (else
             (local.set $set (call $set_get (local.get $instance) (i32.load $state offset=40 (local.get $task))))
             (local.set $waitable (i32.load $state (local.get $set)))
@@ -587,7 +591,6 @@
     (local $flags i32) (local $yields i32)
     (local.set $flags (i32.load $state offset=32 (local.get $task)))
     (local.set $yields (i32.eq (i32.load $state offset=36 (local.get $task)) (i32.const 1)))
-    (i32.store $state offset=32 (local.get $task) (i32.or (local.get $flags) (i32.const 4)))
     (i32.store $state offset=36 (local.get $task) (i32.const 7))
     (if (i32.and (local.get $flags) (i32.const 16))
       (then
