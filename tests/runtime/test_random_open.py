@@ -34,6 +34,16 @@ def _steps(*lines: str) -> list[tuple[str, int, int, int, int]]:
     return found
 
 
+def test_a_call_is_let_in() -> None:
+    """Its instance is busy, but another one of the component is free: it starts, and waits inside."""
+    caller = Script("f", "callback", _steps("call 1 9", "return 4", "end"))
+    busy, free = (Script("f", "callback", _steps(*lines, "end")) for lines in (("yield", "return 5"), ("return 6",)))
+    program = Program(0, "u32", [Instance([caller]), Instance([busy]), Instance([free])])
+    assert split(program) == (1, 3)
+    verdict = OpenShape(program).verdict(program)
+    assert verdict.word == "legal" and verdict.unfused != verdict.fused, verdict
+
+
 @pytest.mark.parametrize(
     ("root", "lift", "host"),
     [

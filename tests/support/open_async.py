@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from async_campaign import Model, Verdict, judged, plain
 from both import Unfused
 from hosted import product
 from random_async import Program, Script, callees, component, generate, imported, passed, typed
+
+from meld.notes.boundaries import Boundary
+from meld.runtime.instantiate import Running
+from meld.runtime.tasks.scheduler import InstanceState
 
 
 def split(program: Program) -> tuple[int, int]:
@@ -101,20 +106,52 @@ SCRIPTS = 200
 """Programs of one shape: what takes long is to compile it."""
 
 
+class OpenModel(Model):
+    """The interpreter of all instances, where those inside are one component for the others.
+
+    So a call may be let in while another instance inside is free, and wait there for its own: it has started.
+    """
+
+    def __init__(self, program: Program, first: int, last: int) -> None:
+        super().__init__(program.wasm)
+        called = {
+            f"i{k}"
+            for k, instance in enumerate(program.instances[first:last], first)
+            if any(s.kind != "d" and not s.plain for s in instance.scripts)
+        }
+        inside = {f"i{k}" for k in range(first, last)}
+        notes = {note for _, n in self.merged.noted(Boundary) for note in (n.caller, n.callee)}
+        self.called = {note for note in notes if note.name in called}
+        self.inside = {note for note in notes if note.name in inside}
+
+    def start(self, choose: Callable[[int], int]) -> Running:
+        running = super().start(choose)
+        calls = running.interpreter._tasks
+
+        def lets_in(caller: InstanceState, callee: InstanceState) -> bool:
+            if caller.note in self.inside or callee.note not in self.inside:
+                return False
+            others = [calls.state(note) for note in self.called if note is not callee.note]
+            return any(not s.backpressure and s.exclusive is None for s in others) and choose(2) == 1
+
+        calls.lets_in = lets_in
+        return running
+
+
 class OpenShape:
     """The programs that differ in nothing but their scripts, and of which the same instances are inside."""
 
     def __init__(self, program: Program) -> None:
         self.first, self.last = split(program)
-        self.wasm = program.wasm
-        self.unfused = Unfused(self.wasm)
+        self.program = program
+        self.unfused = Unfused(program.wasm)
         made = product(inside(program, self.first, self.last))
         self.fused = Unfused(composed(program, self.first, self.last, made))
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> OpenModel:
         """The interpreter of all instances."""
-        return Model(self.wasm)
+        return OpenModel(self.program, self.first, self.last)
 
     def verdict(self, program: Program) -> Verdict:
         """Runs one program on two, or on all three."""

@@ -60,6 +60,8 @@ class Calls:
         layout: the layout of parameters, or of a result, on a side.
         element: the function at an index of a core table, and whether it is of an i32; None if there is none.
         threaded: the instances that make threads, or refer to them: frames of all their tasks may leave the stack.
+        lets_in: whether a call, of a caller and a callee, counts as started though the callee holds it back: as one
+            into a component does in which another instance is free.
     """
 
     scheduler: Scheduler
@@ -72,6 +74,7 @@ class Calls:
     layout: Callable[[Side, Sequence[Any]], Layout]
     element: Callable[[Table, int], tuple[Callee, bool] | None]
     threaded: frozenset[Instance] = frozenset()
+    lets_in: Callable[[InstanceState, InstanceState], bool] = lambda _caller, _callee: False
 
     # --- canon lower ---
 
@@ -111,11 +114,21 @@ class Calls:
         most_results = 0 if note.lower.is_async else MAX_FLAT_RESULTS
         subtask.release = lender.end_loans
 
-        def start(_task: Task) -> list[int]:
+        lifted: list[Value] = []
+
+        def let_in() -> None:
             subtask.advance(Status.STARTED, self.scheduler)
             lender.begin()
-            values = lift_values(up, params, list(cores), most_params)
-            return lower(callee, down, self.layout(down, types), values, MAX_FLAT_PARAMS)
+            lifted.append(lift_values(up, params, list(cores), most_params))
+
+        def held_back() -> None:
+            if self.lets_in(caller, callee):
+                let_in()
+
+        def start(_task: Task) -> list[int]:
+            if not lifted:
+                let_in()
+            return lower(callee, down, self.layout(down, types), lifted.pop(), MAX_FLAT_PARAMS)
 
         def resolve(task: Task, returned: list[int] | None) -> None:
             self.trace.end(callee, note.label, cancelled=returned is None)
@@ -129,7 +142,7 @@ class Calls:
             subtask.answer = lower(caller, up, results, values, most_results, out)
             subtask.advance(Status.RETURNED, self.scheduler)
 
-        task = Task(note.label, callee, note.type, note.lift, note.target, start, resolve)
+        task = Task(note.label, callee, note.type, note.lift, note.target, start, resolve, held_back)
         task.closes = note.lower.is_async
         task.moves = note.type.is_async or note.lift.is_async or note.callee in self.threaded
         subtask.task = task
@@ -237,6 +250,8 @@ class Calls:
         """What the thread of a task does."""
         scheduler, lift = self.scheduler, task.lift
         if task.type.is_async:
+            if task.held_back is not None and not task.may_enter():
+                task.held_back()
             yield from scheduler.enter(thread, task.may_enter)
         self._number(thread)
         task.state = State.STARTED
@@ -340,7 +355,12 @@ class Calls:
             task.instance.entering = [(t, free) for t, free in task.instance.entering if t is not thread]
             scheduler.unqueue(thread)
             task.state = State.RESOLVED
-            subtask.advance(Status.CANCELLED_BEFORE_STARTED, scheduler)
+            subtask.advance(
+                Status.CANCELLED_BEFORE_RETURNED
+                if subtask.status is Status.STARTED
+                else Status.CANCELLED_BEFORE_STARTED,
+                scheduler,
+            )
             return
         task.state = State.CANCEL_PENDING
         if task.waits and task.may_return():

@@ -74,6 +74,7 @@ class Task:
     Attributes:
         target: the core function that is lifted.
         start: lifts the arguments from the caller and lowers them; called once, when the task has entered.
+        held_back: called if it cannot enter at once; None if that means nothing to the caller.
         resolve: hands the result to the caller: core values of the callee, or None if the task was cancelled.
         runs: what is called in place of the core function, if anything.
         closes: whether its `post-return` must not call out; engines let it between two synchronous sides.
@@ -90,6 +91,7 @@ class Task:
     target: Function
     start: Callable[[Task], list[int]]
     resolve: Callable[[Task, list[int] | None], None]
+    held_back: Callable[[], None] | None = None
     runs: Callable[[Sequence[int]], list[int]] | None = None
     closes: bool = True
     moves: bool = False
