@@ -401,7 +401,7 @@ def _scheduler(limit: int) -> Iterator[Scenario]:
     yield t.of("check_return", (), [], variable("task") == TASK, after.want(t.cell.first(4)))
     t, after = Task(limit), After()
     after.traps = [
-        (Trap.CANCEL_NOT_SENT.value, z3.Or(z3.Not(is_flag(t.flags, CANCELLED)), t.cell.first(36) == 7)),
+        (Trap.CANCEL_NOT_SENT.value, z3.Not(is_flag(t.flags, CANCELLED))),
         (Trap.RETURN_TWICE.value, z3.UGE(t.state, RETURNED)),
         (Trap.BORROWS.value, t.cell.first(48) != 0),
     ]

@@ -535,10 +535,7 @@
     (i32.load $state offset=4 (global.get $task)))
 
   (func $task_cancel
-    ;; not before it has been told
-    (if (i32.or
-          (i32.eqz (i32.and (i32.load $state offset=32 (global.get $task)) (i32.const 4)))
-          (i32.eq (i32.load $state offset=36 (global.get $task)) (i32.const 7)))
+    (if (i32.eqz (i32.and (i32.load $state offset=32 (global.get $task)) (i32.const 4)))
       (then (call {trap CANCEL_NOT_SENT}) (unreachable)))
     (drop (call $check_return))
     (call $resolve (global.get $task) (i32.const 4)){task_cancelled})

@@ -78,8 +78,6 @@ STATES = {
         OBEYS,
     ),
     "yielded-first": ("stackful", "(drop (call $yield)) (call $return (i32.const 7))", ""),
-    "blocks-first": ("callback", "(drop (call $yield)) (call $cancelled) (i32.const 0)", "(i32.const 0)"),
-    "never-told": ("stackful", "(drop (call $yield)) (call $cancelled)", ""),
     "not-started": ("held", "(i32.const 1)", OBEYS),
     "untold": ("stackful", f"{YIELDS} (call $cancelled)", ""),
     "untold-long": ("stackful", f"{YIELDS * 3} (call $cancelled)", ""),
