@@ -14,9 +14,10 @@ from meld.diagnostics import MeldError
 from meld.ir.instructions import Instruction
 from meld.ir.module import CoreItem, Function, Global, Module, Table
 from meld.ir.types import RefType
-from meld.notes.host_modules import HostModuleExport
+from meld.notes.host_modules import HostModule, HostModuleExport, reached
 from meld.notes.tasks import FrameFunctions, PlannedExport, Suspends, TaskCall
 from meld.passes.base import Pass, PassContext
+from meld.rewriting.references import declared
 from meld.rewriting.state import State
 
 
@@ -51,7 +52,6 @@ class ResumableFrames(Pass):
 
 
 def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) -> None:
-    from meld.rewriting.references import declared
     from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
 
     graph = CallGraph(module)
@@ -60,8 +60,9 @@ def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) 
     for callees in graph.direct.values():
         callees.pop(driver, None)  # what the driver runs leaves no further than to it
     leaves = [f for f in module.functions if f.note(Suspends) is not None]
-    if any(_holds_references(item) for item, _ in module.noted(HostModuleExport)):
-        _check_references(must_be_resumable(module, leaves, list(declared(module)), graph))
+    callable_ = _callable_by_hosts(module)
+    if callable_:
+        _check_callable(must_be_resumable(module, leaves, callable_, graph))
     found = must_be_resumable(module, leaves, roots, graph)
     if (not found and not set(leaves) & set(roots)) or not cx.allows("resumable frames"):
         return
@@ -78,13 +79,29 @@ def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) 
     cx.stats["resumable functions"] = len(done.frames)
 
 
-def _check_references(blocking: Mapping[Function, object]) -> None:
+def _callable_by_hosts(module: Module) -> list[Function]:
+    """The functions that core modules of the host may call: what they are given, and what they get references to."""
+    given = dict.fromkeys(item for n in module.notes_of(HostModule) for item in reached(module, n))
+    found = [item for item in given if isinstance(item, Function)]
+    taken = [item for item, _ in module.noted(HostModuleExport)]
+    if any(map(_holds_references, taken)) or any(map(_gives_references, given)):
+        found += declared(module)
+    return found
+
+
+def _check_callable(blocking: Mapping[Function, object]) -> None:
     """Refuses functions that may block and that code around the module may call: its frames stay on the stack."""
     for function, path in blocking.items():
         raise MeldError(
-            f"`{function.name}` may block, and a core module that the host provides may call it by a reference",
+            f"`{function.name}` may block, and a core module that the host provides may call it",
             hint=f"it may block by {path}; let the component define the table, or that core module",
         )
+
+
+def _gives_references(item: CoreItem) -> bool:
+    """Whether code around the module gets references to functions by an item that it is given."""
+    results = item.signature.results if isinstance(item, Function) else ()
+    return _holds_references(item) or any(isinstance(t, RefType) for t in results)
 
 
 def _holds_references(item: CoreItem) -> bool:

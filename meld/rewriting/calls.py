@@ -2,7 +2,7 @@
 
 An edge goes from a function to whatever its body names: functions that it calls or refers to, and tables, from which
 edges go on to the functions in their segments. Nothing is followed across an import, but for the calls over the edge of
-the program, which lead to their targets.
+the program, which lead to their targets, and those of core modules of the host, to all that these may call.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from meld.ir.instructions import Code, LazyBody
 from meld.ir.module import Function, Module, Table, item_uses
 from meld.notes.boundaries import CanonCall, Edge
+from meld.notes.host_modules import HostModuleExport, reached
 from meld.support.records import record
 
 
@@ -39,6 +40,8 @@ class CallGraph:
             graph._add(item, (n.target, n.inner.realloc, n.inner.post_return))
         for item, built in module.noted(CanonCall):
             graph._add(item, (built.table,))
+        for item, export in module.noted(HostModuleExport):
+            graph._add(item, reached(module, export.instance))
         for element in module.elements:
             if element.table is not None:
                 entries = [used for expression in element.expressions or () for used in item_uses(expression)]

@@ -15,6 +15,7 @@ from meld.ir.module import Function, Memory, Module
 from meld.ir.notes import Note
 from meld.ir.types import I32
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostBuiltin, HostCall, HostExport
+from meld.notes.host_modules import HostModule, reached
 from meld.notes.state import state_memories
 from meld.notes.streams import IntrinsicEntry
 from meld.passes.base import Pass, PassContext, option
@@ -86,8 +87,9 @@ class LowerMultiMemory(Pass):
             )
         first = _seen_by_host(module)
         memories: list[Memory] = module.space("memories")
+        shared = {item for n in module.notes_of(HostModule) for item in reached(module, n)}
         for number, memory in enumerate(memories):
-            _refuse(memory, _name(memory, number))
+            _refuse(memory, _name(memory, number), given=memory in shared)
         used = uses(module.functions, memories)
         regions = lay_out(module, first, used, self.reserve)
         exported = any(isinstance(export.item, Memory) for export in module.exports)
@@ -191,10 +193,11 @@ def _name(memory: Memory, number: int) -> str:
     return memory.name or f"memory{number}"
 
 
-def _refuse(memory: Memory, name: str) -> None:
+def _refuse(memory: Memory, name: str, *, given: bool) -> None:
     limits = memory.limits
     for wrong, what in (
         (memory.imported is not None, "is imported"),
+        (given, "is given to a core module that the host provides"),
         (limits.is64, "has 64-bit addresses"),
         (limits.shared, "is shared between threads"),
         (limits.page_size_log2 not in (None, PAGE_BITS), "has pages of another size"),

@@ -24,8 +24,9 @@ from meld.passes.merge.bare_modules import is_reserved
 from meld.passes.merge.budget import Budget, Kind
 from meld.passes.merge.customs import carry_customs
 from meld.passes.merge.evaluate import Evaluator
+from meld.passes.merge.host_modules import check_late
 from meld.passes.merge.kept import left_out
-from meld.passes.merge.start import order_start
+from meld.passes.merge.start import Instantiation, order_start
 from meld.passes.merge.values import (
     HostComponent,
     HostFunction,
@@ -74,6 +75,7 @@ class Merge(Pass):
         exports = evaluator.evaluate_root(program)
         evaluator.instantiate_bare_modules()
         evaluator.drop_unbound()
+        check_late(module, evaluator.events)
         module.notes += evaluator.instances
         module.notes += evaluator.resources
         module.notes += evaluator.stream_uses
@@ -93,7 +95,7 @@ class Merge(Pass):
         declare(module, _exported(evaluator))
         carry_customs(evaluator.modules_used, evaluator.customs, module, cx)
         module.notes.append(world)
-        cx.stats["core instances"] = len(evaluator.events)
+        cx.stats["core instances"] = sum(isinstance(event, Instantiation) for event in evaluator.events)
         return module
 
 
@@ -116,7 +118,8 @@ def _carry_links(program: Component, evaluator: Evaluator, module: Module) -> No
 
 def _exported(evaluator: Evaluator) -> list[Function]:
     """What core instances export: an export is lost with its instance, and it may be what declares the function."""
-    exported = dict.fromkeys(item for event in evaluator.events for item in event.spliced.exports.values())
+    made = [event.spliced for event in evaluator.events if isinstance(event, Instantiation)]
+    exported = dict.fromkeys(item for spliced in made for item in spliced.exports.values())
     return [item for item in exported if isinstance(item, Function)]
 
 

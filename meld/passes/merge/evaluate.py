@@ -49,7 +49,7 @@ from meld.passes.base import PassContext
 from meld.passes.merge.bare_modules import BareModule, check_imports
 from meld.passes.merge.budget import Budget, Kind, weight_of
 from meld.passes.merge.host_modules import instantiate
-from meld.passes.merge.start import Instantiation
+from meld.passes.merge.start import HostInstantiation, Instantiation
 from meld.passes.merge.values import (
     NOWHERE,
     ComponentValue,
@@ -90,7 +90,7 @@ class Evaluator:
     instance_of: dict[c.Definition, Instance] = field(default_factory=dict)
     resources: list[Resource] = field(default_factory=list)
     stream_uses: list[StreamUse] = field(default_factory=list)
-    events: list[Instantiation] = field(default_factory=list)
+    events: list[Instantiation | HostInstantiation] = field(default_factory=list)
     modules_used: list[Module] = field(default_factory=list)
     customs: dict[CustomSection, None] = field(default_factory=dict)
     bare_exports: list[tuple[dict[str, CoreItem], Instance]] = field(default_factory=list)
@@ -494,7 +494,8 @@ class Evaluator:
         if value.module is None:
             self.budget.spend(Kind.INSTANCES)
             self.budget.spend(Kind.HOST, 0 if value.declared is None else len(value.declared.type.decls))
-            return instantiate(value, args, self.module, env.instance, self.events, self._where(env))
+            where = self._where(env)
+            return instantiate(value, args, self.module, env.instance, self.events, self._bound, where)
         bindings: dict[CoreItem, CoreItem] = {}
         for wanted in value.module.imports:
             assert wanted.imported is not None

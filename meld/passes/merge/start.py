@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from meld.ir.instructions import Code, Instruction
-from meld.ir.module import DataSegment, ElementSegment, Function, Memory, Module, Table
+from meld.ir.module import DataSegment, ElementSegment, Export, Function, Memory, Module, Table
+from meld.notes.host_modules import MODULE, HostModule
 from meld.rewriting.constants import is_in_bounds
 from meld.rewriting.labels import code
 from meld.rewriting.splice import Spliced
 from meld.support.records import record
+
+
+@record()
+class HostInstantiation:
+    """An instance of a core module of the host that is made behind the fused module; why, for people, and where."""
+
+    note: HostModule
+    why: str
+    where: str
 
 
 @record()
@@ -18,16 +30,25 @@ class Instantiation:
     defined: list[Memory | Table]
 
 
-def order_start(module: Module, events: list[Instantiation]) -> None:
+def order_start(module: Module, events: Sequence[Instantiation | HostInstantiation]) -> None:
     """Makes the start of `module` do what the instantiations did, in their order.
 
     Unfused, instance by instance: element segments, data segments, start function. Fused, all active element segments
     come first, then the data segments, then the start function. What would come too early then moves into a start
     wrapper: those segments become passive, and are written by it (`_Early` says which stay).
+
+    An instance of the host behind the module may see and do what a start function may. What comes after it is a
+    function of its own, which is exported and called when that instance is made.
     """
     work: list[Instruction] = []
+    before: HostModule | None = None
     early = _Early()
     for event in events:
+        if isinstance(event, HostInstantiation):
+            _start(module, work, before)
+            work, before = [], event.note
+            early.reached()
+            continue
         early.enter(event)
         for element in event.spliced.elements:
             if element.table is not None and not early.admits(element, element.table):
@@ -38,15 +59,25 @@ def order_start(module: Module, events: list[Instantiation]) -> None:
         if event.spliced.start:
             work += code("call $start", start=event.spliced.start)
             early.reached()
+    _start(module, work, before)
+
+
+def _start(module: Module, work: list[Instruction], after: HostModule | None) -> None:
+    """Makes some code the start of `module`, or what is called after an instance of the host is made."""
     match work:
         case []:
-            pass
-        case [Instruction(op="call", args=(Function() as start,))]:
+            return
+        case [Instruction(op="call", args=(Function() as start,))] if after is None:
             module.start = start
-        case _:
-            wrapper = Function(module.func_type(), Code([], work), name="start", synthetic="start-wrapper")
-            module.functions.append(wrapper)
-            module.start = wrapper
+            return
+    name = "start" if after is None else f"start-after-{after.name}"
+    wrapper = Function(module.func_type(), Code([], work), name=name, synthetic="start-wrapper")
+    module.functions.append(wrapper)
+    if after is None:
+        module.start = wrapper
+    else:
+        after.then = f"{MODULE}/{after.name}/start"
+        module.exports.append(Export(after.then, wrapper))
 
 
 class _Early:

@@ -19,7 +19,7 @@ from meld.notes.world import ModuleExport, NoWorld
 from meld.passes.base import Pass, PassContext
 from meld.passes.wrap.agreement import Agreement
 from meld.passes.wrap.helpers import CORE_SORTS, Helper, arguments, move_out
-from meld.passes.wrap.host_modules import instantiate
+from meld.passes.wrap.host_modules import HostModules
 from meld.passes.wrap.imports import HostItems, Imports
 from meld.passes.wrap.interface import shim_component
 from meld.rewriting.copying import Copier
@@ -129,19 +129,23 @@ class _Wrapper:
 
     def _instantiate(self) -> None:
         """Instantiates the module; its start function waits until its imports are in place."""
-        of_hosts, args = instantiate(self.module, self.out, self.imports.host.get)
+        hosts = HostModules(self.module, self.out, self.imports.host.get, self._core_item)
+        of_hosts, args = hosts.before()
         self._core |= of_hosts
-        args += self.imports.before()
+        args += self.imports.before(hosts.export)
         self.helpers, self.kept = move_out(self.module, self.out)
         args += arguments(self.helpers, self.out)
         self._core |= {helper.item: helper.given for helper in self.helpers}
-        start = self.module.start if self.imports.late else None
+        start = self.module.start if any(one.after is None for one in self.imports.late) else None
         if start is not None:
             self.module.start = None
         core = c.CoreModule(self.module, name="main")
         self.main = c.CoreInstance(core, args, name="main")
         self.out += [core, self.main]
-        self.imports.after(None if start is None else self._core_item(start))
+        self.imports.after(None, None if start is None else self._core_item(start))
+        for n in hosts.late:
+            hosts.instantiate(n)
+            self.imports.after(n, self._core_item(hosts.item(n.then)) if n.then else None)
 
     def _core_item(self, item: CoreItem) -> Definition:
         """An item of the module, exported by it."""

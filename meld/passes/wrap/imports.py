@@ -2,12 +2,13 @@
 
 A function that is lowered with the memory or `realloc` of the module can only be made when the module is there, and
 the module can only be made when its imports are. So it gets stand-ins from a shim module, which call through a table,
-and a fixup module fills the table when the real functions are made. wit-component does the same.
+and a fixup module fills the table when the real functions are made. wit-component does the same. Functions of core
+modules of the host that are instantiated behind the module have stand-ins as well, and a fixup for each instance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields, is_dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,7 +21,7 @@ from meld.ir.component import Definition, Sort
 from meld.ir.module import KEYWORD_OF, CoreItem, Function, ImportName, Module
 from meld.ir.types import I32, FuncType, NumType, ValType
 from meld.notes.boundaries import CanonCall, HostBuiltin, HostCall, OuterCall, ResourceExport
-from meld.notes.host_modules import HostModuleExport
+from meld.notes.host_modules import HostModule, HostModuleExport
 from meld.passes.wrap.agreement import Agreement
 from meld.rewriting.edge import host_name, is_host_call
 from meld.support.records import record
@@ -34,6 +35,8 @@ OWN_TASK = """(component
     (func (export "begin") (drop (call $task))))
   (core instance $begin (instantiate $begin (with "" (instance (export "task" (func $task'))))))
   (func (export "begin") (canon lift (core func $begin "begin"))))"""
+STAND_INS = "meld:host-module-behind"
+"""The module name of the imports that get stand-ins for functions of core modules of the host behind the module."""
 DROP = "[resource-drop]"
 """The prefix that wit-component puts before the name of a resource to name the function that drops a handle."""
 
@@ -130,10 +133,11 @@ class _Call:
 
 @record()
 class _Late:
-    """A function that can only be made when the module is there, and whether it has a stand-in until then."""
+    """A function that can only be made when the module is there, or an instance `after` it; its stand-in until then."""
 
     signature: FuncType
     make: Callable[[], Definition]
+    after: HostModule | None = None
     stand_in: Definition | None = None
 
 
@@ -154,19 +158,29 @@ class Imports:
     resources: dict[Resource, Definition] = field(default_factory=dict)
     late: list[_Late] = field(default_factory=list)
     shim: Definition | None = None
+    _table: Definition | None = None
     _types: dict[Any, Definition] = field(default_factory=dict)
 
-    def before(self) -> list[tuple[str, Definition]]:
+    def before(self, exported: Callable[[HostModule, str, Sort], Definition]) -> list[tuple[str, Definition]]:
         """Defines what the module is instantiated with. Imports of the same name get names of their own.
+
+        Args:
+            exported: what an instance of a core module of the host exports, when that is made.
 
         Raises:
             MeldError: an import that is no function of the host.
         """
-        of_hosts = {item for item, _ in self.module.noted(HostModuleExport)}
+        of_hosts = dict(self.module.noted(HostModuleExport))
         calls = [_call(item) for item in self.module.imports if item not in of_hosts]
         late = {call.function: self._add(call.function, partial(self._lower, call)) for call in calls if call.is_late}
         exposed = [n for n in self.module.notes_of(ResourceExport) if n.resource.is_outer]
         drops = [None if n.drop is None else self._add(n.drop, partial(self.core, n.drop)) for n in exposed]
+        behind: dict[CoreItem, _Late] = {}
+        for instance in self.module.notes_of(HostModule) if of_hosts else ():
+            for item, export_of in of_hosts.items():
+                if export_of.instance is instance and instance.late and isinstance(item, Function):
+                    made = partial(exported, instance, export_of.label, Sort.CORE_FUNC)
+                    behind[item] = self._add(item, made, instance)
         self._instantiate_shim()
         for export, drop in zip(exposed, drops, strict=True):
             dtor = None if drop is None else drop.stand_in
@@ -182,33 +196,48 @@ class Imports:
                 label = f"{call.name.field} {n}"
             of_module[label] = stand_in or self._lower(call)
             call.function.imported = ImportName(call.name.module, label)
+        for item, one in behind.items():
+            assert item.imported is not None and one.stand_in is not None
+            item.imported = ImportName(STAND_INS, item.imported.field)
+            given.setdefault(STAND_INS, {})[item.imported.field] = one.stand_in
         args: list[tuple[str, Definition]] = []
         for module, functions in given.items():
             args.append((module, c.CoreInlineInstance(list(functions.items()))))
             self.into.append(args[-1][1])
         return args
 
-    def after(self, start: Definition | None) -> None:
-        """Makes the functions that need the module, and has the fixup put them in their place; then the module starts.
+    def after(self, made: HostModule | None, start: Definition | None) -> None:
+        """Makes the functions that can be made now, and has a fixup put them in their place; then something starts.
 
         Args:
+            made: the instance of a core module of the host that is made now; None for the module.
             start: a core function that is to be called when all is in place.
         """
-        if self.shim is None:
+        ready = {str(number): one for number, one in enumerate(self.late) if one.after is made}
+        if not ready and start is None:
             return
-        table = c.CoreExportAlias(self.shim, "table", Sort.CORE_TABLE)
-        self.into.append(table)
-        given: list[tuple[str, Definition]] = [("table", table)]
-        given += [(str(number), one.make()) for number, one in enumerate(self.late)]
+        given: list[tuple[str, Definition]] = []
+        if ready:
+            given.append(("table", self._stand_in_table()))
+        given += [(number, one.make()) for number, one in ready.items()]
         if start is not None:
             given.append(("start", start))
-        text = fixup_text([one.signature for one in self.late], start is not None)
-        fixup = c.CoreModule(parse_module(text, "fixup"), name="fixup")
+        signatures = {number: one.signature for number, one in ready.items()}
+        fixup = c.CoreModule(
+            parse_module(fixup_text(signatures, len(self.late), start is not None), "fixup"), name="fixup"
+        )
         args = c.CoreInlineInstance(given)
         self.into += [fixup, args, c.CoreInstance(fixup, [("", args)], name="fixup")]
 
-    def _add(self, function: Function, make: Callable[[], Definition]) -> _Late:
-        self.late.append(_Late(function.signature, make))
+    def _stand_in_table(self) -> Definition:
+        assert self.shim is not None
+        if self._table is None:
+            self._table = c.CoreExportAlias(self.shim, "table", Sort.CORE_TABLE)
+            self.into.append(self._table)
+        return self._table
+
+    def _add(self, function: Function, make: Callable[[], Definition], after: HostModule | None = None) -> _Late:
+        self.late.append(_Late(function.signature, make, after))
         return self.late[-1]
 
     def _lower(self, call: _Call) -> Definition:
@@ -302,24 +331,19 @@ def shim_text(signatures: Sequence[FuncType]) -> str:
     return "\n".join(["(module", f'  (table (export "table") {count} {count} funcref)', *functions]) + ")"
 
 
-def fixup_text(signatures: Sequence[FuncType], starts: bool) -> str:
-    """The fixup module: fills the table at instantiation, then calls ``start`` if there is one."""
-    count = len(signatures)
-    functions = [f'  (import "" "{i}" (func $f{i}{_shape(signature)}))' for i, signature in enumerate(signatures)]
+def fixup_text(signatures: Mapping[str, FuncType], size: int, starts: bool) -> str:
+    """A fixup module: fills entries in a row of the table at instantiation, then calls ``start`` if there is one.
+
+    Args:
+        signatures: the functions, by the numbers of the entries.
+        size: how many entries the table has.
+    """
+    table = [f'  (import "" "table" (table {size} {size} funcref))'] if signatures else []
+    functions = [f'  (import "" "{i}" (func $f{i}{_shape(signature)}))' for i, signature in signatures.items()]
     start = ['  (import "" "start" (func $start))', "  (start $start)"] if starts else []
-    entries = " ".join(f"$f{i}" for i in range(count))
-    return (
-        "\n".join(
-            [
-                "(module",
-                f'  (import "" "table" (table {count} {count} funcref))',
-                *functions,
-                *start,
-                f"  (elem (i32.const 0) func {entries})",
-            ]
-        )
-        + ")"
-    )
+    entries = " ".join(f"$f{i}" for i in signatures)
+    elements = [f"  (elem (i32.const {next(iter(signatures))}) func {entries})"] if signatures else []
+    return "\n".join(["(module", *table, *functions, *start, *elements]) + ")"
 
 
 def _shape(signature: FuncType) -> str:

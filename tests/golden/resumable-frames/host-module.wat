@@ -1,6 +1,6 @@
-;; Frames of a core module that the host provides cannot leave the stack: what it may call by a reference must not block.
+;; Frames of a core module that the host provides cannot leave the stack: what it may call, by a reference here, must not block.
 ;; meldc: --emit=component
-;; error: may block, and a core module that the host provides may call it by a reference
+;; error: may block, and a core module that the host provides may call it
 ;; hint: let the component define the table
 (component
   (import "h" (core module $h (export "table" (table 1 funcref)) (export "call" (func (param i32)))))
