@@ -168,6 +168,7 @@ BUILTIN_BY_CODE = {builtin.code: builtin for builtin in _ALL}
 """Built-ins by their opcodes."""
 
 SWITCHES = ("suspend", "suspend-then-resume", "yield-then-resume", "suspend-then-promote", "yield-then-promote")
+CONTEXT_BUILTINS = frozenset({"context.get", "context.set"})
 THREAD_BUILTINS = frozenset(f"thread.{verb}" for verb in ("index", "new-indirect", "resume-later", *SWITCHES))
 """The built-ins of cooperative threads, apart from `thread.yield`, which needs none."""
 THREAD_START = FuncType((I32,), ())

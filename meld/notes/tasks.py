@@ -77,9 +77,13 @@ class NeedsTask(Note):
     """On a destructor: it uses context slots, or asks for the running task, which is one of its own."""
 
 
-@note("destructor")
-class Destructor(Note):
-    """On an import, ``(representation) → ()``: calls a destructor as a synchronous task of its own."""
+@note("synchronous-call")
+class SynchronousCall(Note):
+    """On an import: calls a function that the guest does not lift as a synchronous task of its own.
+
+    A destructor, ``(representation) → ()``, or a core start function, ``() → ()``. In instances with threads the
+    function that `emit-tasks` puts in place of the import keeps the note: its frames may leave the stack.
+    """
 
     instance: Instance = ref("note")
     target: Function = ref("functions")

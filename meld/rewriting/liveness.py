@@ -22,7 +22,7 @@ from meld.ir.module import (
 from meld.ir.notes import Note
 from meld.notes.boundaries import Boundary, CanonCall, Edge, HostBuiltin, HostCall, HostExport, OuterCall, resource_of
 from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, functions_of_exports
-from meld.notes.tasks import Destructor
+from meld.notes.tasks import SynchronousCall
 from meld.rewriting.constants import is_in_bounds
 from meld.rewriting.edge import option_items
 
@@ -127,7 +127,7 @@ def _pending_uses(n: Note, tables: _Tables) -> Iterator[Any]:
                 yield from tables.functions
         case Edge():
             yield from (n.target, *option_items(n.inner), *option_items(n.outer), *tables.functions, *tables.exposed)
-        case Destructor():
+        case SynchronousCall():
             yield n.target
         case OuterCall():
             yield from () if n.resource.dtor is None else (n.resource.dtor,)

@@ -44,7 +44,7 @@ from meld.notes.boundaries import (
     threaded_instances,
 )
 from meld.notes.handles import FUNCTIONS, Exposed, HandleFunctions, HandleTable, type_numbers
-from meld.notes.tasks import ContextSlots, Destructor
+from meld.notes.tasks import ContextSlots, SynchronousCall
 from meld.runtime.canonical import Handles, Side, Value, trap_if
 from meld.runtime.edges import Passing
 from meld.runtime.host import engine_type
@@ -154,9 +154,9 @@ class Interpreter:
                     return self._builtin(note, wanted)
                 case Edge():
                     return self._edge(note, wanted)
-                case Destructor() if self._tasks is not None:
+                case SynchronousCall() if self._tasks is not None:
                     return self._served(
-                        wanted, note.instance, partial(self._tasks.destroy, note.instance, note.target, note.label)
+                        wanted, note.instance, partial(self._tasks.synchronous, note.instance, note.target, note.label)
                     )
                 case OuterCall(resource=Resource(owner=Instance() as owner)):
                     return self._served(wanted, owner, partial(self._outer_call, note))
@@ -473,7 +473,7 @@ def _needed(module: Module) -> dict[CoreItem, None]:
                 options(note.lift)
             case CanonCall(type=c.Own(resource=Resource(dtor=dtor))) | OuterCall(resource=Resource(dtor=dtor)):
                 add(dtor)
-            case Destructor():
+            case SynchronousCall():
                 add(note.target)
             case Edge():
                 add(note.target)

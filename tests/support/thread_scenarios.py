@@ -201,6 +201,20 @@ def scenarios() -> str:
         entries += f" $a{n} $b{n}"
         lifted = f'(result u32) (canon lift (core func $m "run{n}"))'
         lifts += f'(func (export "run{n}") async {lifted}) (func (export "plain{n}") {lifted})'
+    return _component(code, entries, lifts)
+
+
+def started(name: str) -> str:
+    """A component whose start function does what the function of a scenario does; `seen` returns what it has logged."""
+    a, b, main, *_ = SCENARIOS[name]
+    code = f"""(func $a (param i32) {a}) (func $b (param i32) {b})
+      (func $begin (local $a i32) (local $b i32) {main.replace("{a}", "2").replace("{b}", "3")})
+      (start $begin)
+      (func (export "seen") (result i32) (global.get $log))"""
+    return _component(code, "$a $b", '(func (export "seen") (result u32) (canon lift (core func $m "seen")))')
+
+
+def _component(code: str, entries: str, lifts: str) -> str:
     imports = "".join(f'(import "" "{name}" (func ${name} {shape}))' for name, (_, shape) in BUILTINS.items())
     given = "".join(f'(export "{name}" (func ${name}))' for name in BUILTINS)
     return f"""(component

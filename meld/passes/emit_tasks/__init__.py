@@ -18,23 +18,23 @@ from meld.abi.options import Options
 from meld.abi.types import Type, function_types, is_end, is_end_or_error, show
 from meld.diagnostics import MeldError
 from meld.ir import component as c
-from meld.ir.builtins import THREAD_BUILTINS
+from meld.ir.builtins import CONTEXT_BUILTINS, THREAD_BUILTINS
 from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
-from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport
+from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, threaded_instances
 from meld.notes.handles import HandleTable
 from meld.notes.streams import Domain
 from meld.notes.tasks import (
     FRAME_ITEMS,
     ContextSlots,
-    Destructor,
     FrameFunctions,
     How,
     LeavingFunctions,
     Planned,
     PlannedExport,
     Suspends,
+    SynchronousCall,
     TaskCall,
     TaskFunctions,
     UsesContext,
@@ -57,7 +57,7 @@ from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks, kept_argume
 from meld.passes.emit_tasks.inlined import INLINED
 from meld.passes.emit_tasks.open_ends import SEPARATE, ends_of_host
 from meld.passes.emit_tasks.shares import Parties, Shares
-from meld.passes.emit_tasks.threads import Threads
+from meld.passes.emit_tasks.threads import Threads, synchronous
 from meld.rewriting.handles import Tables
 from meld.rewriting.liveness import Reached
 from meld.rewriting.outer import crosses, has_end, needs_checks, open_edges, uses_memory
@@ -67,7 +67,6 @@ from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text, calls
 from meld.support.records import record
 
-CONTEXT = frozenset({"context.get", "context.set"})
 BACKPRESSURE = frozenset({"backpressure.inc", "backpressure.dec"})
 SLOTS = 2
 KIND = "async"
@@ -105,8 +104,10 @@ class EmitTasks(Pass):
         _refuse_outside(module, live)
         known = inside(module, _builtins(module), [*opens.types, *shut], live)
         builtins = {item: n for item, n in known if cx.allows("built-in", item)}
-        called = _called(module, opens, live) if cx.allows("tasks") else []
-        emitter = _Emitter(module, Text(module, KIND), builtins, called, opens, shut)
+        allowed = cx.allows("tasks")
+        called = _called(module, opens, live) if allowed else []
+        tasks = bool(called or opens) or (allowed and bool(synchronous(module, threaded_instances(builtins.values()))))
+        emitter = _Emitter(module, Text(module, KIND), builtins, called, tasks, opens, shut)
         emitter.emit()
         made = emitter.text.place(INLINED)
         emitter.install(made)
@@ -245,7 +246,7 @@ def _refuse_outside(module: Module, live: Reached) -> None:
 
 def _builtins(module: Module) -> Iterator[tuple[Function, CanonCall]]:
     """The built-ins that this pass knows."""
-    known = {*CONTEXT, *BACKPRESSURE, *WITHOUT_TASKS, *BUILTINS}
+    known = {*CONTEXT_BUILTINS, *BACKPRESSURE, *WITHOUT_TASKS, *BUILTINS}
     prompt = {n.callee for _, n, planned in _planned(module) if planned.how == How.PROMPT.value}
     for item, n in module.noted(CanonCall):
         if not isinstance(item, Function) or n.builtin not in known:
@@ -295,6 +296,7 @@ class _Emitter:
 
     Attributes:
         called: the calls that are tasks.
+        tasks: whether there is a scheduler: for them, for the host, or for threads of a start function.
         stubs: the export of `text` that stands for each built-in.
         wrapped, boundaries: the same for each `realloc` that uses context slots, and for calls that are tasks.
         halves: new imports, which copy the values of calls.
@@ -309,12 +311,13 @@ class _Emitter:
     text: Text
     builtins: dict[Function, CanonCall]
     called: list[TaskCalled]
+    tasks: bool = False
     opens: _Opens = field(default_factory=_Opens)
     shut: Sequence[Type] = ()
     host: HostTasks | None = None
     stubs: dict[Function, str] = field(default_factory=dict)
     wrapped: dict[Function, str] = field(default_factory=dict)
-    destructors: dict[Function, str] = field(default_factory=dict)
+    synchronous: dict[Function, str] = field(default_factory=dict)
     channels: Channels | None = None
     boundaries: dict[Function, str] = field(default_factory=dict)
     halves: list[Function] = field(default_factory=list)
@@ -326,13 +329,13 @@ class _Emitter:
         """Writes everything."""
         self._context()
         self._channels()
-        if self.called or self.opens:
+        if self.tasks:
             self._tasks()
             if self.channels is not None and self.channels.open_ends is not None:
                 self.channels.open_ends.finish()
-            self._destructors()
+            self._synchronous()
             return
-        self._destructors()
+        self._synchronous()
         self._backpressure()
         self._without_tasks()
 
@@ -350,8 +353,8 @@ class _Emitter:
             elif n.builtin in WITHOUT_TASKS:
                 self._stub(item, WITHOUT_TASKS[n.builtin])
 
-    def _destructors(self) -> None:
-        """Each destructor runs in a task of its own, which must not block, with empty context slots.
+    def _synchronous(self) -> None:
+        """Each destructor and start function runs in a task of its own, which must not block, with empty context slots.
 
         Where there are threads it has a record like other calls.
         """
@@ -366,12 +369,13 @@ class _Emitter:
         for i, (name, _, value) in enumerate(saved):
             before += f" (local.set $was{i} (global.get {name})) (global.set {name} {value})"
             after += f" (global.set {name} (local.get $was{i}))"
-        for item, n in self.module.noted(Destructor):
+        for item, n in self.module.noted(SynchronousCall):
             assert isinstance(item, Function)
-            if item in self.destructors:
+            if item in self.synchronous:
                 continue
-            made = self.destructors[item] = f"destructor.{len(self.destructors)}"
-            self.text.function(made, item.signature, f"{before} (call {self.text.use(n.target)} (local.get 0)){after}")
+            made = self.synchronous[item] = f"synchronous.{len(self.synchronous)}"
+            call = calls(self.text.use(n.target), item.signature)
+            self.text.function(made, item.signature, f"{before} {call}{after}")
 
     def install(self, made: dict[str, CoreItem]) -> None:
         """Puts what was made in place of the imports."""
@@ -379,11 +383,13 @@ class _Emitter:
         for item, n in self.builtins.items():
             stub = new[item]
             stub.name, stub.owner, stub.notes = item.name, n.instance, list(item.notes)
-            if (self.called or self.opens) and _suspends(n):
+            if self.tasks and _suspends(n):
                 stub.notes.append(Suspends())
-        for item, name in self.destructors.items():
+        for item, name in self.synchronous.items():
             new[item] = made[name]
             new[item].name, new[item].owner = item.name, item.owner
+        for item, call in () if self.threads is None else self.threads.synchronous:
+            new[item].notes = [call]
         new |= self._install_calls(made)
         self.module.replace_uses(new)
         rebind_notes(self.module, new)
@@ -406,19 +412,17 @@ class _Emitter:
         """Streams, futures, waitable sets and error contexts, where there are any."""
         wanted = {item: n for item, n in self.builtins.items() if n.builtin in BUILTINS}
         errors = self.opens.errors
-        if not (wanted or self.called or self.opens or errors or self.shut or has_ends(self.module)):
+        if not (wanted or self.tasks or errors or self.shut or has_ends(self.module)):
             return
         ends = [*self.opens.types, *self.shut]
-        tasks = bool(self.called or self.opens)
-        self.channels = Channels.of(
-            self.text, self.module, wanted, ends, opens=bool(self.opens), tasks=tasks, errors=errors
-        )
+        opens = bool(self.opens)
+        self.channels = Channels.of(self.text, self.module, wanted, ends, opens=opens, tasks=self.tasks, errors=errors)
         if self.channels.open_ends is not None:
             self.channels.open_ends.keep(kept_arguments(self.opens.calls))
             self.channels.open_ends.leaves = self.opens.leaves
             self.channels.open_ends.entered = self.opens.entered
         self.channels.templates()
-        if not tasks:
+        if not self.tasks:
             self.text.add(HOOKS_WITHOUT_TASKS)
         self.stubs |= {item: self.channels.stub(item, n) for item, n in wanted.items()}
 
@@ -451,10 +455,10 @@ class _Emitter:
         self.text.add(template_text(__package__, "frames.wat", params), "frames")
         if threads is not None:
             threads.template(self.text, params)
-            for number, (item, dtor) in enumerate(threads.destructors, threads.call + 1):
-                made = self.destructors[item] = f"destructor.{len(self.destructors)}"
-                share = shares.flag(dtor.instance, dtor.instance)
-                body = threads.destroy(self.text, number, dtor.target, tables.record(dtor.instance), share)
+            for number, (item, call) in enumerate(threads.synchronous, threads.call + 1):
+                made = self.synchronous[item] = f"synchronous.{len(self.synchronous)}"
+                share = shares.flag(call.instance, call.instance)
+                body = threads.called(self.text, number, call, tables.record(call.instance), share)
                 self.text.function(made, item.signature, body)
         if self.channels is not None and self.channels.open_ends is not None:
             self.channels.open_ends.templates(params, several=self.opens.several)
@@ -477,7 +481,7 @@ class _Emitter:
         for call in self.called:
             parties.append((None if call.boundary is None else call.boundary.caller, call.callee))
         if self.threads is not None:
-            parties += [(n.instance, n.instance) for _, n in self.threads.destructors]
+            parties += [(n.instance, n.instance) for _, n in self.threads.synchronous]
         shares = Shares.of(parties)
         instances = {n.label: n.instance for n in self.module.notes_of(HostExport)}
         for planned in self.module.notes_of(PlannedExport):
@@ -499,7 +503,7 @@ class _Emitter:
             function = new[item] = made[name]
             function.name, function.owner, function.notes = item.name, item.owner, [self.host.notes(item)]
             self.module.imports += self.host.halves if item is next(iter(self.host.stubs)) else []
-        if self.called or self.opens:
+        if self.tasks:
             functions: Any = made
             note = TaskFunctions(
                 functions["task"],
@@ -524,7 +528,7 @@ class _Emitter:
     # --- context slots ---
 
     def _context(self) -> None:
-        users = {item: n for item, n in self.builtins.items() if n.builtin in CONTEXT}
+        users = {item: n for item, n in self.builtins.items() if n.builtin in CONTEXT_BUILTINS}
         if not users:
             return
         wide = any(I64 in (*item.signature.params, *item.signature.results) for item in users)

@@ -14,7 +14,7 @@ from meld.ir.module import Function, Module, Table
 from meld.ir.notes import Instance
 from meld.ir.types import I64
 from meld.notes.boundaries import CanonCall, threaded_instances
-from meld.notes.tasks import HELD, VALUES, Destructor, task_bytes
+from meld.notes.tasks import HELD, VALUES, SynchronousCall, task_bytes
 from meld.rewriting.template import filled, template_text
 from meld.rewriting.text import Text
 from meld.support.records import record
@@ -45,24 +45,25 @@ BODIES = {
 }
 """Bodies of built-ins over `threads.wat`."""
 
-DESTROY = f"""(local $task i32)
-    (local.set $task (call $task_new {{new}}))
-    (i32.store $state offset={VALUES} (local.get $task) (local.get 0))
+CALL = """(local $task i32)
+    (local.set $task (call $task_new {new})){keep}
     (call $call_plain (local.get $task))
     (call $let_go (local.get $task))"""
-"""The body in place of a destructor: a call of synchronous type."""
-DESTRUCTOR = f"""  (func {{name}} (param $task i32)
+"""The body in place of a destructor, or a start function: a call of synchronous type."""
+KEEP = f"(i32.store $state offset={VALUES} (local.get $task) (local.get 0))"
+CALLED = """  (func {name} (param $task i32)
     (if (i32.eqz (call $leaving))
       (then
         (call $enter (local.get $task))
         (call $thread_number (local.get $task))
         (call $started (local.get $task))))
-    (call {{target}} (i32.load $state offset={VALUES} (local.get $task)))
+    (call {target}{given})
     (if (call $leaving) (then (return)))
     (call $resolve (local.get $task) (i32.const 2))
     (call $leave (local.get $task))
     (call $exit (local.get $task)))"""
 """The code of its task."""
+GIVEN = f" (i32.load $state offset={VALUES} (local.get $task))"
 
 RUN = "(call_indirect $starts (type $thread.start) {argument} {slot})"
 
@@ -76,14 +77,15 @@ class Threads:
         call: the number that the records of threads have in place of that of a call.
         tested: whether a function that is no start function may be in one of their tables.
         catches: whether there can be exceptions.
-        destructors: those that run in these instances, each with the import that stands for it.
+        synchronous: the destructors and start functions that run in these instances, each with the import that stands
+            for it.
     """
 
     instances: frozenset[Instance]
     call: int
     tested: bool
     catches: bool
-    destructors: tuple[tuple[Function, Destructor], ...] = ()
+    synchronous: tuple[tuple[Function, SynchronousCall], ...] = ()
 
     @classmethod
     def of(cls, module: Module, builtins: Mapping[Function, CanonCall], call: int) -> Threads | None:
@@ -92,26 +94,26 @@ class Threads:
         if not instances:
             return None
         tested = any(f.signature != THREAD_START for f in _referred(module))
-        noted = module.noted(Destructor)
-        dtors = tuple((item, n) for item, n in noted if isinstance(item, Function) and n.instance in instances)
-        return cls(instances, call, tested, bool(module.space("tags")), dtors)
+        return cls(instances, call, tested, bool(module.space("tags")), synchronous(module, instances))
 
     def starts(self) -> dict[int, str]:
-        """What runs a thread of its own, and the tasks of destructors, by the numbers of their calls."""
+        """What runs a thread of its own, and the tasks of synchronous calls, by the numbers of these."""
         made = {self.call: "(call $thread_start (local.get $task)) (return)"}
-        for number in range(1, len(self.destructors) + 1):
+        for number in range(1, len(self.synchronous) + 1):
             made[self.call + number] = f"(call $start.{self.call + number} (local.get $task)) (return)"
         return made
 
-    def destroy(self, text: Text, number: int, target: Function, record: int, share: int) -> str:
-        """The body in place of a destructor: its task has the number of a call, and counts for a share.
+    def called(self, text: Text, number: int, n: SynchronousCall, record: int, share: int) -> str:
+        """The body in place of a synchronous call: its task has the number of a call, and counts for a share.
 
         Args:
             record: of its instance, which is its caller, too.
         """
-        text.add(DESTRUCTOR.format(name=f"$start.{number}", target=text.use(target)), "threads")
+        has_parameter = bool(n.target.signature.params)
+        given = GIVEN if has_parameter else ""
+        text.add(CALLED.format(name=f"$start.{number}", target=text.use(n.target), given=given), "threads")
         new = (number, task_bytes(1), record, record, HELD | share)
-        return DESTROY.format(new=" ".join(f"(i32.const {x})" for x in new))
+        return CALL.format(new=" ".join(f"(i32.const {x})" for x in new), keep=f"\n    {KEEP}" if has_parameter else "")
 
     def template(self, text: Text, params: Mapping[str, Any]) -> None:
         """Adds the functions of threads."""
@@ -142,6 +144,12 @@ class Threads:
             )
         table = text.use(n.table) if isinstance(n.table, Table) else ""
         return filled(BODIES[n.builtin], {**params, "table": table})
+
+
+def synchronous(module: Module, instances: frozenset[Instance]) -> tuple[tuple[Function, SynchronousCall], ...]:
+    """The synchronous calls of destructors and start functions in some instances, each with its import."""
+    noted = module.noted(SynchronousCall)
+    return tuple((item, n) for item, n in noted if isinstance(item, Function) and n.instance in instances)
 
 
 def thread_hooks(threads: Threads | None) -> dict[str, Any]:

@@ -37,7 +37,7 @@
   (func $threads_of (param $thread i32) (result i32)
     (i32.add (i32.load $state offset=12 (local.get $thread)) (i32.const 32)))
 
-  ;; thread.index. In a destructor, or a start function, it is what the thread of a call would get.
+  ;; thread.index. Where no thread runs, in a `realloc` that the host calls, it is what the thread of a call would get.
   (func $thread_index (param $instance i32) (result i32)
     (local $index i32)
     (if (global.get $thread) (then (return (i32.load $state offset=224 (global.get $thread)))))

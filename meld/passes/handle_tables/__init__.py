@@ -17,16 +17,17 @@ from typing import Any
 from meld.abi.types import Resource
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Code, Instruction
-from meld.ir.module import Function, ImportName, Module
+from meld.ir.module import Function, Module
 from meld.ir.notes import Instance, Note
 from meld.ir.types import I32, ValType
-from meld.notes.boundaries import CANON_MODULE, Boundary, CanonCall, Edge, ResourceExport, resource_of
+from meld.notes.boundaries import Boundary, CanonCall, Edge, ResourceExport, resource_of
 from meld.notes.handles import exporters, has_handles, type_numbers
-from meld.notes.tasks import Destructor, NeedsTask
+from meld.notes.tasks import NeedsTask
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.handles import KIND, Tables
 from meld.rewriting.labels import code
 from meld.rewriting.link import link
+from meld.rewriting.own_task import own_task
 from meld.rewriting.rebind import rebind_notes
 
 
@@ -113,11 +114,7 @@ def _destructor(module: Module, resource: Resource) -> Function:
     dtor: Function = resource.dtor
     if resource.owner is not None and dtor.note(NeedsTask) is not None:
         name = f"{resource.owner.name}/{resource.label} destructor"
-        note = Destructor(resource.owner, dtor, resource.label)
-        dtor = Function(
-            dtor.type, name=name, imported=ImportName(CANON_MODULE, name), owner=resource.owner, notes=[note]
-        )
-        module.imports.append(dtor)
+        dtor = own_task(module, resource.owner, dtor, f"destructor of {resource.label}", name)
     if resource.owner is None or not module.space("tags"):
         return dtor
     prefix = f"{resource.owner.name}/{resource.label}"

@@ -531,7 +531,7 @@ class Evaluator:
                 source.functions[0].body.look_ahead()  # `finish` will ask
         self._instantiated.add(id(source))
         env.cores += 1
-        self.events.append(Instantiation(spliced, [spliced.new.get(item, item) for item in defined]))
+        self.events.append(Instantiation(spliced, [spliced.new.get(item, item) for item in defined], env.instance))
         return spliced
 
     def _weigh(self, source: Module, prefix: str) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from meld.ir.builtins import CONTEXT_BUILTINS, THREAD_BUILTINS
 from meld.ir.instructions import Code, Instruction
 from meld.ir.module import DataSegment, ElementSegment, Export, Function, Memory, Module, Table
+from meld.ir.notes import Instance
+from meld.notes.boundaries import CanonCall
 from meld.notes.host_modules import MODULE, HostModule
 from meld.rewriting.constants import is_in_bounds
 from meld.rewriting.labels import code
+from meld.rewriting.own_task import own_task
 from meld.rewriting.splice import Spliced
 from meld.support.records import record
 
@@ -24,10 +28,17 @@ class HostInstantiation:
 
 @record()
 class Instantiation:
-    """One core instance: what was spliced for it, in order of instantiation, and the memories and tables it defines."""
+    """One core instance, in order of instantiation.
+
+    Attributes:
+        spliced: what was spliced for it.
+        defined: the memories and tables that it defines.
+        instance: the component instance that it belongs to.
+    """
 
     spliced: Spliced
     defined: list[Memory | Table]
+    instance: Instance
 
 
 def order_start(module: Module, events: Sequence[Instantiation | HostInstantiation]) -> None:
@@ -39,7 +50,10 @@ def order_start(module: Module, events: Sequence[Instantiation | HostInstantiati
 
     An instance of the host behind the module may see and do what a start function may. What comes after it is a
     function of its own, which is exported and called when that instance is made.
+
+    A start function is a synchronous call. Where the instance has context slots or threads, an import stands for it.
     """
+    with_tasks = {n.instance for _, n in module.noted(CanonCall) if n.builtin in CONTEXT_BUILTINS | THREAD_BUILTINS}
     work: list[Instruction] = []
     before: HostModule | None = None
     early = _Early()
@@ -57,7 +71,10 @@ def order_start(module: Module, events: Sequence[Instantiation | HostInstantiati
             if data.memory is not None and not early.admits(data, data.memory):
                 work += _write_data(data)
         if event.spliced.start:
-            work += code("call $start", start=event.spliced.start)
+            start, instance = event.spliced.start, event.instance
+            if instance in with_tasks:
+                start = own_task(module, instance, start, "start function", f"{instance.name}/start")
+            work += code("call $start", start=start)
             early.reached()
     _start(module, work, before)
 

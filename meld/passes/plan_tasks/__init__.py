@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 from typing import Any, TypeVar
 
+from meld.ir.builtins import CONTEXT_BUILTINS
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import (
@@ -26,14 +27,13 @@ from meld.notes.boundaries import (
     resource_of,
     threaded_instances,
 )
-from meld.notes.tasks import How, NeedsTask, Planned, PlannedExport, UsesContext
+from meld.notes.tasks import How, NeedsTask, Planned, PlannedExport, SynchronousCall, UsesContext
 from meld.passes.base import Pass, PassContext
 from meld.passes.plan_tasks.prompt import prompt_calls
 from meld.passes.plan_tasks.relifted import relift
 from meld.rewriting.calls import CallGraph, path
 from meld.support.records import record
 
-CONTEXT = frozenset({"context.get", "context.set"})
 OF_THE_TASK = frozenset({"task.return", "task.cancel"})
 
 WAITS_FOR_HOST = "exposed-resources"
@@ -83,6 +83,13 @@ class PlanTasks(Pass):
             needed = dtor in planner.context or dtor in planner.asking or owner in planner.threaded
             if needed and dtor.note(NeedsTask) is None:
                 dtor.notes.append(NeedsTask())
+        direct = {
+            item: n.target
+            for item, n in _noted(module, SynchronousCall).items()
+            if n.target not in planner.context and n.instance not in planner.threaded
+        }
+        module.replace_uses(direct)
+        module.imports = [item for item in module.imports if item not in direct]
 
 
 def _waiting(module: Module, plans: Sequence[PlannedExport]) -> list[HostExport]:
@@ -158,7 +165,7 @@ class _Planner:
             self.waits += [f for f, n in calls.items() if n.type.is_async and not n.lower.is_async]
         self.asks = self.waits + [f for f, n in builtins if n.builtin in OF_THE_TASK]
         self.asking = self._take_turns()
-        self.context = self.graph.leading_to(f for f, n in builtins if n.builtin in CONTEXT)
+        self.context = self.graph.leading_to(f for f, n in builtins if n.builtin in CONTEXT_BUILTINS)
         self.blocking = self._blocking()
         for function, n in self.boundaries.items():
             self.planned[function] = self._plan(function, n)

@@ -14,7 +14,7 @@ from typing import Any
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Instruction
 from meld.ir.module import Function, Module
-from meld.notes.tasks import FrameFunctions, LeavingFunctions, PlannedExport, Suspends, TaskCall
+from meld.notes.tasks import FrameFunctions, LeavingFunctions, PlannedExport, Suspends, SynchronousCall, TaskCall
 from meld.passes.base import Pass, PassContext, option
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.state import State
@@ -57,7 +57,8 @@ class StackSwitching(Pass):
     def run(self, module: Module, cx: PassContext) -> None:
         noted = [*module.notes_of(PlannedExport), *(n for f in module.functions for n in f.notes)]
         planned = [n for n in noted if isinstance(n, PlannedExport | TaskCall)]
-        blocking = [n for n in planned if n.blocks]
+        blocking = [f"{n.label}: {n.blocks}" for n in planned if n.blocks]
+        blocking += [f"{n.label}: threads of {n.instance.name}" for n in noted if isinstance(n, SynchronousCall)]
         if not blocking:
             return  # tasks wait in their callbacks only
         for frames, leaving in zip(module.notes_of(FrameFunctions), module.notes_of(LeavingFunctions), strict=True):
@@ -65,7 +66,7 @@ class StackSwitching(Pass):
                 calls = {n.call: bool(n.blocks) for n in planned if n.call}
                 cx.stats["leaves"] = _Switching(module, frames, leaving, self.pool, calls).run()
                 cx.remark(
-                    f"what may block runs on stacks of its own ({blocking[0].label}: {blocking[0].blocks}), so the "
+                    f"what may block runs on stacks of its own ({blocking[0]}), so the "
                     f"product needs an engine with stack-switching; {self.pool} stacks at most are kept for other tasks"
                 )
 

@@ -31,6 +31,7 @@ TWICE = "`task.return` or `task.cancel` called more than once for current task"
 EXIT, YIELD, WAIT = 0, 1, 2
 """The result of a callback, in the low four bits; a waitable set above them."""
 DTOR = c.CompFuncType((("rep", c.Prim.U32),), None)
+START = c.CompFuncType((), None)
 
 
 @record(frozen=True)
@@ -219,14 +220,18 @@ class Calls:
         if owner is None:
             self.frames.plain(dtor, [rep])
             return
+        yield from self.synchronous(owner, dtor, f"destructor of {label}", rep)
+
+    def synchronous(self, owner: Instance, target: Function, label: str, *cores: int) -> Coroutine:
+        """Calls a destructor, or a start function: a synchronous task."""
         instance = self.state(owner)
         task = Task(
-            f"destructor of {label}",
+            label,
             instance,
-            DTOR,
+            DTOR if cores else START,
             Options(),
-            dtor,
-            lambda _: [rep],
+            target,
+            lambda _: list(cores),
             lambda _task, _returned: None,
             moves=owner in self.threaded,
         )

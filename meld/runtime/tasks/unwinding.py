@@ -16,7 +16,7 @@ from meld.ir.builtins import THREAD_START
 from meld.ir.module import Function, Global, Module
 from meld.ir.notes import Instance
 from meld.notes.boundaries import Boundary, CanonCall, HostExport, ResourceExport, destructors, threaded_instances
-from meld.notes.tasks import Destructor, TaskFunctions
+from meld.notes.tasks import SynchronousCall, TaskFunctions
 from meld.rewriting.resumable import CallGraph, Carrier, make_resumable, must_be_resumable
 from meld.runtime.items import Items
 from meld.runtime.tasks.frames import Frames
@@ -133,13 +133,13 @@ def _roots(module: Module, graph: CallGraph) -> list[Function]:
             found[lift.callback] = None
     if threaded:
         found |= dict.fromkeys(graph.taken(THREAD_START))
-        found |= dict.fromkeys(_destructors(module, threaded))
+        found |= dict.fromkeys(_not_lifted(module, threaded))
     return [function for function in found if function.body is not None]
 
 
-def _destructors(module: Module, threaded: frozenset[Instance]) -> Iterator[Function]:
-    """The destructors that run in instances with threads."""
+def _not_lifted(module: Module, threaded: frozenset[Instance]) -> Iterator[Function]:
+    """The destructors and start functions that run in instances with threads."""
     exported = [n for n in module.notes_of(ResourceExport) if n.resource.owner in threaded]
     yield from (n.drop for n in exported if n.drop is not None)
     yield from (dtor for owner, dtor in destructors(n for _, n in module.noted(CanonCall)) if owner in threaded)
-    yield from (drop.target for _, drop in module.noted(Destructor) if drop.instance in threaded)
+    yield from (n.target for _, n in module.noted(SynchronousCall) if n.instance in threaded)
