@@ -273,6 +273,10 @@ class Executor:
             states = again
         raise Unmodelled(f"a loop with more than {MAX_TURNS} turns")
 
+    def witness(self, *condition: z3.BoolRef) -> z3.ModelRef | None:
+        """A model of a condition under the assumption of the world, or None if it cannot hold."""
+        return witness(self.world.assumption, *condition)
+
     def assume(self, state: State, condition: z3.BoolRef) -> Iterator[State]:
         """The state under a condition, if that is possible."""
         condition = z3.simplify(condition)
@@ -281,7 +285,7 @@ class Executor:
         elif not z3.is_false(condition):
             known = state.witness
             if known is None or not z3.is_true(known.eval(condition, model_completion=True)):
-                known = witness(self.world.assumption, *state.condition, condition)
+                known = self.witness(*state.condition, condition)
             if known is not None:
                 yield replace(state.under(condition), witness=known)
 

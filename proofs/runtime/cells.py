@@ -30,8 +30,8 @@ from proofs.executor import (
     Unmodelled,
     Violation,
     World,
-    witness,
 )
+from proofs.solving import Solving
 from proofs.subject import Word
 
 GLOBAL = "global"
@@ -55,6 +55,7 @@ class Cell:
 
     `static`: it is part of a region that is there from the start, and not a block of the heap.
     `doubtful`: where it is not there, its address may be that of another one.
+    `memory`: the memory of an instance in which it lies, anywhere; else it is in the state memory.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Cell:
     zero: bool = False
     static: bool = False
     doubtful: bool = False
+    memory: str = ""
 
     def word(self, offset: int) -> Word:
         """The name of a word."""
@@ -81,6 +83,7 @@ class Cell:
 def apart(cells: list[Cell]) -> z3.BoolRef:
     """Cells that are there are aligned, lie inside the memory, which does not end at 4 GiB, and do not overlap."""
     facts = []
+    cells = [cell for cell in cells if not cell.memory]
     for n, a in enumerate(cells):
         inside = z3.And(z3.UGE(a.base, 16), z3.ULE(a.base, bits(-(a.size + 16))))
         aligned = z3.Extract(1, 0, a.base) == 0 if a.static else z3.Extract(3, 0, a.base) == 0
@@ -116,12 +119,24 @@ def full(n: int) -> z3.BoolRef:
 class CellExecutor(Executor):
     """Runs functions over cells. `fresh` are the cells that `block_new` gives, in order."""
 
-    def __init__(self, world: World, cells: list[Cell], fresh: list[Cell], summaries: frozenset[str]) -> None:
+    def __init__(
+        self,
+        world: World,
+        cells: list[Cell],
+        fresh: list[Cell],
+        summaries: frozenset[str],
+        stores: frozenset[str] = frozenset(),
+        solving: Solving | None = None,
+    ) -> None:
         super().__init__(world)
+        self.solving = solving or Solving(world.assumption)
         self.cells = [*cells, *fresh]
         self.blocks = fresh
         self.doubtful = [cell for cell in self.cells if cell.doubtful]
-        self.summaries = summaries
+        self.summaries, self.stores = summaries, stores
+
+    def witness(self, *condition: z3.BoolRef) -> z3.ModelRef | None:
+        return self.solving.model(*condition)
 
     def ways(self, function: Function, arguments: tuple[z3.BitVecRef, ...]) -> list[Way]:
         """All ways through a function that are possible under the assumption."""
@@ -222,13 +237,19 @@ class CellExecutor(Executor):
     def places(self, pointer: z3.BitVecRef, at: MemArg, state: State, what: str) -> Iterator[tuple[State, Word | None]]:
         """The words that an access may be to, each with the state under that condition; None for no word."""
         address = z3.simplify(pointer + at.offset)
+        memory = "" if at.memory is self.world.bridge else str(at.memory.name)
         rest = state
-        if at.memory is not self.world.bridge:
-            yield _violated(rest, what, address, z3.BoolVal(True)), None
-            return
-        rest = replace(state, witness=state.witness or witness(self.world.assumption, *state.condition))
+        if memory:
+            assert isinstance(at.memory, Memory)
+            inside = self.inside(at.memory, z3.ZeroExt(32, pointer) + at.offset, 4)
+            yield from ((outside, None) for outside in self.assume(state, z3.Not(inside)))
+            within = list(self.assume(state, inside))
+            if not within:
+                return
+            (rest,) = within
+        rest = replace(rest, witness=rest.witness or self.witness(*rest.condition))
         assert rest.witness is not None
-        for cell in self.there(rest.witness):
+        for cell in self.there(rest.witness, memory):
             known = z3.simplify(address - cell.base)
             if z3.is_bv_value(known) and known.as_long() in cell.words:
                 # another cell may be there in its place
@@ -242,7 +263,7 @@ class CellExecutor(Executor):
         while True:
             assert rest.witness is not None
             model = rest.witness
-            for cell in self.there(model):
+            for cell in self.there(model, memory):
                 distance = model.eval(address - cell.base, model_completion=True).as_long()
                 if distance in cell.words:
                     break
@@ -258,9 +279,10 @@ class CellExecutor(Executor):
                 return
             (rest,) = others
 
-    def there(self, model: z3.ModelRef) -> list[Cell]:
-        """The cells that are there in a model."""
-        return [cell for cell in self.cells if z3.is_true(model.eval(cell.when, model_completion=True))]
+    def there(self, model: z3.ModelRef, memory: str) -> list[Cell]:
+        """The cells of a memory that are there in a model."""
+        cells = [cell for cell in self.cells if cell.memory == memory]
+        return [cell for cell in cells if z3.is_true(model.eval(cell.when, model_completion=True))]
 
     def found(
         self, cell: Cell, distance: int, at: MemArg, state: State, what: str, address: z3.BitVecRef
@@ -282,6 +304,14 @@ class CellExecutor(Executor):
             yield TRAP, _called(below, HostCall(f"trap {name}", (), None))
         elif name == NEW:
             yield from self.block_new(below, arguments)
+        elif name in self.stores:
+            after = _called(below, HostCall(name, arguments, None))
+            for on, word in self.places(arguments[0], MemArg(0, 0, self.world.bridge), after, name):
+                if word is None:
+                    yield TRAP, on
+                    continue
+                value = self.value(on, word)
+                yield FALL, _set(on, word, z3.If(value != 0, value, symbol(f"{name}.answer")))
         elif name in self.summaries:
             after = _called(below, HostCall(name, arguments, None))
             if callee.signature.results and any(call.name == name for call in below.calls):

@@ -14,8 +14,9 @@ import z3
 from meld.binary.reader import read_module
 from meld.ir.module import Function, Memory
 from proofs.executor import Copy, HostCall, World
-from proofs.obligations import GaveUp, Obligation
+from proofs.obligations import Obligation
 from proofs.runtime.cells import GLOBAL, OUT_OF_MEMORY, Cell, CellExecutor, Way, apart, full
+from proofs.solving import Solving
 from proofs.subject import Word
 
 SIZE = z3.BitVec("state.size", 64)
@@ -34,9 +35,10 @@ class Program:
 
 
 def read(binary: bytes) -> Program:
-    """The functions and memories of a module by their names."""
+    """The functions of a module by their names, and by those that they are exported under; its memories."""
     module = read_module(binary, "runtime")
-    functions = {str(f.name): f for f in module.functions if f.name}
+    functions = {e.name: e.item for e in module.exports if isinstance(e.item, Function)}
+    functions |= {str(f.name): f for f in module.functions if f.name}
     return Program(binary, functions, {str(m.name): m for m in module.memories})
 
 
@@ -95,6 +97,7 @@ class Scenario:
         low: further blocks, each with the condition that it is there.
         shares: memories of instances that it copies between, with their sizes in bytes (64 bits).
         summaries: functions that do nothing but what is recorded; their results are symbols, `NAME.answer`.
+        stores: those of them that store their result in the word that they are called with, if that is 0.
         program: the name of the program that has the function (proofs/runtime/prove.py).
     """
 
@@ -110,24 +113,24 @@ class Scenario:
     low: list[tuple[z3.BitVecRef, z3.BoolRef]] = field(default_factory=list)
     shares: dict[str, z3.BitVecRef] = field(default_factory=dict)
     summaries: frozenset[str] = frozenset()
+    stores: frozenset[str] = frozenset()
     program: str = "channels"
 
     @property
     def given(self) -> z3.BoolRef:
         return z3.And(apart([*self.cells, *self.fresh]), self.assumption)
 
-    def ways(self, program: Program) -> list[Way]:
-        """All ways through the function of a program."""
+    def ways(self, program: Program, solving: Solving) -> list[Way]:
+        """All ways through the function of a program; questions about its assumption are put to a solver."""
         state = program.memories["state"]
         sizes = {state: SIZE} | {program.memories[name]: size for name, size in self.shares.items()}
         pages = {memory: z3.Extract(31, 0, z3.LShR(size, 16)) for memory, size in sizes.items()}
-        world = World(sizes, pages, state, 0, 0, None, self.given)
-        executor = CellExecutor(world, self.cells, self.fresh, self.summaries | {FREE_NAME})
+        world = World(sizes, pages, state, 0, 0, None, solving.assumption)
+        executor = CellExecutor(world, self.cells, self.fresh, self.summaries | {FREE_NAME}, self.stores, solving)
         return executor.ways(program.functions[self.function], self.arguments)
 
-    def obligations(self, program: Program, ways: list[Way]) -> Iterator[Obligation]:
+    def obligations(self, program: Program, ways: list[Way], given: z3.BoolRef) -> Iterator[Obligation]:
         """All that has to be shown."""
-        given = self.given
         for number, way in enumerate(ways):
             for name, goal in self._of(program, way):
                 yield Obligation(f"{self.name}, path {number}: {name}", (given, *way.condition), goal)
@@ -232,28 +235,17 @@ class Figures:
 def failing(program: Program, scenario: Scenario, figures: Figures | None = None) -> Iterator[Obligation]:
     """The obligations that do not hold. Those of a path are tried at once, and one by one where that fails."""
     figures = figures or Figures()
-    ways = scenario.ways(program)
+    solving = Solving(scenario.given)
+    ways = scenario.ways(program, solving)
     figures.paths += len(ways)
     groups: dict[tuple[int, ...], list[Obligation]] = {}
-    for obligation in scenario.obligations(program, ways):
+    for obligation in scenario.obligations(program, ways, solving.assumption):
         figures.obligations += 1
         groups.setdefault(tuple(g.get_id() for g in obligation.given), []).append(obligation)
     for group in groups.values():
-        model = solved(*group[0].given, z3.Not(z3.And(*(o.goal for o in group))))
+        model = solving.model(*group[0].given[1:], z3.Not(z3.And(*(o.goal for o in group))))
         if model is not None:
             yield from (o for o in group if not z3.is_true(model.eval(o.goal, model_completion=True)))
-
-
-def solved(*conditions: z3.BoolRef) -> z3.ModelRef | None:
-    """A model of some conditions, or None if there is none. GaveUp if the solver cannot tell."""
-    solver = z3.SolverFor("QF_BV")
-    solver.add(*conditions)
-    match solver.check():
-        case z3.unsat:
-            return None
-        case z3.sat:
-            return solver.model()
-    raise GaveUp(str(solver.reason_unknown()))
 
 
 def prove(program: Program, scenario: Scenario, figures: Figures) -> None:

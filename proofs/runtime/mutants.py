@@ -12,17 +12,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import z3
 
 from meld.ir.module import Function
+from meld.passes.emit_tasks import channels as stub_source
 from meld.rewriting import template
 from proofs.mutants import plain
-from proofs.runtime.check import Program, Scenario, failing, solved
+from proofs.runtime import program
+from proofs.runtime.check import Program, Scenario, failing
 from proofs.runtime.replay import Replay, small
+from proofs.solving import solved
 
 COPY = "{name}"
 """The function of copies.wat, which is one for each domain and verb."""
+SOURCE = "stub"
+"""What stubs are made by: text in channels.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,11 @@ class Mutant:
     why: str
 
     def text(self, text: str) -> str:
-        """The template with the change."""
+        """The template with the change; or the source in Python, whose text is not what is compared."""
+        if self.function == SOURCE:
+            if text.count(self.old) != 1:
+                raise ValueError(f"mutant {self.name}: stands {text.count(self.old)} times in {self.file}: {self.old}")
+            return text.replace(self.old, self.new)
         text = plain(re.sub(r"(?ms)^ *;; with threads\n.*?^ *;; end threads\n", "", text))  # nothing proved has any
         start = text.index(f"(func {self.function} ")
         end = text.find("(func ", start + 1)
@@ -54,6 +64,8 @@ class Mutant:
 
     def reaches(self, program: Program, scenario: Scenario) -> bool:
         """Whether the function of a scenario may call the one that is changed."""
+        if self.function == SOURCE:
+            return scenario.program == "stubs"
         if self.function == COPY:
             return re.match(r"(stream|future)_(read|write)\.", scenario.function) is not None
         return self.function in _reached(program.functions[scenario.function])
@@ -61,7 +73,18 @@ class Mutant:
 
 @contextmanager
 def mutated(mutant: Mutant) -> Iterator[None]:
-    """Templates are read with the change."""
+    """Templates are read, or stubs are made, with the change."""
+    if mutant.function == SOURCE:
+        changed_source = ModuleType(stub_source.__name__)
+        changed_source.__package__ = stub_source.__package__
+        text = mutant.text(Path(stub_source.__file__).read_text(encoding="utf-8"))
+        exec(compile(text, stub_source.__file__, "exec"), changed_source.__dict__)
+        vars(program)["Channels"] = vars(changed_source)["Channels"]
+        try:
+            yield
+        finally:
+            vars(program)["Channels"] = stub_source.Channels
+        return
     original = template._text
 
     def changed(package: str, name: str) -> str:
@@ -103,10 +126,10 @@ def refute(mutant: Mutant, build: Programs, scenarios: list[Scenario], original:
         if scenario.program not in changed:
             with mutated(mutant):
                 changed[scenario.program] = build(scenario.program)
-        program = changed[scenario.program]
-        if program.binary == known.binary:  # made of other templates
+        mutated_program = changed[scenario.program]
+        if mutated_program.binary == known.binary:  # made of other templates
             continue
-        for obligation in failing(program, scenario):
+        for obligation in failing(mutated_program, scenario):
             model = solved(*obligation.given, z3.Not(obligation.goal), *small(scenario, known.binary))
             if model is None:
                 unshown = f"{obligation.name}: no small counter-example"
@@ -114,7 +137,7 @@ def refute(mutant: Mutant, build: Programs, scenarios: list[Scenario], original:
             replay = Replay(scenario, model)
             right = replay.differences(known.binary)
             assert not right, (mutant.name, obligation.name, right)
-            if shown := replay.differences(program.binary):
+            if shown := replay.differences(mutated_program.binary):
                 return Refutation(obligation.name, shown)
             unshown = f"{obligation.name}: the engine does not show it"
     raise AssertionError(f"{mutant.name}: {unshown or 'not refuted'}")

@@ -24,10 +24,12 @@ from meld.notes.tasks import task_bytes
 from meld.passes import emit_tasks
 from meld.passes.emit_tasks.bodies import END_SCOPE, scheduler_params
 from meld.passes.emit_tasks.channels import Channels
+from meld.passes.emit_tasks.rendezvous import Copying, Rendezvous, Verb
 from meld.rewriting.splice import splice
 from meld.rewriting.state import State
 from meld.rewriting.template import template_text
 from meld.rewriting.text import Text
+from meld.support.records import record
 from meld.text.reading.program import parse_module
 from proofs import running
 from specs.channel_model import Element
@@ -86,6 +88,33 @@ WATCHED = HOOKS.replace(
 )
 """In place of `HOOKS`: the set whose task was woken is known afterwards, by a global."""
 
+
+def hook(name: str, params: int) -> str:
+    """A function that only says what it was called with, by globals; one of them says what it answers."""
+    names = [f"{name}.{n}" for n in range(params)]
+    globals_ = "".join(f"  (global ${each} (mut i32) (i32.const 0))\n" for each in [*names, f"{name}.answer"])
+    sets = " ".join(f"(global.set ${each} (local.get {n}))" for n, each in enumerate(names))
+    return f"{globals_}  (func ${name} (param{' i32' * params}) (result i32) {sets} (global.get ${name}.answer))\n"
+
+
+AWAIT_END = HOOKS[: HOOKS.index("  (func $set_wake")]
+STUBS = WATCHED.replace(AWAIT_END, "\n" + hook("await_end", 1))
+"""The same where a synchronous read or write that blocks is answered."""
+
+
+@record()
+class HookedCopying(Copying):
+    """Writes hooks in place of the functions that read and write: for proofs of what calls them."""
+
+    def function(self, domain: Rendezvous, verb: Verb) -> str:
+        key = (domain.number, verb)
+        if key not in self._functions:
+            kind = "stream" if isinstance(domain.type, c.Stream) else "future"
+            self._functions[key] = f"${kind}_{verb.value}.{domain.number}"
+            self.text.add(hook(self._functions[key][1:], 5))
+        return self._functions[key]
+
+
 GUESTS = """
   (global $start.0 (mut i32) (i32.const 0))
   (func $start (param $task i32) (global.set $start.0 (local.get $task)))
@@ -116,8 +145,22 @@ class Regions:
     most_tasks: int
 
 
-def build_tasks(most_tasks: int) -> tuple[bytes, Regions]:
-    """Two instances with tables, and the scheduler; guests only answer. Everything is exported by its name."""
+RUN_UNTIL = """(func $run_until (param $word i32)
+    (global.set $run_until.0 (local.get $word))
+    (if (i32.eqz (i32.load $state (local.get $word)))
+      (then (i32.store $state (local.get $word) (global.get $run_until.answer)))))
+  (global $run_until.0 (mut i32) (i32.const 0))
+  (global $run_until.answer (mut i32) (i32.const 0))
+  """
+"""In place of the work that goes on above a frame: the word that the frame waits for has a value then."""
+
+
+def build_tasks(most_tasks: int, *, hooked: bool = False) -> tuple[bytes, Regions]:
+    """Two instances with tables, and the scheduler; guests only answer. Everything is exported by its name.
+
+    Args:
+        hooked: whether `RUN_UNTIL` is in place of the function of that name.
+    """
     module = Module(name="tasks")
     owners = [Instance(name=f"i{i}") for i in range(2)]
     module.notes += owners
@@ -135,7 +178,11 @@ def build_tasks(most_tasks: int) -> tuple[bytes, Regions]:
     params = scheduler_params(outside, queues, regions.shares, most_tasks, opens=False, threads=None)
     params["end_scope"] = END_SCOPE
     for name in ("tasks.wat", "frames.wat"):
-        text.add(template_text(emit_tasks.__name__, name, params))
+        filled = template_text(emit_tasks.__name__, name, params)
+        if hooked and name == "tasks.wat":
+            start = filled.index("(func $run_until ")
+            filled = filled[:start] + RUN_UNTIL + filled[filled.index("(func ", start + 1) :]
+        text.add(filled)
     text.add(GUESTS)
     text.place()
     _export_all(module, state)
@@ -159,6 +206,17 @@ def build(
         watched: whether the state memory and every function of the runtime is exported, too, by its name.
         asynchronous: built-ins that have no synchronous form, ``stream.read u8``.
     """
+    return _build(instances, elements, pages, watched, asynchronous, WATCHED if watched else HOOKS)[0]
+
+
+def build_stubs(elements: list[str]) -> tuple[bytes, list[int]]:
+    """Such a module of two instances whose reads and writes are hooks, and the addresses of the instances' records."""
+    return _build(2, elements, 2, True, frozenset(), STUBS)
+
+
+def _build(
+    instances: int, elements: list[str], pages: int, watched: bool, asynchronous: Set[str], hooks: str
+) -> tuple[bytes, list[int]]:
     module = Module(name="channels")
     owners = [Instance(name=f"i{i}") for i in range(instances)]
     module.notes += owners
@@ -178,12 +236,15 @@ def build(
         for builtin in list(SIGNATURES)[7:]:
             calls.append(_call(module, owner, i, builtin, "", None, memory, False))
     text = Text(module, "async")
-    text.add(WATCHED if watched else HOOKS)
+    text.add(hooks)
     for name in elements:
         for future in (False, True):
             element, size = ELEMENTS[name][0], ELEMENTS[name][1].size
             module.notes.append(Domain(tuple(owners), element, size, future, carried="rendezvous"))
     channels = Channels.of(text, module, dict(calls), (), opens=False, tasks=False)
+    if hooks == STUBS:
+        hooked = HookedCopying(text, channels.types, channels.copying.operations, channels.copies)
+        channels.copying = hooked
     channels.templates()
     tables = channels.tables
     stubs = {import_: channels.stub(import_, call) for import_, call in calls}
@@ -204,7 +265,7 @@ def build(
     module.imports.clear()
     if watched:
         _export_all(module, tables.state)
-    return write_module(module)
+    return write_module(module), [tables.record(owner) for owner in owners]
 
 
 def _copy_elements(module: Module) -> None:

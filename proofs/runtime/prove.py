@@ -8,13 +8,26 @@ from collections.abc import Iterator
 from functools import cache
 
 import meld.rewriting.handles as tables
-from proofs.runtime import channels, ends, handles, heap, heap_world, inlining, subtasks, tasks, waitables, worlds
+from proofs.runtime import (
+    blocking,
+    channels,
+    ends,
+    handles,
+    heap,
+    heap_world,
+    inlining,
+    stubs,
+    subtasks,
+    tasks,
+    waitables,
+    worlds,
+)
 from proofs.runtime.check import Figures, Program, Scenario, prove, read
 from proofs.runtime.mutants import EQUIVALENT, WRONG, Mutant, mutated, refute
-from proofs.runtime.program import build, build_tasks
+from proofs.runtime.program import build, build_stubs, build_tasks
 
 INSTANCES, ELEMENTS = 2, ["u8", "none"]
-PROGRAMS = ("channels", "tasks")
+PROGRAMS = ("channels", "stubs", "tasks", "blocking")
 
 
 FEW = 64
@@ -23,8 +36,10 @@ FEW = 64
 
 def build_program(name: str) -> Program:
     """Two instances with streams and futures of bytes, and of nothing; or two instances, tasks, and the scheduler."""
-    if name == "tasks":
-        return read(build_tasks(tasks.MOST_TASKS)[0])
+    if name in ("tasks", "blocking"):
+        return read(build_tasks(tasks.MOST_TASKS, hooked=name == "blocking")[0])
+    if name == "stubs":
+        return read(build_stubs(stubs.SIZES)[0])
     return read(build(INSTANCES, ELEMENTS, pages=2, watched=True, asynchronous=channels.ASYNCHRONOUS))
 
 
@@ -44,9 +59,9 @@ small = cache(build_small)
 
 def scenarios(limit: int | None = None) -> Iterator[Scenario]:
     """All that is proved, of programs whose tables have so many entries at most, or what is usual."""
-    for part in (heap, handles, waitables, channels, ends):
+    for part in (heap, handles, waitables, channels, ends, stubs):
         yield from part.scenarios(limit or tables.limit_of(INSTANCES, tables.CHANNEL_BYTES))
-    for part in (tasks, subtasks):
+    for part in (tasks, subtasks, blocking):
         yield from part.scenarios(limit or tables.limit_of(INSTANCES))
 
 

@@ -29,10 +29,10 @@ FUEL = 1_000_000
 
 def small(scenario: Scenario, binary: bytes) -> list[z3.BoolRef]:
     """What makes a counter-example one that can be run: everything lies low, and there is memory."""
-    cells = [c for c in [*scenario.cells, *scenario.fresh] if not c.static]
+    cells = [c for c in [*scenario.cells, *scenario.fresh] if not (c.static or c.memory)]
     low = [z3.And(z3.UGE(c.base, LOWEST), z3.ULT(c.base, BYTES // 2)) for c in cells]
     there = [z3.Implies(c.when, place) for c, place in zip(cells, low, strict=True)]
-    there += [z3.Implies(when, z3.UGE(at, LOWEST)) for at, when in scenario.low]
+    there += [z3.Implies(when, z3.And(z3.UGE(at, LOWEST), z3.ULT(at, BYTES // 2))) for at, when in scenario.low]
     sizes = [size == BYTES for size in scenario.shares.values()]
     known = [symbol(name) == value for name, value in _constants(binary).items()]
     return [SIZE == BYTES, *known, *there, *sizes, *(z3.Not(full(n)) for n in range(2))]
@@ -70,9 +70,7 @@ class Replay:
         fresh = [self.value(c.base) for c in self.scenario.fresh]
         for class_ in CLASSES:
             _put(memory, heads + 4 * class_, fresh[0] if fresh else 0)
-        for cell in self.cells:
-            for at in cell.words if not cell.zero else ():
-                _put(memory, self.value(cell.base) + at, self.value(cell.first(at)))
+        self._put_first(memory, "")
         asked = [
             _class(self.value(e.arguments[0]))
             for e in self.scenario.want.events
@@ -87,6 +85,27 @@ class Replay:
             _put(memory, at, 0)
         return memory
 
+    def _put_first(self, data: bytearray, memory: str) -> None:
+        """Writes what the words of the cells of a memory hold before the call."""
+        for cell in self.cells:
+            for at in cell.words if cell.memory == memory and not cell.zero else ():
+                _put(data, self.value(cell.base) + at, self.value(cell.first(at)))
+
+    def _put_wanted(self, data: bytearray, memory: str) -> None:
+        """Writes what they have to hold afterwards."""
+        for cell in self.cells:
+            for at in cell.words if cell.memory == memory else ():
+                if (word := cell.word(at)) in self.scenario.want.words:
+                    _put(data, self.value(cell.base) + at, self.value(self.scenario.want.words[word]))
+
+    def _shared(self) -> dict[str, bytearray]:
+        """The memories of instances before the call."""
+        made = {}
+        for tag, name in enumerate(self.scenario.shares):
+            made[name] = bytearray((a * 5 + (a >> 8) * 11 + tag * 101) & 0xFF for a in range(BYTES))
+            self._put_first(made[name], name)
+        return made
+
     def run(self, binary: bytes) -> Run:
         """Calls the function in a new instance."""
         config = wasmtime.Config()
@@ -100,8 +119,8 @@ class Replay:
         memory.grow(store, BYTES // 65536 - memory.size(store))
         memory.write(store, self.before(_heads(binary)), 0)
         shares = {name: running.memory(exports, name) for name in self.scenario.shares}
-        for tag, share in enumerate(shares.values()):
-            share.write(store, bytes((a * 5 + (a >> 8) * 11 + tag * 101) & 0xFF for a in range(BYTES)), 0)
+        for name, content in self._shared().items():
+            shares[name].write(store, bytes(content), 0)
         for (_, name), value in self._globals().items():
             exports[name].set_value(store, signed(value))  # type: ignore[union-attr]
         if self.holds(REFUSED):
@@ -175,10 +194,7 @@ class Replay:
                 at, class_ = next(fresh), _class(self.value(event.arguments[0]))
                 memory[heads + 4 * class_ : heads + 4 * class_ + 4] = memory[at : at + 4]
                 memory[at : at + (1 << class_)] = bytes(1 << class_)
-        for cell in self.cells:
-            for at in cell.words:
-                if (word := cell.word(at)) in want.words:
-                    _put(memory, self.value(cell.base) + at, self.value(want.words[word]))
+        self._put_wanted(memory, "")
         for moved in want.moved:
             if moved.to == "state" and self.holds(moved.when):
                 to, source, length = map(self.value, (moved.to_at, moved.source_at, moved.length))
@@ -195,10 +211,9 @@ class Replay:
 
     def _bytes(self, ran: Run) -> list[str]:
         """How the memories of instances differ."""
-        data = {
-            name: bytearray((a * 5 + (a >> 8) * 11 + tag * 101) & 0xFF for a in range(BYTES))
-            for tag, name in enumerate(self.scenario.shares)
-        }
+        data = self._shared()
+        for name in data:
+            self._put_wanted(data[name], name)
         for moved in self.scenario.want.moved:
             if moved.to in data and self.holds(moved.when):
                 to, source, length = map(self.value, (moved.to_at, moved.source_at, moved.length))

@@ -16,10 +16,10 @@ from meld.abi.traps import Trap
 from meld.notes.channels import FIRST_STREAM
 from meld.notes.tasks import task_bytes
 from proofs.runtime.cells import FREE, Cell, bits, symbol
-from proofs.runtime.check import Event, Scenario, Want
+from proofs.runtime.check import YES, Event, Scenario, Want
 from proofs.runtime.handles import HANDLE, RECORD, Add, added, new_block, room
 from proofs.runtime.tasks import (
-    CANCELLED,
+    BEFORE,
     CANCELLED_BEFORE,
     EXITED,
     HELD,
@@ -30,8 +30,10 @@ from proofs.runtime.tasks import (
     STARTED,
     STARTING,
     TASK,
+    TOLD,
     WAITS,
     After,
+    Line,
     Task,
     Waiters,
     is_flag,
@@ -45,8 +47,7 @@ def scenarios(limit: int) -> Iterator[Scenario]:
     yield _called(limit)
     yield _dropped(limit)
     yield _cancelled(limit)
-    yield _asked(limit, busy=True)
-    yield _asked(limit, busy=False)
+    yield from (_asked(limit, where) for where in PLACES)
 
 
 def _called(limit: int) -> Scenario:
@@ -86,7 +87,7 @@ def _called(limit: int) -> Scenario:
     return t.of("call_async", (TASK,), cells, given, want, atomic=False, fresh=[new_block()], low=low)
 
 
-def _of_handle(t: Task) -> tuple[z3.BoolRef, z3.BoolRef, list[tuple[str, z3.BoolRef]]]:
+def of_handle(t: Task) -> tuple[z3.BoolRef, z3.BoolRef, list[tuple[str, z3.BoolRef]]]:
     """What is known of a handle, whether it is a subtask's, and the trap if there is none. The task is its object."""
     entry, table = t.table.entry, t.table
     subtask = z3.And(z3.ULT(HANDLE, table.length), entry.first(0) == 2)
@@ -101,7 +102,7 @@ def _of_handle(t: Task) -> tuple[z3.BoolRef, z3.BoolRef, list[tuple[str, z3.Bool
 def _dropped(limit: int) -> Scenario:
     """`subtask.drop`: traps unless it is resolved and its event was delivered."""
     t, after = Task(limit), After()
-    given, subtask, after.traps = _of_handle(t)
+    given, subtask, after.traps = of_handle(t)
     found = t.table.entry.first(0)
     after.traps += [
         (Trap.NOT_WAITABLE.value, z3.And(found != 2, found < FIRST_STREAM)),
@@ -141,7 +142,7 @@ def _cancelled(limit: int) -> Scenario:
     """`subtask.cancel`: of a call that has not started; of one that is resolved; of one that runs on, which is told."""
     t, after = Task(limit), After()
     sync = symbol("sync")
-    given, subtask, after.traps = _of_handle(t)
+    given, subtask, after.traps = of_handle(t)
     joined = t.cell.first(20) != 0
     starting, running = z3.And(subtask, t.state == STARTING), z3.And(subtask, t.state == STARTED)
     event = t.cell.first(28)
@@ -162,7 +163,6 @@ def _cancelled(limit: int) -> Scenario:
     out = z3.And(starting, t.record.first(PENDING) == t.cell.base)
     after.put(t.record, PENDING, 0, out)
     after.put(t.record, PENDING + 4, 0, out)
-    after.put(t.cell, 32, t.flags | CANCELLED, running)
     after.put(t.cell, 36, 7, running)
     frame = Cell("frame", variable("free"), 16, z3.And(running, variable("free") != 0))
     after.put(frame, 8, frame.base + 8)
@@ -191,55 +191,67 @@ def _cancelled(limit: int) -> Scenario:
     )
 
 
-def _asked(limit: int, *, busy: bool) -> Scenario:
-    """`cancel`: a task that waits in a callback leaves those that wait for its set; one that has yielded, its queue.
+def _asked(limit: int, where: str) -> Scenario:
+    """`cancel` of a task that waits in a callback, has yielded, or runs; `where` is one of `PLACES`.
 
-    If its instance is busy, one that waited is ready, one that has yielded keeps its place; else its callback is called
-    at once, and here yields or exits. One that has yielded is alone among those that yielded, or that are ready.
+    If its instance is busy, one that waited is ready, one that has yielded keeps its place, and neither has been told.
+    Else it leaves those that wait for its set, or its queue, and its callback is called, and here yields or exits.
     """
     t, after = Task(limit), After()
-    waits = is_flag(t.flags, WAITS)
-    rests = z3.And(z3.Not(waits), t.cell.first(36) == 1)
+    busy, waits, rests = where == "its instance is busy", is_flag(t.flags, WAITS), t.cell.first(36) == 1
     waiters = Waiters(t.table.entry.first(4), waits)
-    after.put(t.cell, 36, 7)
-    after.put(t.cell, 32, z3.If(waits, t.flags & ~WAITS & 0xFFFFFFFF, t.flags) | CANCELLED)
-    waiters.link(after, t.cell.first(0), waits)
-    table = z3.And(t.table.invariant(), t.table.placed)
     answer = symbol("callback.answer")
-    told = z3.Or(waits, rests)
-    yields, exits = z3.And(told, answer == 1), z3.And(told, answer == 0)
-    tail = t.tail(READY, waits) if busy else t.tail(LATER, z3.And(yields, waits))
-    facts = [t.record.first(20) != 0]
-    if busy:
-        t.append(after, READY, tail, waits)
-    else:
-        for queue in (READY, LATER):
-            there = z3.And(rests, t.queues.first(queue) == TASK)
-            after.put(t.queues, queue, 0, there)
-            after.put(t.queues, queue + 4, 0, there)
-        after.events.append(Event("callback", (TASK, bits(6), bits(0), bits(0)), told))
-        after.put(t.cell, 36, z3.If(yields, bits(1), bits(0)), told)
-        after.put(t.cell, 80, variable("task"), told)
-        after.put(t.record, 20, 0, told)
-        t.append(after, LATER, tail, z3.And(yields, waits))
-        after.put(t.queues, LATER, TASK, z3.And(yields, rests))
-        after.put(t.queues, LATER + 4, TASK, z3.And(yields, rests))
-        t.exit(after, exits)
-        after.set("callback.answer", answer)
-        facts = [t.free_to_run, z3.ULE(answer, 1), t.record.first(PENDING) == 0, t.sized]
-        facts.append(z3.Implies(rests, z3.Or(_alone(t, LATER, READY), _alone(t, READY, LATER))))
-    cells = [t.table.entry, *waiters.cells, tail, *([] if busy else [t.share])]
-    away = [z3.Implies(c.when, t.table.beyond(c)) for c in (*t.cells, *waiters.cells, tail)]
+    yields, exits = answer == 1, answer == 0
+    table = z3.And(t.table.invariant(), t.table.placed)
     entry = t.table.entry
     is_set = z3.And(z3.ULT(HANDLE, t.table.length), entry.first(0) == 1, t.cell.first(40) == HANDLE, HANDLE != 0)
-    given = z3.And(table, *away, is_set, waiters.facts, z3.Implies(waits, waiters.at == TASK), *facts)
+    handle = [table, is_set, waiters.facts, z3.Implies(waits, waiters.at == TASK)]
+    facts, cells = [], [entry, *waiters.cells]
     low = [(t.table.at, t.table.capacity != 0)]
-    scenario = t.of("cancel", (TASK,), cells, given, after.want(), low=low, atomic=busy)
-    scenario.name += ", its instance is busy" if busy else ", at once"
+    after.put(t.cell, 36, 7)
+    if busy:
+        tail = t.tail(READY, waits)
+        waiters.link(after, t.cell.first(0), waits)
+        after.put(t.cell, 32, t.flags & ~WAITS & 0xFFFFFFFF, waits)
+        t.append(after, READY, tail, waits)
+        cells.append(tail)
+        facts.append(t.record.first(20) != 0)
+    elif where == "it runs":
+        cells, low, facts = [], [], [z3.Not(waits), z3.Not(rests)]
+    else:
+        facts += [t.free_to_run, z3.ULE(answer, 1), t.record.first(PENDING) == 0, t.sized]
+        if where == "it waits":
+            tail = t.tail(LATER, yields)
+            waiters.link(after, t.cell.first(0), YES)
+            t.append(after, LATER, tail, yields)
+            facts.append(waits)
+            cells += [tail, t.share]
+        else:
+            ready = where == "it has yielded, and is ready"
+            lines = [
+                Line(t, LATER, z3.BoolVal(not ready), "later", BEFORE - ready),
+                Line(t, READY, z3.BoolVal(ready), "ready", BEFORE - (not ready)),
+            ]
+            for line in lines:
+                line.remove(after)
+            lines[0].append(after, yields)
+            facts += [z3.Not(waits), rests, *(f for line in lines for f in (line.facts, line.ends))]
+            cells, low = [c for line in lines for c in (*line.before, line.tail)] + [t.share], []
+        after.events.append(Event("callback", (TASK, bits(6), bits(0), bits(0))))
+        after.put(t.cell, 36, z3.If(yields, bits(1), bits(0)))
+        after.put(t.cell, 32, t.flags & ~WAITS & 0xFFFFFFFF | TOLD)
+        after.put(t.cell, 80, variable("task"))
+        after.put(t.record, 20, 0)
+        t.exit(after, exits)
+        after.set("callback.answer", answer)
+    if low:
+        facts += handle
+        facts += [z3.Implies(c.when, t.table.beyond(c)) for c in (*t.cells, *cells[1:]) if c is not t.share]
+    atomic = busy or where == "it runs"
+    scenario = t.of("cancel", (TASK,), cells, z3.And(*facts), after.want(), low=low, atomic=atomic)
+    scenario.name += f", {where}"
     return scenario
 
 
-def _alone(t: Task, queue: int, other: int) -> z3.BoolRef:
-    """The task is all that a queue has, and the other queue is empty."""
-    first = t.queues.first
-    return z3.And(first(queue) == TASK, first(queue + 4) == TASK, t.cell.first(0) == 0, first(other) == 0)
+PLACES = ("its instance is busy", "it runs", "it waits", "it has yielded", "it has yielded, and is ready")
+"""Where a task is that is cancelled."""

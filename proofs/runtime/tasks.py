@@ -30,7 +30,7 @@ MOST_TASKS = 8
 """Tasks of a share, in the program that is proved."""
 BEFORE = 2
 """Those that wait before the task that a function is about."""
-EXITED, CANCELLED, HELD, WAITS = 2, 4, 8, 16
+EXITED, TOLD, HELD, WAITS = 2, 4, 8, 16
 """Flags of a task."""
 STARTING, STARTED, RETURNED, CANCELLED_BEFORE, CANCELLED_AFTER = range(5)
 """States of a subtask."""
@@ -92,14 +92,13 @@ class Task:
         self.flags, self.state = self.cell.first(32), self.cell.first(8)
         number = z3.LShR(self.flags, 16)
         self.share = Cell("share", bits(REGIONS.shares) + (number << 2), 4, static=True)
-        self.known = z3.And(
+        self.known_but_share = z3.And(
             self.cell.first(12) == self.record.base,
             self.cell.first(4) != 0,
-            z3.ULT(number, SHARES),
-            z3.ULE(self.share.first(0), MOST_TASKS),
             z3.ULE(self.state, CANCELLED_AFTER),
             variable("frames.state") == 0,
         )
+        self.known = z3.And(self.known_but_share, z3.ULT(number, SHARES), z3.ULE(self.share.first(0), MOST_TASKS))
         self.cells = [self.cell, self.record, self.queues]
 
     @property
@@ -157,6 +156,51 @@ class Task:
         return scenario
 
 
+class Line:
+    """A queue in which the task is behind others, `most` of them at most, and before any number; or one of these."""
+
+    def __init__(self, t: Task, queue: int, there: z3.BoolRef, name: str = "before", most: int = BEFORE) -> None:
+        self.task, self.queues, self.queue, self.there = t.cell, t.queues, queue, there
+        self.number, self.following = symbol(f"{name}.number"), t.cell.first(0)
+        self.before: list[Cell] = []
+        self.last = bits(0)
+        addresses = [t.queues.first(queue)]
+        facts = [z3.ULE(self.number, most)]
+        for n in range(most):
+            cell = Cell(f"{name}{n}", addresses[-1], 16, z3.UGT(self.number, n))
+            self.before.append(cell)
+            self.last = z3.If(self.number == n + 1, cell.base, self.last)
+            facts.append(z3.Implies(cell.when, addresses[-1] != 0))
+            addresses.append(cell.first(0))
+        for n, address in enumerate(addresses):
+            facts.append(z3.Implies(self.number == n, address == z3.If(there, TASK, bits(0))))
+        self.goes_on = z3.And(there, self.following != 0)
+        self.tail = Cell(f"{name}.tail", t.queues.first(queue + 4), 16, self.goes_on)
+        self.facts = z3.And(*facts)
+        self.ends = z3.Or(
+            self.goes_on,
+            z3.And(self.number == 0, z3.Not(there)),
+            t.queues.first(queue + 4) == z3.If(there, TASK, self.last),
+        )
+        """Its last one is known as such."""
+
+    def remove(self, after: After) -> None:
+        """The task is there no more."""
+        after.put(self.queues, self.queue, self.following, z3.And(self.there, self.number == 0))
+        for n, cell in enumerate(self.before):
+            after.put(cell, 0, self.following, z3.And(self.there, self.number == n + 1))
+        after.put(self.queues, self.queue + 4, self.last, z3.And(self.there, self.following == 0))
+
+    def append(self, after: After, when: z3.BoolRef) -> None:
+        """The task, which is not or no more there, becomes the last one."""
+        after.put(self.task, 0, 0, when)
+        after.put(self.tail, 0, TASK, when)
+        for n, cell in enumerate(self.before):
+            after.put(cell, 0, TASK, z3.And(when, self.number == n + 1, z3.Not(self.goes_on)))
+        after.put(self.queues, self.queue, TASK, z3.And(when, self.number == 0, z3.Not(self.goes_on)))
+        after.put(self.queues, self.queue + 4, TASK, when)
+
+
 class Waiters:
     """Those that wait for a set: frames, whose second word is 0, and one more, `BEFORE` of them at most before it."""
 
@@ -209,25 +253,9 @@ def _queues(limit: int) -> Iterator[Scenario]:
 
 def _taken_out(t: Task) -> Scenario:
     """`take_out`: the task is at a place up to `BEFORE`, or the queue has up to so many others and ends."""
-    number, there = symbol("before"), z3.Bool("there")
-    before: list[Cell] = []
-    addresses = [t.queues.first(READY)]
-    facts = [z3.ULE(number, BEFORE)]
-    for n in range(BEFORE):
-        cell = Cell(f"before{n}", addresses[-1], 16, z3.UGT(number, n))
-        before.append(cell)
-        facts.append(z3.Implies(cell.when, addresses[-1] != 0))
-        addresses.append(cell.first(0))
-    for n, address in enumerate(addresses):
-        facts.append(z3.Implies(number == n, address == z3.If(there, TASK, bits(0))))
-    after, following = After(), t.cell.first(0)
-    last = bits(0)
-    after.put(t.queues, READY, following, z3.And(there, number == 0))
-    for n, cell in enumerate(before):
-        after.put(cell, 0, following, z3.And(there, number == n + 1))
-        last = z3.If(number == n + 1, cell.base, last)
-    after.put(t.queues, READY + 4, last, z3.And(there, following == 0))
-    return t.of("take_out", (t.queues.base, TASK), before, z3.And(*facts), after.want())
+    line, after = Line(t, READY, z3.Bool("there")), After()
+    line.remove(after)
+    return t.of("take_out", (t.queues.base, TASK), line.before, line.facts, after.want())
 
 
 def _life(limit: int) -> Iterator[Scenario]:
@@ -401,7 +429,7 @@ def _scheduler(limit: int) -> Iterator[Scenario]:
     yield t.of("check_return", (), [], variable("task") == TASK, after.want(t.cell.first(4)))
     t, after = Task(limit), After()
     after.traps = [
-        (Trap.CANCEL_NOT_SENT.value, z3.Not(is_flag(t.flags, CANCELLED))),
+        (Trap.CANCEL_NOT_SENT.value, z3.Not(is_flag(t.flags, TOLD))),
         (Trap.RETURN_TWICE.value, z3.UGE(t.state, RETURNED)),
         (Trap.BORROWS.value, t.cell.first(48) != 0),
     ]
@@ -460,6 +488,7 @@ def _delivered(limit: int) -> Scenario:
     after.put(t.cell, 36, z3.If(yields, bits(1), bits(0)), runs)
     after.put(t.cell, 80, variable("task"), runs)
     after.put(t.record, 20, 0, runs)
+    after.put(t.cell, 32, t.flags | TOLD, z3.UGT(own, 1))
     after.put(t.cell, 32, t.flags | WAITS, again)
     after.put(t.cell, 0, 0, again)
     waiters.link(after, TASK, again)
