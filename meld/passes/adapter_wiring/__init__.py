@@ -38,8 +38,10 @@ N = TypeVar("N", bound=Note)
 
 INLINED = ("string", "list", "transcode", "bytes", "realloc")
 """Helpers that are inlined where few call them, by the first part of their keys."""
+INLINED_ONCE = ("elements", "run")
+"""Helpers that are inlined where one place calls them, outside a loop."""
 INLINED_CALLS = 4
-"""Calls of one of them up to which each is inlined; with more the size counts."""
+"""Calls of one of the former up to which each is inlined; with more the size counts."""
 
 
 class AdapterWiring(Pass):
@@ -280,6 +282,7 @@ def _named(name: str, _: Item) -> str:
 def _inline_helpers(module: Module, adapters: AdapterModule, made: Mapping[str, CoreItem], cx: PassContext) -> int:
     """Inlines helpers that few call, callees first: what is short costs what its calls cost."""
     helpers = {made[name] for name in adapters.helpers_of(*INLINED)}
+    parts = {made[name] for name in adapters.helpers_of(*INLINED_ONCE)}
     called = {
         function: [i.args[0] for i in function.instructions if i.op == "call"]
         for name, function in made.items()
@@ -292,7 +295,7 @@ def _inline_helpers(module: Module, adapters: AdapterModule, made: Mapping[str, 
         return module.func_type((), types)
 
     def wanted(callee: Function) -> bool:
-        return callee in helpers and count[callee] <= INLINED_CALLS
+        return count[callee] <= (INLINED_CALLS if callee in helpers else callee in parts)
 
     return sum(
         inline_calls(caller, wanted, results)

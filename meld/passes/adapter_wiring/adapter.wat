@@ -37,17 +37,3 @@
     end
     {in_range}
     local.get $ptr)
-
-  ;; A char: up to 0x10ffff, not a surrogate. Both conditions at once: shifted by 0xd800, surrogates come first.
-  (func $check_char (param $char i32) (result i32)
-    (i32.ge_u (local.get $char) (i32.const 0x110000))
-    if
-      call {trap CHAR}
-      unreachable
-    end
-    (i32.lt_u (i32.sub (local.get $char) (i32.const 0xd800)) (i32.const 0x800))
-    if
-      call {trap CHAR}
-      unreachable
-    end
-    local.get $char)

@@ -122,6 +122,7 @@ KIND_OF_HELPER = {
     "string": "transcode",
     "strings": "transcode",
     "transcode": "transcode",
+    "run": "transcode",
     "list": "memory-copy",
     "elements": "memory-copy",
     "copy": "memory-copy",
@@ -347,10 +348,6 @@ class AdapterModule:
         return self.helper(
             ("realloc", side.memory, side.realloc, reason), "realloc", lambda own: self.piece("realloc", own, params)
         )
-
-    def check_char(self) -> str:
-        """``(i32) → i32``: traps unless it is a Unicode scalar value."""
-        return self.helper(("char",), "char", lambda name: self.piece("check_char", name, {}))
 
     # --- bytes ---
 

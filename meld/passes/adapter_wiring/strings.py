@@ -28,6 +28,9 @@ _TRANSCODE = {
 }
 """(what the source is, encoding of the target) → piece."""
 
+_RUNS = frozenset({"widen_ascii", "widen_latin1", "narrow", "validate_utf16"})
+"""Pieces that begin a string, and end it if it is short and plain."""
+
 
 def string_helper(adapters: AdapterModule, source: Side, target: Side) -> str:
     """``(address, length) → (address, length)`` of a string, from one side to the other: checked, transcoded."""
@@ -95,14 +98,9 @@ class _Strings:
 
     def piece(self, template: str) -> str:
         """The name of a piece for this pair, written on first use."""
-        whole = template in _TRANSCODE.values()
-        key = (
-            "transcode" if whole else "strings",
-            template,
-            self.source.memory,
-            self.target.memory,
-            self.target.realloc,
-        )
+        source, target = self.source, self.target
+        kind = "transcode" if template in _TRANSCODE.values() else "run" if template in _RUNS else "strings"
+        key = (kind, template, source.memory, target.memory, target.realloc)
         return self.adapters.helper(key, template, lambda name: self.text(template, name))
 
     def text(self, template: str, name: str) -> str:

@@ -342,7 +342,7 @@ class Translator:
         if src.kind in _IN_BULK:
             assert self.source.memory is not None and self.target.memory is not None
             params = {"p": p.value, "q": q.value, "from": self.source.memory, "to": self.target.memory}
-            return self.adapters.piece(_IN_BULK[src.kind], name, params | {"check_char": self.adapters.check_char()})
+            return self.adapters.piece(_IN_BULK[src.kind], name, params)
         body = Body([("$from", p), ("$end", p), ("$to", q), *self._scope_param(src)])
         parts = parts_of(src) if self.adapters.simd else None
         if parts is not None:

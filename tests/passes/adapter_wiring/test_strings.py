@@ -229,8 +229,14 @@ def _as_python_decodes(give: Give, data: bytes, length: int, codec: str, to: str
         assert give(data, length) == expected, data.hex()
 
 
-def test_lists_of_chars(tmp_path: Path) -> None:
-    give = giver(pair(tmp_path, "(list char)"), 4)
+@pytest.mark.parametrize("adapters", [1, INLINED_CALLS + 1])
+def test_lists_of_chars(adapters: int, tmp_path: Path) -> None:
+    running = pair(tmp_path, "(list char)", adapters=adapters)
+    names = {(function.name or "").rstrip("0123456789") for function in running.module.functions}
+    assert names & {"adapter.list.", "adapter.elements.", "adapter.char."} == (
+        {"adapter.list."} if adapters > 1 else set()
+    )
+    give = giver(running, 4)
     rng = random.Random(1)
     for n in range(200):
         chars = rng.choices((0, 0x41, 0xD7FF, 0xE000, 0xFFFF, 0x10FFFF), k=n % 40)
