@@ -299,13 +299,15 @@ def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], o
             raise MeldError("--link needs two inputs at least", where=str(paths[0]))
         if options.host_only:
             raise MeldError("--host-only needs two inputs at least", where=str(paths[0]))
+        if options.wrap and isinstance(program, Module) and "merged" not in program.facts:
+            hint = _componentized(program)
+            raise MeldError("is a core module; --emit=component is for components", where=str(paths[0]), hint=hint)
         return program
     composition = Component(where="composition")
     taken: set[str] = set()
     for program, path in zip(programs, paths, strict=True):
         if not isinstance(program, Component):
-            typed = any(section.name.startswith("component-type") for section in program.customs)
-            hint = "`wasm-tools component new` makes a component of it" if typed else None
+            hint = _componentized(program)
             raise MeldError("is a core module; only components can be linked", where=str(path), hint=hint)
         label = _fresh(in_utf8(Path(path).stem), taken)
         nested = NestedComponent(program, name=label)
@@ -314,6 +316,12 @@ def compose(programs: Sequence[Program], paths: Sequence[str | PathLike[str]], o
     composition.notes += wanted
     composition.notes += [HostOnly(pattern) for pattern in options.host_only]
     return composition
+
+
+def _componentized(module: Module) -> str | None:
+    """A hint for a core module that says its world."""
+    typed = any(section.name.startswith("component-type") for section in module.customs)
+    return "`wasm-tools component new` makes a component of it" if typed else None
 
 
 def _choose_exports(program: Program, options: Options) -> None:

@@ -257,20 +257,17 @@ class _Supply:
                 return self._function(wanted, _pending(f"not interpreted: the {what} {name} {LOST}"))
             if self.lenient and any(isinstance(n, HostCall | OuterCall) for n in wanted.notes):
                 return self._function(wanted, _pending(f"nothing provides the import {wanted.imported}"))
-        raise MeldError(f"nothing provides the import {wanted.imported}", hint=_way_out(module))
+        raise MeldError(
+            f"nothing provides the import {wanted.imported}", hint=WASI_NEEDS if module.startswith("wasi:") else None
+        )
 
     def _function(self, wanted: Function, call: Callable[..., Any]) -> wasmtime.Func:
         return wasmtime.Func(self.store, engine_type(wanted.signature), call)
 
 
+WASI_NEEDS = "WASI is served to components: run the components themselves, or fuse them with --emit=component"
+
 LOST = "has no note that says what it stands for; a binary does not carry notes, a text dump does"
-
-
-def _way_out(module: str) -> str | None:
-    """What to do about an import that nothing provides."""
-    if module.startswith("wasi:"):
-        return "WASI is served to components: run the components themselves, or fuse them with --emit=component"
-    return None
 
 
 def _pending(message: str) -> Callable[..., NoReturn]:

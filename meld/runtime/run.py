@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from meld.diagnostics import MeldError
 from meld.driver import Options, build
@@ -21,9 +21,10 @@ from meld.ir.describe import item_type, type_name
 from meld.ir.module import KEYWORD_OF, Function, Module
 from meld.ir.types import NumType, ValType
 from meld.notes.boundaries import HostExport
+from meld.passes.base import Program
 from meld.runtime.boundaries import Interpreter
 from meld.runtime.carried import describe_exports
-from meld.runtime.instantiate import Running, Trapped, instantiate
+from meld.runtime.instantiate import WASI_NEEDS, Running, Trapped, instantiate
 from meld.runtime.interrupt import TIME_LIMIT, Watch, stoppable
 from meld.runtime.typed import call, signature
 from meld.runtime.wasi import Surroundings, run_component, run_core, uses_wasi
@@ -110,7 +111,7 @@ def _run_wasi(
     programs = [load(path) for path in paths] if options.stop_after is None else []
     if not any(map(uses_wasi, programs)):
         if surroundings.given:
-            raise MeldError("--dir, --env and arguments are for programs that use WASI, and this one does not")
+            _refuse_surroundings(programs)
         return None
     surroundings.name = Path(paths[0]).name
     core: Module | None = None
@@ -130,6 +131,16 @@ def _run_wasi(
     if watch is not None and watch.over:
         raise MeldError(f"the program runs for more than {limit:g} s")
     return code
+
+
+def _refuse_surroundings(programs: Sequence[Program]) -> NoReturn:
+    """Says why what a WASI program finds is given in vain. Raises MeldError."""
+    for program in programs:
+        if isinstance(program, Module) and any(
+            i.imported.module.startswith("wasi:") for i in program.imports if i.imported
+        ):
+            raise MeldError("--dir, --env and arguments cannot be given to a core module", hint=WASI_NEEDS)
+    raise MeldError("--dir, --env and arguments are for programs that use WASI, and this one does not")
 
 
 def _trace(line: str) -> None:

@@ -216,5 +216,8 @@ def test_wasi_of_a_fused_module_and_arguments_among_the_files(
     core.write_text('(module (import "wasi:cli/exit@0.2.0" "exit" (func (param i32))) (func (export "f")))')
     assert main(["run", str(core), "--invoke", "f"]) == 2
     assert "hint: WASI is served to components: run the components themselves" in capsys.readouterr().err
+    assert main(["run", str(core), "--", "ann"]) == 2
+    err = capsys.readouterr().err
+    assert "arguments cannot be given to a core module\nhint: WASI is served to components" in err
     assert main(["run", str(core), "ann"]) == 2
     assert "error: ann: no such file\nhint: arguments of the program come after `--`" in capsys.readouterr().err

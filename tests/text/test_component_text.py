@@ -491,3 +491,13 @@ def test_changed_text(seed: int) -> None:
             assert "changed.wat" in str(e) or "offset" in str(e), str(e)
         else:
             assert print_program(parse(text, "again.wat")) == text
+
+
+def test_floats_by_their_old_names() -> None:
+    """Tools read `float32` and `float64` still; they are printed as they are named now."""
+    text = '(component (type (func (param "a" float32) (result (list float64)))))'
+    found = read(text)
+    assert write_component(found) == bytes(wasmtime.wat2wasm(text))
+    assert "float" not in print_program(found) and print_program(read(text.replace("float", "f"))) == print_program(
+        found
+    )

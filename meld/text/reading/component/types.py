@@ -34,6 +34,11 @@ _TYPE_OF = {
 }
 
 
+def _primitive(node: Token) -> Prim:
+    """A primitive type; text of before 2024 writes `float32` and `float64`."""
+    return Prim(node.replace("float", "f"))
+
+
 class TypeReader:
     """Reads types. `declared` reads the declarations of component and instance types, in the scope that is open."""
 
@@ -91,7 +96,7 @@ class TypeReader:
             shape = self.compound(node)
             return self.here.add(TypeDefinition(shape))
         if node.type == "PRIM":
-            return Prim(node)
+            return _primitive(node)
         found = self.here.find(Sort.TYPE, node)
         if isinstance(found, TypeDefinition) and not isinstance(found.type, VALUE_SHAPES):
             raise self.here.error(node, "expected a value type")
@@ -204,7 +209,7 @@ class TypeReader:
     def type_body(self, node: Node, name: str | None = None) -> TypeShape:
         """The right-hand side of the definition of a type, which may have a name."""
         if isinstance(node, Token):
-            return Prim(node)
+            return _primitive(node)
         match node.data:
             case "func_type":
                 signature = node.children[1]
