@@ -31,7 +31,8 @@ the caller at once; what it has borrowed or lent is kept in a scope of its own, 
 Written from the specification, not from what the compiler generates: where both answer, each checks the other.
 Source: Component Model, CanonicalABI.md. Where wasmtime 50 is ahead of it, the engine is followed: `CANCELLED` beats
 `COMPLETED`; a drop is reported to an idle other end too; a call does not queue behind those that wait for backpressure;
-a call waits while another task has the instance for itself, also if it does not need that;
+a call waits while another task has the instance for itself, also if it does not need that; a task whose cancellation is
+asked for again is told again;
 `task.return` may leave out a memory that it does not need; cancellation reaches only callback waits, yields and pending
 starts.
 """

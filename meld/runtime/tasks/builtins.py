@@ -20,7 +20,7 @@ from meld.runtime.streams import HostTrap
 from meld.runtime.tables import Scope
 from meld.runtime.tasks.calls import TWICE, Calls
 from meld.runtime.tasks.channels import Buffer, Channel, End, EndState, ErrorContext, end_of
-from meld.runtime.tasks.scheduler import MAX_BACKPRESSURE, Coroutine, InstanceState, State, Switched, Thread
+from meld.runtime.tasks.scheduler import MAX_BACKPRESSURE, Coroutine, InstanceState, Switched, Thread
 from meld.runtime.tasks.waitables import BLOCKED, Event, Subtask, Waitable, WaitableSet
 from meld.support.records import record
 
@@ -140,7 +140,7 @@ def task_return(call: BuiltinCall, *cores: int) -> None:
 def task_cancel(call: BuiltinCall) -> None:
     task = call.thread.task
     trap_if(task.resolved, TWICE)
-    trap_if(task.state is not State.CANCEL_DELIVERED, "`task.cancel` called by task which has not been cancelled")
+    trap_if(not task.told, "`task.cancel` called by task which has not been cancelled")
     call.calls.resolve(task, None)
 
 
@@ -236,9 +236,8 @@ def subtask_cancel(call: BuiltinCall, handle: int) -> Coroutine:
     subtask = call.instance.table.get(Subtask, handle)
     if not call.note.options.is_async:
         subtask.check_alone()
-    trap_if(subtask.released or subtask.cancelled, "`subtask.cancel` called after terminal status delivered")
+    trap_if(subtask.released, "`subtask.cancel` called after terminal status delivered")
     if not subtask.resolved:
-        subtask.cancelled = True
         call.calls.cancel(subtask)
         if not subtask.resolved:
             if call.note.options.is_async:

@@ -339,7 +339,7 @@ class Calls:
 
     def _next_event(self, task: Task, joined: WaitableSet | None) -> Event:
         if task.state is State.CANCEL_PENDING:
-            task.state = State.CANCEL_DELIVERED
+            task.state, task.told = State.STARTED, True
             return CANCELLED
         return NOTHING if joined is None else joined.poll(self.scheduler)
 
@@ -368,11 +368,14 @@ class Calls:
             )
             return
         task.state = State.CANCEL_PENDING
-        if task.waits and task.may_return():
+        if not task.waits:
+            return
+        if thread.among is not None:
+            thread.among.remove(thread)
+            thread.among = None
+            scheduler.wake(thread)
+        if task.may_return():
             scheduler.unqueue(thread)
-            if thread.among is not None:
-                thread.among.remove(thread)
-                thread.among = None
             scheduler.run(thread)
 
 

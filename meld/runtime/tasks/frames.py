@@ -123,8 +123,7 @@ class Frames:
         confined = thread.task.instance if not thread.task.type.is_async else None
         while True:
             self.scheduler.run_target()
-            self.scheduler.run_until(lambda: thread.queued, confined)
-            self.scheduler.unqueue(thread)
+            self.scheduler.run_above(thread, confined)
             self.scheduler.current = thread
             thread.held = False
             try:

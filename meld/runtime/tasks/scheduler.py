@@ -63,8 +63,7 @@ class State(Enum):
     INITIAL = 1
     STARTED = 2
     CANCEL_PENDING = 3
-    CANCEL_DELIVERED = 4
-    RESOLVED = 5
+    RESOLVED = 4
 
 
 @record(eq=False)
@@ -80,6 +79,7 @@ class Task:
         closes: whether its `post-return` must not call out; engines let it between two synchronous sides.
         moves: whether its frames may be taken off the stack while it waits.
         waits: whether it waits between two callbacks, where cancellation reaches it.
+        told: whether it has been told of a cancellation, so that it may end by `task.cancel`.
         thread: its implicit thread, which calls the function and its callback.
         threads: how many threads of it have begun or are to, and have not ended.
     """
@@ -99,6 +99,7 @@ class Task:
     thread: Thread | None = None
     threads: int = 0
     waits: bool = False
+    told: bool = False
 
     @property
     def exclusive(self) -> bool:
@@ -200,12 +201,16 @@ class Scheduler:
                 queue.remove(thread)
         thread.queued = False
 
-    def take(self, of: InstanceState | None) -> Thread | None:
-        """The next thread that can run, out of its queue; of one instance, if given, and without its one stack."""
+    def take(self, of: InstanceState | None, innermost: Thread | None = None) -> Thread | None:
+        """The next thread that can run, out of its queue; of one instance, if given, and without its one stack.
+
+        Of those whose frames are held, only the innermost one can.
+        """
         able = [
             thread
             for thread in (*self.ready, *self.yielded)
-            if not thread.held and (of is None or (thread.task.instance is of and not thread.exclusive))
+            if thread is innermost
+            or (not thread.held and (of is None or (thread.task.instance is of and not thread.exclusive)))
         ]
         if not able:
             return None
@@ -263,6 +268,22 @@ class Scheduler:
         before, self.confined = self.confined, instance or self.confined
         while not done():
             thread = self.take(self.confined)
+            if thread is None:
+                raise HostTrap(self.stuck())
+            self.run(thread)
+        self.confined = before
+
+    def run_above(self, innermost: Thread, instance: InstanceState | None) -> None:
+        """Runs threads above the frames of one that waits, until it is that one's turn.
+
+        Args:
+            instance: whose threads alone may run; None for all.
+
+        Raises:
+            HostTrap: no thread can go on.
+        """
+        before, self.confined = self.confined, instance or self.confined
+        while (thread := self.take(self.confined, innermost)) is not innermost:
             if thread is None:
                 raise HostTrap(self.stuck())
             self.run(thread)

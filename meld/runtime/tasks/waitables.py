@@ -150,7 +150,6 @@ class Subtask(Waitable):
     task: Task | None = None
     scope: Scope = field(default_factory=Scope)
     status: Status = Status.STARTING
-    cancelled: bool = False
     released: bool = False
     answer: list[int] = field(default_factory=list)
     release: Callable[[], None] | None = None
