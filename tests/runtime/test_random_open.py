@@ -44,6 +44,48 @@ def test_a_call_is_let_in() -> None:
     assert verdict.word == "legal" and verdict.unfused != verdict.fused, verdict
 
 
+def _callee(kind: str, lift: str, *lines: str, plain: bool = False) -> Script:
+    return Script(kind, lift, _steps(*lines, "end"), plain)
+
+
+@pytest.mark.parametrize("element", ["u8", "string", ""])
+@pytest.mark.parametrize("most", [1, 4, 5, 7])
+@pytest.mark.parametrize(
+    "told",
+    [
+        ("stream.cancel-write 10",),
+        ("set.new 9", "join 10 9", "poll 9", "poll 9"),
+        ("set.new 9", "join 10 9", "yield", "poll 9", "stream.write 10 2", "poll 9"),
+        ("stream.drop-writable 10",),
+    ],
+    ids=["cancelled", "polled", "polled later", "dropped"],
+)
+def test_partly_read(element: str, most: int, told: tuple[str, ...]) -> None:
+    """What is left of a buffer of which something has been read is the host's to read until its writer is told."""
+    root = ("stream.new 11 10", "stream.write 10 7", "stream.read 11 2 2", "give-sync 1 0 0 11", *told, "return 3")
+    host = _callee("g", "sync", "take 11", f"stream.read 11 {most} 7", "stream.drop-readable 11")
+    again = _callee("g", "sync", "take 11", f"stream.read 11 {most} 7", "stream.read 11 1 6", "stream.cancel-read 11")
+    for callee in (host, again):
+        program = Program(1, element, [Instance([_callee("f", "stackful", *root)]), Instance([callee])])
+        assert split(program) == (0, 1)
+        verdict = OpenShape(program).verdict(program)
+        assert verdict.word == "same" and not verdict.model, verdict
+
+
+def test_an_event_that_is_taken() -> None:
+    """An operation is cancelled that has an event, for which the callback of a call before is due."""
+    root = (
+        *("stream.new 8 7", "stream.write 7 1 4", "give 1 6 0 8", "stream.cancel-write 7"),
+        *("call 1 3 1", "return 55"),
+    )
+    reads = _callee("g", "stackful", "take 5", "stream.read-sync 5 2 7", "return 96")
+    waits = _callee("f", "callback", "set.new 9", "cb-wait 9")
+    program = Program(1, "u8", [Instance([_callee("f", "stackful", *root)]), Instance([reads, waits])])
+    assert split(program) == (0, 1)
+    verdict = OpenShape(program).verdict(program)
+    assert verdict.word == "same" and not verdict.model, verdict
+
+
 @pytest.mark.parametrize(
     ("root", "lift", "host"),
     [

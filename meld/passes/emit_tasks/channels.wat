@@ -85,7 +85,7 @@
     (call $waitable_check_sync (local.get $waitable))
     (if (local.get $sync)
       (then (if (i32.load $state offset=4 (local.get $waitable)) (then (call {trap SYNC_AND_ASYNC}) (unreachable)))))
-    (if (i32.eqz (i32.load $state offset=12 (local.get $waitable)))
+{host_look}    (if (i32.eqz (i32.load $state offset=12 (local.get $waitable)))
       (then{host_cancel}
         (i32.store $state offset=32 (local.get $channel)
           (i32.and (local.get $bits) (i32.xor (i32.shl (i32.const 5) (local.get $shift)) (i32.const -1))))

@@ -16,6 +16,7 @@
       (then
         (local.set $end (local.get $waitable))
         (local.set $given (i32.load $state offset=52 (local.get $end)))
+        (call $host_look)
         (call $host_forget (local.get $given)))
       (else
         (local.set $given (call $end_give (local.get $type) (local.get $waitable)))
@@ -60,25 +61,23 @@
 
   ;; The channel of a writable end is one of the module again, whose readable end has been parked.
   (func $end_rejoin (param $type i32) (param $end i32) (param $channel i32)
-    (local $handle i32) (local $bits i32) (local $result i32)
+    (local $handle i32) (local $bits i32) (local $result i32) (local $told i32)
     (call $host_drop_of (local.get $type) (i32.load $state offset=52 (local.get $end)))
     (local.set $handle (i32.load $state offset=52 (local.get $channel)))
     (call $host_forget (local.get $handle))
-    (local.set $bits (i32.and (i32.load $state offset=32 (local.get $channel)) (i32.const -513)))
+    (local.set $bits (i32.load $state offset=32 (local.get $channel)))
+    (local.set $told
+      (i32.and
+        (i32.ne (i32.load $state offset=28 (local.get $channel)) (i32.const 0))
+        (i32.eqz (i32.and (local.get $bits) (i32.const 1024)))))
+    (local.set $bits (i32.and (local.get $bits) (i32.const 0x1ff)))
     (block $idle
       (if (i32.eqz (i32.and (local.get $bits) (i32.const 0x10)))
         (then
           ;; engines insist that something is written to a future, also if nobody reads it
           (call $host_write_nothing (local.get $type) (local.get $handle))
           (br $idle)))
-      (if (i32.load $state offset=28 (local.get $channel))
-        (then
-          ;; it has not been told what was read before, and the rest of that buffer can be read now as then
-          (local.set $bits
-            (i32.or
-              (local.get $bits)
-              (i32.and (i32.load $state offset=20 (local.get $end)) (i32.const 0x40))))
-          (br $idle)))
+      (br_if $idle (local.get $told))
       ;; what is being written is parked again
       (local.set $result (call $host_cancel_of (i32.or (local.get $type) (i32.const 1)) (local.get $handle)))
       (global.set $host.waiting (i32.sub (global.get $host.waiting) (i32.const 1)))

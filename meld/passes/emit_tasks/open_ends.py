@@ -148,7 +148,8 @@ class OpenEnds:
         more |= {name: code if self.inner else "" for name, code in OF_ELEMENTS.items()}
         more |= {name: code if self.leaves else "" for name, code in OWN.items()}
         more |= {name: code if self.entered else "" for name, code in OF_PRESSURE.items()}
-        self.text.add(template_text(__package__, "open_ends.wat", params | more))
+        for name in ("open_ends.wat", "rest_of_writes.wat"):
+            self.text.add(template_text(__package__, name, params | more))
         if self.inner:
             self.text.add(template_text(__package__, "open_elements.wat", params | more))
         self.text.add(filled(HOST_END, {"host_end": self._function("host_end")}))
@@ -535,6 +536,13 @@ HOOKS = {
     "host_yield": ("\n    (if (call $host_due) (then (if (i32.eqz (call $may_leave)) (then (call $host_turn)))))"),
     "host_leave": "\n    (if (call $host_due) (then (return (i32.const 1))))",
     "task_cancelled": "\n    (call $root_cancelled (global.get $task))",
+    "host_look": ("    (if (i32.and (local.get $bits) (i32.const 512)) (then (call $host_look)))\n"),
+    "host_rest": (
+        "\n    (if (i32.eq (i32.shr_u (local.get $word) (i32.const 28)) (i32.const 3))"
+        "\n      (then"
+        "\n        (if (i32.and (i32.load $state offset=16 (local.get $waitable)) (i32.const 1024))"
+        "\n          (then (call $host_rest (local.get $waitable))))))"
+    ),
     "host_cancel": (
         "\n        (if (i32.and (local.get $bits) (i32.const 512))"
         "\n          (then"
@@ -549,6 +557,7 @@ HOOKS = {
     "host_subtask_cancel": (
         "\n    (if (i32.and (i32.load $state offset=32 (local.get $task)) (i32.const 512))"
         "\n      (then"
+        "\n        (call $host_look)"
         "\n        (if (i32.lt_u (i32.load $state offset=8 (local.get $task)) (i32.const 2))"
         "\n          (then (call $host_subtask_cancel (local.get $task))))))"
     ),

@@ -49,6 +49,11 @@
         (global.set $host.room (local.get $room))))
     (i32.add (global.get $host.map) (i32.shl (local.get $handle) (i32.const 2))))
 
+  ;; A handle of the host's goes, or what is under way with it. If it has an event, the callback of another call may be due
+  ;; for that, and has to find one (`host_events`). Also an end that is idle has one when the other end is dropped.
+  (func $host_look
+    (if (call $host_shared) (then (drop (call $host_events)))))
+
   (func $host_set (result i32)
     (if (i32.eqz (global.get $host.set)) (then (global.set $host.set (call $host.waitable-set.new))))
     (global.get $host.set))
@@ -89,7 +94,7 @@
           (i32.shl (i32.const 1) (i32.shl (i32.and (local.get $code) (i32.const 1)) (i32.const 2))))
       (then (global.set $host.waiting (i32.sub (global.get $host.waiting) (i32.const 1)))))
     (call $host_moved (local.get $waitable) (local.get $channel) (local.get $payload))
-    (call $waitable_set_event (local.get $waitable) (i32.add (local.get $payload) (i32.const 1))))
+    (call $waitable_set_event (local.get $waitable) (i32.add (local.get $payload) (call $told_before (local.get $channel)))))
 
   ;; What the end of an operation means for its channel: elements that are copied twice arrive, and the value of a
   ;; future has been handed over.
@@ -144,8 +149,11 @@
   ;; Takes the events that are there: whether any of them tells something. If another call waits for the set, its callback is due for
   ;; the first of them, and engines insist that it finds one: another event is put in their place.
   (func $host_poll (result i32)
-    (local $code i32) (local $found i32) (local $tells i32)
     (if (i32.eqz (global.get $host.waiting)) (then (return (i32.const 0))))
+    (call $host_events))
+
+  (func $host_events (result i32)
+    (local $code i32) (local $found i32) (local $tells i32)
     (loop $more
       (local.set $code (call $host.waitable-set.poll (call $host_set) (i32.const {area})))
       (if (local.get $code)
@@ -294,6 +302,7 @@
   (func $host_drop (param $channel i32) (param $type i32)
     (local $handle i32)
     (local.set $handle (i32.load $state offset=52 (local.get $channel)))
+    (call $host_look)
     (call $host_forget (local.get $handle))
     (call $host_drop_of (local.get $type) (local.get $handle)){unlink}
     (call $block_free (local.get $channel) (i32.const 64)))
@@ -316,6 +325,7 @@
     (if (i32.and (local.get $bits) (i32.const 512))
       (then
         (local.set $handle (i32.load $state offset=52 (local.get $waitable)))
+        (call $host_look)
         (call $host_forget (local.get $handle))
         (call $block_free (local.get $waitable) (i32.const 64))
         (return (local.get $handle))))
@@ -327,13 +337,17 @@
         (call $block_free (local.get $waitable) (i32.const 64))
         (return (i32.wrap_i64 (local.get $ends)))))
     (i32.store $state offset=52 (local.get $waitable) (local.get $handle)){not_linked}
-    ;; what has been read of a buffer is told; nothing more is
     (i32.store $state offset=32 (local.get $waitable)
       (i32.or (i32.and (local.get $bits) (i32.const -0x41)) (i32.const 512)))
-    (if (i32.and
-          (i32.ne (i32.and (local.get $bits) (i32.const 0x40)) (i32.const 0))
-          (i32.eqz (i32.load $state offset=28 (local.get $waitable))))
-      (then (call $host_write_parked (local.get $type) (local.get $waitable))))
+    (if (i32.and (local.get $bits) (i32.const 0x40))
+      (then
+        (if (i32.load $state offset=28 (local.get $waitable))
+          (then
+            (i32.store $state offset=32 (local.get $waitable)
+              (i32.or
+                (i32.load $state offset=32 (local.get $waitable))
+                (i32.or (i32.shl (local.get $type) (i32.const 12)) (i32.const 1024))))))
+        (call $host_write_parked (local.get $type) (local.get $waitable))))
     (i32.wrap_i64 (local.get $ends)))
 
   ;; What the host answers to a write that was parked when the host got the other end.
@@ -343,7 +357,9 @@
         (call $host_pending (i32.load $state offset=52 (local.get $channel)) (i32.add (local.get $channel) (i32.const 16)))
         (return)))
     (call $host_moved (i32.add (local.get $channel) (i32.const 16)) (local.get $channel) (local.get $result))
-    (call $waitable_set_event (i32.add (local.get $channel) (i32.const 16)) (i32.add (local.get $result) (i32.const 1))))
+    (call $waitable_set_event
+      (i32.add (local.get $channel) (i32.const 16))
+      (i32.add (local.get $result) (call $told_before (local.get $channel)))))
 
   ;; --- handles of elements that the host reads
 

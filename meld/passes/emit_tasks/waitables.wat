@@ -58,7 +58,7 @@
 
   (func $waitable_delivered (param $waitable i32) (result i32)
     (local $word i32) (local $payload i32)
-    (local.set $word (i32.load $state (local.get $waitable)))
+    (local.set $word (i32.load $state (local.get $waitable))){host_rest}
     (local.set $payload (i32.sub (i32.load $state offset=12 (local.get $waitable)) (i32.const 1)))
     (i32.store $state offset=12 (local.get $waitable) (i32.const 0))
     (if (i32.eqz (i32.and (local.get $word) (i32.const 0x10000000)))
