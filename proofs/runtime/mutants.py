@@ -48,14 +48,14 @@ class Mutant:
             if text.count(self.old) != 1:
                 raise ValueError(f"mutant {self.name}: stands {text.count(self.old)} times in {self.file}: {self.old}")
             return text.replace(self.old, self.new)
-        text = plain(re.sub(r"(?ms)^ *;; with threads\n.*?^ *;; end threads\n", "", text))  # nothing proved has any
+        text = plain(re.sub(r"(?m)^ *;; (with|end) (\w+)$", r"§\1 \2§", text))
         start = text.index(f"(func {self.function} ")
         end = text.find("(func ", start + 1)
-        body = text[start:] if end < 0 else text[start:end]
+        body, behind = (text[start:], "") if end < 0 else (text[start:end], text[end:])
         old, new = plain(self.old), plain(self.new)
         if body.count(old) != 1 or old == new:
             raise ValueError(f"mutant {self.name}: stands {body.count(old)} times in {self.function}: {old}")
-        return text[:start] + body.replace(old, new) + ("" if end < 0 else text[end:])
+        return re.sub(r"§(\w+ \w+)§", r"\n;; \1\n", text[:start] + body.replace(old, new) + behind)
 
     @property
     def package(self) -> str:

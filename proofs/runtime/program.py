@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import wasmtime
 
+from meld.abi.layout import MAX_FLAT_PARAMS
 from meld.abi.options import Options
 from meld.binary.writer import write_module
 from meld.ir import component as c
 from meld.ir.module import Export, Function, Global, ImportName, Memory, Module
 from meld.ir.notes import Instance
-from meld.ir.types import I32, I64, Limits
+from meld.ir.types import I32, I64, FuncType, Limits
 from meld.notes.boundaries import CanonCall
 from meld.notes.channels import ElementCopy
 from meld.notes.streams import Domain, StreamUse
@@ -25,8 +26,10 @@ from meld.passes import emit_tasks
 from meld.passes.emit_tasks.bodies import END_SCOPE, scheduler_params
 from meld.passes.emit_tasks.channels import Channels
 from meld.passes.emit_tasks.rendezvous import Copying, Rendezvous, Verb
+from meld.passes.emit_tasks.threads import BODIES, Threads
 from meld.rewriting.splice import splice
 from meld.rewriting.state import State
+from meld.rewriting.template import filled as fill
 from meld.rewriting.template import template_text
 from meld.rewriting.text import Text
 from meld.support.records import record
@@ -138,11 +141,12 @@ SHARES = 4
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """Where a program with tasks has its queues, and the counts of its shares."""
+    """Where a program with tasks has its queues, the counts of its shares, and the record of its first instance."""
 
     queues: int
     shares: int
     most_tasks: int
+    record: int
 
 
 RUN_UNTIL = """(func $run_until (param $word i32)
@@ -153,13 +157,22 @@ RUN_UNTIL = """(func $run_until (param $word i32)
   (global $run_until.answer (mut i32) (i32.const 0))
   """
 """In place of the work that goes on above a frame: the word that the frame waits for has a value then."""
+STAY, LEAVE = (f'(global $movable (export "frames.movable") i32 (i32.const {value}))' for value in (0, -1))
+"""What says whether frames can leave the stack."""
 
 
-def build_tasks(most_tasks: int, *, hooked: bool = False) -> tuple[bytes, Regions]:
+THREAD_CALL = 99
+"""What the records of threads have in place of the number of a call."""
+OF_THREADS = tuple(name for name in BODIES if name not in ("thread.index", "thread.new-indirect"))
+"""The built-ins of threads of which such a program has those of its first instance, under their names."""
+
+
+def build_tasks(most_tasks: int, *, hooked: bool = False, threaded: bool = False) -> tuple[bytes, Regions]:
     """Two instances with tables, and the scheduler; guests only answer. Everything is exported by its name.
 
     Args:
         hooked: whether `RUN_UNTIL` is in place of the function of that name.
+        threaded: whether there are threads, and frames can leave the stack.
     """
     module = Module(name="tasks")
     owners = [Instance(name=f"i{i}") for i in range(2)]
@@ -173,16 +186,22 @@ def build_tasks(most_tasks: int, *, hooked: bool = False) -> tuple[bytes, Region
         tables.record(owner)
     for label in ("handle_get", "end_borrows", "end_loans"):
         text.give(f"${label}", tables.functions[label])
-    outside, queues = state.reserve(task_bytes(0)), state.reserve(24)
-    regions = Regions(queues, state.reserve(4 * SHARES), most_tasks)
-    params = scheduler_params(outside, queues, regions.shares, most_tasks, opens=False, threads=None)
+    outside, queues = state.reserve(task_bytes(MAX_FLAT_PARAMS if threaded else 0)), state.reserve(24)
+    regions = Regions(queues, state.reserve(4 * SHARES), most_tasks, tables.record(owners[0]))
+    threads = Threads(frozenset(owners), THREAD_CALL, tested=False, catches=False) if threaded else None
+    params = scheduler_params(outside, queues, regions.shares, most_tasks, opens=False, threads=threads)
     params["end_scope"] = END_SCOPE
     for name in ("tasks.wat", "frames.wat"):
         filled = template_text(emit_tasks.__name__, name, params)
         if hooked and name == "tasks.wat":
             start = filled.index("(func $run_until ")
             filled = filled[:start] + RUN_UNTIL + filled[filled.index("(func ", start + 1) :]
-        text.add(filled)
+        text.add(filled.replace(STAY, LEAVE) if threaded else filled)
+    if threads is not None:
+        threads.template(text, params)
+        for name in OF_THREADS:
+            shape = FuncType((I32,) if "resume" in name or "promote" in name else (), () if "later" in name else (I32,))
+            text.function(name, shape, fill(BODIES[name], params | {"record": regions.record}))
     text.add(GUESTS)
     text.place()
     _export_all(module, state)

@@ -19,6 +19,7 @@ from proofs.runtime import (
     stubs,
     subtasks,
     tasks,
+    threads,
     waitables,
     worlds,
 )
@@ -27,7 +28,7 @@ from proofs.runtime.mutants import EQUIVALENT, WRONG, Mutant, mutated, refute
 from proofs.runtime.program import build, build_stubs, build_tasks
 
 INSTANCES, ELEMENTS = 2, ["u8", "none"]
-PROGRAMS = ("channels", "stubs", "tasks", "blocking")
+PROGRAMS = ("channels", "stubs", "tasks", "blocking", "threads")
 
 
 FEW = 64
@@ -36,8 +37,8 @@ FEW = 64
 
 def build_program(name: str) -> Program:
     """Two instances with streams and futures of bytes, and of nothing; or two instances, tasks, and the scheduler."""
-    if name in ("tasks", "blocking"):
-        return read(build_tasks(tasks.MOST_TASKS, hooked=name == "blocking")[0])
+    if name in ("tasks", "blocking", "threads"):
+        return read(build_tasks(tasks.MOST_TASKS, hooked=name == "blocking", threaded=name == "threads")[0])
     if name == "stubs":
         return read(build_stubs(stubs.SIZES)[0])
     return read(build(INSTANCES, ELEMENTS, pages=2, watched=True, asynchronous=channels.ASYNCHRONOUS))
@@ -61,7 +62,7 @@ def scenarios(limit: int | None = None) -> Iterator[Scenario]:
     """All that is proved, of programs whose tables have so many entries at most, or what is usual."""
     for part in (heap, handles, waitables, channels, ends, stubs):
         yield from part.scenarios(limit or tables.limit_of(INSTANCES, tables.CHANNEL_BYTES))
-    for part in (tasks, subtasks, blocking):
+    for part in (tasks, subtasks, blocking, threads):
         yield from part.scenarios(limit or tables.limit_of(INSTANCES))
 
 

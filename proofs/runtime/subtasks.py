@@ -229,8 +229,8 @@ def _asked(limit: int, where: str) -> Scenario:
         else:
             ready = where == "it has yielded, and is ready"
             lines = [
-                Line(t, LATER, z3.BoolVal(not ready), "later", BEFORE - ready),
-                Line(t, READY, z3.BoolVal(ready), "ready", BEFORE - (not ready)),
+                Line(t.cell, t.queues, LATER, z3.BoolVal(not ready), "later", BEFORE - ready),
+                Line(t.cell, t.queues, READY, z3.BoolVal(ready), "ready", BEFORE - (not ready)),
             ]
             for line in lines:
                 line.remove(after)

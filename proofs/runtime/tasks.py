@@ -159,12 +159,14 @@ class Task:
 class Line:
     """A queue in which the task is behind others, `most` of them at most, and before any number; or one of these."""
 
-    def __init__(self, t: Task, queue: int, there: z3.BoolRef, name: str = "before", most: int = BEFORE) -> None:
-        self.task, self.queues, self.queue, self.there = t.cell, t.queues, queue, there
-        self.number, self.following = symbol(f"{name}.number"), t.cell.first(0)
+    def __init__(
+        self, task: Cell, queues: Cell, queue: int, there: z3.BoolRef, name: str = "before", most: int = BEFORE
+    ) -> None:
+        self.task, self.queues, self.queue, self.there = task, queues, queue, there
+        self.number, self.following = symbol(f"{name}.number"), task.first(0)
         self.before: list[Cell] = []
         self.last = bits(0)
-        addresses = [t.queues.first(queue)]
+        addresses = [queues.first(queue)]
         facts = [z3.ULE(self.number, most)]
         for n in range(most):
             cell = Cell(f"{name}{n}", addresses[-1], 16, z3.UGT(self.number, n))
@@ -173,14 +175,14 @@ class Line:
             facts.append(z3.Implies(cell.when, addresses[-1] != 0))
             addresses.append(cell.first(0))
         for n, address in enumerate(addresses):
-            facts.append(z3.Implies(self.number == n, address == z3.If(there, TASK, bits(0))))
+            facts.append(z3.Implies(self.number == n, address == z3.If(there, self.task.base, bits(0))))
         self.goes_on = z3.And(there, self.following != 0)
-        self.tail = Cell(f"{name}.tail", t.queues.first(queue + 4), 16, self.goes_on)
+        self.tail = Cell(f"{name}.tail", queues.first(queue + 4), 16, self.goes_on)
         self.facts = z3.And(*facts)
         self.ends = z3.Or(
             self.goes_on,
             z3.And(self.number == 0, z3.Not(there)),
-            t.queues.first(queue + 4) == z3.If(there, TASK, self.last),
+            queues.first(queue + 4) == z3.If(there, self.task.base, self.last),
         )
         """Its last one is known as such."""
 
@@ -194,11 +196,11 @@ class Line:
     def append(self, after: After, when: z3.BoolRef) -> None:
         """The task, which is not or no more there, becomes the last one."""
         after.put(self.task, 0, 0, when)
-        after.put(self.tail, 0, TASK, when)
+        after.put(self.tail, 0, self.task.base, when)
         for n, cell in enumerate(self.before):
-            after.put(cell, 0, TASK, z3.And(when, self.number == n + 1, z3.Not(self.goes_on)))
-        after.put(self.queues, self.queue, TASK, z3.And(when, self.number == 0, z3.Not(self.goes_on)))
-        after.put(self.queues, self.queue + 4, TASK, when)
+            after.put(cell, 0, self.task.base, z3.And(when, self.number == n + 1, z3.Not(self.goes_on)))
+        after.put(self.queues, self.queue, self.task.base, z3.And(when, self.number == 0, z3.Not(self.goes_on)))
+        after.put(self.queues, self.queue + 4, self.task.base, when)
 
 
 class Waiters:
@@ -253,7 +255,7 @@ def _queues(limit: int) -> Iterator[Scenario]:
 
 def _taken_out(t: Task) -> Scenario:
     """`take_out`: the task is at a place up to `BEFORE`, or the queue has up to so many others and ends."""
-    line, after = Line(t, READY, z3.Bool("there")), After()
+    line, after = Line(t.cell, t.queues, READY, z3.Bool("there")), After()
     line.remove(after)
     return t.of("take_out", (t.queues.base, TASK), line.before, line.facts, after.want())
 

@@ -30,8 +30,9 @@ QUICK = {
     "task: begin",
     "stub: 0 stream.read u32 sync",
     "blocking: check_callers",
+    "threads: thread.resume-later",
 }
-SHOWN = {"block-half-cleared", "append-keeps-next", "exits-uncounted", "buffer-wraps", "only-its-caller"}
+SHOWN = {"block-half-cleared", "append-keeps-next", "exits-uncounted", "buffer-wraps", "only-its-caller", "frames-kept"}
 TRIED = [s for s in SCENARIOS if ALL or s.name in QUICK]
 
 
