@@ -22,7 +22,7 @@ from meld.ir.builtins import CONTEXT_BUILTINS, THREAD_BUILTINS
 from meld.ir.module import CoreItem, Function, Global, Module
 from meld.ir.notes import Instance
 from meld.ir.types import I32, I64
-from meld.notes.boundaries import Boundary, CanonCall, Edge, HostCall, HostExport, threaded_instances
+from meld.notes.boundaries import Boundary, CanonCall, HostCall, HostExport, threaded_instances
 from meld.notes.handles import HandleTable
 from meld.notes.streams import Domain
 from meld.notes.tasks import (
@@ -53,9 +53,10 @@ from meld.passes.emit_tasks.bodies import (
 )
 from meld.passes.emit_tasks.calls import TaskCalled, TaskCalls, of_boundary, of_export
 from meld.passes.emit_tasks.channels import BUILTINS, PART, Channels, has_ends, inside
-from meld.passes.emit_tasks.host_tasks import HostTasks, host_tasks, kept_arguments
+from meld.passes.emit_tasks.host_tasks import HostTasks, kept_arguments
 from meld.passes.emit_tasks.inlined import INLINED
 from meld.passes.emit_tasks.open_ends import SEPARATE, ends_of_host
+from meld.passes.emit_tasks.opens import FOR_COMPONENTS, Opens, opens_of, plans
 from meld.passes.emit_tasks.shares import Parties, Shares
 from meld.passes.emit_tasks.threads import Threads, synchronous
 from meld.rewriting.handles import Tables
@@ -73,9 +74,6 @@ KIND = "async"
 
 LEAVES = ("block_on_set", "block_on_waitable", "call_sync")
 """Functions of the templates that are leaves, apart from built-ins that are."""
-
-FOR_COMPONENTS = "exposed-resources"
-"""The fact that the product will be a component, which lifts functions asynchronously again."""
 
 
 class EmitTasks(Pass):
@@ -99,7 +97,7 @@ class EmitTasks(Pass):
 
     def run(self, module: Module, cx: PassContext) -> None:
         live = Reached(module)
-        opens = _opens(module, live)
+        opens = opens_of(module, live)
         shut = _shut(module, live, cx)
         _refuse_outside(module, live)
         known = inside(module, _builtins(module), [*opens.types, *shut], live)
@@ -113,88 +111,6 @@ class EmitTasks(Pass):
         emitter.install(made)
         cx.stats["built-ins"] += len(emitter.stubs)
         cx.stats["calls that are tasks"] += len(emitter.called)
-
-
-@record()
-class _Opens:
-    """What a program has with its host that may go on; nothing unless the product will be a component.
-
-    Attributes:
-        types: of the ends that the host may have.
-        calls: asynchronous calls of the host.
-        several: whether the host may make calls that wait for one another.
-        errors: whether calls over the edge of the program carry error contexts, for which nothing waits.
-        leaves: whether exported functions that are no tasks may leave some.
-        entered: the instances whose functions of asynchronous type may have to wait for their turn when it calls them.
-    """
-
-    types: Sequence[Type] = ()
-    calls: Sequence[tuple[Function, Edge]] = ()
-    several: bool = False
-    errors: bool = False
-    leaves: bool = False
-    entered: Sequence[Instance] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.types or self.calls or self.several or self.leaves)
-
-
-def _opens(module: Module, live: Reached) -> _Opens:
-    """What a program has with its host; puts edges in front of what carries ends."""
-    if FOR_COMPONENTS not in module.facts:
-        return _Opens()
-    exports = [n.type for n in module.notes_of(HostExport)]
-    carrying = [(f, n.type) for f, n in module.noted(HostCall) if any(map(is_end_or_error, function_types(n.type)))]
-    carried = [t for each in (*exports, *(t for f, t in carrying if f in live)) for t in function_types(each)]
-    types = ends_of_host(module) if any(map(is_end, carried)) else []
-    errors = c.Prim.ERROR_CONTEXT in carried
-    waits = _is_task_anywhere(module) and any(n.type.is_async and f in live for f, n in module.noted(HostCall))
-    if types or errors or waits:
-        open_edges(module, errors=errors, waits=waits)
-    task = How.TASK.value
-    leaves = any(planned.how == task for *_, planned in _planned(module))
-    leaves = leaves and any(n.how != task for n in module.notes_of(PlannedExport))
-    return _Opens(types, host_tasks(module, live), leaves or _several(module), errors, leaves, _entered(module))
-
-
-def _is_task_anywhere(module: Module) -> bool:
-    """Whether any call is a task, which could go on while another one waits for the host."""
-    task = How.TASK.value
-    exports, calls = module.notes_of(PlannedExport), _planned(module)
-    return any(n.how == task for n in exports) or any(planned.how == task for _, _, planned in calls)
-
-
-def _several(module: Module) -> bool:
-    """Whether a call of an exported function may wait for what another call does, be it of the same function.
-
-    A call waits in its code, in its callback, or to start: for other calls of its instance, or because of backpressure.
-    """
-    tasks = {n.label: n for n in module.notes_of(PlannedExport) if n.how == How.TASK.value}
-    exports = [n for n in module.notes_of(HostExport) if n.label in tasks]
-    holding = _holding(module)
-    return any(
-        tasks[n.label].blocks or n.lift.callback is not None or n.instance in holding
-        for n in exports
-        if n.lift.is_async
-    )
-
-
-def _holding(module: Module) -> set[Instance]:
-    """The instances that may hold calls back: they have backpressure, or a call from inside may block in them."""
-    found = {n.instance for _, n in module.noted(CanonCall) if n.builtin == "backpressure.inc"}
-    return found | {n.callee for _, n, planned in _planned(module) if planned.blocks}
-
-
-def _entered(module: Module) -> list[Instance]:
-    """The instances whose functions of asynchronous type are exported; none if one never holds calls back.
-
-    An instance does if it has backpressure, or while a task that has it for itself has left the stack.
-    """
-    exports = [n for n in module.notes_of(HostExport) if n.type.is_async]
-    blocking = {n.label for n in module.notes_of(PlannedExport) if n.blocks}
-    holding = _holding(module) | {n.instance for n in exports if n.label in blocking}
-    entered = list(dict.fromkeys(n.instance for n in exports))
-    return entered if holding.issuperset(entered) else []
 
 
 def _shut(module: Module, live: Reached, cx: PassContext) -> list[Type]:
@@ -247,7 +163,7 @@ def _refuse_outside(module: Module, live: Reached) -> None:
 def _builtins(module: Module) -> Iterator[tuple[Function, CanonCall]]:
     """The built-ins that this pass knows."""
     known = {*CONTEXT_BUILTINS, *BACKPRESSURE, *WITHOUT_TASKS, *BUILTINS}
-    prompt = {n.callee for _, n, planned in _planned(module) if planned.how == How.PROMPT.value}
+    prompt = {n.callee for _, n, planned in plans(module) if planned.how == How.PROMPT.value}
     for item, n in module.noted(CanonCall):
         if not isinstance(item, Function) or n.builtin not in known:
             continue
@@ -255,19 +171,10 @@ def _builtins(module: Module) -> Iterator[tuple[Function, CanonCall]]:
             yield item, n
 
 
-def _planned(module: Module) -> Iterator[tuple[Function, Boundary, Planned]]:
-    """The calls that are planned."""
-    for item in module.imports:
-        planned = item.note(Planned)
-        boundary = item.note(Boundary)
-        if planned is not None and boundary is not None and isinstance(item, Function):
-            yield item, boundary, planned
-
-
-def _called(module: Module, opens: _Opens, live: Reached) -> list[TaskCalled]:
+def _called(module: Module, opens: Opens, live: Reached) -> list[TaskCalled]:
     """The calls that are tasks, by their numbers; not those that no code reaches, whose callees would become live."""
     task = How.TASK.value
-    tasks = [(item, n, planned.call) for item, n, planned in _planned(module) if planned.how == task]
+    tasks = [(item, n, planned.call) for item, n, planned in plans(module) if planned.how == task]
     found = [of_boundary(number, item, n) for item, n, number in tasks if item in live]
     exports = {n.label: n for n in module.notes_of(HostExport)}
     for n in module.notes_of(PlannedExport):
@@ -277,7 +184,7 @@ def _called(module: Module, opens: _Opens, live: Reached) -> list[TaskCalled]:
     return sorted(found, key=lambda call: call.number)
 
 
-def _outer(module: Module, call: TaskCalled, opens: _Opens) -> Options | None:
+def _outer(module: Module, call: TaskCalled, opens: Opens) -> Options | None:
     """How the host lifts and lowers the values of an export, where something stands between it and the callee."""
     given = crosses(call.type) or any(map(is_end_or_error if opens.errors else is_end, function_types(call.type)))
     separate = SEPARATE in module.facts and needs_checks(call.type, call.lift, imported=False)
@@ -312,7 +219,7 @@ class _Emitter:
     builtins: dict[Function, CanonCall]
     called: list[TaskCalled]
     tasks: bool = False
-    opens: _Opens = field(default_factory=_Opens)
+    opens: Opens = field(default_factory=Opens)
     shut: Sequence[Type] = ()
     host: HostTasks | None = None
     stubs: dict[Function, str] = field(default_factory=dict)

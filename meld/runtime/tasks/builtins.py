@@ -157,7 +157,7 @@ def thread_yield(call: BuiltinCall) -> Coroutine:
 
 @performs("thread.index")
 def thread_index(call: BuiltinCall) -> int:
-    return call.thread.index or call.instance.threads.next  # of a call, where a start function runs
+    return call.thread.index or call.instance.threads.next  # of a call, where no thread runs
 
 
 @performs("thread.new-indirect")
