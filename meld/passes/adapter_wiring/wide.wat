@@ -1,13 +1,13 @@
 ;; Runs of strings that are transcoded eight code units at a time, whatever their chars. The parameters in braces are as
-;; in strings.wat; {end_k} is where the bytes of unit k end. The bytes of each unit stand in a lane, and each lane is
-;; stored where the lane before it ends: what it stores beyond that is stored again by the next. So the last eight units
-;; are left to others.
+;; in strings.wat; {end_k} is where the bytes of unit k end. The bytes of each unit stand in a lane, those of two units of at
+;; most two bytes in one, and each lane is stored where the lane before it ends: what it stores beyond that is stored again
+;; by the next. So the last eight units are left to others.
 
   ;; UTF-16 to UTF-8, up to the last units; returns where both sides stand. A surrogate is two of the four bytes of its char;
   ;; a low one has two bits of the high one before it. Where one is alone this returns, so that decoding it traps.
   (func $encode_units (param $at {p}) (param $end {p}) (param $out {q}) (result {p} {q})
     (local $units v128) (local $long v128) (local $sizes v128) (local $ends i64) (local $low v128) (local $high v128)
-    (local $last v128) (local $six v128) (local $pairs v128)
+    (local $last v128) (local $next v128) (local $six v128) (local $pairs v128) (local $left i64)
     block $done
       loop $next
         ({p}.le_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
@@ -22,75 +22,11 @@
             (local.set $out ({q}.add (local.get $out) ({q}.const 8)))
             br $stored
           end
-          block $three
-            (v128.any_true (v128.and (local.get $units) (i16x8.splat (i32.const 0xf800))))
-            br_if $three
-            (local.set $long (i16x8.gt_s (local.get $units) (i16x8.splat (i32.const 0x7f))))
-            (local.set $low
-              (v128.bitselect
-                (v128.or
-                  (v128.or
-                    (i16x8.shr_u (local.get $units) (i32.const 6))
-                    (i16x8.shl (v128.and (local.get $units) (i16x8.splat (i32.const 0x3f))) (i32.const 8)))
-                  (i16x8.splat (i32.const 0x80c0)))
-                (local.get $units)
-                (local.get $long)))
-            (local.set $sizes (i8x16.sub (i8x16.splat (i32.const 1)) (i8x16.narrow_i16x8_s (local.get $long) (local.get $long))))
-            (local.set $ends (i64.mul (i64x2.extract_lane 0 (local.get $sizes)) (i64.const 0x0101010101010101)))
-            (v128.store16_lane {to} align=1 0 (local.get $out) (local.get $low))
-            (v128.store16_lane {to} align=1 1 ({q}.add (local.get $out) {end_0}) (local.get $low))
-            (v128.store16_lane {to} align=1 2 ({q}.add (local.get $out) {end_1}) (local.get $low))
-            (v128.store16_lane {to} align=1 3 ({q}.add (local.get $out) {end_2}) (local.get $low))
-            (v128.store16_lane {to} align=1 4 ({q}.add (local.get $out) {end_3}) (local.get $low))
-            (v128.store16_lane {to} align=1 5 ({q}.add (local.get $out) {end_4}) (local.get $low))
-            (v128.store16_lane {to} align=1 6 ({q}.add (local.get $out) {end_5}) (local.get $low))
-            (v128.store16_lane {to} align=1 7 ({q}.add (local.get $out) {end_6}) (local.get $low))
-            (local.set $out ({q}.add (local.get $out) {end_7}))
-            br $stored
-          end
-          (local.set $low (i32x4.extend_low_i16x8_u (local.get $units)))
-          (local.set $last (v128.and (local.get $low) (i32x4.splat (i32.const 0x3f))))
-          (local.set $six (i32x4.shr_u (local.get $low) (i32.const 6)))
-          (local.set $low
-            (v128.bitselect
-              (v128.or
-                (v128.or
-                  (i32x4.shr_u (local.get $low) (i32.const 12))
-                  (i32x4.shl (v128.and (local.get $six) (i32x4.splat (i32.const 0x3f))) (i32.const 8)))
-                (v128.or (i32x4.shl (local.get $last) (i32.const 16)) (i32x4.splat (i32.const 0x8080e0))))
-              (v128.bitselect
-                (v128.or
-                  (v128.or (local.get $six) (i32x4.shl (local.get $last) (i32.const 8)))
-                  (i32x4.splat (i32.const 0x80c0)))
-                (local.get $low)
-                (i32x4.gt_s (local.get $low) (i32x4.splat (i32.const 0x7f))))
-              (i32x4.gt_s (local.get $low) (i32x4.splat (i32.const 0x7ff)))))
-          (local.set $high (i32x4.extend_high_i16x8_u (local.get $units)))
-          (local.set $last (v128.and (local.get $high) (i32x4.splat (i32.const 0x3f))))
-          (local.set $six (i32x4.shr_u (local.get $high) (i32.const 6)))
-          (local.set $high
-            (v128.bitselect
-              (v128.or
-                (v128.or
-                  (i32x4.shr_u (local.get $high) (i32.const 12))
-                  (i32x4.shl (v128.and (local.get $six) (i32x4.splat (i32.const 0x3f))) (i32.const 8)))
-                (v128.or (i32x4.shl (local.get $last) (i32.const 16)) (i32x4.splat (i32.const 0x8080e0))))
-              (v128.bitselect
-                (v128.or
-                  (v128.or (local.get $six) (i32x4.shl (local.get $last) (i32.const 8)))
-                  (i32x4.splat (i32.const 0x80c0)))
-                (local.get $high)
-                (i32x4.gt_s (local.get $high) (i32x4.splat (i32.const 0x7f))))
-              (i32x4.gt_s (local.get $high) (i32x4.splat (i32.const 0x7ff)))))
-          (local.set $long (i16x8.gt_u (local.get $units) (i16x8.splat (i32.const 0x7f))))
-          (local.set $last (i16x8.gt_u (local.get $units) (i16x8.splat (i32.const 0x7ff))))
           (local.set $pairs
             (i16x8.eq
               (v128.and (local.get $units) (i16x8.splat (i32.const 0xf800)))
               (i16x8.splat (i32.const 0xd800))))
-          (local.set $last (v128.andnot (local.get $last) (local.get $pairs)))
-          (local.set $long (i16x8.add (local.get $long) (local.get $last)))
-          (local.set $sizes (i8x16.sub (i8x16.splat (i32.const 1)) (i8x16.narrow_i16x8_s (local.get $long) (local.get $long))))
+          (local.set $left (i64.const 0))
           (v128.any_true (local.get $pairs))
           if
             (local.set $long
@@ -123,6 +59,87 @@
                     (i16x8.shl (v128.and (local.get $units) (i16x8.splat (i32.const 0x3f))) (i32.const 8))
                     (i16x8.splat (i32.const 0x8080))))
                 (local.get $long)))
+            (i16x8.extract_lane_u 7 (local.get $long))
+            if
+              ;; a high one goes with the next units
+              (local.set $left (i64.const 0x0200000000000000))
+              (local.set $at ({p}.sub (local.get $at) ({p}.const 2)))
+            end
+          end
+          block $three
+            (v128.any_true
+              (v128.andnot (v128.and (local.get $units) (i16x8.splat (i32.const 0xf800))) (local.get $pairs)))
+            br_if $three
+            (local.set $long (i16x8.gt_u (local.get $units) (i16x8.splat (i32.const 0x7f))))
+            (local.set $low
+              (v128.bitselect
+                (v128.or
+                  (v128.or
+                    (i16x8.shr_u (local.get $units) (i32.const 6))
+                    (i16x8.shl (v128.and (local.get $units) (i16x8.splat (i32.const 0x3f))) (i32.const 8)))
+                  (i16x8.splat (i32.const 0x80c0)))
+                (local.get $units)
+                (local.get $long)))
+            (local.set $low (v128.bitselect (local.get $six) (local.get $low) (local.get $pairs)))
+            (local.set $sizes (i8x16.sub (i8x16.splat (i32.const 1)) (i8x16.narrow_i16x8_s (local.get $long) (local.get $long))))
+            (local.set $ends
+              (i64.sub
+                (i64.mul (i64x2.extract_lane 0 (local.get $sizes)) (i64.const 0x0101010101010101))
+                (local.get $left)))
+            ;; two lanes become one: its second byte, 0 where the first lane has one byte, is left out
+            (local.set $low
+              (v128.bitselect
+                (v128.or (i32x4.shr_u (local.get $low) (i32.const 8)) (v128.and (local.get $low) (i32x4.splat (i32.const 0xff))))
+                (local.get $low)
+                (i32x4.eq (v128.and (local.get $low) (i32x4.splat (i32.const 0xff00))) (i32x4.splat (i32.const 0)))))
+            (v128.store32_lane {to} align=1 0 (local.get $out) (local.get $low))
+            (v128.store32_lane {to} align=1 1 ({q}.add (local.get $out) {end_1}) (local.get $low))
+            (v128.store32_lane {to} align=1 2 ({q}.add (local.get $out) {end_3}) (local.get $low))
+            (v128.store32_lane {to} align=1 3 ({q}.add (local.get $out) {end_5}) (local.get $low))
+            (local.set $out ({q}.add (local.get $out) {end_7}))
+            br $stored
+          end
+          (local.set $low (i32x4.extend_low_i16x8_u (local.get $units)))
+          (local.set $last (v128.and (local.get $low) (i32x4.splat (i32.const 0x3f))))
+          (local.set $next (i32x4.shr_u (local.get $low) (i32.const 6)))
+          (local.set $low
+            (v128.bitselect
+              (v128.or
+                (v128.or
+                  (i32x4.shr_u (local.get $low) (i32.const 12))
+                  (i32x4.shl (v128.and (local.get $next) (i32x4.splat (i32.const 0x3f))) (i32.const 8)))
+                (v128.or (i32x4.shl (local.get $last) (i32.const 16)) (i32x4.splat (i32.const 0x8080e0))))
+              (v128.bitselect
+                (v128.or
+                  (v128.or (local.get $next) (i32x4.shl (local.get $last) (i32.const 8)))
+                  (i32x4.splat (i32.const 0x80c0)))
+                (local.get $low)
+                (i32x4.gt_s (local.get $low) (i32x4.splat (i32.const 0x7f))))
+              (i32x4.gt_s (local.get $low) (i32x4.splat (i32.const 0x7ff)))))
+          (local.set $high (i32x4.extend_high_i16x8_u (local.get $units)))
+          (local.set $last (v128.and (local.get $high) (i32x4.splat (i32.const 0x3f))))
+          (local.set $next (i32x4.shr_u (local.get $high) (i32.const 6)))
+          (local.set $high
+            (v128.bitselect
+              (v128.or
+                (v128.or
+                  (i32x4.shr_u (local.get $high) (i32.const 12))
+                  (i32x4.shl (v128.and (local.get $next) (i32x4.splat (i32.const 0x3f))) (i32.const 8)))
+                (v128.or (i32x4.shl (local.get $last) (i32.const 16)) (i32x4.splat (i32.const 0x8080e0))))
+              (v128.bitselect
+                (v128.or
+                  (v128.or (local.get $next) (i32x4.shl (local.get $last) (i32.const 8)))
+                  (i32x4.splat (i32.const 0x80c0)))
+                (local.get $high)
+                (i32x4.gt_s (local.get $high) (i32x4.splat (i32.const 0x7f))))
+              (i32x4.gt_s (local.get $high) (i32x4.splat (i32.const 0x7ff)))))
+          (local.set $long (i16x8.gt_u (local.get $units) (i16x8.splat (i32.const 0x7f))))
+          (local.set $last (i16x8.gt_u (local.get $units) (i16x8.splat (i32.const 0x7ff))))
+          (local.set $last (v128.andnot (local.get $last) (local.get $pairs)))
+          (local.set $long (i16x8.add (local.get $long) (local.get $last)))
+          (local.set $sizes (i8x16.sub (i8x16.splat (i32.const 1)) (i8x16.narrow_i16x8_s (local.get $long) (local.get $long))))
+          (v128.any_true (local.get $pairs))
+          if
             (local.set $low
               (v128.bitselect
                 (i32x4.extend_low_i16x8_u (local.get $six))
@@ -133,14 +150,11 @@
                 (i32x4.extend_high_i16x8_u (local.get $six))
                 (local.get $high)
                 (i32x4.extend_high_i16x8_s (local.get $pairs))))
-            (i16x8.extract_lane_u 7 (local.get $long))
-            if
-              ;; a high one goes with the next units
-              (local.set $sizes (i8x16.replace_lane 7 (local.get $sizes) (i32.const 0)))
-              (local.set $at ({p}.sub (local.get $at) ({p}.const 2)))
-            end
           end
-          (local.set $ends (i64.mul (i64x2.extract_lane 0 (local.get $sizes)) (i64.const 0x0101010101010101)))
+          (local.set $ends
+            (i64.sub
+              (i64.mul (i64x2.extract_lane 0 (local.get $sizes)) (i64.const 0x0101010101010101))
+              (local.get $left)))
           (i16x8.all_true (local.get $last))
           if
             (local.set $high (i8x16.swizzle (local.get $high) (v128.const i8x16 0 1 2 4 5 6 8 9 10 12 13 14 16 16 16 16)))
@@ -229,14 +243,16 @@
               (local.get $long)))
           (local.set $sizes (i8x16.sub (i8x16.splat (i32.const 1)) (i8x16.narrow_i16x8_s (local.get $long) (local.get $long))))
           (local.set $ends (i64.mul (i64x2.extract_lane 0 (local.get $sizes)) (i64.const 0x0101010101010101)))
-          (v128.store16_lane {to} align=1 0 (local.get $out) (local.get $low))
-          (v128.store16_lane {to} align=1 1 ({q}.add (local.get $out) {end_0}) (local.get $low))
-          (v128.store16_lane {to} align=1 2 ({q}.add (local.get $out) {end_1}) (local.get $low))
-          (v128.store16_lane {to} align=1 3 ({q}.add (local.get $out) {end_2}) (local.get $low))
-          (v128.store16_lane {to} align=1 4 ({q}.add (local.get $out) {end_3}) (local.get $low))
-          (v128.store16_lane {to} align=1 5 ({q}.add (local.get $out) {end_4}) (local.get $low))
-          (v128.store16_lane {to} align=1 6 ({q}.add (local.get $out) {end_5}) (local.get $low))
-          (v128.store16_lane {to} align=1 7 ({q}.add (local.get $out) {end_6}) (local.get $low))
+          ;; two lanes become one: its second byte, 0 where the first lane has one byte, is left out
+          (local.set $low
+            (v128.bitselect
+              (v128.or (i32x4.shr_u (local.get $low) (i32.const 8)) (v128.and (local.get $low) (i32x4.splat (i32.const 0xff))))
+              (local.get $low)
+              (i32x4.eq (v128.and (local.get $low) (i32x4.splat (i32.const 0xff00))) (i32x4.splat (i32.const 0)))))
+          (v128.store32_lane {to} align=1 0 (local.get $out) (local.get $low))
+          (v128.store32_lane {to} align=1 1 ({q}.add (local.get $out) {end_1}) (local.get $low))
+          (v128.store32_lane {to} align=1 2 ({q}.add (local.get $out) {end_3}) (local.get $low))
+          (v128.store32_lane {to} align=1 3 ({q}.add (local.get $out) {end_5}) (local.get $low))
           (local.set $out ({q}.add (local.get $out) {end_7}))
         end
         (local.set $at ({p}.add (local.get $at) ({p}.const 8)))

@@ -8,71 +8,81 @@
   ;; all that is near them, the last bytes, and the first two, since the others look at the two bytes before those that they
   ;; decode.
   (func $widen (param $at {p}) (param $end {p}) (param $out {q}) (result {q})
-    (local $char i32) (local $start {p}) (local $last {p}) (local $stop {p})
+    (local $char i32) (local $start {p}) (local $last {p}) (local $stop {p}) (local $until {p}) (local $mark i32)
     (local.set $start (local.get $at))
     loop $next
       ({p}.eq (local.get $at) (local.get $end))
       if
         (return (local.get $out))
       end
-      block $stored
-        (local.set $char (i32.load8_u {from} (local.get $at)))
-        (i32.lt_u (local.get $char) (i32.const 0x80))
-        if
-          (i32.store16 {to} (local.get $out) (local.get $char))
-          (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
-          (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
-          br $stored
-        end
-        block $other
-          ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 4))
-          br_if $other
-          (local.set $char (i32.load {from} align=1 (local.get $at)))
-          (i32.eq (i32.and (local.get $char) (i32.const 0xc0e0)) (i32.const 0x80c0))
+      loop $one
+        block $stored
+          (local.set $char (i32.load8_u {from} (local.get $at)))
+          (i32.lt_u (local.get $char) (i32.const 0x80))
           if
-            (local.set $char
-              (i32.or
-                (i32.shl (i32.and (local.get $char) (i32.const 0x1f)) (i32.const 6))
-                (i32.and (i32.shr_u (local.get $char) (i32.const 8)) (i32.const 0x3f))))
-            (i32.lt_u (local.get $char) (i32.const 0x80))
-            br_if $other
             (i32.store16 {to} (local.get $out) (local.get $char))
-            (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
+            (local.set $at ({p}.add (local.get $at) ({p}.const 1)))
             (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
             br $stored
           end
-          (i32.ne (i32.and (local.get $char) (i32.const 0xc0c0c0f8)) (i32.const 0x808080f0))
-          br_if $other
-          (local.set $char
-            (i32.sub
+          block $other
+            ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 4))
+            br_if $other
+            (local.set $char (i32.load {from} align=1 (local.get $at)))
+            (i32.eq (i32.and (local.get $char) (i32.const 0xc0e0)) (i32.const 0x80c0))
+            if
+              (local.set $char
+                (i32.or
+                  (i32.shl (i32.and (local.get $char) (i32.const 0x1f)) (i32.const 6))
+                  (i32.and (i32.shr_u (local.get $char) (i32.const 8)) (i32.const 0x3f))))
+              (i32.lt_u (local.get $char) (i32.const 0x80))
+              br_if $other
+              (i32.store16 {to} (local.get $out) (local.get $char))
+              (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
+              (local.set $out ({q}.add (local.get $out) ({q}.const 2)))
+              br $stored
+            end
+            (i32.ne (i32.and (local.get $char) (i32.const 0xc0c0c0f8)) (i32.const 0x808080f0))
+            br_if $other
+            (local.set $char
+              (i32.sub
+                (i32.or
+                  (i32.or
+                    (i32.shl (i32.and (local.get $char) (i32.const 0x07)) (i32.const 18))
+                    (i32.shl (i32.and (local.get $char) (i32.const 0x3f00)) (i32.const 4)))
+                  (i32.or
+                    (i32.and (i32.shr_u (local.get $char) (i32.const 10)) (i32.const 0xfc0))
+                    (i32.and (i32.shr_u (local.get $char) (i32.const 24)) (i32.const 0x3f))))
+                (i32.const 0x10000)))
+            (i32.ge_u (local.get $char) (i32.const 0x100000))
+            br_if $other
+            (i32.store {to} align=2 (local.get $out)
               (i32.or
-                (i32.or
-                  (i32.shl (i32.and (local.get $char) (i32.const 0x07)) (i32.const 18))
-                  (i32.shl (i32.and (local.get $char) (i32.const 0x3f00)) (i32.const 4)))
-                (i32.or
-                  (i32.and (i32.shr_u (local.get $char) (i32.const 10)) (i32.const 0xfc0))
-                  (i32.and (i32.shr_u (local.get $char) (i32.const 24)) (i32.const 0x3f))))
-              (i32.const 0x10000)))
-          (i32.ge_u (local.get $char) (i32.const 0x100000))
-          br_if $other
-          (i32.store {to} align=2 (local.get $out)
-            (i32.or
-              (i32.or (i32.shr_u (local.get $char) (i32.const 10)) (i32.const 0xdc00d800))
-              (i32.shl (i32.and (local.get $char) (i32.const 0x3ff)) (i32.const 16))))
-          (local.set $at ({p}.add (local.get $at) ({p}.const 4)))
-          (local.set $out ({q}.add (local.get $out) ({q}.const 4)))
-          br $stored
+                (i32.or (i32.shr_u (local.get $char) (i32.const 10)) (i32.const 0xdc00d800))
+                (i32.shl (i32.and (local.get $char) (i32.const 0x3ff)) (i32.const 16))))
+            (local.set $at ({p}.add (local.get $at) ({p}.const 4)))
+            (local.set $out ({q}.add (local.get $out) ({q}.const 4)))
+            br $stored
+          end
+          (call {decode_utf8} (local.get $at) (local.get $end))
+          local.set $at
+          local.set $char
+          (local.set $out (call {encode_utf16} (local.get $out) (local.get $char)))
         end
-        (call {decode_utf8} (local.get $at) (local.get $end))
-        local.set $at
-        local.set $char
-        (local.set $out (call {encode_utf16} (local.get $out) (local.get $char)))
+        ({p}.lt_u (local.get $at) (local.get $until))
+        br_if $one
       end
       ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 17))
       br_if $next
-      (v128.any_true
-        (i8x16.sub_sat_u (v128.load {from} align=1 (local.get $at)) (i8x16.splat (i32.const 0xef))))
-      br_if $next
+      (local.set $mark
+        (i8x16.bitmask (i8x16.ge_u (v128.load {from} align=1 (local.get $at)) (i8x16.splat (i32.const 0xf0)))))
+      (local.get $mark)
+      if
+        ;; up to the last lead of four bytes
+        (local.set $mark (i32.sub (i32.const 32) (i32.clz (local.get $mark))))
+        (local.set $until ({p}.add (local.get $at) {mark_from}))
+        br $next
+      end
       ({p}.lt_u ({p}.sub (local.get $at) (local.get $start)) ({p}.const 2))
       br_if $next
       (i32.lt_s (i32.load8_s {from} (local.get $at)) (i32.const -64))

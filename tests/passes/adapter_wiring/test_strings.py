@@ -90,6 +90,7 @@ def giver(running: Running, unit: int) -> Give:
 def texts(rng: random.Random, count: int) -> Iterator[str]:
     """Texts of any length, plain for the most part or not at all, long enough for every loop."""
     alphabets = ["abc de", "aé", "abcdefghijklmnopé", "Ωж", "中日a", "😀a", "aé中😀", "a" * 40 + "😀"]
+    alphabets += ["\0\x7f\x80\u07ff\U00010000\U0010ffff", "é😀", "abcdefghij😀", "\0é", "\u0800\uffff\U00010000a"]
     alphabets += [
         "où était l'été",
         "Ξεσκεπάζω τὴν",
