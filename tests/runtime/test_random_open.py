@@ -72,6 +72,27 @@ def test_partly_read(element: str, most: int, told: tuple[str, ...]) -> None:
         assert verdict.word == "same" and not verdict.model, verdict
 
 
+@pytest.mark.parametrize("element", ["u8", ""])
+@pytest.mark.parametrize(
+    "used",
+    [
+        ("stream.read 11 1 2", "stream.write 10 1", "set.new 9", "join 11 9", "poll 9", "leave 11"),
+        ("stream.read 11 3 2", "stream.write 10 1", "stream.cancel-read 11"),
+        ("stream.read 11 1 2", "stream.cancel-read 11"),
+    ],
+    ids=["waited", "read in part", "cancelled"],
+)
+def test_used_before_the_call_starts(element: str, used: tuple[str, ...]) -> None:
+    """An argument of a call that has not started is read meanwhile, and waits for it: it can go over all the same."""
+    root = ("call 1 5", "stream.new 11 10", "give 1 7 1 11", *used, *("yield",) * 4, "return 3")
+    busy = _callee("f", "sync", "yield", "yield")
+    host = _callee("g", "sync", "take 5", "stream.read 5 1 1", "stream.cancel-read 5", "stream.drop-readable 5")
+    program = Program(1, element, [Instance([_callee("f", "stackful", *root)]), Instance([busy, host])])
+    assert split(program) == (0, 1)
+    verdict = OpenShape(program).verdict(program)
+    assert verdict.word == "same" and not verdict.model, verdict
+
+
 def test_an_event_that_is_taken() -> None:
     """An operation is cancelled that has an event, for which the callback of a call before is due."""
     root = (

@@ -78,6 +78,7 @@
           (if (i32.ge_u (local.get $type) (i32.const {first_end}))
             (then
               (local.set $end (call $end_take (local.get $type) (i32.load $state offset=12 (local.get $kept))))
+              (i32.store $state offset=32 (local.get $end) (i32.const 2560))
               (i32.store $state (local.get $end)
                 (i32.or
                   (i32.load $state (local.get $end))

@@ -3,7 +3,8 @@
 ;;
 ;; A channel of which the host has one end (bit 512 of its state) stands for the handle of the other one, which the
 ;; component around the module has: +52. What is done with the end inside is done with that handle. $host.map says, for
-;; each handle of the host that something waits for, which waitable that is. All of them are in one set of the host's.
+;; each handle of the host that something waits for, which waitable that is. All of them are in one set of the host's,
+;; until they go; one that the host may take at any time (bit 2048, `arguments.wat`), until it has its event.
 ;;
 ;; Elements that hold handles are copied twice, by way of a block of the state memory, since the host's handles are others:
 ;;   +36 the block   +40 where they go in the memory of the instance, or a copy of what it has written   +44 its place
@@ -93,6 +94,8 @@
           (i32.load $state offset=32 (local.get $channel))
           (i32.shl (i32.const 1) (i32.shl (i32.and (local.get $code) (i32.const 1)) (i32.const 2))))
       (then (global.set $host.waiting (i32.sub (global.get $host.waiting) (i32.const 1)))))
+    (if (i32.and (i32.load $state offset=32 (local.get $channel)) (i32.const 2048))
+      (then (call $host_forget (local.get $handle))))
     (call $host_moved (local.get $waitable) (local.get $channel) (local.get $payload))
     (call $waitable_set_event (local.get $waitable) (i32.add (local.get $payload) (call $told_before (local.get $channel)))))
 
