@@ -279,19 +279,20 @@ def _cancelled(limit: int) -> Scenario:
 
 
 def _run_until(limit: int) -> Scenario:
-    """Other work runs until the word of the innermost frame is not 0: here, one call that starts, and nothing else."""
+    """Other work runs until the word of the innermost frame, 0 at first, is not: one call that starts, no more."""
     t, stack, after = Task(limit), Stack(), After()
     t.cell = Cell("task", t.queues.first(READY), task_bytes(0), t.queues.first(READY) != 0)
     t.cells[0] = t.cell
     can, below = stack.ready
     leaves = z3.And(variable("movable") & variable("driven") != 0, below)
-    runs = z3.And(z3.Not(can), z3.Not(leaves))
-    after.set("frames.state", 1, z3.And(z3.Not(can), leaves))
+    runs = z3.Not(leaves)
+    after.set("frames.state", 1, leaves)
     after.traps = [(Trap.OUT_OF_ORDER.value, z3.And(runs, below)), (Trap.DEADLOCK.value, runs)]
     frame = stack.frames[0]
     given = z3.And(
         stack.given,
         frame.when,
+        z3.Not(can),
         t.queues.first(FRAMES) == 0,
         t.queues.first(LATER) == 0,
         z3.Implies(t.cell.when, z3.And(t.cell.first(0) == 0, t.cell.first(4) != 0, t.cell.first(8) == STARTING)),

@@ -11,7 +11,7 @@ The invariant (CanonicalABI.md, "Stream State", "Future State"):
 - an end that an instance has a handle of was not dropped;
 - the buffer lies in the memory of its place.
 
-A read or write that blocks notes its waitable where such operations of its domain may be synchronous: they wait for it.
+A read or write that blocks waits if it is synchronous: `await_end` is called last, and says what it returns.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ AT, COUNT, PLACE_OF, SYNC = symbol("ptr"), symbol("n"), symbol("place.of"), symb
 BUSY, DONE, PARKED, DROPPED, WRITTEN = 0, 1, 2, 3, 8
 """Bits of the state of a channel; those of the writable end are four higher."""
 MEMORIES = ("memory0", "memory1")
+AWAIT = "await_end"
 
 
 @dataclass(slots=True)
@@ -44,13 +45,11 @@ class Kind:
     Attributes:
         domain: the number of its domain.
         size: bytes of an element, 0 or 1.
-        asynchronous: the verbs of which the domain has no synchronous operation.
     """
 
     future: bool
     domain: int
     size: int
-    asynchronous: frozenset[str] = frozenset()
 
     @property
     def type(self) -> int:
@@ -173,8 +172,8 @@ def merged(cells: list[Cell], *changes: tuple[z3.BoolRef, dict[Word, z3.BitVecRe
     return words
 
 
-def copy(end: End) -> Scenario:
-    """A read or a write."""
+def copy(end: End, sync: bool = False) -> Scenario:
+    """A read or a write; one that is synchronous waits where it would block."""
     future, write, size = end.kind.future, end.write, end.kind.size
     channel = end.channel
     left, parked_at, event = end.word(40), end.word(36), end.event
@@ -225,9 +224,11 @@ def copy(end: End) -> Scenario:
     words[word(44)] = z3.If(parks, PLACE_OF, end.word(44))
     words[word(48)] = z3.If(parks, RECORD, end.word(48))
     verb = "write" if write else "read"
-    noted = parks if verb not in end.kind.asynchronous else nothing
-    words[GLOBAL, "parked"] = z3.If(noted, end.entry.first(4), symbol("parked"))
-    result = z3.If(gone, bits(1), z3.If(returns, bits(0), z3.If(moves, progress, bits(-1))))
+    blocked, waits = bits(-1), []
+    if sync:
+        blocked, waits = symbol(f"{AWAIT}.answer"), [Event(AWAIT, (end.entry.first(4),), parks)]
+        words[GLOBAL, f"{AWAIT}.answer"] = blocked
+    result = z3.If(gone, bits(1), z3.If(returns, bits(0), z3.If(moves, progress, blocked)))
     done = (
         (Trap.WRITE_WRITTEN if write else Trap.READ_WRITTEN)
         if future
@@ -252,8 +253,8 @@ def copy(end: End) -> Scenario:
                     moved.append(Moved(mine, other, AT, parked_at, n, pair))
     prefix = "future" if future else "stream"
     return Scenario(
-        f"{prefix}.{verb}, elements of {size} bytes",
-        f"{prefix}_{verb}.{end.kind.domain}",
+        f"{prefix}.{verb}, elements of {size} bytes" + (", synchronous" if sync else ""),
+        f"{prefix}_{verb}.{end.kind.domain}" + (".sync" if sync else ""),
         (RECORD, PLACE_OF, HANDLE, AT, COUNT),
         cells,
         z3.And(end.base, z3.Implies(removed.set.when, removed.facts), *facts),
@@ -265,11 +266,11 @@ def copy(end: End) -> Scenario:
             ],
             (result,),
             words,
-            [wakes],
+            [wakes, *waits],
             moved,
         ),
         invariant=lambda get: end.invariant(get),
-        summaries=WAKES,
+        summaries=WAKES | {AWAIT} if sync else WAKES,
         shares=shares,
         low=[(end.table.at, end.table.capacity != 0)],
     )
@@ -400,19 +401,8 @@ def take(end: End) -> Scenario:
     )
 
 
-KINDS = (
-    Kind(False, 0, 1),
-    Kind(True, 1, 1),
-    Kind(False, 2, 0, frozenset({"read"})),
-    Kind(True, 3, 0, frozenset({"write"})),
-)
+KINDS = (Kind(False, 0, 1), Kind(True, 1, 1), Kind(False, 2, 0), Kind(True, 3, 0))
 """As the program numbers its domains."""
-ASYNCHRONOUS = {
-    f"{'future' if kind.future else 'stream'}.{verb} {'u8' if kind.size else 'none'}"
-    for kind in KINDS
-    for verb in kind.asynchronous
-}
-"""The built-ins, with their elements, of which the program has no synchronous ones."""
 
 
 def scenarios(limit: int) -> Iterator[Scenario]:
@@ -422,3 +412,5 @@ def scenarios(limit: int) -> Iterator[Scenario]:
             yield from (function(End(kind, write, limit)) for write in (False, True))
     for kind in reversed(KINDS):
         yield from (copy(End(kind, write, limit)) for write in (False, True))
+    for kind in KINDS[2:]:
+        yield from (copy(End(kind, write, limit), sync=True) for write in (False, True))

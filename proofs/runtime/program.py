@@ -6,7 +6,6 @@ and hands readable ends from one instance to another. There are no guests and no
 
 from __future__ import annotations
 
-from collections.abc import Set
 from dataclasses import dataclass
 
 import wasmtime
@@ -25,7 +24,7 @@ from meld.notes.tasks import task_bytes
 from meld.passes import emit_tasks
 from meld.passes.emit_tasks.bodies import END_SCOPE, scheduler_params
 from meld.passes.emit_tasks.channels import Channels
-from meld.passes.emit_tasks.rendezvous import Copying, Rendezvous, Verb
+from meld.passes.emit_tasks.rendezvous import Copying, Operation, Verb
 from meld.passes.emit_tasks.threads import BODIES, Threads
 from meld.rewriting.splice import splice
 from meld.rewriting.state import State
@@ -102,20 +101,22 @@ def hook(name: str, params: int) -> str:
 
 AWAIT_END = HOOKS[: HOOKS.index("  (func $set_wake")]
 STUBS = WATCHED.replace(AWAIT_END, "\n" + hook("await_end", 1))
-"""The same where a synchronous read or write that blocks is answered."""
+"""The same where what a synchronous read or write waits for is answered."""
 
 
 @record()
 class HookedCopying(Copying):
     """Writes hooks in place of the functions that read and write: for proofs of what calls them."""
 
-    def function(self, domain: Rendezvous, verb: Verb) -> str:
-        key = (domain.number, verb)
+    def call(self, operation: Operation, verb: Verb, record: int, operands: str) -> str:
+        domain = operation.domain
+        sync = not operation.call.options.is_async
+        key = (domain.number, verb, sync, 0, -1)
         if key not in self._functions:
             kind = "stream" if isinstance(domain.type, c.Stream) else "future"
-            self._functions[key] = f"${kind}_{verb.value}.{domain.number}"
+            self._functions[key] = f"${kind}_{verb.value}.{domain.number}{'.sync' if sync else ''}"
             self.text.add(hook(self._functions[key][1:], 5))
-        return self._functions[key]
+        return f"(call {self._functions[key]} (i32.const {record}) (i32.const {operation.place}) {operands})"
 
 
 GUESTS = """
@@ -216,25 +217,24 @@ def _export_all(module: Module, state: State) -> None:
     module.exports += [Export(name, item) for item in inner if (name := str(item.name)) not in known and item.name]
 
 
-def build(
-    instances: int, elements: list[str], pages: int = 1, *, watched: bool = False, asynchronous: Set[str] = frozenset()
-) -> bytes:
+def build(instances: int, elements: list[str], pages: int = 1, *, watched: bool = False, told: bool = False) -> bytes:
     """A module with the built-ins of some instances as exports: ``0 stream.read u8``, ``0 stream.read u8 sync``, …
 
     Args:
         watched: whether the state memory and every function of the runtime is exported, too, by its name.
-        asynchronous: built-ins that have no synchronous form, ``stream.read u8``.
+        told: whether reads and writes have one function for each domain, which is told record and place; what waits
+            is known afterwards.
     """
-    return _build(instances, elements, pages, watched, asynchronous, WATCHED if watched else HOOKS)[0]
+    return _build(instances, elements, pages, watched, STUBS if told else WATCHED if watched else HOOKS)[0]
 
 
 def build_stubs(elements: list[str]) -> tuple[bytes, list[int]]:
     """Such a module of two instances whose reads and writes are hooks, and the addresses of the instances' records."""
-    return _build(2, elements, 2, True, frozenset(), STUBS)
+    return _build(2, elements, 2, True, STUBS, hooked=True)
 
 
 def _build(
-    instances: int, elements: list[str], pages: int, watched: bool, asynchronous: Set[str], hooks: str
+    instances: int, elements: list[str], pages: int, watched: bool, hooks: str, hooked: bool = False
 ) -> tuple[bytes, list[int]]:
     module = Module(name="channels")
     owners = [Instance(name=f"i{i}") for i in range(instances)]
@@ -250,7 +250,7 @@ def _build(
                 module.notes.append(StreamUse(owner, (), t))
                 for verb in list(SIGNATURES)[:7]:
                     builtin = f"{kind.__name__.lower()}.{verb}"
-                    for sync in (False,) if f"{builtin} {name}" in asynchronous else (False, True):
+                    for sync in (False, True):
                         calls.append(_call(module, owner, i, builtin, name, t, memory, sync))
         for builtin in list(SIGNATURES)[7:]:
             calls.append(_call(module, owner, i, builtin, "", None, memory, False))
@@ -261,9 +261,9 @@ def _build(
             element, size = ELEMENTS[name][0], ELEMENTS[name][1].size
             module.notes.append(Domain(tuple(owners), element, size, future, carried="rendezvous"))
     channels = Channels.of(text, module, dict(calls), (), opens=False, tasks=False)
-    if hooks == STUBS:
-        hooked = HookedCopying(text, channels.types, channels.copying.operations, channels.copies)
-        channels.copying = hooked
+    channels.copying.shared = hooks == STUBS
+    if hooked:
+        channels.copying = HookedCopying(text, channels.types, channels.copying.operations, channels.copies)
     channels.templates()
     tables = channels.tables
     stubs = {import_: channels.stub(import_, call) for import_, call in calls}

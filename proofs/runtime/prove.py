@@ -41,7 +41,7 @@ def build_program(name: str) -> Program:
         return read(build_tasks(tasks.MOST_TASKS, hooked=name == "blocking", threaded=name == "threads")[0])
     if name == "stubs":
         return read(build_stubs(stubs.SIZES)[0])
-    return read(build(INSTANCES, ELEMENTS, pages=2, watched=True, asynchronous=channels.ASYNCHRONOUS))
+    return read(build(INSTANCES, ELEMENTS, pages=2, watched=True, told=True))
 
 
 def build_small(name: str) -> Program:

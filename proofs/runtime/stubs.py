@@ -2,8 +2,8 @@
 
 A read or write of a stream is refused if it is too long; one whose buffer is not empty also if that does not lie in
 the memory, or is not aligned (CanonicalABI.md, `Buffer`, canon {stream,future}.{read,write}). Otherwise it asks the
-function of its domain, whose proof (channels.py) assumes just that of the buffer; one that is synchronous waits where
-that blocks. `waitable-set.poll` writes an event to eight bytes, which have to be in the memory and aligned.
+function of its domain, whose proof (channels.py) assumes just that of the buffer; a synchronous one has functions of
+its own, which wait. `waitable-set.poll` writes an event to eight bytes, which have to be in the memory and aligned.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from proofs.subject import Word
 
 SIZES = ["none", "u8", "u32", "f64"]
 """Elements of 0, 1, 4 and 8 bytes, aligned to so many."""
-AWAIT_END = "await_end"
 
 
 @cache
@@ -61,7 +60,8 @@ def _copy(instance: int, domain: int, element: str, *, future: bool, verb: str, 
     size = ELEMENTS[element][1].size
     shares, own, given = _shares(instance)
     count = bits(1) if future else COUNT
-    asked, kind = f"{'future' if future else 'stream'}_{verb}.{domain}", "future" if future else "stream"
+    kind = "future" if future else "stream"
+    asked = f"{kind}_{verb}.{domain}{'.sync' if sync else ''}"
     traps = [] if future else [(Trap.TOO_MANY.value, z3.UGT(COUNT, MOST))]
     if size:
         some = count != 0
@@ -70,14 +70,11 @@ def _copy(instance: int, domain: int, element: str, *, future: bool, verb: str, 
             (Trap.BUFFER.value, z3.And(some, _outside(AT, z3.ZeroExt(32, count) * size, own))),
             (unaligned.value, z3.And(some, z3.URem(AT, bits(size)) != 0)),
         ]
-    answer, awaited = symbol(f"{asked}.answer"), symbol(f"{AWAIT_END}.answer")
-    blocks = z3.And(answer == -1, z3.BoolVal(sync))
+    answer = symbol(f"{asked}.answer")
     place = instance if size else 0
     arguments = (bits(built()[1][instance]), bits(place), HANDLE, AT, count)
-    words: dict[Word, z3.BitVecRef] = {
-        (GLOBAL, name): symbol(name) for name in ("parked", f"{asked}.answer", f"{AWAIT_END}.answer")
-    }
-    events = [Event(asked, arguments), Event(AWAIT_END, (symbol("parked"),), blocks)]
+    words: dict[Word, z3.BitVecRef] = {(GLOBAL, f"{asked}.answer"): answer}
+    events = [Event(asked, arguments)]
     name = f"{instance} {kind}.{verb} {element}{' sync' if sync else ''}"
     return Scenario(
         f"stub: {name}",
@@ -85,9 +82,9 @@ def _copy(instance: int, domain: int, element: str, *, future: bool, verb: str, 
         (HANDLE, AT) if future else (HANDLE, AT, COUNT),
         [],
         given,
-        Want(traps, (z3.If(blocks, awaited, answer),), words, events),
+        Want(traps, (answer,), words, events),
         shares=shares,
-        summaries=frozenset({asked, AWAIT_END}),
+        summaries=frozenset({asked}),
         program="stubs",
     )
 

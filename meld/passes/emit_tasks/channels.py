@@ -244,17 +244,14 @@ class Channels:
         domain = operation.domain
         stream = isinstance(domain.type, c.Stream)
         count = "(local.get $n)" if stream else "(i32.const 1)"
-        transfer = self.copying.function(domain, verb)
-        call_ = (
-            f"(call {transfer} (i32.const {self.tables.record(call.instance)}) (i32.const {operation.place})"
-            f" (local.get $handle) (local.get $ptr) {count})"
-        )
+        operands = f"(local.get $handle) (local.get $ptr) {count}"
+        record = self.tables.record(call.instance)
         sync = not call.options.is_async
         return {
             "n": "(param $n i32)" if stream else "",
             "check_count": self._check_count() if stream else "",
             "check_range": self._check_range(domain, call, verb, count),
-            "copy": self._awaited(call_) if sync else call_,
+            "copy": self.copying.call(operation, verb, record, operands),
             "back": BACK if sync and self.tasks else "",
         }
 
@@ -282,16 +279,6 @@ class Channels:
         if count == "(local.get $n)":  # asked last: hardly any buffer is empty
             trap = f"(if (local.get $n) (then {trap}))"
         return "\n    ".join(f"(if {when} (then {trap.format(which)}))" for when, which in refused)
-
-    @staticmethod
-    def _awaited(copy: str) -> str:
-        """A copy, and where it would block, the wait for it."""
-        return (
-            f"(local.set $result {copy})\n"
-            "    (if (i32.eq (local.get $result) (i32.const -1))\n"
-            "      (then (local.set $result (call $await_end (global.get $parked)))))\n"
-            "    (local.get $result)"
-        )
 
     def _of_memory(self, call: CanonCall) -> dict[str, Any]:
         memory = call.options.memory
@@ -381,7 +368,6 @@ _OF_WRITABLE = frozenset({"write", "cancel-write", "drop-writable"})
 
 _COPY = """
   (func ${name} (export "{name}") (param $handle i32) (param $ptr i32) {n} (result i32)
-    (local $result i32)
     {back}
     {check_count}
     {check_range}

@@ -62,8 +62,6 @@
     (drop (call $end_of (local.get $record) (local.get $type) (local.get $handle)))
     (call {trap COPYING}))
 
-  (global $parked (mut i32) (i32.const 0))  ;; the waitable of the end that was parked last, by a read or write that may be synchronous
-
   ;; *.cancel-read, *.cancel-write: the packed result. Nothing here ever has to wait.
   (func $channel_cancel (param $record i32) (param $type i32) (param $handle i32) (param $sync i32)
     (result i32)

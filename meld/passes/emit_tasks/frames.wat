@@ -111,24 +111,33 @@
         (i32.eq (i32.load $state offset=8 (local.get $frame)) (i32.add (local.get $frame) (i32.const 8))))
       (local.get $record)))
 
-  ;; The frames come back, and go on.
+  ;; The frames come back, and go on. Nothing is kept while they run.
   (func $back (param $record i32)
-    (local $task i32) (local $frame i32) (local $event i32)
+    (local $task i32) (local $frame i32) (local $base i32)
+    (local.set $base (global.get $frames.base))
+    (if (local.get $base)
+      (then
+        (if (i32.ne (i32.sub (global.get $frames.limit) (local.get $base)) (i32.const {room}))
+          (then (call $again_back (local.get $record)) (return)))
+        (i32.store $state (local.get $base) (global.get $rooms))
+        (global.set $rooms (local.get $base))))
     (local.set $task (i32.load $state offset=8 (local.get $record)))
     (local.set $frame (i32.load $state offset=12 (local.get $record)))
-    (local.set $event (i32.load $state offset=24 (local.get $record)))
     (i32.store $state offset=12 (local.get $frame) (global.get $frame))
     (global.set $frame (local.get $frame))
     (call $enter (local.get $task))
     (global.set $task (i32.load $state offset=28 (local.get $record)))
-    (if (global.get $frames.base)
-      (then
-        (call $room_free (global.get $frames.base) (i32.sub (global.get $frames.limit) (global.get $frames.base)))))
     (global.set $frames.base (local.get $record))
     (global.set $frames.top (i32.load $state offset=16 (local.get $record)))
     (global.set $frames.limit (i32.load $state offset=20 (local.get $record)))
     (global.set $frames.state (i32.const 2))
-    (call $drive (local.get $task) (local.get $event)))
+    (call $drive (local.get $task) (i32.load $state offset=24 (local.get $record))))
+
+  ;; The same where the room that would be kept is larger than others.
+  (func $again_back (param $record i32)
+    (call $block_free (global.get $frames.base) (i32.sub (global.get $frames.limit) (global.get $frames.base)))
+    (global.set $frames.base (i32.const 0))
+    (call $back (local.get $record)))
 
   ;; Brings the first frames back that can go on; 0 if there are none.
   (func $resume (result i32)

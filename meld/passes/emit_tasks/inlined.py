@@ -24,6 +24,7 @@ HOT = {
     "enter": SEVERAL,
     "enterable": SEVERAL,
     "first": SEVERAL,
+    "frame_open": SEVERAL,
     "frame_pop": SEVERAL,
     "frame_push": SEVERAL,
     "landed": SEVERAL,
@@ -35,7 +36,6 @@ HOT = {
     "must_leave": SEVERAL,
     "outer_ready": SEVERAL,
     "ready_from": FEW,
-    "room_free": FEW,
     "room_next": FEW,
     "run_until": SEVERAL,
     "set_append": FEW,
@@ -50,9 +50,12 @@ HOT = {
 OFFERED = frozenset({"off"})
 """Exported for a pass that may want them; nothing else calls them from outside."""
 
+SELDOM = ("again_",)
+"""How the names begin of functions that never are inlined: what they need kept would be kept wherever they stand."""
+
 PATHS = {
     "answered": ("wait",),
-    "back": ("enter", "room_free"),
+    "back": ("enter",),
     "deliver": ("answered", "left", "set_get"),
     "off": ("append", "leave"),
     "set_append": ("append", "set_wake", "waiter_remove"),
@@ -67,7 +70,12 @@ PATHS = {
 def inline_runtime(module: Module) -> int:
     """Inlines calls in the module of the runtime; returns their number."""
     kept = {export.item for export in module.exports}
-    places = Counter(callee for function in module.functions for callee in _called(function))
+    places = Counter(
+        callee
+        for function in module.functions
+        if not _kind(function).startswith(SELDOM)
+        for callee in _called(function)
+    )
 
     @cache
     def results(*types: ValType) -> TypeDef:
@@ -78,6 +86,8 @@ def inline_runtime(module: Module) -> int:
 
     def wanted(callee: Function) -> bool:
         if (callee in kept and callee.name not in OFFERED) or callee not in done:
+            return False
+        if _kind(callee).startswith(SELDOM):
             return False
         return places[callee] == 1 or callee.name in here or places[callee] <= HOT.get(_kind(callee), 0)
 
@@ -121,5 +131,5 @@ def _callees_first(module: Module) -> list[Function]:
     return list(order)
 
 
-INLINED = Prepared("inlined", repr((6, HOT, PATHS, sorted(OFFERED))).encode(), inline_runtime)
+INLINED = Prepared("inlined", repr((8, HOT, PATHS, SELDOM, sorted(OFFERED))).encode(), inline_runtime)
 """For `Text.place`."""

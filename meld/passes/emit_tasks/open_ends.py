@@ -528,8 +528,9 @@ HOOKS = {
         "\n    (global.set $live (i32.sub (global.get $live) (i32.const 1)))\n    (call $root_exited (local.get $task))"
     ),
     "hold": "\n        (if (global.get $hold) (then (return (i32.const 0))))",
+    "host_first": "\n        (if (i32.load $state (local.get $word)) (then (return)))",
     "host_wait": (
-        "\n      (if (call $may_leave) (then (global.set $frames.state (i32.const 1)) (return)))"
+        "\n      (br_if $leave (call $may_leave))"
         "\n      (br_if $more (call $host_turn_held))"
         "\n      (if (call $host_due) (then (call $host_wait) (br $more)))"
     ),

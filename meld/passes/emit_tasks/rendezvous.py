@@ -48,7 +48,6 @@ class Rendezvous:
         number: for the names of its functions.
         places: the number of each place, by what tells places apart.
         reads, writes: a built-in that reads, or writes, at a place, by its number.
-        waiting: the verbs of which there are synchronous operations.
     """
 
     type: c.Stream | c.Future
@@ -56,7 +55,6 @@ class Rendezvous:
     places: dict[Any, int] = field(default_factory=dict)
     reads: dict[int, CanonCall] = field(default_factory=dict)
     writes: dict[int, CanonCall] = field(default_factory=dict)
-    waiting: set[Verb] = field(default_factory=set)
 
     @property
     def element(self) -> Layout | None:
@@ -72,8 +70,6 @@ class Rendezvous:
         """The number of the place of a built-in."""
         place = self.places.setdefault(self._place(call), len(self.places))
         (self.reads if verb is Verb.READ else self.writes).setdefault(place, call)
-        if not call.options.is_async:
-            self.waiting.add(verb)
         return place
 
     def _place(self, call: CanonCall) -> tuple[Any, ...]:
@@ -152,6 +148,7 @@ class Copying:
         operations: what each import of a read or write is.
         copies: for elements that are not copied as bytes.
         open_ends: for channels of which the host has an end, if there can be any.
+        shared: whether the functions are told record and place, also where places are few.
     """
 
     text: Text
@@ -159,26 +156,48 @@ class Copying:
     operations: dict[Function, Operation]
     copies: ElementCopies
     open_ends: HostCopies | None = None
-    _functions: dict[tuple[int, Verb], str] = field(default_factory=dict)
+    shared: bool = False
+    _functions: dict[tuple[int, Verb, bool, int, int], str] = field(default_factory=dict)
     _through: dict[int, str] = field(default_factory=dict)
     _buffer: int | None = None
 
-    def function(self, domain: Rendezvous, verb: Verb) -> str:
-        """The name of the function that reads, or writes, in a domain."""
-        key = (domain.number, verb)
+    def call(self, operation: Operation, verb: Verb, record: int, operands: str) -> str:
+        """The call of the function that reads, or writes, in a domain; `record` is that of the instance.
+
+        There is one for each place and instance, where places are few: it knows both.
+        """
+        domain, place, sync = operation.domain, operation.place, not operation.call.options.is_async
+        if len(domain.places) > MOST_DIRECT or self.shared:
+            return f"(call {self._function(domain, verb, sync)} (i32.const {record}) (i32.const {place}) {operands})"
+        return f"(call {self._function(domain, verb, sync, record, place)} {operands})"
+
+    def _function(self, domain: Rendezvous, verb: Verb, sync: bool, record: int = 0, place: int = -1) -> str:
+        """The name of a function that reads, or writes; of one that is told record and place, if none is given."""
+        key = (domain.number, verb, sync, record, place)
         if key not in self._functions:
             kind = "stream" if isinstance(domain.type, c.Stream) else "future"
-            self._functions[key] = name = f"${kind}_{verb.value}.{domain.number}"
-            params = self._params(domain, verb, kind, name)
-            self.text.add(template_text(__package__, "copies.wat", params), "copies")
+            number = str(domain.number) if place < 0 else f"{domain.number}.{record}.{place}"
+            number += ".sync" if sync else ""
+            self._functions[key] = name = f"${kind}_{verb.value}.{number}"
+            if place < 0:
+                here = {"given": "(param $record i32) (param $place i32) "}
+                here |= {"record": "(local.get $record)", "place": "(local.get $place)"}
+            else:
+                here = {"given": "", "record": f"(i32.const {record})", "place": f"(i32.const {place})"}
+            params = self._params(domain, verb, sync, kind, name, here, place)
+            self.text.add(template_text(__package__, "copies.wat", params | here), "copies")
         return self._functions[key]
 
-    def _params(self, domain: Rendezvous, verb: Verb, kind: str, name: str) -> dict[str, Any]:
+    def _params(
+        self, domain: Rendezvous, verb: Verb, sync: bool, kind: str, name: str, here: dict[str, str], place: int
+    ) -> dict[str, Any]:
         write, future = verb is Verb.WRITE, kind == "future"
         mine, other = (4, 0) if write else (0, 4)
         element = domain.element
         done = DONE_BIT << mine
-        copy = self._copy(domain, verb) if element is not None else ""
+        copy = self._copy(domain, verb, place) if element is not None else ""
+        plain = element is not None and element.plain
+        known = f"{here['record']} {here['place']}" if here["given"] else ""
         return {
             "name": name,
             "kind": kind,
@@ -195,29 +214,38 @@ class Copying:
             "done_trap": self._done(verb, future),
             "other_dropped": DROPPED_BIT << other,
             "rare": self._rare(domain, mine, other, future),
-            "blocked": self._blocked(domain, write),
+            "blocked": f"(call $await_end {_waitable(write)})" if sync else "(i32.const -1)",
             "bits_when_dropped": done | (WRITTEN_BIT if future else 0),
             "other_parked": PARKED_BIT << other,
             "busy_and_parked": (BUSY_BIT | PARKED_BIT) << mine,
             "bits_moved": _moved(PARKED_BIT << other, WRITTEN_BIT if future else 0),
-            "host_copy": self._host_copy(domain, verb),
-            "check_instance": "" if domain.is_numeric else self._check_instance(),
-            "meet_zero": "" if future else self._meet_zero(verb, other, write),
-            "copy": copy,
+            "host_copy": self._host_copy(domain, verb, sync, here["place"]),
+            "check_instance": "" if domain.is_numeric else self._check_instance(here["record"]),
+            "again": "" if future else filled(AGAIN, here | {"name": name[1:], "known": known}),
+            "meet_zero": "" if future else self._meet_zero(name, known, verb, other, write),
+            "copy_first": "" if plain else copy,
+            "copy_last": copy if plain else "",
             "words": "\n    (local $low i64) (local $high i64)" if "$low" in copy else "",
             "bytes_moved": _bytes(element) if element is not None else "(i32.const 0)",
             "progress": "(i32.const 0)" if future else "(i32.shl (local.get $moved) (i32.const 4))",
         }
 
-    def _host_copy(self, domain: Rendezvous, verb: Verb) -> str:
+    def _host_copy(self, domain: Rendezvous, verb: Verb, sync: bool, place: str) -> str:
         """What is done where the host has the other end."""
         if self.open_ends is None or domain.type not in self.open_ends.given:
             return ""
-        return (
-            f"\n        (if (i32.and (local.get $bits) (i32.const {HOST_BIT}))"
-            f" (then {self._blocked(domain, verb is Verb.WRITE)}(return (call {self.open_ends.copy(domain, verb)}"
-            " (local.get $channel) (local.get $place) (local.get $ptr) (local.get $n)))))"
+        copy = (
+            f"(call {self.open_ends.copy(domain, verb)} (local.get $channel) {place} (local.get $ptr) (local.get $n))"
         )
+        if sync:
+            waits = f"(call $await_end {_waitable(verb is Verb.WRITE)})"
+            copy = (
+                f"(local.set $left {copy}) (if (i32.eq (local.get $left) (i32.const -1)) (then (return {waits})))"
+                " (return (local.get $left))"
+            )
+        else:
+            copy = f"(return {copy})"
+        return f"\n        (if (i32.and (local.get $bits) (i32.const {HOST_BIT})) (then {copy}))"
 
     def _rare(self, domain: Rendezvous, mine: int, other: int, future: bool) -> int:
         """The bits of which one says that neither a copy nor a wait for one is due."""
@@ -225,15 +253,11 @@ class Copying:
         done = WRITTEN_BIT if future else 0
         return (BUSY_BIT | DONE_BIT) << mine | DROPPED_BIT << other | done | of_host
 
-    def _blocked(self, domain: Rendezvous, write: bool) -> str:
-        """What is noted where an operation blocks, for one that waits then."""
-        waits = (Verb.WRITE if write else Verb.READ) in domain.waiting
-        return f"(global.set $parked {_waitable(write)})\n    " if waits else ""
-
     @staticmethod
-    def _meet_zero(verb: Verb, other: int, write: bool) -> str:
+    def _meet_zero(name: str, known: str, verb: Verb, other: int, write: bool) -> str:
         """What is done where one of two buffers is empty."""
-        cases = "\n          ".join(_MEET_ZERO[verb]).format(keep=~(PARKED_BIT << other), other=_waitable(not write))
+        given = {"name": name[1:], "known": known, "keep": ~(PARKED_BIT << other), "other": _waitable(not write)}
+        cases = "\n          ".join(_MEET_ZERO[verb]).format(**given)
         return f"(if (i32.eqz (local.get $moved))\n        (then\n          {cases}))"
 
     def _done(self, verb: Verb, future: bool) -> str:
@@ -242,12 +266,16 @@ class Copying:
             return self.text.trap(Trap.WRITE_WRITTEN if verb is Verb.WRITE else Trap.READ_WRITTEN)
         return self.text.trap(Trap.WRITE_DONE if verb is Verb.WRITE else Trap.READ_DONE)
 
-    def _check_instance(self) -> str:
-        same = "(i32.eq (i32.load $state offset=48 (local.get $channel)) (local.get $record))"
+    def _check_instance(self, record: str) -> str:
+        same = f"(i32.eq (i32.load $state offset=48 (local.get $channel)) {record})"
         return f"(if {same} (then (call {self.text.trap(Trap.BOTH_ENDS)}) (unreachable)))"
 
-    def _copy(self, domain: Rendezvous, verb: Verb) -> str:
-        """The copy of `$moved` elements between `$ptr` and `$parked`, for whatever pair of places meets."""
+    def _copy(self, domain: Rendezvous, verb: Verb, place: int) -> str:
+        """The copy of `$moved` elements between `$ptr` and `$parked`, for whatever pair of places meets.
+
+        Args:
+            place: that of the operation; -1 if it has a parameter for it.
+        """
         element = domain.element
         assert element is not None
         from_, to = ("$ptr", "$parked") if verb is Verb.WRITE else ("$parked", "$ptr")
@@ -257,17 +285,21 @@ class Copying:
             ends = f"(local.get {from_}) (local.get {to}) {_bytes(element)}"
             return f"(call {self._copy_through(domain)} {write} {read} {ends})"
         places = len(domain.places)
-        ways: dict[str, list[int]] = {}  # code of a copy → pairs
+        ways: dict[str, list[int]] = {}  # code of a copy → numbers of the other place, or of the pair
         for writes, writer in domain.writes.items():
             for reads, reader in domain.reads.items():
+                mine, other = (writes, reads) if verb is Verb.WRITE else (reads, writes)
+                if place not in (-1, mine):
+                    continue
                 code = self._copy_of_pair(domain, writer, reader, from_, to)
                 if code is not None:
-                    ways.setdefault(code, []).append(writes * places + reads)
+                    ways.setdefault(code, []).append(writes * places + reads if place < 0 else other)
         if not ways:
             return "(unreachable)"
         if len(ways) == 1:
-            code = next(iter(ways))
-            return self._short(domain, element, from_, to, code) if element.plain else code
+            return next(iter(ways))
+        if place >= 0:
+            return _dispatch(parked, list(ways.items()), places)
         pair = f"(i32.add (i32.mul {write} (i32.const {places})) {read})"
         return _dispatch(pair, list(ways.items()), places * places)
 
@@ -281,13 +313,14 @@ class Copying:
             copy = self.text.use(self.copies.between(domain.type.element, write, read))
             return f"(call {copy} (local.get {from_}) (local.get {to}) (local.get $moved))"
         source, target = self._memory(write), self._memory(read)
-        return f"(memory.copy {target} {source} (local.get {to}) (local.get {from_}) {_bytes(element)})"
+        bulk = f"(memory.copy {target} {source} (local.get {to}) (local.get {from_}) {_bytes(element)})"
+        return bulk if len(domain.places) > FEW_PLACES else self._short(element, source, target, from_, to, bulk)
 
-    def _short(self, domain: Rendezvous, element: Layout, from_: str, to: str, bulk: str) -> str:
-        """The one copy that a domain has: `bulk` only for more than two words."""
+    @staticmethod
+    def _short(element: Layout, source: str, target: str, from_: str, to: str, bulk: str) -> str:
+        """A copy between two memories: `bulk` only for more than two words."""
         if element.size > SHORT:
             return bulk
-        source, target = (self._memory(next(iter(calls.values()))) for calls in (domain.writes, domain.reads))
         given = {"source": source, "target": target, "from": from_, "to": to, "size": _bytes(element)}
         pieces = [PIECES[8]] if element.size % 8 == 0 else [PIECES[8], PIECES[4]]
         few = "\n            ".join(filled(IN_PIECES, given | piece) for piece in pieces)
@@ -344,13 +377,15 @@ def _bytes(element: Layout) -> str:
     return "(local.get $moved)" if element.size == 1 else f"(i32.mul (local.get $moved) (i32.const {element.size}))"
 
 
+FEW_PLACES = 2
+"""Places of a domain up to which the copy of a pair has code of its own for few bytes."""
 SHORT = 16
 """Bytes up to which a copy is the first and the last 8 or 4, which may overlap: quicker than a bulk copy."""
 PIECES = {
     8: {"piece": 8, "load": "i64.load", "store": "i64.store"},
     4: {"piece": 4, "load": "i64.load32_u", "store": "i64.store32"},
 }
-IN_SHORT = """(block $copied
+IN_SHORT = """(block $short
         (if (i32.le_u {size} (i32.const {short}))
           (then
             {few}))
@@ -361,7 +396,7 @@ IN_PIECES = """(if (i32.ge_u {size} (i32.const {piece}))
                 (local.set $high ({load} {source} (i32.add (local.get {from}) (i32.sub {size} (i32.const {piece})))))
                 ({store} {target} (local.get {to}) (local.get $low))
                 ({store} {target} (i32.add (local.get {to}) (i32.sub {size} (i32.const {piece}))) (local.get $high))
-                (br $copied)))"""
+                (br $short)))"""
 """Both loads come before both stores, since buffers in one memory may overlap. Both ranges have been checked."""
 THROUGH = """
   (func {name} (param $writer i32) (param $reader i32) (param $from i32) (param $to i32) (param $bytes i32)
@@ -393,12 +428,17 @@ def _dispatch(pair: str, ways: list[tuple[str, list[int]]], pairs: int) -> str:
     return f"(block $copied\n        (block $never {code})\n        (unreachable))"
 
 
+AGAIN = """
+
+  ;; The same, once the other end has been told that its empty buffer has completed.
+  (func $again_{name} (param $other i32) {given}(param $handle i32) (param $ptr i32) (param $n i32) (result i32)
+    (call $waitable_set_event (local.get $other) (i32.const 1))
+    (call ${name} {known} (local.get $handle) (local.get $ptr) (local.get $n)))"""
 _NOTHING = "(if (i32.eqz (local.get $n)) (then (return (i32.const 0))))"
 _PARKED_NOTHING = """(if (i32.eqz (local.get $left))
             (then
-              (local.set $bits (i32.and (local.get $bits) (i32.const {keep})))
-              (call $waitable_set_event {other} (i32.const 1))
-              (br $park)))"""
+              (i32.store $state offset=32 (local.get $channel) (i32.and (local.get $bits) (i32.const {keep})))
+              (return (call $again_{name} {other} {known} (local.get $handle) (local.get $ptr) (local.get $n)))))"""
 _MEET_ZERO = {Verb.READ: (_PARKED_NOTHING, _NOTHING), Verb.WRITE: (_NOTHING, _PARKED_NOTHING)}
 """A stream's buffer that meets an empty one. A write of nothing always completes; a read of nothing does unless the
-write was one too. An empty buffer that was parked completes, and the newcomer parks."""
+write was one too. An empty buffer that was parked completes, and the newcomer parks: it begins again."""

@@ -310,15 +310,21 @@
       (else (call $append (i32.add (i32.load $state offset=12 (local.get $task)) (i32.const 24)) (local.get $task))))
     (i32.const 1))
 
-  ;; `word` is the address of a word that is not 0 when the frame can go on; 0 if it always can.
+  ;; A frame that can always go on.
+  (func $frame_open (result i32)
+    (local $frame i32)
+    (local.set $frame (call $frame_push (i32.const 0)))
+    (i32.store $state offset=8 (local.get $frame) (i32.add (local.get $frame) (i32.const 8)))
+    (local.get $frame))
+
+  ;; `word` is the address of a word that is not 0 when the frame can go on.
   (func $frame_push (param $word i32) (result i32)
     (local $frame i32)
     (local.set $frame (global.get $free))
     (if (local.get $frame)
       (then (global.set $free (i32.load $state offset=12 (local.get $frame))))
       (else (local.set $frame (call $block_new (i32.const 16)))))
-    (i32.store $state offset=8 (local.get $frame)
-      (select (local.get $word) (i32.add (local.get $frame) (i32.const 8)) (local.get $word)))
+    (i32.store $state offset=8 (local.get $frame) (local.get $word))
     (i32.store $state offset=12 (local.get $frame) (global.get $frame))
     (global.set $frame (local.get $frame))
     (local.get $frame))
@@ -342,19 +348,30 @@
       (br $more))
     (unreachable))
 
-  ;; Runs other work until a word is not 0, or else sets $frames.state: the frame has to leave.
+  ;; Runs other work until a word is not 0, which it is at first, or else sets $frames.state: the frame has to leave.
   (func $run_until (param $word i32)
-    (loop $more
-      (if (i32.load $state (local.get $word)) (then (return)))
-      ;; with threads
-      (if (call $may_leave) (then (global.set $frames.state (i32.const 1)) (return)))
-      ;; end threads
-      (if (call $may_leave)
-        (then (if (call $below_ready (global.get $frame)) (then (global.set $frames.state (i32.const 1)) (return)))))
-      (br_if $more (call $step)){host_wait})
-    (if (call $outer_ready) (then (call {trap OUT_OF_ORDER}) (unreachable)))
-    (call {trap DEADLOCK})
-    (unreachable))
+    (local $frame i32)
+    (block $leave
+      (loop $more{host_first}
+        ;; with threads
+        (br_if $leave (call $may_leave))
+        ;; end threads
+        (block $stay
+          (br_if $stay (i32.eqz (call $may_leave)))
+          (local.set $frame (i32.load $state offset=12 (global.get $frame)))
+          (loop $below
+            (br_if $stay (i32.eqz (local.get $frame)))
+            (br_if $leave (i32.load $state (i32.load $state offset=8 (local.get $frame))))
+            (local.set $frame (i32.load $state offset=12 (local.get $frame)))
+            (br $below)))
+        (if (call $step)
+          (then
+            (br_if $more (i32.eqz (i32.load $state (local.get $word))))
+            (return))){host_wait})
+      (if (call $outer_ready) (then (call {trap OUT_OF_ORDER}) (unreachable)))
+      (call {trap DEADLOCK})
+      (unreachable))
+    (global.set $frames.state (i32.const 1)))
 
   ;; Where whatever runs only yields, and a frame below could go on, nothing will ever happen: it has to, and can if the
   ;; frames above it can leave.
@@ -455,7 +472,7 @@
     (if (i32.eqz (call $may_block)) (then (return (i32.const 0))))
     (call $check_blocking (global.get $frame))
     (call $count_yield){host_yield}
-    (local.set $frame (call $frame_push (i32.const 0)))
+    (local.set $frame (call $frame_open))
     (block $leave
       (br_if $leave (call $must_leave (local.get $frame)))
       (local.set $task (i32.load $state (i32.const {later})))
@@ -493,7 +510,7 @@
   ;; A call that is lowered asynchronously: its state | the handle of its subtask << 4, or RETURNED.
   (func $call_async (param $task i32) (result i32)
     (local $frame i32) (local $state i32) (local $handle i32)
-    (local.set $frame (call $frame_push (i32.const 0)))
+    (local.set $frame (call $frame_open))
     (call $begin (local.get $task))
     (call $frame_pop (local.get $frame))
     (local.set $state (i32.load $state offset=8 (local.get $task)))
@@ -566,7 +583,7 @@
       (then (call $cancel_start (local.get $task)) (return (i32.const 3))))
     (if (i32.eq (i32.load $state offset=8 (local.get $task)) (i32.const 1))
       (then
-        (local.set $frame (call $frame_push (i32.const 0)))
+        (local.set $frame (call $frame_open))
         (call $cancel (local.get $task))
         (call $frame_pop (local.get $frame))
         (if (i32.lt_u (i32.load $state offset=8 (local.get $task)) (i32.const 2))

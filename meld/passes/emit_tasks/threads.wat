@@ -117,7 +117,7 @@
     (if (i32.eqz (i32.and (call $may_leave) (i32.ne (global.get $thread) (i32.const 0))))
       (then (call {trap OUT_OF_ORDER}) (unreachable)))
     (i32.store $state offset=228 (global.get $thread) (local.get $how))
-    (drop (call $frame_push (i32.const 0)))
+    (drop (call $frame_open))
     (global.set $frames.state (i32.const 1))
     (i32.const 0))
 

@@ -1,7 +1,7 @@
 """The rewriting of one function, so that its frame can be taken off the stack and put back.
 
 Nothing is flattened, and nothing is executed twice. A call at which the function may be suspended is a *point*. At each
-level of nesting that has points, a `br_table` on the number of the point jumps to where the frame stood, and so from
+level of nesting that has points, a branch by the number of the point goes to where the frame stood, and so from
 level to level down to the call, which is made again. For that the operands below a call are kept in locals.
 
     (func $f (param $n i32) (result i32)      (func $f (param $n i32) (result i32) (local $frame i32) (local $point i32)
@@ -200,12 +200,24 @@ class _Body:
             self.out += snippet("local.get $point br_if $target", point=self.point, target=targets[0])
         elif targets:
             start = Label()
-            numbers = [item.numbers if isinstance(item, Nest) else range(1) for item in inner]
-            first = inner[0].numbers.start if isinstance(inner[0], Nest) else inner[0].number
-            table = (*(target for target, r in zip(targets, numbers, strict=True) for _ in r), start)
+            numbers = [
+                item.numbers if isinstance(item, Nest) else range(item.number, item.number + 1) for item in inner
+            ]
+            given = {"start": start, "point": self.point}
+            if len(targets) == 2:
+                first, last = targets
+                choice = snippet(
+                    "local.get $point i32.const $next i32.lt_u br_if $first br $last",
+                    **{"point": self.point, "next": numbers[1].start, "first": first, "last": last},
+                )
+            else:
+                table = tuple(target for target, r in zip(targets, numbers, strict=True) for _ in r)
+                choice = snippet(
+                    "local.get $point i32.const $first i32.sub br_table $table",
+                    **{"point": self.point, "first": numbers[0].start, "table": table},
+                )
             self.out += snippet(
-                "block @start local.get $point i32.const $first i32.sub br_table $table end",
-                **{"start": start, "point": self.point, "first": first, "table": table},
+                "block @start local.get $point i32.eqz br_if $start $choice end", **given, choice=choice
             )
 
     def nest(self, nest: Nest, targets: list[Label]) -> Steps:

@@ -40,9 +40,13 @@
             block
               block
                 local.get $point
-                i32.const 1
-                i32.sub
-                br_table 1 2 0
+                i32.eqz
+                br_if 0
+                local.get $point
+                i32.const 2
+                i32.lt_u
+                br_if 1
+                br 2
               end
               local.get $sum
               local.get $n
