@@ -187,7 +187,9 @@ def _unserved(e: Exception) -> MeldError:
     wanted = _IMPORTED.search(str(e))
     if wanted is None or wanted[1].startswith(("wasi:", "wasi_")):
         what = _last(e) if wanted is None else f"it lacks `{wanted[1]}`, or has it with another type"
-        return MeldError(f"the engine's WASI does not serve the program: {what}")
+        later = wanted is not None and "@0.3." in wanted[1]
+        hint = "with --emit=component, `wasmtime run -S p3` serves WASI 0.3" if later else None
+        return MeldError(f"the engine's WASI does not serve the program: {what}", hint=hint)
     hint = "a component that exports it may be a further input"
     return MeldError(f"nothing provides the import `{wanted[1]}`", hint=hint)
 

@@ -6,16 +6,20 @@ developer has to have, and the programs take minutes to compile, so the tests ar
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import pytest
 from both import Unfused
+from engine_cli import CLI, FEATURES, needs_cli
+from places import answer, free_port
 from wrapped import ROOT, Running, Wasi, fuse, tool, wit
 
 import meld
@@ -56,6 +60,33 @@ def from_python(source: Path, wit: Path, world: str, directory: Path, *more: str
     return out
 
 
+def from_quickjs(source: Path, wit: Path, world: str, directory: Path) -> Path:
+    """A component of a script, with QuickJS and without imports of WASI."""
+    out = directory / f"{source.stem}.wasm"
+    options = ["--wit", wit, "--world", world, "--js", source, "--stub-wasi", "-o", out]
+    command(MODULES / ".bin/componentize-qjs", *options, cwd=directory)
+    return out
+
+
+def served(program: Path, requests: list[tuple[str, bytes]]) -> list[tuple[int, str | None, bytes]]:
+    """What a handler of WASI 0.3 answers under `wasmtime serve`: status, who says so, the body."""
+    port, found, compiled = free_port(), [], program.with_suffix(".cwasm")
+    command(CLI, "compile", "-O", "opt-level=0", "-W", FEATURES, program, "-o", compiled, cwd=program.parent)
+    options = ["--allow-precompiled", "-W", FEATURES, "-S", "p3,cli,http", f"--addr=127.0.0.1:{port}"]
+    process = subprocess.Popen([CLI, "serve", *options, str(compiled)], stdout=DEVNULL, stderr=DEVNULL)
+    try:
+        answer(port, "")  # it is there
+        for path, body in requests:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=100)
+            connection.request("POST", path, body)
+            response = connection.getresponse()
+            found.append((response.status, response.getheader("x-by"), response.read()))
+    finally:
+        process.terminate()
+        process.wait(20)
+    return found
+
+
 def same(inputs: list[Path], directory: Path, *calls: tuple[Any, ...]) -> list[Any]:
     """What calls answer, in one store: linked and unfused, and fused. Returns the answers and what was printed."""
     linked = directory / "linked.wasm"
@@ -91,13 +122,15 @@ def test_python_and_python(more: tuple[str, ...], tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not FIXTURES.exists(), reason="the fixtures are not here")
-def test_python_streams(tmp_path: Path) -> None:
-    """Two components of Python, 20 MB each, that stream to each other: fused, composed, and as the manifest says."""
+@pytest.mark.parametrize("producer", ["python", pytest.param("quickjs", marks=needs_node)])
+def test_python_streams(producer: str, tmp_path: Path) -> None:
+    """A component of Python, 20 MB, and one of Python or a script stream to each other: as the manifest says."""
     source = FIXTURES / "flow-py/src"
-    sides = {"cons": "consumer", "prod": "producer"}
-    inputs = [
-        from_python(source / f"{side}.py", source / "flow.wit", world, tmp_path, "-s") for side, world in sides.items()
-    ]
+    inputs = [from_python(source / "cons.py", source / "flow.wit", "consumer", tmp_path, "-s")]
+    if producer == "python":
+        inputs.append(from_python(source / "prod.py", source / "flow.wit", "producer", tmp_path, "-s"))
+    else:
+        inputs.append(from_quickjs(SOURCES / "flow_producer.js", source / "flow.wit", "producer", tmp_path))
     cases = json.loads((FIXTURES / "manifest.json").read_text())
     expected: dict[str, str] = next(case["expected"] for case in cases if case["case"] == "flow-py")
     calls = tuple(("run", int(re.sub(r"\D", "", text))) for text in expected)
@@ -128,6 +161,27 @@ def test_world_with_http(tmp_path: Path) -> None:
     made = from_javascript(SOURCES / "three_provider.js", SOURCES / "three.wit", "provider", tmp_path, "")
     assert "wasi:http" in wit(made)
     assert wit(fuse([made], tmp_path / "fused.wasm")) == wit(made)
+
+
+@needs_node
+@needs_cli
+@pytest.mark.skipif(not FIXTURES.exists(), reason="the fixtures are not here")
+def test_a_served_handler(tmp_path: Path) -> None:
+    """An HTTP handler of WASI 0.3 in Python, whose streams are the host's, and a component of C that it calls."""
+    wit, greet = tmp_path / "wit", FIXTURES / "greet"
+    shutil.copytree(MODULES / "@bytecodealliance/jco/lib/wit/builtin/0.3.0", wit / "deps")
+    (wit / "deps/demo-app").mkdir()
+    shutil.copy(greet / "src/greet.wit", wit / "deps/demo-app")
+    shutil.copy(SOURCES / "handler.wit", wit)
+    inputs = [from_python(SOURCES / "handler.py", wit, "handler", tmp_path), greet / "prov.wasm"]
+    linked = tmp_path / "linked.wasm"
+    linked.write_bytes(meld.encode(meld.compile(inputs, stop_after="link")))
+    requests = [("/a?b", b""), ("/echo", b"some text"), ("/long", b"x" * 200_000)]
+    want = [
+        (200, "python", b"hello %s%s %d 4950" % (path.encode(), body.upper(), len(body))) for path, body in requests
+    ]
+    assert served(linked, requests) == want
+    assert served(fuse(inputs, tmp_path / "fused.wasm"), requests) == want
 
 
 @pytest.mark.parametrize("level", ["-O0", "-O1"])

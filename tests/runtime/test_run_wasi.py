@@ -221,3 +221,21 @@ def test_wasi_of_a_fused_module_and_arguments_among_the_files(
     assert "arguments cannot be given to a core module\nhint: WASI is served to components" in err
     assert main(["run", str(core), "ann"]) == 2
     assert "error: ann: no such file\nhint: arguments of the program come after `--`" in capsys.readouterr().err
+
+
+def test_wasi_of_a_later_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What serves programs here has WASI 0.2; the command line of the engine has 0.3."""
+    program = tmp_path / "a.wat"
+    program.write_text(
+        """(component
+          (import "wasi:random/random@0.3.0" (instance $r (export "get-random-u64" (func (result u64)))))
+          (core func $get (canon lower (func $r "get-random-u64")))
+          (core module $m (import "" "get" (func $get (result i64))) (func (export "run") (result i32) i32.const 0))
+          (core instance $i (instantiate $m (with "" (instance (export "get" (func $get))))))
+          (func $run (result (result)) (canon lift (core func $i "run")))
+          (instance $cli (export "run" (func $run)))
+          (export "wasi:cli/run@0.3.0" (instance $cli)))"""
+    )
+    assert main(["run", str(program)]) == 2
+    err = capsys.readouterr().err
+    assert "it lacks `wasi:random/random@0.3.0`" in err and "hint: with --emit=component, `wasmtime run -S p3`" in err
