@@ -131,6 +131,9 @@ KIND_OF_HELPER = {
 }
 """The kind of a helper (`Item.synthetic`), by the first part of its key; helpers of other keys are `adapter`."""
 
+ALIKE = frozenset({"trap", "bytes", "strings"})
+"""Helpers that are the same for values of calls and for elements of streams and futures: what they trap with is."""
+
 
 @record()
 class AdapterModule:
@@ -219,7 +222,7 @@ class AdapterModule:
 
     def helper(self, key: tuple[Any, ...], stem: str, make: Callable[[str], str]) -> str:
         """The helper for a key. `make` writes its text, given its name; later, so that types may nest deep."""
-        known = (key, self.of_elements and key[0] != "trap")
+        known = (key, self.of_elements and key[0] not in ALIKE)
         name = self._helpers.get(known)
         if name is None:
             name = self._helpers[known] = f"${stem}.{len(self._helpers)}"

@@ -100,7 +100,7 @@ class _Strings:
         """The name of a piece for this pair, written on first use."""
         source, target = self.source, self.target
         kind = "transcode" if template in _TRANSCODE.values() else "run" if template in _RUNS else "strings"
-        key = (kind, template, source.memory, target.memory, target.realloc)
+        key = (kind, template, source.memory, target.memory, None if kind == "strings" else target.realloc)
         return self.adapters.helper(key, template, lambda name: self.text(template, name))
 
     def text(self, template: str, name: str) -> str:

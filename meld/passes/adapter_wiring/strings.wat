@@ -330,12 +330,21 @@
             (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
           end
         end
-        ({p}.eq (local.get $at) (local.get $end))
-        br_if $done
-        (call {decode_utf16} (local.get $at) (local.get $end))
-        local.set $at
-        drop
-        br $next
+        loop $single
+          ({p}.eq (local.get $at) (local.get $end))
+          br_if $done
+          (i32.eq (i32.and (i32.load16_u {from} (local.get $at)) (i32.const 0xf800)) (i32.const 0xd800))
+          if
+            (call {decode_utf16} (local.get $at) (local.get $end))
+            local.set $at
+            drop
+            br $next
+          end
+          (local.set $at ({p}.add (local.get $at) ({p}.const 2)))
+          ({p}.lt_u ({p}.sub (local.get $end) (local.get $at)) ({p}.const 16))
+          br_if $single
+          br $next
+        end
       end
     end)
 
