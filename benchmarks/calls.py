@@ -53,6 +53,7 @@ LANGUAGES = {"French": FRENCH, "Greek": GREEK, "Japanese": "色は匂へど散�
 WIDE = {"Greek": GREEK, "Cyrillic": "Съешь же ещё этих мягких булок ", "Chinese": "天地玄黃宇宙洪荒日月盈昃辰宿列張"}
 """Texts that are transcoded."""
 EMOJI = "😀a😃bc"
+EMOJI16 = text_of(EMOJI, 4096, "utf-16-le")
 STRING, UTF16 = '(param "s" string) (result u32)', text_of(ASCII, 4096, "utf-16-le")
 LATIN1 = text_of(FRENCH, 4096, "latin-1")
 TARGETS = {16: "≥ 2 × as fast", 64: "≥ 2 × as fast", 4096: "≥ 4 × as fast"}
@@ -60,10 +61,20 @@ AS_FAST = "≥ 3 × as fast"
 TRAPS = "traps"
 
 
-def list_of(element: str, size: int) -> Case:
-    """A list of 4096 bytes of zeros."""
+def list_of(element: str, size: int, count: int = 0) -> Case:
+    """A list of so many elements of so many bytes, which are zeros; of 4096 bytes if their number is not given."""
     function = f'(param "s" (list {element})) (result u32)'
-    return Case(f"call with list<{element}>, 4096 B", function, bytes(4096), 4096 // size)
+    how_many = f"{count} elements" if count else "4096 B"
+    count = count or 4096 // size
+    return Case(f"call with list<{element}>, {how_many}", function, bytes(count * size), count)
+
+
+def from_latin1(size: int, lift: str) -> Case:
+    """French in Latin-1, into an encoding."""
+    data = text_of(FRENCH, size, "latin-1")
+    words = {"utf16": "UTF-16", "latin1+utf16": "Latin-1"}[lift]
+    name = f"call with {size} B of French in Latin-1 into {words}"
+    return Case(name, STRING, data, size, lower="latin1+utf16", lift=lift)
 
 
 def list_of_lists(element: str, data: bytes) -> Case:
@@ -101,6 +112,9 @@ CASES = (
     Case("call with 4096 B of French into Latin-1", STRING, text_of(FRENCH, 4096), 4096, lift="latin1+utf16"),
     Case("call with 4096 B of ASCII into Latin-1", STRING, text_of(ASCII, 4096), 4096, lift="latin1+utf16"),
     Case("call with 4096 B of UTF-16", STRING, UTF16, 2048, lower="utf16", lift="utf16"),
+    *(from_latin1(size, lift) for lift in ("latin1+utf16", "utf16") for size in (24, 4096)),
+    Case("call with 4096 B of emoji among letters in UTF-16 into UTF-8", STRING, EMOJI16, 2048, lower="utf16"),
+    *(list_of(element, size, 3) for element, size in (("u8", 1), ("u32", 4), ("char", 4), ("(option u32)", 8))),
     list_of("u8", 1),
     list_of("u32", 4),
     list_of("char", 4),
