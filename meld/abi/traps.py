@@ -42,6 +42,7 @@ class Trap(Enum):
     DISCRIMINANT = "invalid variant discriminant"
     HANDLE = "unknown handle index"
     HANDLE_TYPE = "handle index used with the wrong type"
+    NOT_RESOURCE = "index is not a resource"
     NOT_OWN = "cannot lift own resource from a borrow"
     LENT = "cannot remove owned resource while borrowed"
     BORROWS = "borrow handles still remain at the end of the call"
@@ -129,6 +130,7 @@ OF_INDEX = {
     Trap.HANDLE: "unknown handle index {}",
     Trap.HANDLE_TYPE: "handle index {} used with the wrong type, "
     "expected guest-defined resource but found a different guest-defined resource",
+    Trap.NOT_RESOURCE: "index {} is not a resource",
 }
 """What traps for a handle is given its index. A name cannot hold any number; the likeliest ones have their own."""
 

@@ -12,7 +12,8 @@ from typing import Any
 from meld.ir.module import Function, Module
 from meld.ir.notes import Instance, Note
 from meld.notes.boundaries import Boundary, CanonCall, resource_of
-from meld.notes.handles import FUNCTIONS, RECORD_BYTES, HandleFunctions, HandleTable
+from meld.notes.channels import FIRST_STREAM
+from meld.notes.handles import FIRST_RESOURCE, FUNCTIONS, RECORD_BYTES, HandleFunctions, HandleTable
 from meld.rewriting.state import State
 from meld.support.records import record
 
@@ -52,8 +53,16 @@ class Tables:
         records = {n.instance: n.record for n in module.notes_of(HandleTable)}
         functions = {} if not module.notes_of(HandleFunctions) else state.linked
         if not functions:
-            limit = limit_of(len(module.notes_of(Instance)), _object_bytes(module))
-            params = {"limit": limit, "first": FIRST_ENTRIES, "first_bytes": FIRST_ENTRIES * ENTRY_BYTES}
+            object_bytes = _object_bytes(module)
+            limit = limit_of(len(module.notes_of(Instance)), object_bytes)
+            params = {
+                "limit": limit,
+                "first": FIRST_ENTRIES,
+                "first_bytes": FIRST_ENTRIES * ENTRY_BYTES,
+                "first_resource": FIRST_RESOURCE,
+                "resources": FIRST_STREAM - FIRST_RESOURCE,
+                "no_resource": "NOT_RESOURCE" if object_bytes else "HANDLE_TYPE",  # else all are resources
+            }
             functions = state.link(__package__, "handles.wat", params, kind=KIND)
             by_name: dict[str, Any] = {name: functions[name] for name in FUNCTIONS}
             module.notes.append(HandleFunctions(**by_name))

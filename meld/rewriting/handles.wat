@@ -16,6 +16,7 @@
   (import "meld" "trap TABLE" (func $table_full))
   (import "meld" "trap HANDLE" (func $unknown_handle (param i32)))
   (import "meld" "trap HANDLE_TYPE" (func $wrong_type (param i32)))
+  (import "meld" "trap {no_resource}" (func $no_resource (param i32)))
   (import "meld" "trap LENT" (func $lent))
   (import "meld" "trap NOT_OWN" (func $not_own))
   (import "meld" "trap BORROWS" (func $borrows_remain))
@@ -65,14 +66,30 @@
     (local.set $entry (i32.add (i32.load $state (local.get $record)) (i32.shl (local.get $handle) (i32.const 4))))
     (if (i32.ne (i32.load $state (local.get $entry)) (local.get $type))
       (then
-        (if (i32.load $state (local.get $entry)) (then (call $wrong_type (local.get $handle))))
-        (call $unknown_handle (local.get $handle))
+        (call $other_type (local.get $type) (i32.load $state (local.get $entry)) (local.get $handle) (local.get $handle))
         (unreachable)))
     (local.get $entry))
 
-  ;; The object of a handle.
+  ;; Traps for an entry of another type, 0 if it is free. `shown` is the handle for messages about what is no resource.
+  (func $other_type (param $type i32) (param $found i32) (param $handle i32) (param $shown i32)
+    (if (i32.eqz (local.get $found)) (then (call $unknown_handle (local.get $handle))))
+    (if (i32.lt_u (i32.sub (local.get $type) (i32.const {first_resource})) (i32.const {resources}))
+      (then
+        (if (i32.ge_u (i32.sub (local.get $found) (i32.const {first_resource})) (i32.const {resources}))
+          (then (call $no_resource (local.get $shown))))))
+    (call $wrong_type (local.get $handle)))
+
+  ;; The object of a handle. The engine's `resource.rep` does not say which index is no resource.
   (func $handle_get (export "handle_get") (param $record i32) (param $type i32) (param $handle i32) (result i32)
-    (i32.load $state offset=4 (call $handle_entry (local.get $record) (local.get $type) (local.get $handle))))
+    (local $entry i32)
+    (if (i32.ge_u (local.get $handle) (i32.load $state offset=4 (local.get $record)))
+      (then (call $unknown_handle (local.get $handle)) (unreachable)))
+    (local.set $entry (i32.add (i32.load $state (local.get $record)) (i32.shl (local.get $handle) (i32.const 4))))
+    (if (i32.ne (i32.load $state (local.get $entry)) (local.get $type))
+      (then
+        (call $other_type (local.get $type) (i32.load $state (local.get $entry)) (local.get $handle) (i32.const -2))
+        (unreachable)))
+    (i32.load $state offset=4 (local.get $entry)))
 
   ;; Takes a handle out of the table, whatever it owns or lends: its object.
   (func $handle_remove (export "handle_remove") (param $record i32) (param $type i32) (param $handle i32) (result i32)

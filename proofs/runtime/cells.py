@@ -332,7 +332,7 @@ class CellExecutor(Executor):
             yield FALL, _called(on, HostCall(NEW, arguments, block)).push(block)
 
 
-TRAP_OF_INDEX = ("unknown handle index", "handle index used with the wrong type")
+TRAP_OF_INDEX = ("unknown handle index", "handle index used with the wrong type", "index is not a resource")
 """Traps that name a small index: the functions call those of the indices."""
 
 

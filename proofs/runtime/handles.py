@@ -15,17 +15,25 @@ from dataclasses import dataclass, field
 
 import z3
 
+from meld.notes.channels import FIRST_STREAM
+from meld.notes.handles import FIRST_RESOURCE
 from proofs.runtime.cells import FREE, NEW, Cell, bits, full, symbol
 from proofs.runtime.check import SIZE, YES, Event, Get, Moved, Scenario, Want, taken
 from proofs.subject import Word
 
 UNKNOWN, WRONG_TYPE = "unknown handle index", "handle index used with the wrong type"
+NO_RESOURCE = "index is not a resource"
 TABLE_FULL = "cannot allocate another handle"
 LENT, NOT_OWN = "cannot remove owned resource while borrowed", "cannot lift own resource from a borrow"
 BORROWS = "borrow handles still remain at the end of the call"
 FIRST = 16
 """Entries of a new table."""
 RECORD, TYPE, HANDLE, OBJECT, WORD, SCOPE = map(symbol, ("record", "type", "handle", "object", "word", "scope"))
+
+
+def is_resource(number: z3.BitVecRef) -> z3.BoolRef:
+    """Whether a type number is that of a resource type."""
+    return z3.And(z3.UGE(number, FIRST_RESOURCE), z3.ULT(number, FIRST_STREAM))
 
 
 def entry_at(table: z3.BitVecRef, index: z3.BitVecRef) -> z3.BitVecRef:
@@ -82,8 +90,10 @@ class Table:
     def traps(self, handle: z3.BitVecRef = HANDLE, entry: Cell | None = None) -> list[tuple[str, z3.BoolRef]]:
         """Those of a handle that is not there, or not of the type."""
         found = (entry or self.entry).first(0)
+        strange = z3.And(is_resource(TYPE), z3.Not(is_resource(found)))
         return [
             (UNKNOWN, z3.Or(z3.UGE(handle, self.length), found == 0)),
+            (NO_RESOURCE, strange),
             (WRONG_TYPE, found != TYPE),
         ]
 

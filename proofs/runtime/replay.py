@@ -6,6 +6,7 @@ are written too, so that they have the addresses of the counter-example.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import wasmtime
@@ -245,7 +246,5 @@ def _message(trap: wasmtime.Trap) -> str:
     """The name of the function that trapped: the message, without a small index."""
     frames = trap.frames
     name = str(frames[0].func_name) if frames else ""
-    for general in TRAP_OF_INDEX:
-        if name.startswith(general.split(" index")[0]) and "index" in name:
-            return general
-    return name
+    without = re.sub(r"index \d+", "index", name)
+    return next((general for general in TRAP_OF_INDEX if without.startswith(general)), name)
