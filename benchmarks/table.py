@@ -42,8 +42,8 @@ median of the ratios of the turns. On a machine that does other work, ratios mea
   indirect calls of its callee. Ratios are those of the least times. Where a copy itself is less than ten times as fast
   as the engine, as at 64 KiB, ten times the engine cannot be reached by anything that copies.
   On a machine that does other work, ratios of 4096 bytes vary by a quarter. The machine instructions of one operation
-  with 16 bytes do not (cachegrind, copies included): plain functions at most 220, callback tasks 405, five components
-  that block 2450, a switch 660, a subtask's life 1690. Where the buffers of 4096 bytes lie makes no difference, in
+  with 16 bytes do not (cachegrind, copies included): plain functions at most 220, callback tasks 410, five components
+  that block 2460, a switch 660, a subtask's life 1690. Where the buffers of 4096 bytes lie makes no difference, in
   eight places from 1024 to 4608.
 - *shims without checks*: the two copies one call further in, which is where a shim stands: the most that one can reach.
 - *a bare copy that checks*: the best loop found that copies and checks plain text, with nothing around it.
