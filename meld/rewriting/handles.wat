@@ -70,12 +70,14 @@
         (unreachable)))
     (local.get $entry))
 
-  ;; Traps for an entry of another type, 0 if it is free. `shown` is the handle for messages about what is no resource.
+  ;; Traps for an entry of another type, 0 if it is free; the sign is set while it is offered to the host. `shown` is the handle for messages about what is no resource.
   (func $other_type (param $type i32) (param $found i32) (param $handle i32) (param $shown i32)
     (if (i32.eqz (local.get $found)) (then (call $unknown_handle (local.get $handle))))
     (if (i32.lt_u (i32.sub (local.get $type) (i32.const {first_resource})) (i32.const {resources}))
       (then
-        (if (i32.ge_u (i32.sub (local.get $found) (i32.const {first_resource})) (i32.const {resources}))
+        (if (i32.ge_u
+              (i32.sub (i32.and (local.get $found) (i32.const 0x7fffffff)) (i32.const {first_resource}))
+              (i32.const {resources}))
           (then (call $no_resource (local.get $shown))))))
     (call $wrong_type (local.get $handle)))
 

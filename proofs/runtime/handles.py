@@ -90,7 +90,7 @@ class Table:
     def traps(self, handle: z3.BitVecRef = HANDLE, entry: Cell | None = None) -> list[tuple[str, z3.BoolRef]]:
         """Those of a handle that is not there, or not of the type."""
         found = (entry or self.entry).first(0)
-        strange = z3.And(is_resource(TYPE), z3.Not(is_resource(found)))
+        strange = z3.And(is_resource(TYPE), z3.Not(is_resource(found & 0x7FFFFFFF)))
         return [
             (UNKNOWN, z3.Or(z3.UGE(handle, self.length), found == 0)),
             (NO_RESOURCE, strange),
