@@ -314,7 +314,11 @@ class Copying:
             return f"(call {copy} (local.get {from_}) (local.get {to}) (local.get $moved))"
         source, target = self._memory(write), self._memory(read)
         bulk = f"(memory.copy {target} {source} (local.get {to}) (local.get {from_}) {_bytes(element)})"
-        return bulk if len(domain.places) > FEW_PLACES else self._short(element, source, target, from_, to, bulk)
+        return (
+            bulk
+            if self.shared or len(domain.places) > FEW_PLACES
+            else self._short(element, source, target, from_, to, bulk)
+        )
 
     @staticmethod
     def _short(element: Layout, source: str, target: str, from_: str, to: str, bulk: str) -> str:
