@@ -7,7 +7,8 @@ import os
 import async_campaign
 import pytest
 from async_campaign import SCRIPTS, Shape, ShapeWithErrors, verdicts
-from random_async import generate, misuses
+from async_misuses import misuses
+from random_async import generate
 
 CASES = int(os.environ.get("MELD_CASES", "200"))
 """Programs, some 60 ms each."""

@@ -8,9 +8,11 @@ from functools import partial
 
 import open_async
 import pytest
+from async_guests import Program
+from async_scripts import Instance, Script
 from hosted import TARGETS, product
 from open_async import OpenShape, split, verdicts
-from random_async import Instance, Program, Script, generate
+from random_async import generate
 
 CASES = int(os.environ.get("MELD_CASES", "20"))
 """Programs, in shapes of ten."""

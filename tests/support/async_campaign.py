@@ -21,8 +21,9 @@ from typing import Any, Protocol
 
 import wasmtime
 from adapter_pairs import BUG
+from async_guests import Program
 from both import Calls, Fused, Unfused
-from random_async import Program, generate
+from random_async import generate
 
 from meld.binary.writer import write_module
 from meld.files import decode

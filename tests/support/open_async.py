@@ -19,9 +19,11 @@ from pathlib import Path
 
 import wasmtime
 from async_campaign import Model, Verdict, judged, plain
+from async_guests import Program, callees, component, imported, passed, typed
+from async_scripts import Script
 from both import Unfused
 from hosted import product
-from random_async import Program, Script, callees, component, generate, imported, passed, typed
+from random_async import generate
 
 from meld.notes.boundaries import Boundary
 from meld.runtime.instantiate import Running

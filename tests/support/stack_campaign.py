@@ -16,11 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from async_guests import Program
 from both import Fused, Unfused
 from engine_cli import CLI, FEATURES, STACKS
 from hosted import product
 from open_async import composed, inside, split
-from random_async import Program, generate
+from random_async import generate
 
 from meld.cli import main as meldc
 
