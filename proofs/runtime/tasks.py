@@ -130,7 +130,7 @@ class Task:
         after.traps.append((Trap.NO_RESULT.value, z3.And(when, z3.ULT(self.state, RETURNED))))
         self.over(after, when)
         gone = z3.And(when, z3.Not(is_flag(self.flags, HELD)))
-        after.events.append(Event(FREE, (TASK, self.cell.first(84)), gone))
+        after.events.append(Event(FREE, (self.cell.base, self.cell.first(84)), gone))
 
     @property
     def sized(self) -> z3.BoolRef:
@@ -424,7 +424,9 @@ def _scheduler(limit: int) -> Iterator[Scenario]:
     after.events.append(Event("start", (TASK,), z3.Not(waits)))
     yield t.of("begin", (TASK,), [tail], YES, after.want())
     yield _step(limit)
-    yield _delivered(limit)
+    yield _goes_on(limit)
+    yield _delivered(limit, waits=False)
+    yield _delivered(limit, waits=True)
     t, after = Task(limit), After()
     due = z3.ULT(t.state, RETURNED)
     after.traps.append((Trap.RETURN_TWICE.value, z3.Not(due)))
@@ -468,20 +470,61 @@ def _step(limit: int) -> Scenario:
     return scenario
 
 
-def _delivered(limit: int) -> Scenario:
+def _goes_on(limit: int) -> Scenario:
+    """`step` of a task that has an event of its own: its callback is called with it, and here yields or exits."""
+    t, after = Task(limit), After()
+    ready, later = t.queues.first(READY), t.queues.first(LATER)
+    t.cell = Cell("task", z3.If(ready != 0, ready, later), task_bytes(0))
+    t.cells[0] = t.cell
+    own, following, base = t.cell.first(36), t.cell.first(0), t.cell.base
+    frame = Cell("frame", variable("frame"), 16)
+    answer = symbol("callback.answer")
+    yields, exits = answer == 1, answer == 0
+    rest = z3.If(ready != 0, later, following)
+    tail = Cell("tail", t.queues.first(LATER + 4), 16, z3.And(yields, rest != 0))
+    after.put(t.queues, READY, following, ready != 0)
+    after.put(t.queues, LATER, z3.If(z3.And(yields, rest == 0), base, rest))
+    after.put(t.queues, LATER + 4, base, yields)
+    after.put(t.cell, 0, 0, yields)
+    after.put(tail, 0, base)
+    after.events.append(Event("callback", (base, own - 1, bits(0), bits(0))))
+    after.put(t.cell, 36, z3.If(yields, bits(1), bits(0)))
+    after.put(t.cell, 32, t.flags | TOLD, z3.UGT(own, 1))
+    after.put(t.cell, 80, variable("task"))
+    after.put(t.record, 20, 0)
+    t.exit(after, exits)
+    after.set("callback.answer", answer)
+    given = z3.And(
+        z3.ULE(answer, 1),
+        own != 0,
+        t.sized,
+        z3.Not(is_flag(t.flags, WAITS)),
+        t.state != STARTING,
+        t.free_to_run,
+        t.queues.first(FRAMES) == 0,
+        t.record.first(PENDING) == 0,
+        frame.first(8) == frame.base + 8,
+        z3.Or(ready != 0, later != 0),
+    )
+    scenario = t.of("step", (), [tail, frame, t.share], given, after.want(bits(1)), atomic=False)
+    scenario.name += ", a task goes on"
+    return scenario
+
+
+def _delivered(limit: int, *, waits: bool) -> Scenario:
     """`drive` with an event: one that comes before those of the set, else the first of the set, here of a subtask.
 
-    The callback is called with it, the instance being busy meanwhile. If another one took it, the task waits again.
+    The callback is called with it, the instance being busy meanwhile, and yields or exits, or waits for the same set.
+    If another one took the event, the task waits again.
     """
     t, after = Task(limit), After()
     entry, own = t.table.entry, t.cell.first(36)
     answer = symbol("callback.answer")
-    waiters = Waiters(entry.first(4), own == 0)
+    waiters = Waiters(entry.first(4), YES if waits else own == 0)
     events = waiters.set
-    first = Cell("event", events.first(0), 16, z3.And(events.when, events.first(0) != 0))
+    first = Cell("event", events.first(0), 16, z3.And(own == 0, events.first(0) != 0))
     again, runs = z3.And(own == 0, events.first(0) == 0), z3.Or(own != 0, events.first(0) != 0)
     yields, exits = z3.And(runs, answer == 1), z3.And(runs, answer == 0)
-    later = t.tail(LATER, yields)
     code, handle, payload = first.first(0) >> 28, first.first(0) & 0xFFFFFFF, first.first(12) - 1
     told = [z3.If(own != 0, own - 1, code), *(z3.If(own != 0, bits(0), v) for v in (handle, payload))]
     after.events.append(Event("callback", (TASK, *told), runs))
@@ -491,24 +534,31 @@ def _delivered(limit: int) -> Scenario:
     after.put(t.cell, 80, variable("task"), runs)
     after.put(t.record, 20, 0, runs)
     after.put(t.cell, 32, t.flags | TOLD, z3.UGT(own, 1))
-    after.put(t.cell, 32, t.flags | WAITS, again)
-    after.put(t.cell, 0, 0, again)
-    waiters.link(after, TASK, again)
-    t.append(after, LATER, later, yields)
-    t.exit(after, exits)
+    blocks = z3.Or(again, z3.And(z3.BoolVal(waits), after.get(events, 0) == 0))
+    due = z3.And(z3.BoolVal(waits), z3.Not(blocks))
+    tail = t.tail(READY, due) if waits else t.tail(LATER, yields)
+    t.append(after, READY if waits else LATER, tail, due if waits else yields)
+    after.put(t.cell, 40, HANDLE)
+    after.put(t.cell, 32, after.get(t.cell, 32) | WAITS, blocks)
+    after.put(t.cell, 0, 0, blocks)
+    waiters.link(after, TASK, blocks)
+    if not waits:
+        t.exit(after, exits)
     after.set("callback.answer", answer)
     table = t.table
     is_set = z3.And(z3.ULT(HANDLE, table.length), entry.first(0) == 1, t.cell.first(40) == HANDLE, HANDLE != 0)
-    cells = [entry, *waiters.cells, first, later, t.share]
-    away = [z3.Implies(c.when, table.beyond(c)) for c in (*t.cells, *waiters.cells, first, later)]
+    cells = [entry, *waiters.cells, first, tail, *([] if waits else [t.share])]
+    away = [z3.Implies(c.when, table.beyond(c)) for c in (*t.cells, *waiters.cells, first, tail)]
     given = z3.And(
-        z3.ULE(answer, 1),
+        z3.And(answer == HANDLE << 4 | 2, z3.ULT(HANDLE, 1 << 28)) if waits else z3.ULE(answer, 1),
         z3.Implies(first.when, z3.And(first.first(0) >> 28 == 1, first.first(12) != 0)),
-        z3.Implies(again, waiters.at == 0),
+        z3.Implies(blocks, waiters.at == 0),
         z3.Not(is_flag(t.flags, WAITS)),
         t.record.first(PENDING) == 0,
         *(table.invariant(), table.placed, is_set, waiters.facts, t.sized),
         *away,
     )
     low = [(table.at, table.capacity != 0)]
-    return t.of("drive", (TASK, bits(1)), cells, given, after.want(), atomic=False, low=low)
+    scenario = t.of("drive", (TASK, bits(1)), cells, given, after.want(), atomic=False, low=low)
+    scenario.name += ", waits" if waits else ""
+    return scenario
