@@ -94,7 +94,7 @@ RESOURCES = """(component
 
 PROGRAMS: dict[str, tuple[str | list[Path], set[str]]] = {
     "streams": (STREAM, {"stream-bridge", "adapter-shim"}),
-    "values": (VALUES, {"adapter", "transcode", "memory-copy", "start-wrapper", "entry-guard", "trap"}),
+    "values": (VALUES, {"adapter", "transcode", "start-wrapper", "entry-guard", "trap"}),
     "resources": (RESOURCES, {"handle-table", "adapter", "entry-guard", "state", "trap"}),
 }
 

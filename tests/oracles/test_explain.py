@@ -98,7 +98,7 @@ def test_a_component_is_explained_by_the_module_inside() -> None:
 FIXTURES = Path(__file__).parents[2] / "../shared/fixtures"
 SHARED = {"async-channels", "async-waitables"}
 ASYNC = {
-    "stream-u8": (("producer", "consumer"), SHARED),
+    "stream-u8": (("producer", "consumer"), SHARED | {"async-copies"}),
     "flow-p3": (("prod", "cons"), SHARED | {"async-copies", "async-tasks", "async-frames"}),
     "qjs-hello": (("hello",), {"async-waitables"}),
 }
