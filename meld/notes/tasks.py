@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 from enum import Enum
 
 from meld.abi.options import Options, read_options, write_options
 from meld.abi.types import read_func_type, write_func_type
 from meld.ir.component import CompFuncType
-from meld.ir.module import Function, Global
+from meld.ir.module import Function, Global, Module
 from meld.ir.notes import Instance, NameOf, Note, Sexp, coded, flag, note, number, ref, symbol, text
 
 
@@ -151,6 +152,19 @@ class TaskCall(Note):
     type: CompFuncType = coded(write_func_type, read_func_type)
     blocks: str | None = text(default=None)
     call: int = number(default=0)
+
+
+def task_calls(module: Module) -> Iterator[PlannedExport | TaskCall]:
+    """The exported functions and the calls inside that may be tasks, when `emit-tasks` has run."""
+    yield from module.notes_of(PlannedExport)
+    yield from (n for f in module.functions for n in f.notes if isinstance(n, TaskCall))
+
+
+def may_block(module: Module) -> Iterator[str]:
+    """What may have to wait on the stack, with the reason, for people."""
+    yield from (f"{n.label}: {n.blocks}" for n in task_calls(module) if n.blocks)
+    called = (n for f in module.functions for n in f.notes if isinstance(n, SynchronousCall))
+    yield from (f"{n.label}: threads of {n.instance.name}" for n in called)
 
 
 @note("tasks")

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Instruction
 from meld.ir.module import CoreItem, Function, Global, Module, Table
-from meld.ir.notes import Note
 from meld.ir.types import RefType
 from meld.notes.host_modules import HostModule, HostModuleExport, reached
-from meld.notes.tasks import FrameFunctions, PlannedExport, Suspends, SynchronousCall, TaskCall
+from meld.notes.tasks import FrameFunctions, Suspends, may_block
 from meld.passes.base import Pass, PassContext
 from meld.rewriting.references import declared
 from meld.rewriting.state import State
@@ -45,15 +44,10 @@ class ResumableFrames(Pass):
     before = ("guard-entries", "finish")
 
     def run(self, module: Module, cx: PassContext) -> None:
-        planned = [*module.notes_of(PlannedExport), *(n for f in module.functions for n in f.notes)]
-        if not any(isinstance(n, SynchronousCall) or _blocks(n) for n in planned):
+        if not any(may_block(module)):
             return  # tasks wait in their callbacks only: no call graph has to be made
         for functions in module.notes_of(FrameFunctions):
             _make_resumable(module, functions, cx)
-
-
-def _blocks(n: Note) -> bool:
-    return isinstance(n, PlannedExport | TaskCall) and n.blocks is not None
 
 
 def _make_resumable(module: Module, functions: FrameFunctions, cx: PassContext) -> None:

@@ -352,6 +352,11 @@ class AdapterModule:
             ("realloc", side.memory, side.realloc, reason), "realloc", lambda own: self.piece("realloc", own, params)
         )
 
+    def check_char(self, char: str) -> str:
+        """Traps unless an expression without effects is a Unicode scalar value: see `$copy_chars` of `lists.wat`."""
+        rank = f"(i32.sub (i32.xor {char} (i32.const 0xd800)) (i32.const 0x800))"
+        return f"(if (i32.ge_u {rank} (i32.const 0x10f800)) (then (call {self.trap(Trap.CHAR)}) (unreachable)))"
+
     # --- bytes ---
 
     def copy_bytes(self, source: Side, target: Side) -> str:

@@ -99,13 +99,7 @@
         ({p}.eq (local.get $at) (local.get $end))
         br_if $done
         (local.set $char (i32.load {from} (local.get $at)))
-        (i32.ge_u
-          (i32.sub (i32.xor (local.get $char) (i32.const 0xd800)) (i32.const 0x800))
-          (i32.const 0x10f800))
-        if
-          call {trap CHAR}
-          unreachable
-        end
+        {check_char}
         (i32.store {to} (local.get $out) (local.get $char))
         (local.set $at ({p}.add (local.get $at) ({p}.const 4)))
         (local.set $out ({q}.add (local.get $out) ({q}.const 4)))

@@ -140,7 +140,23 @@ class _Strings:
             **{f"marks_{n}": converted(f"(i32.shl {_marks(n)} (i32.const 1))", I32, q) for n in (4, 8, 12, 16)},
             **{f"chars_{n}": converted(_marks(n), I32, q) for n in (4, 8, 12, 16)},
             **{f"end_{k}": converted(end, I64, q) for k, end in enumerate(ends)},
+            "store_lanes": lambda: self._store_lanes([converted(ends[k], I64, q) for k in (1, 3, 5)]),
         }
+
+    def _store_lanes(self, ends: list[str]) -> str:
+        """Stores ``$low``, lanes of one or two bytes, at ``$out``; `ends` are where the second, fourth and sixth end.
+
+        Two lanes become one: its second byte, 0 where the first lane has one byte, is left out.
+        """
+        low, bytes_ = "(local.get $low)", "(i32x4.splat (i32.const 0xff))"
+        closed = f"(v128.or (i32x4.shr_u {low} (i32.const 8)) (v128.and {low} {bytes_}))"
+        second = f"(v128.and {low} (i32x4.splat (i32.const 0xff00)))"
+        short = f"(i32x4.eq {second} (i32x4.splat (i32.const 0)))"
+        lines = [f"(local.set $low (v128.bitselect {closed} {low} {short}))"]
+        places = ["(local.get $out)", *(f"({self.target.pointer.value}.add (local.get $out) {end})" for end in ends)]
+        store = f"v128.store32_lane {self.target.memory} align=1"
+        lines += [f"({store} {lane} {place} {low})" for lane, place in enumerate(places)]
+        return "\n".join(lines)
 
     def _allocate(self) -> str:
         """Bytes, unchecked but for their range, from ``$units`` to ``$to``."""

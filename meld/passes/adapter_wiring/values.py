@@ -16,7 +16,7 @@ from meld.abi.core_values import LIFT_JOINED, LOAD_SIZE, LOWER_JOINED, load_of
 from meld.abi.layout import MAX_VALUE_BYTES, Kind, Layout
 from meld.abi.traps import Trap
 from meld.ir.types import I32, I64, NumType
-from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Side, converted
+from meld.passes.adapter_wiring.adapter_module import AdapterModule, Body, Params, Side, converted
 from meld.passes.adapter_wiring.lanes import copy_in_vectors, parts_of
 from meld.passes.adapter_wiring.strings import string_helper
 from meld.support.records import record
@@ -147,11 +147,10 @@ class Translator:
                 raise AssertionError(f"not a scalar: {other}")
 
     def _char(self, expr: str) -> str:
-        """A char, checked in place: see `$copy_chars` of `strings.wat`."""
+        """A char, checked in place."""
         char = self.body.local(I32)
         self.body.emit(f"(local.set {char} {expr})")
-        rank = f"(i32.sub (i32.xor (local.get {char}) (i32.const 0xd800)) (i32.const 0x800))"
-        self.body.trap_if(f"(i32.ge_u {rank} (i32.const 0x10f800))", self.adapters.trap(Trap.CHAR))
+        self.body.emit(self.adapters.check_char(f"(local.get {char})"))
         return f"(local.get {char})"
 
     # --- compounds ---
@@ -341,7 +340,13 @@ class Translator:
         p, q = self.source.pointer, self.target.pointer
         if src.kind in _IN_BULK:
             assert self.source.memory is not None and self.target.memory is not None
-            params = {"p": p.value, "q": q.value, "from": self.source.memory, "to": self.target.memory}
+            params: Params = {
+                "p": p.value,
+                "q": q.value,
+                "from": self.source.memory,
+                "to": self.target.memory,
+                "check_char": lambda: self.adapters.check_char("(local.get $char)"),
+            }
             return self.adapters.piece(_IN_BULK[src.kind], name, params)
         body = Body([("$from", p), ("$end", p), ("$to", q), *self._scope_param(src)])
         parts = parts_of(src) if self.adapters.simd else None

@@ -86,16 +86,7 @@
               (i64.sub
                 (i64.mul (i64x2.extract_lane 0 (local.get $sizes)) (i64.const 0x0101010101010101))
                 (local.get $left)))
-            ;; two lanes become one: its second byte, 0 where the first lane has one byte, is left out
-            (local.set $low
-              (v128.bitselect
-                (v128.or (i32x4.shr_u (local.get $low) (i32.const 8)) (v128.and (local.get $low) (i32x4.splat (i32.const 0xff))))
-                (local.get $low)
-                (i32x4.eq (v128.and (local.get $low) (i32x4.splat (i32.const 0xff00))) (i32x4.splat (i32.const 0)))))
-            (v128.store32_lane {to} align=1 0 (local.get $out) (local.get $low))
-            (v128.store32_lane {to} align=1 1 ({q}.add (local.get $out) {end_1}) (local.get $low))
-            (v128.store32_lane {to} align=1 2 ({q}.add (local.get $out) {end_3}) (local.get $low))
-            (v128.store32_lane {to} align=1 3 ({q}.add (local.get $out) {end_5}) (local.get $low))
+            {store_lanes}
             (local.set $out ({q}.add (local.get $out) {end_7}))
             br $stored
           end
@@ -243,16 +234,7 @@
               (local.get $long)))
           (local.set $sizes (i8x16.sub (i8x16.splat (i32.const 1)) (i8x16.narrow_i16x8_s (local.get $long) (local.get $long))))
           (local.set $ends (i64.mul (i64x2.extract_lane 0 (local.get $sizes)) (i64.const 0x0101010101010101)))
-          ;; two lanes become one: its second byte, 0 where the first lane has one byte, is left out
-          (local.set $low
-            (v128.bitselect
-              (v128.or (i32x4.shr_u (local.get $low) (i32.const 8)) (v128.and (local.get $low) (i32x4.splat (i32.const 0xff))))
-              (local.get $low)
-              (i32x4.eq (v128.and (local.get $low) (i32x4.splat (i32.const 0xff00))) (i32x4.splat (i32.const 0)))))
-          (v128.store32_lane {to} align=1 0 (local.get $out) (local.get $low))
-          (v128.store32_lane {to} align=1 1 ({q}.add (local.get $out) {end_1}) (local.get $low))
-          (v128.store32_lane {to} align=1 2 ({q}.add (local.get $out) {end_3}) (local.get $low))
-          (v128.store32_lane {to} align=1 3 ({q}.add (local.get $out) {end_5}) (local.get $low))
+          {store_lanes}
           (local.set $out ({q}.add (local.get $out) {end_7}))
         end
         (local.set $at ({p}.add (local.get $at) ({p}.const 8)))

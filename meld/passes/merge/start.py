@@ -16,6 +16,9 @@ from meld.rewriting.own_task import own_task
 from meld.rewriting.splice import Spliced
 from meld.support.records import record
 
+OF_TASKS = CONTEXT_BUILTINS | THREAD_BUILTINS
+"""The built-ins by which a start function can tell that it runs as a task of its own."""
+
 
 @record()
 class HostInstantiation:
@@ -53,7 +56,7 @@ def order_start(module: Module, events: Sequence[Instantiation | HostInstantiati
 
     A start function is a synchronous call. Where the instance has context slots or threads, an import stands for it.
     """
-    with_tasks = {n.instance for _, n in module.noted(CanonCall) if n.builtin in CONTEXT_BUILTINS | THREAD_BUILTINS}
+    with_tasks = {n.instance for _, n in module.noted(CanonCall) if n.builtin in OF_TASKS}
     work: list[Instruction] = []
     before: HostModule | None = None
     early = _Early()

@@ -14,7 +14,7 @@ from typing import Any
 from meld.diagnostics import MeldError
 from meld.ir.instructions import Instruction
 from meld.ir.module import Function, Module
-from meld.notes.tasks import FrameFunctions, LeavingFunctions, PlannedExport, Suspends, SynchronousCall, TaskCall
+from meld.notes.tasks import FrameFunctions, LeavingFunctions, Suspends, may_block, task_calls
 from meld.passes.base import Pass, PassContext, option
 from meld.rewriting.rebind import rebind_notes
 from meld.rewriting.state import State
@@ -55,18 +55,15 @@ class StackSwitching(Pass):
             raise MeldError(f"`{self.name}` keeps 0 to {MOST_KEPT} stacks, not {self.pool}")
 
     def run(self, module: Module, cx: PassContext) -> None:
-        noted = [*module.notes_of(PlannedExport), *(n for f in module.functions for n in f.notes)]
-        planned = [n for n in noted if isinstance(n, PlannedExport | TaskCall)]
-        blocking = [f"{n.label}: {n.blocks}" for n in planned if n.blocks]
-        blocking += [f"{n.label}: threads of {n.instance.name}" for n in noted if isinstance(n, SynchronousCall)]
-        if not blocking:
+        first = next(may_block(module), None)
+        if first is None:
             return  # tasks wait in their callbacks only
         for frames, leaving in zip(module.notes_of(FrameFunctions), module.notes_of(LeavingFunctions), strict=True):
             if cx.allows("stack switching"):
-                calls = {n.call: bool(n.blocks) for n in planned if n.call}
+                calls = {n.call: bool(n.blocks) for n in task_calls(module) if n.call}
                 cx.stats["leaves"] = _Switching(module, frames, leaving, self.pool, calls).run()
                 cx.remark(
-                    f"what may block runs on stacks of its own ({blocking[0]}), so the "
+                    f"what may block runs on stacks of its own ({first}), so the "
                     f"product needs an engine with stack-switching; {self.pool} stacks at most are kept for other tasks"
                 )
 

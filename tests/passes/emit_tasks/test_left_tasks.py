@@ -13,19 +13,21 @@ from engine_cli import CLI, invoked
 from hosted import TARGETS, composed, product
 from open_guests import HELPERS, LIBC, SINK, SOURCES, builtins, imports
 
-WORK = """
-  (component $B
-    (core func $return (canon task.return))
-    (core module $m
-      (import "" "return" (func $return))
+YIELDS = """
       (global $steps (mut i32) (i32.const 0))
-      ;; yields twice
       (func (export "work") (result i32) (i32.const 1))
       (func (export "back") (param i32 i32 i32) (result i32)
         (global.set $steps (i32.add (global.get $steps) (i32.const 1)))
         (if (i32.lt_u (global.get $steps) (i32.const 2)) (then (return (i32.const 1))))
         (call $return)
-        (i32.const 0))
+        (i32.const 0))"""
+"""A function with a callback that yields twice."""
+WORK = f"""
+  (component $B
+    (core func $return (canon task.return))
+    (core module $m
+      (import "" "return" (func $return))
+{YIELDS}
       (func (export "steps") (result i32) (global.get $steps)))
     (core instance $i (instantiate $m (with "" (instance (export "return" (func $return))))))
     (func (export "work") async (canon lift (core func $i "work") async (callback (core func $i "back"))))
@@ -159,18 +161,12 @@ def test_the_host_has_the_result_first(exports: tuple[str, ...]) -> None:
     assert unfused(bytes(wasmtime.wat2wasm(product(program))), calls) == [42]
 
 
-DESTROYS = """(component
+DESTROYS = f"""(component
   (component $B
     (core func $return (canon task.return)) (core func $answer (canon task.return (result u32)))
     (core module $m
       (import "" "return" (func $return)) (import "" "answer" (func $answer (param i32)))
-      (global $steps (mut i32) (i32.const 0))
-      (func (export "work") (result i32) (i32.const 1))
-      (func (export "back") (param i32 i32 i32) (result i32)
-        (global.set $steps (i32.add (global.get $steps) (i32.const 1)))
-        (if (i32.lt_u (global.get $steps) (i32.const 2)) (then (return (i32.const 1))))
-        (call $return)
-        (i32.const 0))
+{YIELDS}
       (func (export "steps") (call $answer (global.get $steps))))
     (core instance $i (instantiate $m (with "" (instance
       (export "return" (func $return)) (export "answer" (func $answer))))))
