@@ -295,12 +295,15 @@
 
   ;; The host ends an operation at once: engines have the asynchronous form only behind a flag.
   (func $host_cancel (param $channel i32) (param $waitable i32) (param $type i32) (result i32)
-    (local $handle i32) (local $result i32)
+    (call $host_copied (local.get $channel) (local.get $waitable) (call $host_withdraw (local.get $channel) (local.get $type))))
+
+  ;; What is under way at the host is no more: how it ended. `type` is that of the end that reads or writes.
+  (func $host_withdraw (param $channel i32) (param $type i32) (result i32)
+    (local $handle i32)
     (local.set $handle (i32.load $state offset=52 (local.get $channel)))
     (call $host_forget (local.get $handle))
-    (local.set $result (call $host_cancel_of (local.get $type) (local.get $handle)))
     (global.set $host.waiting (i32.sub (global.get $host.waiting) (i32.const 1)))
-    (call $host_copied (local.get $channel) (local.get $waitable) (local.get $result)))
+    (call $host_cancel_of (local.get $type) (local.get $handle)))
 
   (func $host_drop (param $channel i32) (param $type i32)
     (local $handle i32)

@@ -14,18 +14,13 @@
 
   ;; The writer is told now.
   (func $host_rest (param $waitable i32)
-    (local $channel i32) (local $bits i32) (local $handle i32) (local $result i32)
+    (local $channel i32) (local $bits i32) (local $result i32)
     (call $host_look)
     (local.set $channel (i32.sub (local.get $waitable) (i32.const 16)))
     (local.set $bits (i32.load $state offset=32 (local.get $channel)))
     (if (i32.eqz (i32.and (local.get $bits) (i32.const 1024))) (then (return)))
-    (local.set $handle (i32.load $state offset=52 (local.get $channel)))
-    (call $host_forget (local.get $handle))
     (local.set $result
-      (call $host_cancel_of
-        (i32.or (i32.shr_u (local.get $bits) (i32.const 12)) (i32.const 1))
-        (local.get $handle)))
-    (global.set $host.waiting (i32.sub (global.get $host.waiting) (i32.const 1)))
+      (call $host_withdraw (local.get $channel) (i32.or (i32.shr_u (local.get $bits) (i32.const 12)) (i32.const 1))))
     (call $host_moved (local.get $waitable) (local.get $channel) (local.get $result))
     (i32.store $state offset=12 (local.get $waitable)
       (i32.add (i32.and (local.get $result) (i32.const -3)) (call $told_before (local.get $channel)))))
